@@ -1,0 +1,234 @@
+"""The configuration: one TOML file, refused as a whole when any key is unknown or any value is out of bounds.
+
+`load` merges, from weak to strong: the defaults below, the file, the overrides of the command line
+(`{"node.id": "kitchen"}`). Every default is a working one, so an empty file is a valid configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from edge.contract import NodeId
+from edge.errors import UserError
+
+BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used; the text names the place and the remedy."""
+
+
+class Node(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who this box is."""
+
+    id: NodeId = "room-1"
+    """Stable name in every topic: a-z, 0-9, `_` and `-`."""
+    name: Annotated[str, Meta(max_length=64)] = ""
+    """What people call the room; empty: the id."""
+    base_topic: BaseTopic = "roomtone"
+
+
+class Audio(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where sound comes from."""
+
+    source: Literal["microphone", "wav"] = "microphone"
+    device: Annotated[str, Meta(max_length=200)] = ""
+    """A microphone as `roomtone devices` names it; empty: the system's default."""
+    room: Annotated[str, Meta(max_length=4096)] = ""
+    """Folder of audio files that are played one after another, for `source = "wav"`."""
+    speed: Annotated[float, Meta(gt=0, le=100)] = 1.0
+    """How much faster than real time a WAV room plays."""
+    loop: bool = True
+    """Whether a WAV room begins again at its end."""
+    gap_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
+    """Silence between the files of a WAV room."""
+
+
+class Vad(Struct, frozen=True, forbid_unknown_fields=True):
+    """Finding speech."""
+
+    engine: Literal["silero", "webrtc"] = "silero"
+    onset: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    """Probability above which a frame counts as speech while nobody speaks."""
+    offset: Annotated[float, Meta(gt=0, lt=1)] = 0.35
+    """Probability below which a frame counts as silence while somebody speaks."""
+
+
+class Segmenter(Struct, frozen=True, forbid_unknown_fields=True):
+    """From frames of speech to utterances. All lengths in milliseconds."""
+
+    min_speech_ms: Annotated[int, Meta(ge=32, le=5000)] = 256
+    """Shorter speech is not an utterance."""
+    pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 192
+    """What is kept from before the onset."""
+    hang_over_ms: Annotated[int, Meta(ge=32, le=5000)] = 480
+    """Silence that ends an utterance."""
+    max_speech_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 12_000
+    """A longer speech is cut here and goes on as the next utterance."""
+
+
+class Model(Struct, frozen=True, forbid_unknown_fields=True):
+    """Understanding speech."""
+
+    bundle: Annotated[str, Meta(max_length=4096)] = "base"
+    """A bundle's folder, its full name (`base-0.1.0`) or its family (`base`: the newest version)."""
+    abstain_below: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Below this confidence an utterance is `uncertain`; not given: the bundle's own threshold."""
+
+
+class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
+    """The broker."""
+
+    host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")] = "127.0.0.1"
+    port: Port | None = None
+    """Not given: 1883, or 8883 with TLS."""
+    username: Annotated[str, Meta(max_length=256)] = ""
+    password_file: Annotated[str, Meta(max_length=4096)] = ""
+    """A file whose first line is the password; never the password itself."""
+    tls: bool = False
+    ca_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Who signed the broker's certificate; empty: the authorities the system trusts."""
+    cert_file: Annotated[str, Meta(max_length=4096)] = ""
+    key_file: Annotated[str, Meta(max_length=4096)] = ""
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    """`auto`: MQTT 5, and 3.1.1 where the broker refuses it."""
+
+
+class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
+    """Processes and logs."""
+
+    socket: Annotated[str, Meta(min_length=1, max_length=100)] = "/run/roomtone/link.sock"
+    """Where ear and link meet (AF_UNIX allows 107 bytes)."""
+    spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
+    """How many events wait for a broker at most; then the oldest are dropped and counted."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it."""
+
+    node: Node = field(default_factory=Node)
+    audio: Audio = field(default_factory=Audio)
+    vad: Vad = field(default_factory=Vad)
+    segmenter: Segmenter = field(default_factory=Segmenter)
+    model: Model = field(default_factory=Model)
+    mqtt: Mqtt = field(default_factory=Mqtt)
+    runtime: Runtime = field(default_factory=Runtime)
+
+    def sha256(self) -> str:
+        """Tells whether two boxes are configured alike; secrets are in files and not part of it."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Reads and checks the configuration. Raises `ConfigError`."""
+    tree: dict[str, Any] = {}
+    where = "command line"
+    if path is not None:
+        where = str(path)
+        tree = _read(path)
+    for dotted, value in (overrides or {}).items():
+        section, _, key = dotted.partition(".")
+        tree.setdefault(section, {})[key] = value
+    _refuse_unknown(tree, Config, where, "")
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_place(error)}") from None
+    _refuse_contradictions(config, where)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; make it, or name another with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, prefix: str) -> None:
+    fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
+    for key, value in tree.items():
+        place = f"{prefix}{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = (
+                f"did you mean `{prefix}{near[0]}`?" if near else f"known here: {', '.join(sorted(fields))}"
+            )
+            raise ConfigError(f"{where}: unknown key `{place}`; {hint}")
+        inner = fields[key]
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}: `{place}` is a section: write `[{place}]` and its keys below it")
+            _refuse_unknown(value, inner, where, f"{place}.")
+
+
+_REMEDIES = {
+    "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
+    "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
+    "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
+}
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """`Expected … - at `$.node.id`` as `node.id: Expected …`, with the remedy where one is known."""
+    found = re.fullmatch(r"(?P<what>.*) - at `\$\.(?P<key>.*)`", str(error))
+    if found is None:
+        return str(error)
+    key = found["key"]
+    what = found["what"][0].lower() + found["what"][1:]
+    return f"`{key}`: {_REMEDIES.get(key, what)}" + (_bounds(key) if key not in _REMEDIES else "")
+
+
+def _bounds(dotted: str) -> str:
+    section, _, key = dotted.partition(".")
+    struct: Any = typing.get_type_hints(Config).get(section)
+    default = getattr(struct(), key, None) if struct is not None else None
+    return f" (default: {default!r})" if default not in (None, "") else ""
+
+
+def _refuse_contradictions(config: Config, where: str) -> None:
+    audio, vad, segmenter, mqtt = config.audio, config.vad, config.segmenter, config.mqtt
+    problems = (
+        (
+            audio.source == "wav" and not audio.room,
+            '`audio.room` must name a folder when `audio.source` is "wav"',
+        ),
+        (vad.offset > vad.onset, "`vad.offset` must not be above `vad.onset`"),
+        (
+            segmenter.min_speech_ms >= segmenter.max_speech_ms,
+            "`segmenter.min_speech_ms` must be below `segmenter.max_speech_ms`",
+        ),
+        (
+            bool(mqtt.cert_file) != bool(mqtt.key_file),
+            "`mqtt.cert_file` and `mqtt.key_file` belong together: give both or neither",
+        ),
+        (
+            bool(mqtt.ca_file or mqtt.cert_file) and not mqtt.tls,
+            "`mqtt.ca_file` and `mqtt.cert_file` need `mqtt.tls = true`",
+        ),
+    )
+    for broken, text in problems:
+        if broken:
+            raise ConfigError(f"{where}: {text}")
+    # `a//b` and a trailing slash make empty topic levels, which no subscriber expects.
+    if "" in config.node.base_topic.split("/"):
+        raise ConfigError(f"{where}: `node.base_topic`: {_REMEDIES['node.base_topic']}, no empty level")
+    if config.node.base_topic.startswith("$"):
+        raise ConfigError(f"{where}: `node.base_topic`: topics that begin with `$` belong to the broker")
