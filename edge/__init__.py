@@ -1,1 +1,1 @@
-"""Everything that runs on a room device, and the speech and model code that the workstation and the hub share with it."""
+"""What runs on a room device, and the speech and model code that the workstation and the hub share with it."""

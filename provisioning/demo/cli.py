@@ -1,0 +1,252 @@
+"""`roomtone demo`: the whole chain on one machine, until Ctrl-C or for `--seconds`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.config import Node
+from edge.errors import UserError
+from provisioning.demo import broker, rooms
+from provisioning.demo.rooms import Room
+from provisioning.demo.supervisor import Child, wait_ready
+from provisioning.demo.watch import Watcher
+
+EPILOG = """examples:
+  ./run demo                              recorded voices in three rooms (Debian's pocketsphinx-testdata)
+  ./run demo --mic                        your microphone
+  ./run demo --room ~/recordings          a folder of WAV, FLAC or Opus files, played in real time
+  ./run demo --room a --room b --speed 4  two rooms at once, four times as fast
+  ./run demo --seconds 60 --json          events as JSON lines, then a summary; exit status 0 if events came back
+"""
+
+START_TIMEOUT_S = 90.0
+
+
+def register(commands: Any) -> None:
+    """Adds `roomtone demo`."""
+    parser = commands.add_parser(
+        "demo",
+        help="the whole chain on this machine: broker, page, and an ear and a link for each room",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--mic",
+        action="append",
+        nargs="?",
+        const="",
+        default=[],
+        metavar="DEVICE",
+        help="listen to a microphone (a name of `roomtone devices`; without one: the default)",
+    )
+    parser.add_argument(
+        "--room",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="play the recordings of a folder; may be given several times",
+    )
+    parser.add_argument(
+        "--speed", type=_speed, default=1.0, metavar="N", help="play N times as fast (default: 1)"
+    )
+    parser.add_argument("--once", action="store_true", help="play each folder once and do not begin again")
+    parser.add_argument(
+        "--seconds", type=_seconds, metavar="N", help="end after N seconds of listening, with a summary"
+    )
+    parser.add_argument("--model", default="base", metavar="BUNDLE", help="the model bundle (default: base)")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port of the page (default: 8080, or a free one)"
+    )
+    parser.add_argument(
+        "--mqtt-port", type=int, default=1883, help="port of the broker (default: 1883, or a free one)"
+    )
+    parser.add_argument(
+        "--embedded-broker", action="store_true", help="use the broker from PyPI even if mosquitto is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print events and the summary as JSON lines")
+    parser.add_argument("--verbose", action="store_true", help="show what every process says")
+    parser.set_defaults(run=run)
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 100")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 86400")
+    return value
+
+
+class Demo:
+    """Everything that runs, and how it is started and stopped."""
+
+    def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
+        self.options = options
+        self.scratch = scratch
+        self.stopping = threading.Event()
+        self.children: list[Child] = []
+        self.watcher: Watcher | None = None
+        self.listened_s = 0.0
+        self.env = os.environ | {"PYTHONUNBUFFERED": "1"}
+
+    def say(self, text: str) -> None:
+        """For people; machines get JSON on standard output alone."""
+        print(text, file=sys.stderr if self.options.json else sys.stdout, flush=True)
+
+    def child(self, name: str, argv: list[str], **keywords: Any) -> Child:
+        """A supervised child, not yet started."""
+        child = Child(name, argv, self.env, on_line=self._on_line, **keywords)
+        self.children.append(child)
+        return child
+
+    def _on_line(self, name: str, line: str) -> None:
+        if self.options.verbose or "WARNING" in line or "ERROR" in line:
+            print(f"  [{name}] {line}", file=sys.stderr, flush=True)
+
+    def run(self) -> int:
+        """From the first process to the summary."""
+        options = self.options
+        the_rooms = rooms.from_options(
+            options.mic, options.room, options.speed, loop=not options.once, scratch=self.scratch
+        )
+        port = broker.free_port(options.mqtt_port)
+        self._start_broker(port)
+        names = {room.node: room.name for room in the_rooms}
+        self.watcher = Watcher(port, Node().base_topic, names, as_json=options.json)
+        if not self.watcher.connected.wait(10):
+            raise UserError("the broker does not answer; try `./run demo --embedded-broker`")
+        page = self._start_parts(the_rooms, port)
+        self.say(f"\n  Page    {page}\n  Events  mosquitto_sub -p {port} -v -t 'roomtone/+/event'")
+        self.say(
+            "  Ctrl-C ends it.\n" if options.seconds is None else f"  Ends after {options.seconds:g} s.\n"
+        )
+        self._listen()
+        return 0
+
+    def _start_broker(self, port: int) -> None:
+        name, argv = broker.command(port, self.scratch, embedded=self.options.embedded_broker)
+        child = self.child("broker", argv, ready_word="")
+        child.start()
+        deadline = time.monotonic() + 10
+        while not broker.accepts(port):
+            dead = child.process is not None and child.process.poll() is not None
+            if dead or time.monotonic() > deadline:
+                raise UserError(f"the broker did not start: {child.why_it_died()}")
+            self.stopping.wait(0.05)
+        self.say(f"  broker     {name} on 127.0.0.1:{port}")
+
+    def _start_parts(self, the_rooms: list[Room], port: int) -> str:
+        roomtone = [sys.executable, "-m", "edge.cli"]
+        page_port = broker.free_port(self.options.port)
+        dashboard = self.child(
+            "dashboard",
+            [*roomtone, "dashboard", "--port", str(page_port), "--broker", f"mqtt://127.0.0.1:{port}"],
+        )
+        parts = [dashboard]
+        dashboard.start()
+        for room in the_rooms:
+            config = str(rooms.write_config(room, port, self.options.model, self.scratch))
+            once = self.options.once and room.audio["source"] == "wav"
+            parts.append(self.child(f"link {room.node}", [*roomtone, "link", "--config", config]))
+            parts.append(self.child(f"ear {room.node}", [*roomtone, "ear", "--config", config], may_end=once))
+        for part in parts[1:]:
+            part.start()
+        failed = wait_ready(parts, START_TIMEOUT_S, lambda child: self.say(f"  {child.name:<10} is up"))
+        if failed is not None:
+            raise UserError(f"{failed.name} did not start: {failed.why_it_died()}")
+        return f"http://127.0.0.1:{page_port}/"
+
+    def _listen(self) -> None:
+        began = time.monotonic()
+        while not self.stopping.wait(0.2):
+            now = time.monotonic()
+            self.listened_s = now - began
+            if self.options.seconds is not None and self.listened_s >= self.options.seconds:
+                return
+            for child in self.children:
+                news = child.check(now)
+                if news:
+                    self.say(f"  {news}")
+            ears = [child for child in self.children if child.name.startswith("ear ")]
+            if ears and all(child.ended for child in ears):
+                return
+
+    def stop(self) -> None:
+        """Ears first, so that what they heard last still arrives; then links, page and broker."""
+        order = ("ear", "link", "dashboard", "broker")
+        for kind in order:
+            group = [child for child in self.children if child.name.split()[0] == kind]
+            if kind == "broker" and self.watcher is not None:
+                self.watcher.close()
+            threads = [threading.Thread(target=child.stop) for child in group]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    def summary(self) -> dict[str, Any]:
+        """What came back from the broker."""
+        watcher = self.watcher
+        counts = {} if watcher is None else {node: dict(c) for node, c in watcher.counts.items()}
+        return {
+            "seconds": round(self.listened_s, 1),
+            "events": 0 if watcher is None else watcher.received(),
+            "missing": 0 if watcher is None else watcher.missing(),
+            "malformed": 0 if watcher is None else watcher.malformed,
+            "restarts": sum(child.restarts for child in self.children),
+            "rooms": counts,
+        }
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the demo; status 0 only if events were published and came back from the broker, all of them."""
+    scratch = Path(tempfile.mkdtemp(prefix="roomtone-"))
+    demo = Demo(options, scratch)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: demo.stopping.set())
+    try:
+        demo.run()
+    finally:
+        try:
+            demo.stop()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    summary = demo.summary()
+    _print_summary(demo, summary)
+    good = summary["events"] > 0 and summary["missing"] == 0 and summary["malformed"] == 0
+    return 0 if good or (options.seconds is None and not options.once) else 1
+
+
+def _print_summary(demo: Demo, summary: dict[str, Any]) -> None:
+    if demo.options.json:
+        print(msgspec.json.encode({"summary": summary}).decode(), flush=True)
+        return
+    demo.say(
+        f"\n{summary['events']} events in {summary['seconds']:.0f} s came back from the broker, "
+        f"{summary['missing']} missing, {summary['malformed']} malformed, {summary['restarts']} restarts"
+    )
+    for node, counts in sorted(summary["rooms"].items()):
+        parts = ", ".join(f"{n} {label}" for label, n in sorted(counts.items(), key=lambda kv: -kv[1]))
+        demo.say(f"  {node}: {parts}")
+    if summary["events"] == 0:
+        demo.say(
+            "No event came. Is somebody speaking, and does `roomtone doctor` find the model and the microphone?"
+        )
