@@ -1,0 +1,54 @@
+"""`--config FILE` and `--set KEY=VALUE`, alike for every process of the device."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.config import Config, ConfigError, load
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the two options; `config_from` reads them."""
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="configuration (TOML); without it every default holds"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="one setting that outweighs the file, e.g. --set node.id=kitchen; may be given again",
+    )
+
+
+def config_from(options: argparse.Namespace) -> Config:
+    """The configuration that the command line asks for. Raises `ConfigError`."""
+    return load(options.config, overrides(options.settings))
+
+
+def overrides(settings: Sequence[str]) -> dict[str, Any]:
+    """`["mqtt.port=1884"]` as `{"mqtt.port": 1884}`. Raises `ConfigError` where `=` or the section is missing."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key = key.strip()
+        section, _, name = key.partition(".")
+        if not (equals and section and name):
+            raise ConfigError(f"--set {setting!r}: write SECTION.KEY=VALUE, for example node.id=kitchen")
+        found[key] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    """A TOML value where the text is one (`1884`, `true`, `"1"`), else the text itself: no quotes needed."""
+    try:
+        tree = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    # A line break in the text could smuggle in further keys: then the text is only text.
+    return tree["value"] if len(tree) == 1 else text
