@@ -1,0 +1,39 @@
+"""Talking to the service manager: the protocol of `sd_notify(3)` over the datagram socket in `NOTIFY_SOCKET`.
+
+`systemd-python` speaks the same and is not on PyPI as a wheel; these few lines need nothing. Without a
+service manager every call does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+
+def notify(*states: str) -> bool:
+    """Sends states such as `READY=1` or `STATUS=listening`; tells whether a service manager took them.
+
+    Never raises and never blocks: a full queue of the manager loses the message, and the next one tells more.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address[:1] not in {"/", "@"} or not states:
+        return False
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.setblocking(False)
+            channel.sendto("\n".join(states).encode(), address)
+    except OSError:
+        return False
+    return True
+
+
+def watchdog_interval_s() -> float | None:
+    """How often the service manager wants to hear `WATCHDOG=1`: half its limit; None without a watchdog."""
+    pid = os.environ.get("WATCHDOG_PID", "")
+    usec = os.environ.get("WATCHDOG_USEC", "")
+    # A child inherits the variables of its parent, but the watchdog counts only for the process it names.
+    if not usec.isascii() or not usec.isdigit() or int(usec) == 0 or pid not in {"", str(os.getpid())}:
+        return None
+    return int(usec) / 2e6
