@@ -1,0 +1,1 @@
+"""Builds the voice activity detector of the device from the published weights of Silero."""
