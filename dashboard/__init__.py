@@ -1,0 +1,1 @@
+"""The hub: what the rooms publish, as pages in a browser."""

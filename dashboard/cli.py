@@ -1,0 +1,77 @@
+"""`roomtone dashboard`: the pages, on one port."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dashboard import address, server
+from edge.config import load
+from edge.errors import UserError
+
+
+def register(subparsers: Any) -> None:
+    """Adds the sub-command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "dashboard",
+        help="live pages of all rooms, in a browser",
+        description="Serves live pages of all rooms that publish to a broker.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on (default: this machine only)"
+    )
+    parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")
+    parser.add_argument(
+        "--broker",
+        default="mqtt://127.0.0.1",
+        metavar="URL",
+        help=f"mqtt://[user@]host[:port] (default: %(default)s); the password comes from ${address.PASSWORD_VARIABLE}",
+    )
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
+    )
+    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    parser.add_argument(
+        "--storage-secret-file",
+        type=Path,
+        metavar="FILE",
+        help="first line: signs the readers' session cookies",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until it is told to end."""
+    # Loading takes a second or two, and a signal in that time ends it just as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    broker = address.parse(options.broker, options.password_file)
+    base_topic = load(overrides={"node.base_topic": options.base_topic}).node.base_topic
+    secret = None
+    if options.storage_secret_file is not None:
+        secret = address.first_line(options.storage_secret_file, "--storage-secret-file")
+        if len(secret) < 32:
+            raise UserError(
+                "--storage-secret-file: at least 32 characters; make one with `openssl rand -hex 32`"
+            )
+    listener = server.listen(options.host, options.port)
+
+    def make_hub() -> Any:
+        from dashboard.hub import Hub
+
+        return Hub(broker, base_topic)
+
+    return server.serve(make_hub, listener, secret)
+
+
+def port(text: str) -> int:
+    """A port as `argparse` wants it; 0 is any free one."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return number

@@ -1,0 +1,99 @@
+// The board: tiles, list, legend, and what to do while there is nothing to show. State comes as patches from hub.py.
+
+import { EMOTIONS, Glyph, Tile, Utterances, condition, text } from "roomtone";
+
+const KEPT = 200;
+
+export default {
+  components: { Glyph, Tile, Utterances },
+  props: { first: Object, broker: String, baseTopic: String },
+  emits: ["seen"],
+  setup: () => ({ text, EMOTIONS }),
+  data: () => ({ rooms: {}, levels: {}, events: [], link: { state: "connecting", detail: "" }, skew: 0, now: Date.now() }),
+  created() {
+    this.patch(this.first);
+  },
+  mounted() {
+    // Ages are counted here, so that the server need not send anything while nothing happens.
+    this.ticker = setInterval(() => !document.hidden && this.tick(), 1000);
+    this.look = () => {
+      this.$emit("seen", !document.hidden);
+      if (!document.hidden) this.tick();
+    };
+    document.addEventListener("visibilitychange", this.look);
+    if (document.hidden) this.look();
+  },
+  unmounted() {
+    clearInterval(this.ticker);
+    document.removeEventListener("visibilitychange", this.look);
+  },
+  computed: {
+    sorted() {
+      return Object.values(this.rooms).sort((a, b) => a.name.localeCompare(b.name) || a.node.localeCompare(b.node));
+    },
+    names() {
+      return Object.fromEntries(Object.values(this.rooms).map((room) => [room.node, room.name]));
+    },
+    ill() {
+      return this.sorted.filter((room) => ["offline", "lost"].includes(condition(room))).length;
+    },
+    count() {
+      return text.count(this.sorted.length, this.ill);
+    },
+    isLost() {
+      return this.link.state === "lost";
+    },
+  },
+  methods: {
+    tick() {
+      this.now = Date.now() + this.skew;
+    },
+    patch(view) {
+      if (view.now) this.skew = view.now - Date.now();
+      this.tick();
+      if (view.broker) this.link = view.broker;
+      for (const node of view.gone || []) {
+        delete this.rooms[node];
+        delete this.levels[node];
+      }
+      for (const room of view.rooms || []) this.rooms[room.node] = room;
+      for (const [node, [dbfs, speech]] of Object.entries(view.levels || {})) this.levels[node] = { dbfs, speech, at: this.now };
+      if (view.events) {
+        const known = new Set(this.events.map((e) => e.id));
+        const fresh = view.events.filter((e) => !known.has(e.id));
+        this.events = [...fresh, ...this.events].sort((a, b) => b.at - a.at).slice(0, KEPT);
+      }
+    },
+  },
+  template: `
+    <div class="rt-board">
+      <div v-if="isLost" class="rt-banner" role="alert">
+        <strong>{{ text.lost_title }}</strong> {{ sorted.length ? text.lost_text : "" }}
+        <small>{{ broker }}: {{ link.detail }}</small>
+      </div>
+      <div class="rt-top">
+        <h1 class="rt-title">{{ text.rooms }}</h1>
+        <span v-if="sorted.length" class="rt-count">{{ count }}</span>
+        <span class="rt-live" :class="'is-' + link.state" role="status">{{ link.state === "connected" ? text.live : link.state === "lost" ? "" : text.connecting }}</span>
+      </div>
+      <section v-if="!sorted.length" class="rt-empty">
+        <Glyph emotion="neutral" face />
+        <h2>No room has spoken up yet</h2>
+        <p>Rooms appear here by themselves as soon as they publish to the broker at <code>{{ broker }}</code>, below the topic <code>{{ baseTopic }}</code>.</p>
+        <ul>
+          <li><strong>Only trying?</strong> <code>./run demo</code> starts a broker, this page and a few rooms with recorded voices.</li>
+          <li><strong>A device of your own:</strong> start <code>roomtone ear</code> and <code>roomtone link</code> on it, with this broker in their configuration. <code>roomtone doctor</code> says what is missing there.</li>
+          <li><strong>Nothing arrives?</strong> Listen in: <code>mosquitto_sub -t '{{ baseTopic }}/#' -v</code></li>
+        </ul>
+      </section>
+      <template v-else>
+        <div class="rt-tiles">
+          <Tile v-for="room in sorted" :key="room.node" :room="room" :level="levels[room.node]" :now="now" :stale="isLost" />
+        </div>
+        <Utterances :events="events" :names="names" />
+        <ul class="rt-legend" :aria-label="text.legend">
+          <li v-for="emotion in EMOTIONS" :key="emotion" :class="'is-' + emotion"><Glyph :emotion="emotion" />{{ text[emotion] }}</li>
+        </ul>
+      </template>
+    </div>`,
+};

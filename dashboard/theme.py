@@ -1,0 +1,51 @@
+"""What all pages share: the style sheet, the icon, and the frame with the name and the navigation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from nicegui import html, ui
+from nicegui.dependencies import register_esm
+
+STATIC: Final = Path(__file__).parent / "static"
+WEB: Final = Path(__file__).parent / "web"
+FAVICON: Final = STATIC / "favicon.svg"
+
+PAGES: Final[tuple[tuple[str, str], ...]] = (("/", "Rooms"),)
+"""The navigation: address and name."""
+
+
+def install() -> None:
+    """Once, before the first page: scripts and styles for all pages."""
+    # Browsers keep scripts for a year under this address, so it has to change with their content, not only their names.
+    files = sorted(WEB.glob("*.js"))
+    register_esm("roomtone", WEB, max_time=max(file.stat().st_mtime for file in files))
+    style = hashlib.sha256((STATIC / "theme.css").read_bytes()).hexdigest()[:12]
+    ui.add_head_html(
+        f'<link rel="stylesheet" href="/assets/theme.css?v={style}">'
+        '<meta name="theme-color" media="(prefers-color-scheme: light)" content="#f6f5f2">'
+        '<meta name="theme-color" media="(prefers-color-scheme: dark)" content="#14161a">',
+        shared=True,
+    )
+
+
+@contextmanager
+def frame(here: str) -> Iterator[None]:
+    """The frame of a page; `here` is its address. What is made inside becomes the page's content."""
+    html.a("Skip to the content", href="#main").classes("rt-skip")
+    with html.header().classes("rt-header"):
+        with html.a(href="/", aria_label="Roomtone, to the start").classes("rt-brand"):
+            html.img(src="/assets/favicon.svg", alt="", width=28, height=28)
+            html.span("Roomtone")
+        if len(PAGES) > 1:
+            with html.nav(aria_label="Pages").classes("rt-nav"):
+                for address, name in PAGES:
+                    link = html.a(name, href=address)
+                    if address == here:
+                        link.props('aria-current="page"')
+    with html.main(id="main", tabindex=-1).classes("rt-main"):
+        yield

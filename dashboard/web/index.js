@@ -1,0 +1,4 @@
+export { EMOTIONS, Glyph } from "roomtone/glyph.js";
+export { text } from "roomtone/text.js";
+export { Tile, condition } from "roomtone/tile.js";
+export { Utterances } from "roomtone/utterances.js";

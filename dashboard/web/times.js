@@ -1,0 +1,37 @@
+// Times in the reader's zone and language. `skew` is how far the reader's clock is from the server's.
+
+import { text } from "roomtone/text.js";
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit", second: "2-digit" });
+const short = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
+
+export const clockTime = (ms) => (isToday(ms) ? clock : day).format(ms);
+export const shortTime = (ms) => (isToday(ms) ? short : day).format(ms);
+export const fullTime = (ms) => full.format(ms);
+export const isoTime = (ms) => new Date(ms).toISOString();
+
+// "12 s ago", "4 min ago", then the time of day.
+export function ago(ms, now) {
+  const s = Math.max(0, Math.round((now - ms) / 1000));
+  if (s < 5) return text.now;
+  if (s < 60) return text.seconds(s);
+  if (s < 3600) return text.minutes(Math.floor(s / 60));
+  return shortTime(ms);
+}
+
+// "for 12 s", "for 4 min", then "since 10:32".
+export function lasting(ms, now) {
+  const s = Math.max(1, Math.round((now - ms) / 1000));
+  if (s < 60) return text.for_seconds(s);
+  if (s < 3600) return text.for_minutes(Math.floor(s / 60));
+  return `${text.since} ${shortTime(ms)}`;
+}
+
+export const seconds = (ms) =>
+  `${(ms / 1000).toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
+
+export const percent = (share) => `${Math.round(share * 100)} %`;
