@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.broker import Broker
+from tests.integration.dashboard.process import CHROMIUM, CHROMIUM_ARGUMENTS, Dashboard, Rooms, health, until
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def mosquitto():
+    with Broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def dashboard(mosquitto, tmp_path):
+    child = Dashboard(tmp_path, "--broker", mosquitto.url)
+    yield child
+    child.close()
+
+
+@pytest.fixture
+def url(dashboard):
+    address = dashboard.wait_ready()
+    until(lambda: health(address)["broker"] == "connected")
+    return address
+
+
+@pytest.fixture
+def rooms(mosquitto):
+    publisher = Rooms(mosquitto)
+    yield publisher
+    publisher.close()
