@@ -11,21 +11,16 @@ function star(points, outer, inner) {
   return `M${Array.from({ length: 2 * points }, (_, i) => at(i)).join("L")}Z`;
 }
 
-function flower(petals, radius, depth) {
-  const at = (i) => {
-    const a = (2 * Math.PI * i) / 72;
-    const r = radius + depth * Math.cos(petals * a);
-    return `${(12 + r * Math.cos(a)).toFixed(2)} ${(12 + r * Math.sin(a)).toFixed(2)}`;
-  };
-  return `M${Array.from({ length: 72 }, (_, i) => at(i)).join("L")}Z`;
-}
+const circle = (x, y, r) => `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
 
-const eyes = (y, dx = 3.2, r = 1.2) => [12 - dx, 12 + dx].map((x) => `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`).join("");
+const eyes = (y, dx = 3.2, r = 1.2) => circle(12 - dx, y, r) + circle(12 + dx, y, r);
+
+const clover = [7.1, 16.9].flatMap((x) => [7.1, 16.9].map((y) => circle(x, y, 5.9))).join("") + "M7 7v10h10V7Z";
 
 // shape: filled outline; dots: filled parts of the face; lines: its strokes
 const glyphs = {
-  neutral: { shape: "M2 12a10 10 0 1 0 20 0a10 10 0 1 0 -20 0Z", dots: eyes(10), lines: "M8.5 15.6h7" },
-  happy: { shape: flower(8, 10, 1.2), dots: eyes(10), lines: "M7.8 13.8q4.2 4.8 8.4 0" },
+  neutral: { shape: circle(12, 12, 10), dots: eyes(10), lines: "M8.5 15.6h7" },
+  happy: { shape: clover, dots: eyes(10), lines: "M7.8 13.8q4.2 4.8 8.4 0" },
   sad: {
     shape: "M12 1C12 1 3.8 9.8 3.8 15a8.2 8.2 0 0 0 16.4 0C20.2 9.8 12 1 12 1Z",
     dots: eyes(13.4, 2.9),
@@ -46,9 +41,9 @@ const glyphs = {
     dots: "",
     lines: "M7.5 8.7l3 1.5l-3 1.5M16.5 8.7l-3 1.5l3 1.5M8 17q2 -2.2 4 -0.6t4 -0.9",
   },
-  surprised: { shape: star(8, 12, 8.6), dots: eyes(10, 2.9, 1.1) + "M10 15.2a2 2.3 0 1 0 4 0a2 2.3 0 1 0 -4 0", lines: "" },
+  surprised: { shape: star(8, 12, 8), dots: eyes(10, 2.9, 1.1) + "M10 15.2a2 2.3 0 1 0 4 0a2 2.3 0 1 0 -4 0", lines: "" },
   uncertain: {
-    ring: "M2.8 12a9.2 9.2 0 1 0 18.4 0a9.2 9.2 0 1 0 -18.4 0Z",
+    ring: circle(12, 12, 9.2),
     lines: "M9.3 9.8a2.7 2.7 0 1 1 4.3 2.2c-1 .7-1.6 1.2-1.6 2.2M12 17v.1",
   },
 };

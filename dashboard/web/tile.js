@@ -29,7 +29,8 @@ export const Tile = {
   setup: () => ({ text, fullTime, isoTime, percent, clockTime }),
   computed: {
     condition() {
-      return condition(this.room);
+      // Without a broker nobody knows whether it still listens.
+      return this.stale ? "unknown" : condition(this.room);
     },
     deaf() {
       return !["ok", "starting"].includes(this.condition);
