@@ -111,6 +111,10 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
 
     socket: Annotated[str, Meta(min_length=1, max_length=100)] = "/run/roomtone/link.sock"
     """Where ear and link meet (AF_UNIX allows 107 bytes)."""
+    state_dir: Annotated[str, Meta(max_length=4096)] = ""
+    """Where events wait on disk; empty: systemd's `STATE_DIRECTORY`, without one the folder of the socket."""
+    spool_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
+    """How long they wait at most."""
     spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
     """How many events wait for a broker at most; then the oldest are dropped and counted."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -233,6 +233,12 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sent_at: Timestamp | None = None
     seconds: Annotated[int, Meta(ge=0, le=60)] = 60
     """Only for `level_on`."""
+    boot: BootId | None = None
+    """Only for `replay`: the start of the ear whose events are wanted."""
+    from_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 1
+    """Only for `replay`."""
+    to_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 2**53 - 1
+    """Only for `replay`: the last one, included."""
 
 
 class Response(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -241,6 +247,10 @@ class Response(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, om
     transaction: str
     ok: bool
     error: str = ""
+    events: Count = 0
+    """Only for `replay`: how many events come again."""
+    first_seq: Count = 0
+    """Only for `replay`: the first of them; above `from_seq` where the older ones are no longer kept."""
 
 
 # --- checking ---

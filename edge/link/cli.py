@@ -1,0 +1,63 @@
+"""`roomtone link`: carries what the ear says to the broker."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from edge.config import Config
+from edge.link import credentials, listener, reasons
+from edge.link.service import Link
+from edge.notify import notify
+from edge.options import add_config_options, config_from
+
+log = logging.getLogger(__name__)
+
+
+def register(subparsers: Any) -> None:
+    """Adds `link` to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "link",
+        help="carry what the ear says to the broker (no microphone in this process)",
+        description="Takes checked messages from the ear's socket and publishes them over MQTT. Ends with SIGTERM.",
+    )
+    add_config_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs until SIGTERM or SIGINT. Raises `UserError` for what can never work."""
+    started = time.monotonic()
+    config = config_from(options)
+    logging.basicConfig(
+        stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
+    )
+    credentials.check(config.mqtt)
+    asyncio.run(_serve(config, started))
+    return 0
+
+
+async def _serve(config: Config, started: float) -> None:
+    loop = asyncio.get_running_loop()
+    ear = listener.listen(Path(config.runtime.socket))
+    try:
+        link = Link(config, ear)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, link.stop)
+        log.info(
+            "ready after %.2f s: %s listens on %s, broker %s",
+            time.monotonic() - started,
+            config.node.id,
+            config.runtime.socket,
+            reasons.place(config),
+        )
+        notify("READY=1", f"STATUS=listening on {config.runtime.socket}")
+        await link.run()
+    finally:
+        ear.close()

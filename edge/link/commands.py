@@ -1,0 +1,157 @@
+"""Commands of subscribers: checked, answered once, and without effect when anything is wrong.
+
+A command is ignored without an answer when it is retained (it would act again at every connection), and
+refused with one when it is malformed, unknown or older than a minute. One that waited at the broker while we were
+away counts as old unless its `sent_at` says otherwise. The same transaction again gets the same answer and
+acts no second time. Who may send commands is the broker's access list.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from edge.contract import Command, Response
+from edge.link.rate import TokenBucket
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 1024
+MAX_AGE_S: Final = 60.0
+PER_SECOND: Final = 2.0
+BURST: Final = 10
+REMEMBERED: Final = 64
+
+Reply = Callable[[Response], None]
+Action = Callable[[Command, Reply], None]
+"""Does it, and replies exactly once, now or later."""
+
+_decoder = msgspec.json.Decoder(Command)
+_verb = re.compile(r"[a-z_]{1,32}\Z")
+_transaction = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+
+
+def ok(command: Command) -> Response:
+    """It is done."""
+    return Response(transaction=command.transaction, ok=True)
+
+
+def failed(command: Command, error: str) -> Response:
+    """It is not done, and why."""
+    return Response(transaction=command.transaction, ok=False, error=error)
+
+
+class Commands:
+    """`answer` publishes; `clock` gives wall-clock seconds, and `clock_is_right` whether they can be trusted."""
+
+    def __init__(
+        self,
+        actions: Mapping[str, Action],
+        answer: Callable[[str, Response], None],
+        clock_is_right: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._actions = actions
+        self._answer = answer
+        self._clock_is_right = clock_is_right
+        self._clock = clock
+        self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic)
+        self._said_too_many = False
+        # None while the action has not replied yet.
+        self._answers: dict[tuple[str, str], Response | None] = {}
+        self.refused = 0
+
+    def handle(self, verb: str, payload: bytes, retain: bool, queued: bool) -> None:
+        """One message from `cmd/<verb>`. Never raises."""
+        if retain:
+            log.info("a retained command (%.40r) is ignored", verb)
+            return
+        if not _verb.match(verb):
+            self.refused += 1
+            return
+        if self._bucket.take() > 0:
+            self.refused += 1
+            if not self._said_too_many:
+                log.warning("too many commands, more than %d a second: some are ignored", PER_SECOND)
+            self._said_too_many = True
+            return
+        self._said_too_many = False
+        try:
+            command = _decode(payload)
+        except msgspec.MsgspecError as error:
+            self._refuse(
+                verb, Response(transaction=_transaction_of(payload), ok=False, error=f"malformed: {error}")
+            )
+            return
+        action = self._actions.get(verb)
+        if action is None:
+            known = ", ".join(sorted(self._actions))
+            self._refuse(verb, failed(command, f"unknown command; known here: {known}"))
+            return
+        if self._is_old(command, queued):
+            self._refuse(verb, failed(command, f"sent more than {MAX_AGE_S:.0f} s ago: send it again"))
+            return
+        self._act(verb, command, action)
+
+    def _act(self, verb: str, command: Command, action: Action) -> None:
+        key = (verb, command.transaction)
+        if key in self._answers:
+            earlier = self._answers[key]
+            if earlier is not None:
+                self._answer(verb, earlier)
+            return
+        self._answers[key] = None
+        while len(self._answers) > REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+
+        def reply(response: Response) -> None:
+            if key in self._answers:
+                self._answers[key] = response
+            self._answer(verb, response)
+
+        log.info("command %s", verb)
+        action(command, reply)
+
+    def _refuse(self, verb: str, response: Response) -> None:
+        self.refused += 1
+        log.info("command %s is refused: %s", verb, response.error)
+        self._answer(verb, response)
+
+    def _is_old(self, command: Command, queued: bool) -> bool:
+        if command.sent_at is None or not self._clock_is_right():
+            # Without a time to compare, only what arrives live is known to be fresh.
+            return queued
+        try:
+            sent = datetime.strptime(command.sent_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+        except ValueError:
+            return True
+        return abs(self._clock() - sent.timestamp()) > MAX_AGE_S
+
+
+def _decode(payload: bytes) -> Command:
+    if len(payload) > MAX_BYTES:
+        raise msgspec.ValidationError(f"{len(payload)} bytes, at most {MAX_BYTES} are allowed")
+    try:
+        return _decoder.decode(payload)
+    except UnicodeDecodeError:
+        raise msgspec.DecodeError("not UTF-8") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deeply") from None
+
+
+def _transaction_of(payload: bytes) -> str:
+    """The transaction of a command that is wrong elsewhere, so that its sender recognises the answer."""
+    if len(payload) > MAX_BYTES:
+        return ""
+    try:
+        tree: Any = msgspec.json.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    found = tree.get("transaction") if isinstance(tree, dict) else None
+    return found if isinstance(found, str) and _transaction.match(found) else ""

@@ -1,0 +1,130 @@
+"""An event on its way, and the table in which a set of them is kept."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+_SCHEMA: Final = """
+create table if not exists event (
+    n integer primary key,
+    id text not null unique,
+    boot text not null,
+    seq integer not null,
+    at real not null,
+    again integer not null default 0,
+    payload blob not null
+);
+create index if not exists event_boot on event (boot, seq);
+create table if not exists counter (name text primary key, value integer not null);
+"""
+_COLUMNS: Final = "n, id, boot, seq, at, payload"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`n` counts in the order of arrival, over restarts too; `at`: wall-clock seconds; `payload`: for the broker."""
+
+    n: int
+    id: str
+    boot: str
+    seq: int
+    at: float
+    payload: bytes
+
+
+def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
+    """Opens or makes the database; None: in memory. A damaged one is put aside. Raises `sqlite3.Error`, `OSError`.
+
+    `durable`: what is committed survives a power cut. Without it a commit costs no write to the medium, and
+    survives the end of the process.
+    """
+    try:
+        return _open(path, durable)
+    except sqlite3.DatabaseError as error:
+        if path is None or not path.exists() or isinstance(error, sqlite3.OperationalError):
+            raise
+        aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+        log.error("%s is damaged (%s): put aside as %s, beginning anew", path, error, aside.name)
+        path.rename(aside)
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        return _open(path, durable)
+
+
+def _open(path: Path | None, durable: bool) -> sqlite3.Connection:
+    # Events say how people feel: nobody but this process reads them here.
+    before = os.umask(0o077)
+    try:
+        table = sqlite3.connect(":memory:" if path is None else path, timeout=2.0, isolation_level=None)
+    finally:
+        os.umask(before)
+    try:
+        # The rollback journal is kept (`persist`), not deleted: a full disk then still lets us delete the oldest rows,
+        # and with them make room for the newest. A write-ahead log would have to grow first.
+        table.execute("pragma journal_mode = persist")
+        table.execute(f"pragma synchronous = {'full' if durable else 'off'}")
+        table.executescript(_SCHEMA)
+        table.execute("select count(*), max(n) from event").fetchone()
+    except BaseException:
+        table.close()
+        raise
+    return table
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """`with transaction(table)`: all or nothing, with the write lock from the beginning."""
+
+    def __init__(self, table: sqlite3.Connection) -> None:
+        self._table = table
+
+    def __enter__(self) -> None:
+        self._table.execute("begin immediate")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            try:
+                self._table.execute("commit")
+                return
+            except sqlite3.Error:
+                self._rollback()
+                raise
+        self._rollback()
+
+    def _rollback(self) -> None:
+        # SQLite itself has rolled back after some errors (a full disk); then there is nothing to undo.
+        if self._table.in_transaction:
+            self._table.execute("rollback")
+
+
+def insert(table: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    """Adds them inside the caller's transaction; an id that is there already stays as it is."""
+    table.executemany(
+        f"insert or ignore into event ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)",
+        ((e.n, e.id, e.boot, e.seq, e.at, e.payload) for e in entries),
+    )
+
+
+def select(table: sqlite3.Connection, condition: str, values: Sequence[object], limit: int) -> list[Entry]:
+    """The first entries, in order of arrival, that meet an SQL condition of ours."""
+    rows = table.execute(
+        f"select {_COLUMNS} from event where {condition} order by n limit ?", (*values, limit)
+    )
+    return [Entry(*row) for row in rows]
+
+
+def count(table: sqlite3.Connection) -> int:
+    """How many there are."""
+    return int(table.execute("select count(*) from event").fetchone()[0])
+
+
+def last_n(table: sqlite3.Connection) -> int:
+    """The highest number given so far; 0 for an empty table."""
+    return int(table.execute("select coalesce(max(n), 0) from event").fetchone()[0])
