@@ -169,7 +169,18 @@ def convert(onnx_path: Path) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=step.get_concrete_function())
         model: bytes = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-    return model
+    return name_tensors(model)
+
+
+def name_tensors(model: bytes) -> bytes:
+    """Gives inputs and outputs the names of the signature; the converter calls both outputs alike."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    signature = parsed.signatureDefs[0]
+    for place in (*signature.inputs, *signature.outputs):
+        parsed.subgraphs[0].tensors[place.tensorIndex].name = place.name
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
 
 
 def check_operators(model: bytes) -> dict[str, int]:

@@ -1,0 +1,248 @@
+"""The ear as a whole: threads, states, signals, and the ways in which it ends.
+
+Three threads: `capture` takes sound, `uplink` talks to the link, and the main thread does everything between. Each way
+of ending has its own status, so that the journal tells a hung microphone from a broken model.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from edge.config import Config
+from edge.contract import Downward, EarHealth, MicState, ModelInfo, Mute, Restart, Unmute
+from edge.ear.capture import Capture, Notice
+from edge.ear.liveness import Liveness
+from edge.ear.pipeline import Pipeline
+from edge.ear.source import AudioSource, Block
+from edge.ear.uplink import Uplink
+from edge.model.classifier import Classifier
+from edge.notify import notify, watchdog_interval_s
+from edge.speech.vad import Vad
+from edge.version import VERSION
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED: Final = 70
+"""The model does not give what it should, or a thread died (EX_SOFTWARE)."""
+EXIT_HUNG: Final = 74
+"""A read or an open of the microphone does not return (EX_IOERR)."""
+EXIT_RESTART: Final = 75
+"""Asked to restart (EX_TEMPFAIL)."""
+HEALTH_PERIOD_S: Final = 60.0
+DRAIN_PATIENCE_S: Final = 10.0
+"""At the end of a WAV room: how long without an acknowledgement until the rest is given up."""
+SLOW_SELF_TEST_S: Final = 2.0
+
+
+class Ear:
+    """Runs until it is told to stop, or until a WAV room that does not loop has ended."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        source: AudioSource,
+        vad: Vad,
+        classifier: Classifier,
+        on_ready: Callable[[float], None],
+        stopped: threading.Event,
+    ) -> None:
+        self._stopped = stopped
+        self._classifier = classifier
+        self._on_ready = on_ready
+        self._ready = False
+        self._settled = False
+        self._vad = vad
+        self._capture = Capture(source, stopped)
+        self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name)
+        self._uplink = Uplink(
+            config.runtime.socket, model_info(config, classifier, vad), self._pipeline.level, self._obey
+        )
+        now = time.monotonic()
+        self._liveness = Liveness(self._changed, now)
+        self._watchdog_s = watchdog_interval_s()
+        self._watchdog_due = now
+        self._health_due = now + HEALTH_PERIOD_S
+        self._status = 0
+
+    def run(self) -> int:
+        """The main loop; returns the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._self_test()
+        self._uplink.start()
+        self._capture.start()
+        try:
+            while not self._stopped.is_set():
+                item = self._capture.get(timeout_s=1.0)
+                if isinstance(item, Block):
+                    self._hear(item)
+                elif item is not None and self._note(item):
+                    break
+                self._look_around()
+            return self._status
+        finally:
+            self._finish()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        # Nothing else is safe here: the main loop sees it within a second, or with the next block.
+        self._stopped.set()
+
+    def _hear(self, block: Block) -> None:
+        for event in self._pipeline.feed(block):
+            log.debug("utterance %d: %s %.2f", event.seq, event.event_type, event.confidence)
+            self._uplink.publish(event)
+        self._liveness.heard(time.monotonic(), zeros=not block.samples.any())
+        if not self._ready and self._liveness.state == "ok":
+            self._ready = True
+            seconds = seconds_since_start()
+            log.info(
+                "ready after %.2f s (model %s, vad %s, %.0f MB)",
+                seconds, self._classifier.bundle.full_name, self._vad.engine, rss_mb(),
+            )  # fmt: skip
+            self._on_ready(seconds)
+
+    def _note(self, notice: Notice) -> bool:
+        """Follows what the capture thread tells; True when it was the last thing to come."""
+        now = time.monotonic()
+        match notice.kind:
+            case "opened":
+                log.info("listening: %s", notice.text)
+                self._liveness.opened(now)
+            case "turn":
+                self._liveness.turned(now)
+            case "lost":
+                self._gap()
+                self._liveness.lost(now, notice.text)
+            case "muted":
+                self._gap()
+                self._liveness.muted(now)
+            case "ended":
+                self._gap()
+                if not self._uplink.drain(DRAIN_PATIENCE_S):
+                    log.warning("%d events were not acknowledged by a link", self._uplink.waiting)
+                log.info("the room has ended after %d utterances", self._pipeline.utterances)
+                return True
+            case "failed":
+                self._status = EXIT_FAILED
+                return True
+        return False
+
+    def _gap(self) -> None:
+        """What was being said ends here; what comes next has nothing to do with it."""
+        for event in self._pipeline.finish():
+            self._uplink.publish(event)
+
+    def _look_around(self) -> None:
+        """Everything that has its own time."""
+        now = time.monotonic()
+        hung = self._capture.hangs()
+        if hung is not None:
+            # The thread cannot be saved, and it holds the device: only the end of the process frees it.
+            log.error("the microphone hangs in `%s`: ending the process, so that it is started anew", hung)
+            notify("STATUS=the microphone hangs")
+            logging.shutdown()
+            os._exit(EXIT_HUNG)
+        if self._liveness.self_test_due(now) and not self._pipeline.speaking:
+            self._self_test()
+        if now >= self._watchdog_due and self._watchdog_s is not None and self._liveness.alive(now):
+            self._watchdog_due = now + self._watchdog_s
+            notify("WATCHDOG=1")
+        if now >= self._health_due:
+            self._health_due = now + HEALTH_PERIOD_S
+            self._uplink.set_health(self._health())
+
+    def _self_test(self) -> None:
+        """Golden inference. Raises `UserError` when the model does not give what it should."""
+        begun = time.monotonic()
+        self._classifier.self_test()
+        now = time.monotonic()
+        if now - begun > SLOW_SELF_TEST_S:
+            log.warning(
+                "the golden self-inference took %.1f s: this interpreter is slow; see `roomtone doctor`",
+                now - begun,
+            )
+        self._liveness.self_tested(now)
+
+    def _changed(self, state: MicState) -> None:
+        self._uplink.set_mic(state)
+        notify(f"STATUS=microphone: {state}")
+        if not self._settled:
+            # A missing microphone is a state, not a failed start.
+            self._settled = True
+            notify("READY=1")
+
+    def _obey(self, order: Downward) -> None:
+        """Called by the uplink's thread."""
+        match order:
+            case Mute():
+                self._capture.set_muted(True)
+            case Unmute():
+                self._capture.set_muted(False)
+            case Restart():
+                log.info("the link asks for a restart")
+                self._status = EXIT_RESTART
+                self._stopped.set()
+
+    def _health(self) -> EarHealth:
+        return EarHealth(
+            frames=self._pipeline.frames,
+            overruns=self._capture.overruns,
+            utterances=self._pipeline.utterances,
+            inference_p50_ms=self._pipeline.latency_ms(0.5),
+            inference_p95_ms=self._pipeline.latency_ms(0.95),
+            rss_mb=round(rss_mb(), 1),
+            dropped=self._uplink.dropped,
+        )
+
+    def _finish(self) -> None:
+        notify("STOPPING=1")
+        self._stopped.set()
+        clean = self._capture.join(timeout_s=3.0)
+        self._uplink.stop()
+        if not clean:
+            log.error("the microphone does not close: ending the process")
+            logging.shutdown()
+            os._exit(EXIT_HUNG)
+
+
+def model_info(config: Config, classifier: Classifier, vad: Vad) -> ModelInfo:
+    """What the link is told about this ear."""
+    manifest = classifier.bundle.manifest
+    return ModelInfo(
+        model=classifier.bundle.full_name,
+        model_sha256=classifier.bundle.sha256,
+        feature_spec_sha256=manifest.features_sha256,
+        runtime=classifier.runtime,
+        vad=vad.engine,
+        ear_version=VERSION,
+        config_sha256=config.sha256(),
+    )
+
+
+def rss_mb() -> float:
+    """Resident memory of this process in MB (2**20 bytes)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def seconds_since_start() -> float:
+    """Since the kernel started this process, so that loading Python itself counts too."""
+    try:
+        # Field 22, counted after the name in brackets, which may contain anything.
+        fields = (
+            Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return time.process_time()
