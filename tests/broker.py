@@ -9,7 +9,7 @@
 
 `Broker(config="allow_anonymous false\\npassword_file ...", folder=tmp_path)` replaces the default line
 `allow_anonymous true`; `{port}` and `{folder}` in it are filled in; a `listener` of one's own replaces the default one.
-A test that only needs an open broker takes the fixture `broker` (tests/conftest.py).
+A test that only needs an open broker takes the fixture `broker` (tests/integration/conftest.py).
 """
 
 from __future__ import annotations
