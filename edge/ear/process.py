@@ -35,6 +35,8 @@ EXIT_HUNG: Final = 74
 """A read or an open of the microphone does not return (EX_IOERR)."""
 EXIT_RESTART: Final = 75
 """Asked to restart (EX_TEMPFAIL)."""
+IDLE_BLOCKS: Final = 4
+"""Blocks (of 32 ms) that are taken at once while nobody speaks."""
 HEALTH_PERIOD_S: Final = 60.0
 DRAIN_PATIENCE_S: Final = 10.0
 """At the end of a WAV room: how long without an acknowledgement until the rest is given up."""
@@ -81,12 +83,12 @@ class Ear:
         self._capture.start()
         try:
             while not self._stopped.is_set():
-                item = self._capture.get(timeout_s=1.0)
-                if isinstance(item, Block):
-                    self._hear(item)
-                elif item is not None and self._note(item):
-                    break
+                # Only the end of speech is awaited by somebody; its beginning may be seen a little later.
+                hurry = self._pipeline.speaking or not self._ready
+                ended = self._take(self._capture.get(timeout_s=1.0, at_least=1 if hurry else IDLE_BLOCKS))
                 self._look_around()
+                if ended:
+                    break
             return self._status
         finally:
             self._finish()
@@ -94,6 +96,17 @@ class Ear:
     def _on_signal(self, number: int, _frame: object) -> None:
         # Nothing else is safe here: the main loop sees it within a second, or with the next block.
         self._stopped.set()
+
+    def _take(self, items: list[Block | Notice]) -> bool:
+        """Works through what has happened; True when nothing more will come."""
+        for item in items:
+            if isinstance(item, Block):
+                self._hear(item)
+            elif self._note(item):
+                return True
+            if self._stopped.is_set():
+                break
+        return False
 
     def _hear(self, block: Block) -> None:
         for event in self._pipeline.feed(block):
