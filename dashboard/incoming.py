@@ -53,6 +53,6 @@ def decode(base: str, topic: str, payload: bytes) -> Incoming:
             return Incoming(node, leaf, msgspec.convert(payload.decode("ascii"), _words[leaf]))
         if leaf in _decoders:
             return Incoming(node, leaf, _decoders[leaf].decode(payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"{leaf}: {error}") from None
     raise ContractError(f"unknown topic {leaf[:40]!r}")

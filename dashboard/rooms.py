@@ -60,9 +60,8 @@ class Room:
 
     @property
     def name(self) -> str:
-        """What people call it. Control and direction characters are left out: a name must not rearrange the page."""
-        given = "" if self.info is None else self.info.name
-        return "".join(c for c in given if c.isprintable()).strip() or self.node
+        """What people call it."""
+        return clean("" if self.info is None else self.info.name) or self.node
 
     @property
     def last(self) -> Heard | None:
@@ -170,6 +169,11 @@ class House:
         del room.recent[:-STRIP]
         self._events.append(heard)
         return True
+
+
+def clean(name: str) -> str:
+    """A name without control and direction characters, which could rearrange a page or upset a database."""
+    return "".join(character for character in name if character.isprintable()).strip()
 
 
 def seconds(timestamp: str, otherwise: float) -> float:

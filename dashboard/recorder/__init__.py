@@ -1,0 +1,1 @@
+"""The recorder: from the broker into a database, each event exactly once."""

@@ -1,0 +1,85 @@
+"""`roomtone recorder`: keeps the events of all rooms in a database."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from dashboard import address
+from edge.config import load
+from edge.errors import UserError
+
+
+def register(subparsers: Any) -> None:
+    """Adds the sub-command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "recorder",
+        help="keep the events of all rooms in a database",
+        description="Writes the events of all rooms into a database, each exactly once.",
+    )
+    parser.add_argument(
+        "--database",
+        required=True,
+        metavar="URL",
+        help="sqlite:////folder/file.db or postgresql+psycopg://user@host/name",
+    )
+    parser.add_argument(
+        "--broker",
+        default="mqtt://127.0.0.1",
+        metavar="URL",
+        help=f"mqtt://[user@]host[:port] (default: %(default)s); the password comes from ${address.PASSWORD_VARIABLE}",
+    )
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
+    )
+    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    parser.add_argument("--name", default="1", help="tells several recorders apart (default: %(default)s)")
+    parser.add_argument(
+        "--share",
+        default="roomtone-recorder",
+        metavar="GROUP",
+        help="recorders of one group share the events; empty: this one takes all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep-days",
+        type=int,
+        default=90,
+        metavar="N",
+        help="days to keep single events (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Records until it is told to end."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for option in ("name", "share"):
+        if not re.fullmatch(r"[A-Za-z0-9_-]{0,40}", getattr(options, option)):
+            raise UserError(f"--{option}: use at most 40 letters, digits, `_` and `-`")
+    if options.keep_days < 1:
+        raise UserError("--keep-days: at least 1")
+    broker = address.parse(options.broker, options.password_file)
+    base_topic = load(overrides={"node.base_topic": options.base_topic}).node.base_topic
+
+    from dashboard.recorder.database import connect, migrate
+    from dashboard.recorder.recorder import Recorder
+    from dashboard.recorder.session import Session
+
+    engine = connect(options.database)
+    migrate(engine)
+    session = Session(broker, base_topic, options.name, options.share)
+    recorder = Recorder(engine, session, base_topic, options.keep_days)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: recorder.stop())
+    print("ready", file=sys.stderr, flush=True)
+    recorder.run()
+    engine.dispose()
+    return 0

@@ -1,0 +1,76 @@
+"""Opening the database: SQLite in a file by default, PostgreSQL by another URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from edge.errors import UserError
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+BUSY_MS: Final = 5000
+
+
+class DatabaseError(UserError):
+    """The database cannot be used."""
+
+
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """Opens the database without touching its tables. Raises `DatabaseError`.
+
+    `url` as SQLAlchemy writes it: `sqlite:////var/lib/roomtone/events.db`, `postgresql+psycopg://user@host/name`.
+    """
+    try:
+        place = make_url(url)
+        if place.get_backend_name() == "sqlite":
+            return _sqlite(url, place.database, read_only)
+        # A connection that PostgreSQL closed while it restarted is noticed before it is used.
+        return create_engine(url, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise DatabaseError(
+            f"--database: {error}; write sqlite:////folder/file.db or postgresql+psycopg://user@host/name"
+        ) from None
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Brings the tables to a revision (the newest). Raises `DatabaseError`."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            if revision == "base":
+                command.downgrade(config, revision)
+            else:
+                command.upgrade(config, revision)
+    except SQLAlchemyError as error:
+        raise DatabaseError(f"the database cannot be prepared: {reason(error)}") from None
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """The database's own words, on one line and without the statement."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _sqlite(url: str, file: str | None, read_only: bool) -> Engine:
+    if not file or file == ":memory:":
+        raise DatabaseError("--database: SQLite needs a file: sqlite:////folder/file.db")
+    if not read_only and not Path(file).absolute().parent.is_dir():
+        raise DatabaseError(f"--database: no such folder: {Path(file).absolute().parent}; make it first")
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        if not read_only:
+            # WAL: readers never wait for the recorder. FULL: what has been acknowledged survives a power cut.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
+
+    return engine

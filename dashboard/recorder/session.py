@@ -1,0 +1,166 @@
+"""The recorder's connection to the broker: the broker keeps the session, and what is not acknowledged.
+
+MQTT 5 first (several recorders can then share one subscription), 3.1.1 where the broker knows nothing newer.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from dashboard.address import BrokerAddress
+from edge import contract
+
+log = logging.getLogger(__name__)
+
+SESSION_S: Final = 7 * 86_400
+"""How long the broker keeps events for a recorder that is away."""
+IN_FLIGHT: Final = 2000
+"""How many unwritten messages the broker may send; its own `max_inflight_messages` may be lower."""
+DELAYS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A message that waits to be written; `acknowledge` it then."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+    acknowledge: Callable[[], object]
+
+
+class Session:
+    """Owns a thread; messages come out of `arrived`."""
+
+    def __init__(self, address: BrokerAddress, base_topic: str, name: str, share: str) -> None:
+        self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
+        self.connected = threading.Event()
+        self._address = address
+        self._base_topic = base_topic
+        self._name = name
+        self._share = share
+        self._protocol = MQTTProtocolVersion.MQTTv5
+        self._stop = threading.Event()
+        self._client: mqtt.Client | None = None
+        self._attempts = 0
+        self._said = ""
+        self._thread = threading.Thread(target=self._run, name="session", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnects; the broker keeps the session."""
+        self._stop.set()
+        if self._client is not None:
+            self._client.disconnect()
+        self._thread.join(1.0)
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Sends a command; says whether there was a broker to take it."""
+        client = self._client
+        if client is None or not self.connected.is_set():
+            return False
+        return client.publish(topic, payload, qos=1).rc == mqtt.MQTT_ERR_SUCCESS
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            # A new client each time: an acknowledgement that comes late must go to the connection it belongs to.
+            self._client = client = self._make_client()
+            try:
+                self._connect(client)
+                client.loop_forever(retry_first_connection=False)
+                if self._attempts and not self._said:
+                    self._say("the broker closed the connection")
+            except (OSError, ValueError) as error:
+                self._say(str(error) or "no answer")
+            except Exception:
+                log.exception("the connection to the broker failed unexpectedly")
+            self.connected.clear()
+            delay = DELAYS_S[min(self._attempts, len(DELAYS_S) - 1)]
+            self._attempts += 1
+            self._stop.wait(delay * random.uniform(0.5, 1.0))
+
+    def _make_client(self) -> mqtt.Client:
+        newest = self._protocol == MQTTProtocolVersion.MQTTv5
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"roomtone-recorder-{self._name}",
+            clean_session=None if newest else False,
+            protocol=self._protocol,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        if self._address.username:
+            client.username_pw_set(self._address.username, self._address.password or None)
+        client.connect_timeout = 5.0
+        client.on_connect = self._on_connect
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self, client: mqtt.Client) -> None:
+        if self._protocol != MQTTProtocolVersion.MQTTv5:
+            client.connect(self._address.host, self._address.port, keepalive=30)
+            return
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_S
+        properties.ReceiveMaximum = IN_FLIGHT
+        client.connect(
+            self._address.host, self._address.port, keepalive=30, clean_start=False, properties=properties
+        )
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: Any,
+        _flags: Any,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if code.is_failure:
+            if "protocol version" in str(code).lower() and self._protocol == MQTTProtocolVersion.MQTTv5:
+                self._protocol = MQTTProtocolVersion.MQTTv311
+                self._attempts = 0
+                log.info("the broker does not know MQTT 5, going on with 3.1.1")
+                return
+            self._say(f"the broker refused: {str(code).lower()}")
+            return
+        shared = (
+            f"$share/{self._share}/" if self._share and self._protocol == MQTTProtocolVersion.MQTTv5 else ""
+        )
+        topics: list[tuple[str, int]] = [
+            (shared + contract.topic(self._base_topic, "+", contract.EVENT), 1),
+            (contract.topic(self._base_topic, "+", contract.INFO), 1),
+            (contract.topic(self._base_topic, "+", contract.AVAILABILITY), 1),
+        ]
+        # What came over an earlier connection and was not acknowledged comes again over this one.
+        while not self.arrived.empty():
+            self.arrived.get()
+        client.subscribe(topics)
+        log.info("connected to %s", self._address)
+        self._attempts, self._said = 0, ""
+        self.connected.set()
+
+    def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        mid, qos = message.mid, message.qos
+        self.arrived.put(
+            Arrived(message.topic, bytes(message.payload), message.retain, lambda: client.ack(mid, qos))
+        )
+
+    def _say(self, reason: str) -> None:
+        if reason != self._said and not self._stop.is_set():
+            log.warning("no broker at %s: %s; trying again", self._address, reason)
+        self._said = reason
