@@ -1,3 +1,5 @@
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -81,7 +83,5 @@ def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
 @given(st.binary(max_size=1500))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
     for decode in (contract.decode_upward, contract.decode_downward, contract.decode_event):
-        try:
+        with contextlib.suppress(ContractError):
             decode(data)
-        except ContractError:
-            pass
