@@ -291,7 +291,8 @@ class _Session:
     def _why(self) -> tuple[Reason, bool]:
         config = self._config
         if self._reason is not None:
-            return self._reason, False
+            # Some brokers keep silent when they do not understand MQTT 5.
+            return self._reason, self.connected_at is None
         if self._code is not None:
             return reasons.of_code(self._code, "", config), self._code == reasons.UNSUPPORTED_PROTOCOL
         if "SSL" in self._last_words:

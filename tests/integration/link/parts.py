@@ -168,7 +168,9 @@ class Subscriber:
 
     def __init__(self, port: int, name: str = "", topics: str = "roomtone/#", clean: bool = True):
         self.messages: list[paho.MQTTMessage] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name or f"subscriber-{ULID()}", protocol=paho.MQTTv5)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=name or f"subscriber-{ULID()}", protocol=paho.MQTTv5
+        )
         self._client.reconnect_delay_set(0.2, 0.5)
         self._client.on_message = lambda _c, _d, message: self.messages.append(message)
         ready = threading.Event()
@@ -204,7 +206,9 @@ class Subscriber:
 
     def answer(self, verb: str, transaction: str, seconds: float = 10.0) -> contract.Response:
         def found() -> list[contract.Response]:
-            answers = [msgspec.json.decode(m.payload, type=contract.Response) for m in self.of(f"resp/{verb}")]
+            answers = [
+                msgspec.json.decode(m.payload, type=contract.Response) for m in self.of(f"resp/{verb}")
+            ]
             return [a for a in answers if a.transaction == transaction]
 
         until(found, seconds, f"answer to {verb}")
