@@ -241,12 +241,12 @@ def model_info(config: Config, classifier: Classifier, vad: Vad) -> ModelInfo:
 
 
 def rss_mb() -> float:
-    """Resident memory of this process in MB (2**20 bytes)."""
+    """Resident memory of this process in megabytes (10^6 bytes)."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError, ValueError):
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def seconds_since_start() -> float:

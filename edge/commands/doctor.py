@@ -1,0 +1,92 @@
+"""`roomtone doctor`: is this box as it should be, and if not, what is the remedy?
+
+The checks come from the parts that are installed (entry points `roomtone.checks`): functions that yield `Check`, and
+that are given the configuration when they take an argument.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Iterable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from edge.config import Config, load
+from edge.options import add_config_options, overrides
+
+SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
+ORDER: Final = ("model", "ear", "link")
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    """What was found."""
+    remedy: str = ""
+    """What to do; empty when all is well."""
+
+
+def register(subparsers: Any) -> None:
+    """Adds `roomtone doctor`."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="check the installation and say the remedies",
+        description=f"Checks this machine with the configuration given, else with {SYSTEM_CONFIG} where there is one. "
+        "Exit status 0 when nothing failed; warnings are allowed.",
+    )
+    add_config_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON array of checks")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs all checks; 1 when one has failed. Raises `UserError` when the configuration cannot be used."""
+    path = options.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None)
+    config = load(path, overrides(options.settings))
+    entries = sorted(
+        entry_points(group="roomtone.checks"),
+        key=lambda e: (ORDER.index(e.name) if e.name in ORDER else 99, e.name),
+    )
+    found: list[Check] = []
+    for entry in entries:
+        for check in examine(entry, config):
+            found.append(check)
+            if not options.json:
+                print(line(check), flush=True)
+    failed = sum(check.state == "fail" for check in found)
+    if options.json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        warned = sum(check.state == "warn" for check in found)
+        print(f"{len(found)} checks: {failed} failed, {warned} to look at")
+    return 1 if failed else 0
+
+
+def examine(entry: Any, config: Config) -> Iterator[Check]:
+    """The checks of one part. A check that breaks is a failed one, not the end of the others."""
+    try:
+        function = entry.load()
+        checks: Iterable[Check] = function(config) if inspect.signature(function).parameters else function()
+        yield from checks
+    except ModuleNotFoundError as error:
+        yield Check(
+            entry.name, "warn", f"not installed here ({error})", "fine, unless this machine should have it"
+        )
+    except Exception as error:
+        yield Check(
+            entry.name, "fail", f"the check itself failed: {type(error).__name__}: {error}", "report this"
+        )
+
+
+def line(check: Check) -> str:
+    """One check for people; the remedy on a line of its own."""
+    mark = {"ok": " ok ", "warn": "WARN", "fail": "FAIL"}[check.state]
+    text = f"[{mark}] {check.name}: {check.detail}"
+    return f"{text}\n       -> {check.remedy}" if check.remedy else text
