@@ -29,6 +29,8 @@ FLUSH_EVERY: Final = 50
 MAKE_ROOM: Final = 16
 """How many of the oldest rows go at once when the disk is full."""
 
+_OLDEST: Final = "n in (select n from event order by n limit ?)"
+
 
 class Spool:
     """`path` None: there is no usable disk. `clock` gives wall-clock seconds, as age has to outlive a restart."""
@@ -46,6 +48,7 @@ class Spool:
         self._rows = 0
         self._drops = 0
         self._complained = False
+        self._say_drops_at = 1
         self._table: sqlite3.Connection | None = None
         # Without an event to keep there is no file: it is made by the first outage.
         if path is not None and path.exists():
@@ -91,7 +94,6 @@ class Spool:
             return self._cut_memory()
         self._memory.clear()
         self._memory_ids.clear()
-        self._cut_disk()
         return waiting
 
     def oldest(self, limit: int, without: set[int]) -> list[Entry]:
@@ -183,9 +185,7 @@ class Spool:
         except sqlite3.Error as error:
             try:
                 # Most likely the disk is full: the oldest make room.
-                if not self._rows or not self._drop(
-                    "n in (select n from event order by n limit ?)", (max(MAKE_ROOM, 2 * len(entries)),)
-                ):
+                if not self._rows or not self._drop(_OLDEST, (max(MAKE_ROOM, 2 * len(entries)),)):
                     raise
                 self._insert(entries)
             except sqlite3.Error:
@@ -197,16 +197,16 @@ class Spool:
         return True
 
     def _insert(self, entries: list[Entry]) -> None:
+        """Adds rows and drops what is then too many, in one commit: the medium is written once."""
         assert self._table is not None
+        lost: set[int] = set()
+        gone: set[int] = set()
         with entry.transaction(self._table):
             entry.insert(self._table, entries)
-        self._rows = entry.count(self._table)
-
-    def _cut_disk(self) -> None:
-        excess = self.on_disk - self._limit
-        if excess > 0:
-            self.flush()
-            self._try_drop("n in (select n from event order by n limit ?)", (excess,))
+            excess = entry.count(self._table) - len(self._taken) - self._limit
+            if excess > 0:
+                gone, lost = self._delete(_OLDEST, (excess + len(self._taken),))
+        self._forget(gone, lost)
 
     def _cut_memory(self) -> list[Entry]:
         excess = max(0, len(self._memory) - MEMORY_LIMIT)
@@ -218,23 +218,33 @@ class Spool:
         return dropped
 
     def _drop(self, condition: str, values: tuple[object, ...]) -> int:
-        """Deletes rows and counts those that the broker had not taken, both or neither."""
+        """Deletes and counts rows in a commit of its own; returns how many."""
         assert self._table is not None
         with entry.transaction(self._table):
-            gone = {row[0] for row in self._table.execute(f"select n from event where {condition}", values)}
-            lost = len(gone - self._taken)
-            self._table.execute(f"delete from event where {condition}", values)
-            self._table.execute(
-                "insert or replace into counter (name, value) values ('drops', ?)", (self._drops + lost,)
-            )
-        self._drops += lost
+            gone, lost = self._delete(condition, values)
+        self._forget(gone, lost)
+        return len(gone)
+
+    def _delete(self, condition: str, values: tuple[object, ...]) -> tuple[set[int], set[int]]:
+        """Inside a transaction: deletes rows, and counts those of them that the broker had not taken."""
+        assert self._table is not None
+        gone = {row[0] for row in self._table.execute(f"select n from event where {condition}", values)}
+        lost = gone - self._taken
+        self._table.execute(f"delete from event where {condition}", values)
+        self._table.execute(
+            "insert or replace into counter (name, value) values ('drops', ?)", (self._drops + len(lost),)
+        )
+        return gone, lost
+
+    def _forget(self, gone: set[int], lost: set[int]) -> None:
+        """After the commit."""
+        assert self._table is not None
+        self._drops += len(lost)
         self._taken -= gone
         self._rows = entry.count(self._table)
-        if lost:
-            log.warning(
-                "dropped %d events that waited too long or were too many (%d in all)", lost, self._drops
-            )
-        return len(gone)
+        if lost and (self._drops >= self._say_drops_at):
+            log.warning("%d events were dropped so far: they waited too long, or were too many", self._drops)
+            self._say_drops_at = self._drops * 2
 
     def _try_drop(self, condition: str, values: tuple[object, ...]) -> None:
         if self._table is None:
