@@ -124,14 +124,18 @@ class Commands:
         self._answer(verb, response)
 
     def _is_old(self, command: Command, queued: bool) -> bool:
-        if command.sent_at is None or not self._clock_is_right():
+        if command.sent_at is None:
             # Without a time to compare, only what arrives live is known to be fresh.
             return queued
         try:
             sent = datetime.strptime(command.sent_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
         except ValueError:
             return True
-        return abs(self._clock() - sent.timestamp()) > MAX_AGE_S
+        age = self._clock() - sent.timestamp()
+        if age < -MAX_AGE_S and not self._clock_is_right():
+            # A box that does not know the time yet is behind it: what seems to come from the future may be fresh.
+            return queued
+        return abs(age) > MAX_AGE_S
 
 
 def _decode(payload: bytes) -> Command:

@@ -1,0 +1,27 @@
+"""docs/mqtt.md is what the structs say."""
+
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from edge import contract, schema
+
+PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "mqtt.md"
+
+
+def test_the_page_is_generated_from_the_code_as_it_is():
+    assert PAGE.read_text(encoding="utf-8") == schema.page(), "run: python -m edge.schema > docs/mqtt.md"
+
+
+@pytest.mark.parametrize("payload", [row[4] for row in schema.PAYLOADS])
+def test_every_schema_is_valid_json_schema_with_patterns_that_javascript_knows(payload):
+    tree = schema.schema(payload)
+    jsonschema.Draft202012Validator.check_schema(tree)
+    assert r"\Z" not in str(tree)
+
+
+def test_every_topic_of_the_contract_is_on_the_page_with_its_qos_and_retain_flag():
+    rows = {row[0]: (row[1], row[2] == "yes") for row in schema.PAYLOADS}
+    for topic in contract.TOPICS:
+        assert rows[topic.leaf] == (topic.qos, topic.retain)
