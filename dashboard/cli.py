@@ -41,6 +41,11 @@ def register(subparsers: Any) -> None:
         metavar="FILE",
         help="first line: signs the readers' session cookies",
     )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="what `roomtone recorder` writes, for the pages that look back",
+    )
     parser.set_defaults(run=run)
 
 
@@ -66,7 +71,13 @@ def run(options: argparse.Namespace) -> int:
 
         return Hub(broker, base_topic)
 
-    return server.serve(make_hub, listener, secret)
+    def make_history() -> Any:
+        from dashboard.history import History
+        from dashboard.recorder.database import connect
+
+        return None if options.database is None else History(connect(options.database, read_only=True))
+
+    return server.serve(make_hub, make_history, listener, secret)
 
 
 def port(text: str) -> int:

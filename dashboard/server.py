@@ -20,6 +20,7 @@ from edge.errors import UserError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from dashboard.history import History
     from dashboard.hub import Hub
 
 
@@ -52,8 +53,8 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(hub_of: Any, listener: socket.socket, storage_secret: str | None) -> int:
-    """Serves until SIGINT or SIGTERM; the exit status is 0. `hub_of` is called on the event loop and makes the hub."""
+def serve(hub_of: Any, history_of: Any, listener: socket.socket, storage_secret: str | None) -> int:
+    """Serves until SIGINT or SIGTERM; the exit status is 0. `hub_of` and `history_of` are called on the event loop."""
     with contextlib.ExitStack() as stack:
         # NiceGUI keeps what it stores in files (by default in the working directory) and looks once, at import.
         # Without a secret it stores nothing, and with this path it could not.
@@ -62,15 +63,15 @@ def serve(hub_of: Any, listener: socket.socket, storage_secret: str | None) -> i
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="roomtone-dashboard-"))
         os.environ["NICEGUI_STORAGE_PATH"] = folder
         os.environ.pop("NICEGUI_REDIS_URL", None)
-        asyncio.run(_serve(hub_of, listener, storage_secret))
+        asyncio.run(_serve(hub_of, history_of, listener, storage_secret))
     return 0
 
 
-async def _serve(hub_of: Any, listener: socket.socket, storage_secret: str | None) -> None:
+async def _serve(hub_of: Any, history_of: Any, listener: socket.socket, storage_secret: str | None) -> None:
     import uvicorn
 
     hub: Hub = hub_of()
-    application = build(hub, storage_secret)
+    application = build(hub, history_of(), storage_secret)
 
     class Server(uvicorn.Server):
         """Ends on a signal like any other way of ending: uvicorn would raise it again and die of it."""
@@ -106,7 +107,7 @@ async def _serve(hub_of: Any, listener: socket.socket, storage_secret: str | Non
     await Server(config).serve([listener])
 
 
-def build(hub: Hub, storage_secret: str | None) -> FastAPI:
+def build(hub: Hub, history: History | None, storage_secret: str | None) -> FastAPI:
     """The application with all its pages."""
     from fastapi import FastAPI
     from nicegui import app as nicegui_app
@@ -114,7 +115,7 @@ def build(hub: Hub, storage_secret: str | None) -> FastAPI:
 
     from dashboard import theme
     from dashboard.headers import SecurityHeaders
-    from dashboard.pages import rooms
+    from dashboard.pages import room, rooms
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -134,6 +135,7 @@ def build(hub: Hub, storage_secret: str | None) -> FastAPI:
     nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
     theme.install()
     rooms.register(hub)
+    room.register(hub, history)
     ui.run_with(
         application,
         title="Roomtone",

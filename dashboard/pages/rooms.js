@@ -88,7 +88,7 @@ export default {
       </section>
       <template v-else>
         <div class="rt-tiles">
-          <Tile v-for="room in sorted" :key="room.node" :room="room" :level="levels[room.node]" :now="now" :stale="isLost" />
+          <Tile v-for="room in sorted" :key="room.node" :room="room" :level="levels[room.node]" :now="now" :stale="isLost" link />
         </div>
         <Utterances :events="events" :names="names" />
         <ul class="rt-legend" :aria-label="text.legend">

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -62,6 +63,9 @@ def _sqlite(url: str, file: str | None, read_only: bool) -> Engine:
         raise DatabaseError("--database: SQLite needs a file: sqlite:////folder/file.db")
     if not read_only and not Path(file).absolute().parent.is_dir():
         raise DatabaseError(f"--database: no such folder: {Path(file).absolute().parent}; make it first")
+    if read_only:
+        # Opening must not make the file where it is missing: it is the recorder's.
+        url = f"sqlite:///file:{quote(file)}?mode=rw&uri=true"
     engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
 
     @event.listens_for(engine, "connect")

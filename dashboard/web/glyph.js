@@ -50,6 +50,9 @@ const glyphs = {
 
 export const EMOTIONS = Object.keys(glyphs);
 
+// The same shapes for charts.
+export const symbolOf = (emotion) => (glyphs[emotion].shape ? `path://${glyphs[emotion].shape}` : "circle");
+
 export const Glyph = {
   props: { emotion: String, face: Boolean, label: String },
   setup(props) {

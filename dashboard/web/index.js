@@ -1,3 +1,4 @@
+export * as charts from "roomtone/charts.js";
 export { EMOTIONS, Glyph } from "roomtone/glyph.js";
 export { text } from "roomtone/text.js";
 export { Tile, condition } from "roomtone/tile.js";

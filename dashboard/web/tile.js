@@ -25,7 +25,7 @@ export const condition = (room) => {
 
 export const Tile = {
   components: { Glyph },
-  props: { room: Object, level: Object, now: Number, stale: Boolean },
+  props: { room: Object, level: Object, now: Number, stale: Boolean, link: Boolean },
   setup: () => ({ text, fullTime, isoTime, percent, clockTime }),
   computed: {
     condition() {
@@ -87,7 +87,7 @@ export const Tile = {
   template: `
     <article class="rt-tile" :class="['is-' + (room.emotion || 'none'), { 'is-quiet': quiet, 'is-deaf': deaf, 'is-stale': stale }]" :aria-label="room.name" :data-node="room.node">
       <header class="rt-tile-head">
-        <h2 class="rt-name" :title="room.node">{{ room.name }}</h2>
+        <h2 class="rt-name" :title="room.node"><a v-if="link" :href="'/room/' + room.node">{{ room.name }}</a><template v-else>{{ room.name }}</template></h2>
         <span class="rt-condition" :class="['on-' + condition, { 'is-speaking': speaking }]">
           <svg viewBox="0 0 24 24" aria-hidden="true"><path :d="icon"/></svg>{{ conditionText }}
         </span>

@@ -7,6 +7,10 @@ const short = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-d
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", timeZone: "UTC" });
+const dayOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const hourOnly = new Intl.DateTimeFormat(undefined, { hour: "numeric", timeZone: "UTC" });
+
 const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
 
 export const clockTime = (ms) => (isToday(ms) ? clock : day).format(ms);
@@ -33,5 +37,10 @@ export function lasting(ms, now) {
 
 export const seconds = (ms) =>
   `${(ms / 1000).toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
+
+// Monday is 0; the fifth of January 1970 was one.
+export const dayName = (n) => weekday.format(Date.UTC(1970, 0, 5 + n));
+export const hourName = (n) => hourOnly.format(Date.UTC(1970, 0, 5, n));
+export const shortDay = (ms) => dayOnly.format(ms);
 
 export const percent = (share) => `${Math.round(share * 100)} %`;

@@ -6,7 +6,8 @@ import { clockTime, fullTime, isoTime, percent, seconds } from "roomtone/times.j
 
 export const Utterances = {
   components: { Glyph },
-  props: { events: Array, names: Object },
+  props: { events: Array, names: Object, more: Boolean },
+  emits: ["more"],
   setup: () => ({ text, clockTime, fullTime, isoTime, percent, seconds }),
   methods: {
     word(e) {
@@ -25,6 +26,7 @@ export const Utterances = {
           <span class="rt-share"><span class="rt-bar" aria-hidden="true"><i :style="{ width: percent(e.confidence).replace(' ', '') }"></i></span><b>{{ percent(e.confidence) }}</b></span>
           <span class="rt-length">{{ seconds(e.duration) }}</span>
         </li>
+        <li v-if="more" class="rt-more"><button type="button" class="rt-button" @click="$emit('more')">{{ text.earlier }}</button></li>
       </ol>
     </section>`,
 };

@@ -140,12 +140,12 @@ class Trouble(list[str]):
 
 
 @contextmanager
-def open_page(browser: Browser, url: str, **options: Any) -> Iterator[tuple[Page, Trouble]]:
+def open_page(browser: Browser, url: str, path: str = "/", **options: Any) -> Iterator[tuple[Page, Trouble]]:
     context = browser.new_context(**options)
     trouble = Trouble()
     page = context.new_page()
     trouble.watch(page, url)
-    page.goto(f"{url}/")
+    page.goto(url + path)
     page.wait_for_selector(".rt-board")
     try:
         yield page, trouble

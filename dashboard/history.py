@@ -1,0 +1,118 @@
+"""What was recorded, as the pages want it: read from the recorder's database, in the reader's time zone.
+
+Every function is one or two indexed queries; the sums come from `quarters`, so a month costs no more than its hours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, select
+from ulid import ULID
+
+from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, events, quarters, rooms
+from edge.contract import LABELS, UNCERTAIN
+
+MARKS: Final = 4000
+"""More single utterances than this nobody can tell apart on a time line."""
+DAYS: Final = 30
+
+View = dict[str, Any]
+
+
+def zone_of(name: str) -> tzinfo:
+    """The reader's time zone; UTC where the name means nothing here."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return ZoneInfo("UTC")
+
+
+class History:
+    """Reads; safe to use from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def name_of(self, node: str) -> str | None:
+        """What the room is called, if anything was ever recorded of it."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(rooms.c.name, rooms.c.node).where(rooms.c.node == node)).first()
+        return None if row is None else row.name or row.node
+
+    def utterances(self, node: str, before_ms: int, limit: int = 100) -> list[View]:
+        """The newest utterances before a time, newest first, as `views.event_view` makes them."""
+        shares = [events.c[f"p_{label}"] for label in LABELS]
+        statement = (
+            select(
+                events.c.id, events.c.at, events.c.emotion, events.c.confidence, events.c.duration_ms, *shares
+            )
+            .join(rooms, rooms.c.id == events.c.room_id)
+            .where(rooms.c.node == node, events.c.at < before_ms)
+            .order_by(events.c.at.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [_utterance(node, row) for row in connection.execute(statement)]
+
+    def room(self, node: str, zone: tzinfo, now: datetime) -> View:
+        """Everything the charts of a room need: its day, its week, its month."""
+        today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        week = today - timedelta(days=6)
+        month = today - timedelta(days=DAYS - 1)
+        with self._engine.connect() as connection:
+            number = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
+            if number is None:
+                return {"today": _ms(today), "marks": [], "hours": [], "week": [], "days": [], "total": 0}
+            marks = connection.execute(
+                select(events.c.at, events.c.emotion, events.c.confidence, events.c.duration_ms)
+                .where(events.c.room_id == number, events.c.at >= _ms(today))
+                .order_by(events.c.at.desc())
+                .limit(MARKS)
+            ).all()
+            sums = connection.execute(
+                select(quarters.c.quarter, quarters.c.emotion, quarters.c.count)
+                .where(quarters.c.room_id == number, quarters.c.quarter >= _ms(month) // QUARTER_MS)
+                .order_by(quarters.c.quarter)
+            ).all()
+        rows = [(datetime.fromtimestamp(q * QUARTER_MS / 1000, zone), e, n) for q, e, n in sums]
+        return {
+            "today": _ms(today),
+            "marks": [list(mark) for mark in reversed(marks)],
+            "hours": _sum(rows, today, lambda at: _ms(at.replace(minute=0))),
+            "week": _sum(rows, week, lambda at: at.weekday() * 24 + at.hour),
+            "days": _sum(rows, month, lambda at: _ms(at.replace(hour=0, minute=0))),
+            "total": sum(n for _, _, n in rows),
+        }
+
+
+def _sum(
+    rows: list[tuple[datetime, int, int]], begin: datetime, bucket: Callable[[datetime], int]
+) -> list[View]:
+    """`[{"at": bucket, "counts": [for each emotion]}]`, in the order of time."""
+    sums: dict[int, list[int]] = {}
+    for at, emotion, count in rows:
+        if at >= begin:
+            sums.setdefault(bucket(at), [0] * len(EMOTIONS))[emotion] += count
+    return [{"at": at, "counts": counts} for at, counts in sums.items()]
+
+
+def _utterance(node: str, row: Any) -> View:
+    view: View = {
+        "id": str(ULID(row.id)),
+        "node": node,
+        "at": row.at,
+        "emotion": EMOTIONS[row.emotion],
+        "confidence": row.confidence / 1000,
+        "duration": row.duration_ms,
+    }
+    if view["emotion"] == UNCERTAIN:
+        view["maybe"] = max(LABELS, key=lambda label: getattr(row, f"p_{label}"))
+    return view
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
