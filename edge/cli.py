@@ -23,8 +23,11 @@ EPILOG = """examples:
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line with all that is installed; a part that cannot be loaded is left out and said."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The command line with all that is installed; a part that cannot be loaded is left out and said.
+
+    `only` loads a single command: the ear starts without what the link and the dashboard need, and without network.
+    """
     top = argparse.ArgumentParser(
         prog="roomtone",
         description="Hears in what tone people speak in a room, on the device, and never lets their voice out.",
@@ -33,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"roomtone {VERSION}")
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for entry in sorted(entry_points(group="roomtone.commands"), key=lambda e: e.name):
+    installed = sorted(entry_points(group="roomtone.commands"), key=lambda e: e.name)
+    for entry in [e for e in installed if e.name == only] or installed:
         register = _load(entry)
         if register is not None:
             register(commands)
@@ -52,7 +56,8 @@ def _load(entry: Any) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one sub-command; the exit status is 0, what the command says, or 2 for what the user can mend."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser(only=given[0] if given else None).parse_args(given)
     try:
         status: int = options.run(options)
     except UserError as error:

@@ -22,6 +22,7 @@ from edge.ear.liveness import Liveness
 from edge.ear.pipeline import Pipeline
 from edge.ear.source import AudioSource, Block
 from edge.ear.uplink import Uplink
+from edge.errors import UserError
 from edge.model.classifier import Classifier
 from edge.notify import notify, watchdog_interval_s
 from edge.speech.vad import Vad
@@ -164,7 +165,12 @@ class Ear:
             logging.shutdown()
             os._exit(EXIT_HUNG)
         if self._liveness.self_test_due(now) and not self._pipeline.speaking:
-            self._self_test()
+            try:
+                self._self_test()
+            except UserError as error:
+                log.error("the model no longer gives what it should: %s", error)
+                self._status = EXIT_FAILED
+                self._stopped.set()
         if now >= self._watchdog_due and self._watchdog_s is not None and self._liveness.alive(now):
             self._watchdog_due = now + self._watchdog_s
             notify("WATCHDOG=1")

@@ -140,7 +140,8 @@ class Uplink:
         with self._lock:
             self._stopped = True
         self._kick()
-        self._thread.join(2.0)
+        if self._thread.ident is not None:
+            self._thread.join(2.0)
 
     def _kick(self) -> None:
         os.eventfd_write(self._wake, 1)

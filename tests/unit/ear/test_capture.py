@@ -1,0 +1,180 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from edge.ear import capture as module
+from edge.ear.capture import QUEUE_BLOCKS, Capture, Notice
+from edge.ear.source import Block, SourceEndedError, SourceLostError
+from edge.speech.segmenter import BLOCK
+
+
+class Scripted:
+    """A source that does what a list says: a number of blocks, an error to raise, or a function to call."""
+
+    def __init__(self, *steps: int | Exception | Callable[[], None], waits: bool = True) -> None:
+        self.waits = waits
+        self.overruns = 0
+        self.name = "script"
+        self.opened = self.closed = 0
+        self.count = 0
+        self._script = self._play(steps)
+
+    def _play(self, steps: tuple[int | Exception | Callable[[], None], ...]) -> Iterator[Exception | None]:
+        for step in steps:
+            if isinstance(step, int):
+                yield from (None for _ in range(step))
+            elif isinstance(step, Exception):
+                yield step
+            else:
+                step()
+        while True:
+            yield SourceEndedError()
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def read(self) -> Block:
+        step = next(self._script)
+        if step is not None:
+            raise step
+        self.count += 1
+        return Block(np.full(BLOCK, self.count, np.int16), time.monotonic())
+
+
+@pytest.fixture
+def stopped() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def follow(capture: Capture, until: str, timeout_s: float = 10.0) -> list[Block | Notice]:
+    """Everything up to the first notice of that kind; turns are left out."""
+    seen: list[Block | Notice] = []
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        for item in capture.get(0.5):
+            if isinstance(item, Notice) and item.kind == "turn":
+                continue
+            seen.append(item)
+            if isinstance(item, Notice) and item.kind == until:
+                return seen
+    raise AssertionError(f"no {until!r} within {timeout_s} s, only {seen[-3:]}")
+
+
+def kinds(items: list[Block | Notice]) -> list[str]:
+    return [item.kind for item in items if isinstance(item, Notice)]
+
+
+def numbers(items: list[Block | Notice]) -> list[int]:
+    return [int(item.samples[0]) for item in items if isinstance(item, Block)]
+
+
+def test_blocks_and_notices_come_in_order(stopped: threading.Event) -> None:
+    source = Scripted(20)
+    capture = Capture(source, stopped)
+    capture.start()
+    seen = follow(capture, "ended")
+    assert kinds(seen) == ["opened", "ended"]
+    assert numbers(seen) == list(range(1, 21))
+    assert capture.join(2.0)
+    assert source.closed == 1
+
+
+def test_a_source_that_is_lost_is_closed_and_opened_again(stopped: threading.Event) -> None:
+    source = Scripted(3, SourceLostError("unplugged"), 2)
+    capture = Capture(source, stopped)
+    capture.start()
+    seen = follow(capture, "ended")
+    assert kinds(seen) == ["opened", "lost", "opened", "ended"]
+    assert numbers(seen) == [1, 2, 3, 4, 5]
+    assert (source.opened, source.closed) == (2, 2)
+
+
+def test_while_it_waits_it_shows_that_it_turns(stopped: threading.Event) -> None:
+    class Missing(Scripted):
+        def open(self) -> None:
+            raise SourceLostError("no microphone is connected")
+
+    capture = Capture(Missing(), stopped)
+    capture.start()
+    turns, end = 0, time.monotonic() + 2.5
+    while time.monotonic() < end:
+        turns += sum(isinstance(item, Notice) and item.kind == "turn" for item in capture.get(0.2))
+    assert turns >= 2
+
+
+def test_a_slow_reader_loses_nothing_of_a_file(stopped: threading.Event) -> None:
+    capture = Capture(Scripted(3 * QUEUE_BLOCKS), stopped)
+    capture.start()
+    time.sleep(0.3)
+    seen = follow(capture, "ended")
+    assert numbers(seen) == list(range(1, 3 * QUEUE_BLOCKS + 1))
+    assert capture.overruns == 0
+
+
+def test_of_a_microphone_what_does_not_fit_is_dropped_and_counted(stopped: threading.Event) -> None:
+    capture = Capture(Scripted(QUEUE_BLOCKS + 50, waits=False), stopped)
+    capture.start()
+    time.sleep(0.3)
+    seen = follow(capture, "ended")
+    assert len(numbers(seen)) + capture.overruns == QUEUE_BLOCKS + 50
+    assert capture.overruns >= 49
+
+
+def test_a_read_that_hangs_is_noticed_from_another_thread(
+    stopped: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "READ_LIMIT_S", 0.2)
+    release = threading.Event()
+    capture = Capture(Scripted(2, lambda: release.wait(5) and None), stopped)
+    capture.start()
+    assert capture.hangs() is None
+    time.sleep(0.5)
+    assert capture.hangs() == "read"
+    release.set()
+    follow(capture, "ended")
+    assert capture.hangs() is None
+
+
+def test_mute_closes_the_source_and_unmute_opens_it_again(stopped: threading.Event) -> None:
+    pace = threading.Event()
+    source = Scripted(*[part for _ in range(400) for part in (1, lambda: pace.wait(0.01) and None)])
+    capture = Capture(source, stopped)
+    capture.start()
+    follow(capture, "opened")
+    capture.set_muted(True)
+    follow(capture, "muted")
+    assert source.closed == 1
+    heard = source.count
+    time.sleep(0.3)
+    assert source.count == heard
+    capture.set_muted(False)
+    follow(capture, "opened")
+    time.sleep(0.2)
+    assert source.count > heard
+
+
+def test_a_thread_that_breaks_says_so(stopped: threading.Event) -> None:
+    capture = Capture(Scripted(1, ZeroDivisionError("bug")), stopped)
+    capture.start()
+    assert "ZeroDivisionError: bug" in str(follow(capture, "failed")[-1])
+
+
+def test_several_blocks_at_once_are_waited_for_but_a_notice_is_not(stopped: threading.Event) -> None:
+    pace = threading.Event()
+    source = Scripted(*[part for _ in range(12) for part in (1, lambda: pace.wait(0.02) and None)])
+    capture = Capture(source, stopped)
+    capture.start()
+    follow(capture, "opened")
+    sizes = [len(capture.get(1.0, at_least=4)) for _ in range(2)]
+    assert all(size >= 4 for size in sizes)
+    begun = time.monotonic()
+    follow(capture, "ended")
+    assert time.monotonic() - begun < 1.5

@@ -1,0 +1,122 @@
+import pytest
+
+from edge.contract import MicState
+from edge.ear.liveness import (
+    FRAME_LIMIT_S,
+    SELF_TEST_LIMIT_S,
+    SELF_TEST_PERIOD_S,
+    TURN_LIMIT_S,
+    ZEROS_S,
+    Liveness,
+)
+
+
+class Told(list[MicState]):
+    """The transitions, in order."""
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def live(told: Told) -> Liveness:
+    return Liveness(told.append, now=0.0)
+
+
+def to_ok(live: Liveness) -> None:
+    live.self_tested(1.0)
+    live.opened(1.0)
+    live.heard(1.1, zeros=False)
+
+
+def test_it_is_ok_only_after_a_self_test_and_a_block_of_sound(live: Liveness, told: Told) -> None:
+    live.opened(0.1)
+    live.heard(0.2, zeros=False)
+    assert live.state == "starting"
+    live.self_tested(0.3)
+    assert live.state == "starting"
+    live.heard(0.4, zeros=False)
+    assert told == ["ok"]
+
+
+def test_a_transition_is_told_once_and_logged_in_one_line(
+    live: Liveness, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    to_ok(live)
+    live.heard(1.2, zeros=False)
+    live.lost(2.0, "unplugged")
+    live.lost(3.0, "still unplugged")
+    live.opened(4.0)
+    assert live.state == "lost"
+    live.heard(4.1, zeros=False)
+    live.muted(5.0)
+    assert told == ["ok", "lost", "ok", "muted"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 4
+    assert lines[1] == "microphone: ok -> lost (unplugged)"
+
+
+def test_in_ok_it_is_alive_only_while_blocks_arrive(live: Liveness) -> None:
+    to_ok(live)
+    assert live.alive(1.1 + FRAME_LIMIT_S)
+    live.turned(5.0)  # a loop that turns is no sound
+    assert not live.alive(5.0 + FRAME_LIMIT_S + 0.1)
+
+
+def test_in_ok_it_is_alive_only_while_the_model_is_tested(live: Liveness) -> None:
+    to_ok(live)
+    now = 1.0
+    while now < 1.0 + SELF_TEST_LIMIT_S:
+        live.heard(now, zeros=False)
+        assert live.alive(now)
+        now += 1.0
+    live.heard(now + 1, zeros=False)
+    assert not live.alive(now + 1)
+    live.self_tested(now + 2)
+    live.heard(now + 2, zeros=False)
+    assert live.alive(now + 2)
+
+
+def test_the_self_test_comes_in_time(live: Liveness) -> None:
+    assert live.self_test_due(0.0)
+    live.self_tested(0.0)
+    assert not live.self_test_due(SELF_TEST_PERIOD_S)
+    assert live.self_test_due(SELF_TEST_PERIOD_S + 0.1)
+    assert SELF_TEST_PERIOD_S < SELF_TEST_LIMIT_S - 15  # an utterance may be in the way
+
+
+@pytest.mark.parametrize("state", ["lost", "muted"])
+def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(live: Liveness, state: str) -> None:
+    to_ok(live)
+    if state == "lost":
+        live.lost(2.0, "unplugged")
+    else:
+        live.muted(2.0)
+    live.turned(500.0)
+    assert live.alive(500.0 + TURN_LIMIT_S)
+    assert not live.alive(500.0 + TURN_LIMIT_S + 0.1)
+
+
+def test_a_minute_of_digital_zeros_is_a_lost_microphone(live: Liveness, told: Told) -> None:
+    to_ok(live)
+    now = 1.1
+    while now < 1.1 + ZEROS_S:
+        live.heard(now, zeros=True)
+        assert live.state == "ok"
+        now += 0.5
+    live.heard(now + 0.5, zeros=True)
+    assert live.state == "lost"
+    live.heard(now + 1.0, zeros=True)
+    assert live.alive(now + 1.0)  # it goes on listening
+    live.heard(now + 1.5, zeros=False)
+    assert told == ["ok", "lost", "ok"]
+
+
+def test_a_room_where_nothing_was_ever_heard_but_zeros_is_ok_until_the_minute_is_over(live: Liveness) -> None:
+    live.self_tested(0.0)
+    live.opened(0.0)
+    live.heard(0.1, zeros=True)
+    assert live.state == "ok"

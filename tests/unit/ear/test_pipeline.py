@@ -1,0 +1,141 @@
+import time
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from edge.config import load
+from edge.contract import LABELS, MAX_REPORT_BYTES, Event, EventReport, decode_upward, encode
+from edge.ear.level import dbfs, power
+from edge.ear.pipeline import Pipeline
+from edge.ear.source import BLOCK_S, Block
+from edge.model.classifier import Result
+from edge.speech.segmenter import BLOCK, Samples
+
+RNG = np.random.default_rng(5)
+
+
+class LoudIsSpeech:
+    """A detector that needs no network: what is louder than -50 dBFS is speech."""
+
+    engine: Literal["silero"] = "silero"
+
+    def __init__(self) -> None:
+        self.resets = 0
+
+    def probability(self, block: Samples) -> float:
+        return 0.9 if dbfs(power(block)) > -50 else 0.1
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Listener:
+    """A classifier that finds everything a little angry, and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.heard: list[Samples] = []
+
+    def classify(self, samples: Samples) -> Result:
+        self.heard.append(samples)
+        shares = dict.fromkeys(LABELS, 1 / 9)
+        shares["angry"] = 1 / 3
+        return Result("angry", 1 / 3, shares, np.zeros(4, np.float32))
+
+
+def sound(level_dbfs: float, blocks: int) -> list[Samples]:
+    noise = RNG.normal(0.0, 32768 * 10 ** (level_dbfs / 20), blocks * BLOCK)
+    return list(np.clip(np.rint(noise), -32768, 32767).astype(np.int16).reshape(-1, BLOCK))
+
+
+def feed(pipeline: Pipeline, blocks: list[Samples], begun: float | None = None) -> list[Event]:
+    start = time.monotonic() - len(blocks) * BLOCK_S if begun is None else begun
+    return [e for i, b in enumerate(blocks) for e in pipeline.feed(Block(b, start + i * BLOCK_S))]
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def pipeline(listener: Listener) -> Pipeline:
+    return Pipeline(load(), LoudIsSpeech(), listener, "base-1.2.0")
+
+
+def test_each_utterance_becomes_one_event_that_fits_the_contract(pipeline: Pipeline) -> None:
+    speech = sound(-70, 20) + sound(-25, 40) + sound(-70, 40)
+    events = feed(pipeline, speech * 3)
+    assert [event.seq for event in events] == [1, 2, 3]
+    assert len({event.id for event in events}) == 3
+    assert {event.boot for event in events} == {pipeline.boot}
+    for event in events:
+        data = encode(EventReport(event))
+        assert len(data) <= MAX_REPORT_BYTES
+        assert decode_upward(data) == EventReport(event)
+        assert event.probabilities.angry == 0.333
+
+
+def test_length_level_and_distance_from_the_room_are_those_of_the_speech(pipeline: Pipeline) -> None:
+    (event,) = feed(pipeline, sound(-70, 60) + sound(-25, 50) + sound(-70, 40))
+    assert event.duration_ms == 50 * 32
+    assert event.level_dbfs == pytest.approx(-25.0, abs=0.3)
+    assert event.snr_db == pytest.approx(45.0, abs=0.7)
+
+
+def test_a_door_that_slams_before_the_speech_is_not_the_room(pipeline: Pipeline) -> None:
+    (event,) = feed(
+        pipeline, sound(-70, 60) + sound(-52, 3) + sound(-70, 10) + sound(-25, 50) + sound(-70, 40)
+    )
+    assert event.snr_db == pytest.approx(45.0, abs=0.7)
+
+
+def test_digital_silence_before_the_speech_gives_finite_numbers(pipeline: Pipeline) -> None:
+    zeros = [np.zeros(BLOCK, np.int16)] * 30
+    (event,) = feed(pipeline, zeros + sound(-25, 50) + zeros)
+    assert decode_upward(encode(EventReport(event))) == EventReport(event)
+    assert event.snr_db == pytest.approx(75.0, abs=1.0)
+
+
+def test_the_time_is_that_of_the_onset_in_utc(pipeline: Pipeline) -> None:
+    begun = time.monotonic() - 3600.0
+    wall = time.time() - 3600.0
+    (event,) = feed(pipeline, sound(-70, 50) + sound(-25, 50) + sound(-70, 40), begun)
+    started = datetime.strptime(event.started_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
+    assert started == pytest.approx(wall + 50 * BLOCK_S, abs=0.1)
+
+
+def test_the_time_is_right_for_speech_that_follows_a_cut(pipeline: Pipeline) -> None:
+    begun = time.monotonic() - 60.0
+    first, second = feed(pipeline, sound(-70, 10) + sound(-25, 500) + sound(-70, 40), begun)
+    times = [datetime.fromisoformat(event.started_at).timestamp() for event in (first, second)]
+    assert times[1] - times[0] == pytest.approx(375 * BLOCK_S, abs=0.005)
+    assert first.duration_ms == 12_000
+
+
+def test_the_end_of_the_sound_ends_an_utterance(pipeline: Pipeline, listener: Listener) -> None:
+    assert feed(pipeline, sound(-70, 10) + sound(-25, 40)) == []
+    assert pipeline.speaking
+    (event,) = pipeline.finish()
+    assert event.duration_ms == 40 * 32
+    assert pipeline.finish() == []
+
+
+def test_the_classifier_is_given_the_speech_with_its_surroundings_and_nothing_else(
+    pipeline: Pipeline, listener: Listener
+) -> None:
+    speech = sound(-25, 40)
+    feed(pipeline, sound(-70, 20) + speech + sound(-70, 40))
+    (heard,) = listener.heard
+    assert heard.size == (6 + 40 + 6) * BLOCK
+    np.testing.assert_array_equal(heard[6 * BLOCK : 46 * BLOCK], np.concatenate(speech))
+
+
+def test_the_level_follows_the_room(pipeline: Pipeline) -> None:
+    feed(pipeline, sound(-70, 60))
+    assert pipeline.level().dbfs == pytest.approx(-70, abs=2)
+    assert not pipeline.level().speech
+    feed(pipeline, sound(-25, 30))
+    assert pipeline.level().dbfs == pytest.approx(-25, abs=2)
+    assert pipeline.level().speech

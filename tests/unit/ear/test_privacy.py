@@ -1,0 +1,141 @@
+"""The ear publishes no sound: not to disk, not to the socket, not to the log.
+
+The sound it is given is known, so every place is searched for runs of it: as 16-bit numbers of either byte order, as
+floats at several scalings, as hexadecimal and decimal digits, and in base64 at each of its three alignments. A run of
+16 samples does not occur by chance. The same search finds the same sound where it was put on purpose.
+"""
+
+import base64
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge import audiofile
+from edge.speech.segmenter import Samples
+from tests.conftest import SPEECH
+from tests.unit.ear.parts import Ear, Link
+
+RUN = 16
+STRIDE = 400
+
+
+def needles(samples: Samples) -> dict[bytes, str]:
+    """Runs of the sound in every form that it could leave in."""
+    found: dict[bytes, str] = {}
+    for start in range(0, samples.size - RUN, STRIDE):
+        run = samples[start : start + RUN]
+        if np.abs(run.astype(int)).min() < 8 or np.unique(run).size < RUN // 2:
+            continue  # silence is everywhere
+        little = run.astype("<i2").tobytes()
+        forms = {
+            "int16": little,
+            "int16, big-endian": run.astype(">i2").tobytes(),
+            "float32": (run / np.float32(32768)).astype("<f4").tobytes(),
+            "float32, unscaled": run.astype("<f4").tobytes(),
+            "float64": (run / 32768).astype("<f8").tobytes(),
+            "hexadecimal": little.hex().encode(),
+            "decimal": ", ".join(map(str, run[:6])).encode(),
+            "decimal, compact": ",".join(map(str, run[:6])).encode(),
+            # Of any three alignments one begins at a multiple of three bytes; the ends depend on the neighbours.
+            **{f"base64 at {shift}": base64.b64encode(little[shift : shift + 27])[:36] for shift in range(3)},
+        }
+        found.update({form: f"{name} of sample {start}" for name, form in forms.items()})
+    return found
+
+
+class Search:
+    """Looks for all needles at once: by their first bytes, so that a megabyte takes no minute."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._by_head: dict[bytes, list[bytes]] = {}
+        self._names = needles(samples)
+        for needle in self._names:
+            self._by_head.setdefault(needle[:8], []).append(needle)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def find(self, data: bytes) -> list[str]:
+        return [
+            self._names[needle]
+            for at in range(len(data) - 7)
+            for needle in self._by_head.get(data[at : at + 8], ())
+            if data.startswith(needle, at)
+        ]
+
+
+def files(*folders: Path) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+@pytest.fixture(scope="module")
+def sound() -> Samples:
+    path = SPEECH / "goforward.raw"
+    if not path.exists():
+        pytest.skip("no recorded speech: apt install pocketsphinx-testdata")
+    return audiofile.load(path)
+
+
+def test_no_sound_reaches_disk_socket_or_log(tmp_path: Path, sound: Samples) -> None:
+    search = Search(sound)
+    assert len(search) > 300
+    room, own = tmp_path / "room", tmp_path / "own"
+    room.mkdir()
+    own.mkdir()
+    shutil.copy(SPEECH / "goforward.raw", room)
+    link = Link(own / "link.sock")
+    begun = set(Path("/dev/shm").iterdir())
+    settings = {"audio.source": "wav", "audio.room": room, "audio.speed": 8, "runtime.log_level": "debug"}
+    ear = Ear(own, settings)
+    try:
+        link.accept()
+        events = link.events(5, 40.0)
+        assert len(events) == 5
+        assert max(link.sizes) <= 1024
+        # While it runs, its open files count too: a file without a name is a file.
+        opened = {Path(entry).resolve() for entry in Path(f"/proc/{ear.process.pid}/fd").iterdir()}
+        written = [
+            path for path in opened if path.is_file() and room not in path.parents and path.stat().st_size
+        ]
+        ear.process.terminate()
+        assert ear.wait() == 0
+    finally:
+        ear.kill()
+        link.close()
+    places = {
+        "socket": b"".join(link.raw),
+        "log": "\n".join(ear.log).encode(),
+        **{str(path): path.read_bytes() for path in files(own)},
+        **{str(path): path.read_bytes() for path in set(Path("/dev/shm").iterdir()) - begun if path.is_file()},
+        **{str(path): path.read_bytes() for path in written if os.access(path, os.R_OK) and "pulse" not in str(path)
+           and path.suffix not in {".so", ".tflite"}},
+    }  # fmt: skip
+    assert len(places["socket"]) > 1000
+    for place, data in places.items():
+        assert search.find(data) == [], place
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda s: s.tobytes(),
+        lambda s: s.astype(">i2").tobytes(),
+        lambda s: (s / np.float32(32768)).tobytes(),
+        lambda s: s.astype("<f4").tobytes(),
+        lambda s: s.tobytes().hex().encode(),
+        lambda s: base64.b64encode(s.tobytes()),
+        lambda s: base64.b64encode(b"x" + s.tobytes()),
+        lambda s: base64.b64encode(b"xy" + s.tobytes()),
+        lambda s: str(s[:3000].tolist()).encode(),
+    ],
+    ids=["int16", "big-endian", "float32", "unscaled", "hex", "base64", "base64+1", "base64+2", "decimal"],
+)
+def test_the_same_search_finds_sound_that_was_put_there(sound: Samples, leak: object) -> None:
+    second = sound[8000:24_000]
+    data = b'{"event": "' + leak(second) + b'"}'  # type: ignore[operator]
+    assert len(Search(sound).find(data)) > 3

@@ -1,0 +1,193 @@
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import contract
+from edge.contract import (
+    Ack,
+    Downward,
+    EarHealth,
+    EventReport,
+    HealthReport,
+    InfoReport,
+    LevelOn,
+    LevelSignal,
+    MicSignal,
+    ModelInfo,
+    Mute,
+    Upward,
+)
+from edge.ear.uplink import Uplink
+from tests.unit.ear.parts import Link, event
+
+INFO = ModelInfo(
+    model="base-1.2.0",
+    model_sha256="0" * 64,
+    feature_spec_sha256="1" * 64,
+    runtime="litert 2.3.0",
+    vad="silero",
+    ear_version="0.1.0",
+    config_sha256="2" * 64,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "link.sock"
+
+
+@pytest.fixture
+def link(path: Path) -> Iterator[Link]:
+    link = Link(path)
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def orders() -> list[Downward]:
+    return []
+
+
+@pytest.fixture
+def uplink(path: Path, orders: list[Downward]) -> Iterator[Uplink]:
+    uplink = Uplink(str(path), INFO, lambda: LevelSignal(dbfs=-31.5, speech=True), orders.append)
+    yield uplink
+    uplink.stop()
+
+
+def seqs(messages: list[Upward]) -> list[int]:
+    return [message.event.seq for message in messages if isinstance(message, EventReport)]
+
+
+def test_first_comes_the_model_then_the_microphone_then_the_events(link: Link, uplink: Uplink) -> None:
+    uplink.publish(event(1))
+    uplink.set_mic("ok")
+    uplink.start()
+    link.accept()
+    assert link.receive() == InfoReport(INFO)
+    assert link.receive() == MicSignal("ok")
+    assert seqs([link.receive()]) == [1]
+
+
+def test_an_event_goes_again_on_the_next_connection_until_it_is_acknowledged(
+    link: Link, uplink: Uplink
+) -> None:
+    uplink.start()
+    link.accept()
+    events = [event(1), event(2)]
+    for e in events:
+        uplink.publish(e)
+    assert seqs(link.receive_all(1.0)) == [1, 2]
+    link.order(Ack(events[0].id))
+    time.sleep(0.2)
+    link.hang_up()
+    link.accept()
+    assert seqs(link.receive_all(1.0)) == [2]
+    link.order(Ack(events[1].id))
+    assert uplink.drain(2.0)
+
+
+def test_without_a_link_events_wait_and_nothing_blocks(path: Path, uplink: Uplink) -> None:
+    uplink.start()
+    begun = time.monotonic()
+    for n in range(1, 21):
+        uplink.publish(event(n))
+    assert time.monotonic() - begun < 0.5
+    assert uplink.waiting == 20
+    assert not uplink.drain(0.3)
+    link = Link(path)
+    link.accept()
+    assert seqs(link.receive_all(1.0))[:3] == [1, 2, 3]
+    link.close()
+
+
+def test_it_keeps_to_the_rate_of_the_contract(link: Link, uplink: Uplink) -> None:
+    for n in range(1, 31):
+        uplink.publish(event(n))
+    uplink.start()
+    link.accept()
+    begun = time.monotonic()
+    reports = [m for m in link.receive_all(4.0) if not isinstance(m, MicSignal | LevelSignal)]
+    allowed = contract.REPORTS_BURST + contract.REPORTS_PER_SECOND * (time.monotonic() - begun + 0.1)
+    assert contract.REPORTS_BURST + 4 <= len(reports) <= allowed
+    assert max(link.sizes) <= contract.MAX_REPORT_BYTES
+
+
+def test_a_link_that_stops_reading_loses_no_event(link: Link, uplink: Uplink) -> None:
+    uplink.start()
+    link.accept()
+    for n in range(1, 9):
+        uplink.publish(event(n))
+    time.sleep(1.0)
+    uplink.set_mic("lost")
+    assert seqs(link.receive_all(1.0)) == list(range(1, 9))
+
+
+def test_of_the_microphone_only_the_latest_state_is_told(link: Link, uplink: Uplink) -> None:
+    uplink.start()
+    link.accept()
+    for _ in range(20):
+        uplink.set_mic("lost")
+        uplink.set_mic("ok")
+    time.sleep(0.5)
+    uplink.set_mic("muted")
+    states = [m.state for m in link.receive_all(1.5) if isinstance(m, MicSignal)]
+    assert states[-1] == "muted"
+    assert len(states) <= contract.SIGNALS_BURST + contract.SIGNALS_PER_SECOND * 2.2
+
+
+def test_the_level_comes_twice_a_second_and_only_while_it_is_asked_for(link: Link, uplink: Uplink) -> None:
+    uplink.start()
+    link.accept()
+    assert not [m for m in link.receive_all(0.8) if isinstance(m, LevelSignal)]
+    link.order(LevelOn(2))
+    levels = [m for m in link.receive_all(3.5) if isinstance(m, LevelSignal)]
+    assert 3 <= len(levels) <= 5
+    assert levels[0] == LevelSignal(dbfs=-31.5, speech=True)
+    link.order(LevelOn(30))
+    assert isinstance(link.receive(1.0), LevelSignal)
+    link.order(LevelOn(0))
+    link.receive_all(0.3)
+    assert link.receive_all(1.2) == []
+
+
+def test_health_is_sent_once(link: Link, uplink: Uplink) -> None:
+    health = EarHealth(
+        frames=1, overruns=2, utterances=3, inference_p50_ms=4.0, inference_p95_ms=5.0, rss_mb=90.0, dropped=0
+    )
+    uplink.start()
+    link.accept()
+    uplink.set_health(health)
+    assert [m for m in link.receive_all(1.0) if isinstance(m, HealthReport)] == [HealthReport(health)]
+
+
+def test_orders_reach_the_ear_and_what_is_none_is_ignored(
+    link: Link, uplink: Uplink, orders: list[Downward]
+) -> None:
+    uplink.start()
+    link.accept()
+    link.order(b'{"t":"record_everything"}')
+    link.order(b"\xff" * 100)
+    link.order(b"x" * 5000)
+    link.order(Mute())
+    deadline = time.monotonic() + 5
+    while not orders and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert orders == [Mute()]
+
+
+def test_two_threads_may_publish_while_it_sends(link: Link, uplink: Uplink) -> None:
+    uplink.start()
+    link.accept()
+    threads = [
+        threading.Thread(
+            target=lambda start=start: [uplink.publish(event(n)) for n in range(start, start + 4)]
+        )
+        for start in (1, 101)
+    ]
+    for thread in threads:
+        thread.start()
+    assert sorted(seqs(link.receive_all(2.0))) == [1, 2, 3, 4, 101, 102, 103, 104]
