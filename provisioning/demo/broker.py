@@ -17,6 +17,8 @@ _MOSQUITTO = """# The demo's broker: loopback only, nothing kept on disk.
 listener {port} 127.0.0.1
 allow_anonymous true
 persistence false
+# Changing the user would make the kernel forget that this process has to end with the demo. (Only read when root.)
+user root
 max_packet_size 4096
 log_dest stderr
 log_type error
