@@ -1,0 +1,93 @@
+"""Voices through a real sound server, PortAudio and PyAudio into the ear."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.ear.process import EXIT_HUNG
+from tests.device.conftest import VirtualMicrophone
+from tests.unit.ear.parts import Ear, Link
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[Link]:
+    link = Link(tmp_path / "link.sock")
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def ear(tmp_path: Path, microphone: VirtualMicrophone, link: Link) -> Iterator[Ear]:
+    ear = Ear(tmp_path, {"audio.source": "microphone"})
+    link.accept()
+    yield ear
+    ear.kill()
+
+
+def test_what_is_said_into_the_microphone_arrives_as_an_event(
+    microphone: VirtualMicrophone, ear: Ear, link: Link
+) -> None:
+    link.wait_for("ok")
+    microphone.play("goforward.raw")
+    (event,) = link.events(1, 10.0)
+    assert 1200 < event.duration_ms < 2800
+    assert event.seq == 1
+    assert event.latency_ms < 1000
+    assert ear.stop() == 0
+    noise = [line for line in ear.log if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]
+    assert noise == []
+
+
+def test_a_server_that_dies_is_a_lost_microphone_until_it_is_back(
+    microphone: VirtualMicrophone, ear: Ear, link: Link
+) -> None:
+    link.wait_for("ok")
+    microphone.kill()
+    link.wait_for("lost", 10.0)
+    assert ear.process.poll() is None
+    time.sleep(2.0)
+    microphone.start()
+    # Within ten seconds it hears again, with no hand laid on.
+    link.wait_for("ok", 10.0)
+    microphone.play("goforward.raw")
+    assert link.events(1, 10.0)
+    transitions = [line.split(" (")[0].partition("microphone: ")[2] for line in ear.log if " -> " in line]
+    assert transitions == ["starting -> ok", "ok -> lost", "lost -> ok"]
+    assert ear.stop() == 0
+
+
+def test_a_read_that_never_returns_ends_the_process_with_its_own_status(
+    microphone: VirtualMicrophone, ear: Ear, link: Link
+) -> None:
+    link.wait_for("ok")
+    microphone.freeze()
+    begun = time.monotonic()
+    assert ear.wait(15.0) == EXIT_HUNG
+    assert time.monotonic() - begun < 9.0
+    assert any("hangs" in line for line in ear.log)
+
+
+def test_the_microphone_is_listed_and_can_be_chosen_by_what_is_listed(
+    tmp_path: Path, microphone: VirtualMicrophone, link: Link
+) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "devices", "--json"],
+        env=microphone.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    devices = json.loads(listed.stdout)
+    assert listed.stderr == ""
+    assert [device["default"] for device in devices].count(True) == 1
+    ear = Ear(tmp_path, {"audio.source": "microphone", "audio.device": devices[0]["identity"]})
+    try:
+        link.accept()
+        link.wait_for("ok")
+        assert ear.stop() == 0
+    finally:
+        ear.kill()
