@@ -1,9 +1,8 @@
-"""What `roomtone doctor` looks at for the ear: PyAudio, microphones, and the socket to the link."""
+"""What `roomtone doctor` looks at for the ear: the recordings of a WAV room, or PyAudio and the microphone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from edge.commands.doctor import Check
 from edge.config import Config
@@ -14,12 +13,8 @@ from edge.errors import UserError
 
 
 def checks(config: Config) -> Iterator[Check]:
-    """The way in and the way out of the ear."""
-    if config.audio.source == "wav":
-        yield _room(config)
-    else:
-        yield _microphone(config)
-    yield _link(config)
+    """Where the sound is to come from."""
+    yield _room(config) if config.audio.source == "wav" else _microphone(config)
 
 
 def _room(config: Config) -> Check:
@@ -50,21 +45,3 @@ def _microphone(config: Config) -> Check:
         # The ear waits for it, and so may the doctor's verdict: a box is often set up before its microphone comes.
         return Check("microphone", "warn", str(error), "plug one in; `roomtone devices` shows what is there")
     return Check("microphone", "ok", f"{device.name} [{device.identity}]")
-
-
-def _link(config: Config) -> Check:
-    path = config.runtime.socket
-    try:
-        listening = _listens(Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace"), path)
-    except OSError:
-        listening = Path(path).is_socket()
-    if listening:
-        return Check("socket", "ok", f"a link listens at {path}")
-    return Check("socket", "warn", f"no link listens at {path}", "start it: roomtone link")
-
-
-def _listens(sockets: str, path: str) -> bool:
-    """Looks into the kernel's table: to connect would take the place of an ear that is at work."""
-    rows = [row.split(maxsplit=7) for row in sockets.splitlines()[1:]]
-    accepts = 0x10000
-    return any(len(row) == 8 and row[7] == path and int(row[3], 16) & accepts for row in rows)
