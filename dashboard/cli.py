@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import address, server
+from dashboard.settings import Settings
 from edge.config import load
 from edge.errors import UserError
 
@@ -46,6 +47,8 @@ def register(subparsers: Any) -> None:
         metavar="URL",
         help="what `roomtone recorder` writes, for the pages that look back",
     )
+    parser.add_argument("--no-try-it", action="store_true", help="leave out the page where anyone can try it")
+    parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -66,18 +69,9 @@ def run(options: argparse.Namespace) -> int:
             )
     listener = server.listen(options.host, options.port)
 
-    def make_hub() -> Any:
-        from dashboard.hub import Hub
-
-        return Hub(broker, base_topic)
-
-    def make_history() -> Any:
-        from dashboard.history import History
-        from dashboard.recorder.database import connect
-
-        return None if options.database is None else History(connect(options.database, read_only=True))
-
-    return server.serve(make_hub, make_history, listener, secret)
+    bundle = None if options.no_try_it else options.bundle
+    settings = Settings(broker, base_topic, options.database, bundle, secret)
+    return server.serve(settings, listener)
 
 
 def port(text: str) -> int:

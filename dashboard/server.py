@@ -1,4 +1,4 @@
-"""The web server: NiceGUI inside FastAPI inside uvicorn, started and ended in good order."""
+"""The web server: uvicorn, started and ended in good order."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
+from dashboard.settings import Settings
 from edge.errors import UserError
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from dashboard.history import History
-    from dashboard.hub import Hub
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -53,25 +46,26 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(hub_of: Any, history_of: Any, listener: socket.socket, storage_secret: str | None) -> int:
-    """Serves until SIGINT or SIGTERM; the exit status is 0. `hub_of` and `history_of` are called on the event loop."""
+def serve(settings: Settings, listener: socket.socket) -> int:
+    """Serves until SIGINT or SIGTERM; the exit status is 0. Raises `UserError`."""
     with contextlib.ExitStack() as stack:
         # NiceGUI keeps what it stores in files (by default in the working directory) and looks once, at import.
         # Without a secret it stores nothing, and with this path it could not.
         folder = "/dev/null/roomtone"
-        if storage_secret is not None:
+        if settings.storage_secret is not None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="roomtone-dashboard-"))
         os.environ["NICEGUI_STORAGE_PATH"] = folder
         os.environ.pop("NICEGUI_REDIS_URL", None)
-        asyncio.run(_serve(hub_of, history_of, listener, storage_secret))
+        asyncio.run(_serve(settings, listener))
     return 0
 
 
-async def _serve(hub_of: Any, history_of: Any, listener: socket.socket, storage_secret: str | None) -> None:
+async def _serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
-    hub: Hub = hub_of()
-    application = build(hub, history_of(), storage_secret)
+    from dashboard.application import build
+
+    application = build(settings)
 
     class Server(uvicorn.Server):
         """Ends on a signal like any other way of ending: uvicorn would raise it again and die of it."""
@@ -105,47 +99,3 @@ async def _serve(hub_of: Any, history_of: Any, listener: socket.socket, storage_
     # What uvicorn says of the sockets that it closes at the end is not news.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     await Server(config).serve([listener])
-
-
-def build(hub: Hub, history: History | None, storage_secret: str | None) -> FastAPI:
-    """The application with all its pages."""
-    from fastapi import FastAPI
-    from nicegui import app as nicegui_app
-    from nicegui import ui
-
-    from dashboard import theme
-    from dashboard.headers import SecurityHeaders
-    from dashboard.pages import room, rooms
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await hub.start()
-        yield
-        await hub.stop()
-
-    # FastAPI's own documentation pages load their scripts from elsewhere.
-    application = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-
-    @application.get("/healthz")
-    async def healthz() -> dict[str, Any]:
-        return hub.health()
-
-    # A page that is not there is the reader's affair, not the log's.
-    logging.getLogger("nicegui").setLevel(logging.ERROR)
-    nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
-    theme.install()
-    rooms.register(hub)
-    room.register(hub, history)
-    ui.run_with(
-        application,
-        title="Roomtone",
-        favicon=theme.FAVICON,
-        dark=None,
-        language="en-US",
-        tailwind=False,
-        binding_refresh_interval=None,
-        storage_secret=storage_secret,
-        show_welcome_message=False,
-    )
-    application.add_middleware(SecurityHeaders)
-    return application

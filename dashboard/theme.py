@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,12 +15,12 @@ STATIC: Final = Path(__file__).parent / "static"
 WEB: Final = Path(__file__).parent / "web"
 FAVICON: Final = STATIC / "favicon.svg"
 
-PAGES: Final[tuple[tuple[str, str], ...]] = (("/", "Rooms"),)
-"""The navigation: address and name."""
+_pages: list[tuple[str, str]] = []
 
 
-def install() -> None:
-    """Once, before the first page: scripts and styles for all pages."""
+def install(pages: Iterable[tuple[str, str]]) -> None:
+    """Once, before the first page: scripts and styles for all, and the navigation (address and name)."""
+    _pages[:] = pages
     # Browsers keep scripts for a year under this address, so it has to change with their content, not only their names.
     files = sorted(WEB.glob("*.js"))
     register_esm("roomtone", WEB, max_time=max(file.stat().st_mtime for file in files))
@@ -41,9 +41,9 @@ def frame(here: str) -> Iterator[None]:
         with html.a(href="/", aria_label="Roomtone, to the start").classes("rt-brand"):
             html.img(src="/assets/favicon.svg", alt="", width=28, height=28)
             html.span("Roomtone")
-        if len(PAGES) > 1:
+        if len(_pages) > 1:
             with html.nav(aria_label="Pages").classes("rt-nav"):
-                for address, name in PAGES:
+                for address, name in _pages:
                     link = html.a(name, href=address)
                     if address == here:
                         link.props('aria-current="page"')

@@ -1,5 +1,6 @@
 export * as charts from "roomtone/charts.js";
 export { EMOTIONS, Glyph } from "roomtone/glyph.js";
+export { Capture } from "roomtone/capture.js";
 export { text } from "roomtone/text.js";
 export { Tile, condition } from "roomtone/tile.js";
 export { Utterances } from "roomtone/utterances.js";

@@ -1,0 +1,95 @@
+"""The process that decodes and classifies what strangers send; started by `pool.py`, never by people.
+
+It is apart from the web server because a decoder is the first thing that a hostile file attacks: here it has little
+memory, cannot make a file, sees no secret, and its death costs one answer. Requests come on standard input, each a
+length (4 bytes, big-endian) and that many bytes; answers go to standard output, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import sys
+from typing import IO, Any, Final
+
+import msgspec
+
+from edge.errors import UserError
+
+MEMORY_BYTES: Final = 3 << 30
+"""Address space, of which the interpreter's libraries reserve much more than they use."""
+MAX_BYTES: Final = 8 << 20
+MAX_S: Final = 60.0
+
+
+def main(bundle_name: str) -> int:
+    """Answers until standard input ends."""
+    # Whatever a library prints must not become part of an answer.
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    try:
+        reader = _reader(bundle_name)
+    except UserError as error:
+        _say(answers, {"error": str(error)})
+        return 2
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    # Recordings live in anonymous memory; this is the largest "file" the process can write, and it has no other.
+    _limit(resource.RLIMIT_FSIZE, MAX_BYTES)
+    _limit(resource.RLIMIT_CORE, 0)
+    _say(answers, {"ready": True})
+    while (head := sys.stdin.buffer.read(4)) and len(head) == 4:
+        (length,) = struct.unpack(">I", head)
+        data = sys.stdin.buffer.read(length)
+        if len(data) != length:
+            break
+        _say(answers, _answer(reader, data))
+        del data
+    return 0
+
+
+def _reader(bundle_name: str) -> Any:
+    from edge.commands.classify import Reader
+    from edge.config import load
+    from edge.model import bundle
+    from edge.model.classifier import Classifier
+    from edge.speech.vad import make_vad
+
+    config = load()
+    return Reader(config, make_vad(config), Classifier(bundle.load(bundle.find(bundle_name))))
+
+
+def _answer(reader: Any, data: bytes) -> dict[str, Any]:
+    from edge.audiofile import AudioFile
+
+    memory = os.memfd_create("recording")
+    name = f"/proc/self/fd/{memory}"
+    try:
+        with os.fdopen(memory, "wb", closefd=False) as file:
+            file.write(data)
+        with AudioFile(name) as audio:
+            seconds = audio.seconds
+        if seconds is not None and seconds > MAX_S:
+            return {"error": f"the recording is longer than {MAX_S:.0f} s"}
+        answer: dict[str, Any] = msgspec.to_builtins(reader.answer(name, segments=False))
+        del answer["file"]
+        return answer
+    except UserError as error:
+        return {"error": str(error).replace(name, "the recording")}
+    except MemoryError:
+        return {"error": "the recording needs more memory than there is for it"}
+    finally:
+        os.close(memory)
+
+
+def _limit(what: int, most: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most, most if hard == resource.RLIM_INFINITY else min(most, hard)))
+
+
+def _say(answers: IO[bytes], answer: dict[str, Any]) -> None:
+    answers.write(msgspec.json.encode(answer) + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
