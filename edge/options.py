@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tomllib
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from edge.config import Config, ConfigError, load
 
@@ -40,8 +44,23 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
         section, _, name = key.partition(".")
         if not (equals and section and name):
             raise ConfigError(f"--set {setting!r}: write SECTION.KEY=VALUE, for example node.id=kitchen")
-        found[key] = _value(text)
+        found[key] = _fitting(_value(text), text, section, name)
     return found
+
+
+def _fitting(value: Any, text: str, section: str, name: str) -> Any:
+    """The text where the setting is text and the value is not: `mqtt.version=5` and `node.id=7` need no quotes."""
+    struct = typing.get_type_hints(Config).get(section)
+    wanted = typing.get_type_hints(struct, include_extras=True).get(name) if struct else None
+    if wanted is None or isinstance(value, str):
+        return value
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError:
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert(text, wanted)
+            return text
+    return value
 
 
 def _value(text: str) -> Any:

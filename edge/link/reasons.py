@@ -146,6 +146,15 @@ def closed(config: Config) -> Reason:
     return Reason("closed", f"{place(config)} has closed the connection")
 
 
+def twin(config: Config) -> Reason:
+    """Closed again soon after connecting: old brokers do not say that another client has taken the id over."""
+    return Reason(
+        "twin",
+        f"{place(config)} closes every connection soon: probably another client uses the id {client_id(config)!r}; "
+        "give every box its own `node.id`",
+    )
+
+
 def silent(config: Config) -> Reason:
     """Connected, but no answer."""
     return Reason(

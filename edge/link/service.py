@@ -40,9 +40,10 @@ from edge.link.health import clock_synced, rss_mb, temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
 from edge.link.listener import Listener
-from edge.link.mqtt import Broker, BrokerEvent, Down, Incoming, Taken, Up, Will
+from edge.link.mqtt import Broker
 from edge.link.outbox import Outbox
 from edge.link.publisher import Publisher
+from edge.link.session import BrokerEvent, Down, Incoming, Taken, Up, Will
 from edge.link.spool import Spool
 from edge.notify import notify
 

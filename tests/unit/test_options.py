@@ -44,3 +44,13 @@ def test_a_value_is_toml_or_plain_text(text, value):
 def test_a_setting_without_section_key_or_value_is_refused_with_an_example(setting):
     with pytest.raises(ConfigError, match=r"SECTION\.KEY=VALUE"):
         overrides([setting])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("mqtt.version=5", "5"), ('mqtt.version="5"', "5"), ("node.id=7", "7"), ("node.name=true", "true")],
+)
+def test_a_setting_that_is_text_needs_no_quotes(setting, value):
+    config = config_from(parsed("--set", setting))
+    section, name = setting.partition("=")[0].split(".")
+    assert getattr(getattr(config, section), name) == value

@@ -1,0 +1,118 @@
+"""What `roomtone doctor` asks about the link: broker, socket, and the disk for events that wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from edge.commands.doctor import Check
+from edge.config import Config
+from edge.errors import UserError
+from edge.link import credentials, reasons
+from edge.link.probe import probe
+from edge.link.service import state_dir
+from edge.link.session import Up
+
+FREE_MB: Final = 20
+_LISTENING: Final = 0x10000
+
+
+def checks(config: Config) -> Iterator[Check]:
+    """Broker, socket, spool."""
+    yield _broker(config)
+    yield _socket(config)
+    yield _spool(config)
+
+
+def _broker(config: Config) -> Check:
+    try:
+        credentials.check(config.mqtt)
+    except UserError as error:
+        what, _, remedy = str(error).partition("; ")
+        return Check("broker", "fail", what, remedy)
+    found = probe(config)
+    if isinstance(found, Up):
+        secured = "TLS" if config.mqtt.tls else "without TLS"
+        return Check("broker", "ok", f"{reasons.place(config)} answers, MQTT {found.version}, {secured}")
+    what, _, remedy = found.text.partition(": ")
+    return Check("broker", "fail", what, remedy)
+
+
+def _socket(config: Config) -> Check:
+    path = Path(config.runtime.socket)
+    if _somebody_listens(path):
+        return Check("socket", "ok", f"a link listens on {path}")
+    if not path.parent.is_dir():
+        return Check(
+            "socket",
+            "fail",
+            f"{path.parent} does not exist",
+            "make the directory, or set `runtime.socket`; the service makes it when it starts",
+        )
+    if not os.access(path.parent, os.W_OK):
+        return Check(
+            "socket",
+            "warn",
+            f"no link listens on {path}, and this user could not make the socket",
+            "start the service, or run the link as the user who owns the directory",
+        )
+    return Check("socket", "warn", f"no link listens on {path}", "start it: roomtone link")
+
+
+def _somebody_listens(path: Path) -> bool:
+    """Asks the kernel's list: a connection would take the place of the ear."""
+    try:
+        lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]
+    except OSError:
+        return False
+    fields = (line.split(maxsplit=7) for line in lines)
+    return any(len(f) == 8 and f[7] == str(path) and int(f[3], 16) & _LISTENING for f in fields)
+
+
+def _spool(config: Config) -> Check:
+    place = state_dir(config)
+    if not place.is_dir():
+        return Check(
+            "spool",
+            "warn",
+            f"{place} does not exist: in an outage of the broker events would wait in memory only",
+            "make the directory, or set `runtime.state_dir`",
+        )
+    if not os.access(place, os.W_OK):
+        return Check(
+            "spool",
+            "warn",
+            f"this user cannot write to {place}",
+            "set `runtime.state_dir`, or change the owner",
+        )
+    free = shutil.disk_usage(place).free / 1e6
+    if free < FREE_MB:
+        return Check(
+            "spool", "fail", f"{place}: only {free:.0f} MB free", f"make room: {FREE_MB} MB at least"
+        )
+    if _in_memory(place):
+        return Check(
+            "spool",
+            "warn",
+            f"{place} is in memory: events that wait there do not survive a power cut",
+            "set `runtime.state_dir` to a folder on disk, for example /var/lib/roomtone",
+        )
+    return Check("spool", "ok", f"{place}, {free:.0f} MB free")
+
+
+def _in_memory(place: Path) -> bool:
+    """Whether the folder is on a file system that a power cut empties."""
+    best, kind = "", ""
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    target = f"{place.resolve()}/"
+    for line in lines:
+        _, mount, found, *_ = line.split(" ")
+        if target.startswith(mount.rstrip("/") + "/") and len(mount) >= len(best):
+            best, kind = mount, found
+    return kind in {"tmpfs", "ramfs"}

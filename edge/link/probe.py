@@ -1,0 +1,44 @@
+"""One attempt to connect, for `roomtone doctor`: how does the broker answer?"""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from edge.config import Config
+from edge.link import reasons
+from edge.link.reasons import Reason
+from edge.link.session import BrokerEvent, Session, Up
+
+
+def probe(config: Config) -> Up | Reason:
+    """Connects once, under a name of its own, and leaves again. Takes seconds where nobody answers."""
+    versions = {"auto": (True, False), "5": (True,), "3.1.1": (False,)}[config.mqtt.version]
+    found: Up | Reason = reasons.closed(config)
+    for five in versions:
+        found, other_version = _attempt(config, five)
+        if isinstance(found, Up) or not other_version:
+            break
+    return found
+
+
+def _attempt(config: Config, five: bool) -> tuple[Up | Reason, bool]:
+    events: queue.SimpleQueue[BrokerEvent | tuple[Reason, bool]] = queue.SimpleQueue()
+    session = Session(
+        config,
+        five=five,
+        will=None,
+        subscriptions=(),
+        post=events.put,
+        stopping=threading.Event(),
+        client_id=f"{reasons.client_id(config)}-doctor",
+    )
+    thread = threading.Thread(target=lambda: events.put(session.run()), daemon=True)
+    thread.start()
+    first = events.get()
+    if isinstance(first, tuple):
+        return first
+    session.leave()
+    thread.join(5)
+    assert isinstance(first, Up)
+    return first, False

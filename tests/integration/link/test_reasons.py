@@ -1,0 +1,239 @@
+"""Every way not to get a connection is said in one line with its remedy, once; and the link keeps trying."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.broker import Broker, free_port
+from tests.integration.link.parts import LinkProcess, Subscriber, until
+
+
+def complaint(log):
+    return [line for line in log.splitlines() if "no connection" in line or "cannot read" in line]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+def with_password(folder, text="secret", user="box"):
+    (folder / "password").write_text(f"{text}\n")
+    return (f"mqtt.username={user}", f"mqtt.password_file={folder / 'password'}")
+
+
+@pytest.fixture
+def closed_broker(folder):
+    """One user, `box`, who may write below roomtone/kitchen only."""
+    (folder / "conf").mkdir()
+    passwords = folder / "conf" / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "box", "secret"], check=True)
+    (folder / "conf" / "acl").write_text(
+        "user box\ntopic readwrite roomtone/kitchen/#\ntopic read roomtone/hall/cmd/#\n"
+    )
+    for file in (folder / "conf").iterdir():
+        file.chmod(0o600)
+    config = "allow_anonymous false\npassword_file {folder}/passwords\nacl_file {folder}/acl"
+    with Broker(config, folder=folder / "conf") as broker:
+        yield broker
+
+
+def test_nobody_listens(folder):
+    port = free_port()
+    with LinkProcess(folder, port) as link:
+        until(lambda: complaint(link.log))
+        assert f"nothing listens on 127.0.0.1:{port}: start the broker" in link.log
+
+
+def test_unknown_host(folder):
+    with LinkProcess(folder, 1883, settings=("mqtt.host=broker.invalid",)) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "the name 'broker.invalid' is unknown: check `mqtt.host`" in link.log
+
+
+def test_no_password_and_a_wrong_one_and_the_right_one(folder, closed_broker):
+    with LinkProcess(folder, closed_broker.port) as link:
+        until(lambda: complaint(link.log))
+        assert "no user name) is not authorised" in link.log
+    wrong = with_password(folder, "wrong")
+    with LinkProcess(folder, closed_broker.port, settings=wrong) as link:
+        until(lambda: "user 'box'" in link.log)
+    with LinkProcess(folder, closed_broker.port, settings=with_password(folder)) as link:
+        until(lambda: "connected to" in link.log)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_bad_credentials_are_said_alike_in_both_versions(folder, closed_broker, version):
+    settings = (*with_password(folder, "wrong"), f"mqtt.version={version}")
+    with LinkProcess(folder, closed_broker.port, settings=settings) as link:
+        until(lambda: complaint(link.log))
+        assert "user 'box'" in complaint(link.log)[0]
+
+
+def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
+    from tests.integration.link.parts import EarClient, event
+
+    settings = with_password(folder)
+    with LinkProcess(folder, closed_broker.port, node="hall", settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        with EarClient(link.socket) as ear:
+            told = ear.tell(event(1))
+            until(lambda: told.id in ear.acks, what="kept on disk")
+            until(lambda: "is this device allowed to publish them?" in link.log)
+
+
+def test_another_client_with_the_same_id_is_recognised(folder, broker):
+    with LinkProcess(folder, broker.port) as link:
+        until(lambda: "connected to" in link.log)
+        with Subscriber(broker.port, "roomtone-kitchen"):
+            until(lambda: "another client uses the id 'roomtone-kitchen'" in link.log, 40)
+            assert "give every box its own `node.id`" in link.log
+
+
+def test_the_same_reason_is_said_once_and_a_new_one_again(folder):
+    port = free_port()
+    with LinkProcess(folder, port, settings=("runtime.log_level=debug",)) as link:
+        until(lambda: "still no connection" in link.log, 40)
+        assert link.log.count("WARNING link: no connection") == 1
+        with Broker("allow_anonymous false", folder=folder, port=port):
+            until(lambda: "not authorised" in link.log, 60)
+
+
+def test_something_that_never_answers(folder):
+    with socket.create_server(("127.0.0.1", 0)) as mute, LinkProcess(folder, mute.getsockname()[1]) as link:
+        until(lambda: "accepts the connection but does not answer" in link.log, 40)
+        assert link.stop() == 0
+
+
+def test_something_that_is_not_a_broker(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    channel, _ = server.accept()
+                except OSError:
+                    return
+                with channel:
+                    channel.recv(1000)
+                    channel.sendall(b"\x20\xff\xff\xff\xff\xff HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with LinkProcess(folder, server.getsockname()[1]) as link:
+            until(lambda: complaint(link.log), 40)
+            assert link.process.poll() is None
+            assert link.stop() == 0
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def certificate(folder, name, issuer=None, hosts="IP:127.0.0.1", days=30):
+    """Key and certificate by openssl; `issuer` None: a CA."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.crt"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = ["openssl", "req", "-x509", *curve, "-keyout", key, "-out", cert, "-subj", f"/CN={name}"]
+    if issuer:
+        command += ["-CA", folder / f"{issuer}.crt", "-CAkey", folder / f"{issuer}.key"]
+        command += ["-addext", f"subjectAltName={hosts}", "-addext", "basicConstraints=CA:FALSE"]
+    command += (
+        ["-not_after", "20200101000000Z", "-not_before", "20190101000000Z"]
+        if days < 0
+        else ["-days", str(days)]
+    )
+    done = subprocess.run([str(c) for c in command], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return cert, key
+
+
+@pytest.fixture
+def tls_broker(folder):
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "broker", "ca")
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {folder}/ca.crt\ncertfile {folder}/broker.crt\n"
+        "keyfile {folder}/broker.key"
+    )
+    with Broker(config, folder=place) as broker:
+        yield broker
+
+
+def test_tls_with_our_own_ca(folder, tls_broker):
+    settings = ("mqtt.tls=true", f"mqtt.ca_file={folder / 'tls' / 'ca.crt'}")
+    with LinkProcess(folder, tls_broker.port, settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        assert link.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("mqtt.tls=true",), "not signed by the system's authorities: set `mqtt.ca_file`"),
+        (("mqtt.tls=true", "mqtt.ca_file={other}"), "not signed by `mqtt.ca_file`"),
+        (("mqtt.tls=true", "mqtt.ca_file={ca}", "mqtt.host=localhost"), "is not for 'localhost'"),
+        ((), "if this is a TLS port, set `mqtt.tls = true`"),
+    ],
+)
+def test_every_way_to_get_tls_wrong_is_said(folder, tls_broker, settings, said):
+    certificate(folder, "other")
+    places = {"other": folder / "other.crt", "ca": folder / "tls" / "ca.crt"}
+    filled = tuple(setting.format(**places) for setting in settings)
+    with LinkProcess(folder, tls_broker.port, settings=filled) as link:
+        until(lambda: complaint(link.log), 20)
+        assert said in link.log
+
+
+def test_tls_on_a_plain_port(folder, broker):
+    with LinkProcess(folder, broker.port, settings=("mqtt.tls=true",)) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "is `mqtt.port` its TLS port?" in link.log
+
+
+def start(*settings):
+    command = [sys.executable, "-m", "edge.cli", "link"]
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.run(command, capture_output=True, timeout=20, check=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("mqtt.username=box", "mqtt.password_file=/absent"), "/absent: cannot be read"),
+        (("mqtt.tls=true", "mqtt.ca_file=/etc/hostname"), "not a certificate in PEM form"),
+        (("runtime.socket=/absent/link.sock",), "no such directory for the socket"),
+        (("runtime.socket=/etc/hostname",), "exists and is not a socket"),
+        (("node.id=a/b",), "node.id"),
+    ],
+)
+def test_what_can_never_work_is_refused_at_once_with_status_2(tmp_path, settings, said):
+    done = start(f"runtime.socket={tmp_path}/s", *settings)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert len(done.stderr.decode().splitlines()) == 1
+
+
+def test_a_second_link_on_the_same_socket_is_refused(folder, broker):
+    with LinkProcess(folder, broker.port) as link:
+        done = start(f"runtime.socket={link.socket}")
+        assert done.returncode == 2
+        assert b"another program listens there" in done.stderr
+        assert link.socket.exists()
+
+
+def test_the_doctor_says_how_the_broker_is(folder, broker):
+    def doctor(port):
+        command = [sys.executable, "-m", "edge.cli", "doctor", "--json", "--set", f"mqtt.port={port}"]
+        done = subprocess.run(
+            [*command, "--set", f"runtime.socket={folder}/s"], capture_output=True, timeout=60, check=False
+        )
+        return {check["name"]: check for check in json.loads(done.stdout)}
+
+    assert "answers, MQTT 5" in doctor(broker.port)["broker"]["detail"]
+    broker.stop()
+    refused = doctor(broker.port)["broker"]
+    assert (refused["state"], "start the broker" in refused["remedy"]) == ("fail", True)
