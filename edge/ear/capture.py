@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 QUEUE_BLOCKS: Final = 312
 """Ten seconds."""
-BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
 """Between attempts to open; the last one again and again. Short, because a plugged-in microphone should be heard."""
 TURN_S: Final = 1.0
 """How often a waiting thread shows that it still turns."""
