@@ -124,5 +124,5 @@ def _log_to_stderr(config: Config) -> None:
 
         stream = silence_native_stderr()
     logging.basicConfig(
-        level=config.runtime.log_level.upper(), format="%(levelname).1s %(name)s: %(message)s", stream=stream
+        level=config.runtime.log_level.upper(), format="%(levelname)s ear: %(message)s", stream=stream
     )
