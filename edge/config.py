@@ -106,6 +106,24 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     """`auto`: MQTT 5, and 3.1.1 where the broker refuses it."""
 
 
+class State(Struct, frozen=True, forbid_unknown_fields=True):
+    """The smoothed emotion of the room, for lamps, displays and automations."""
+
+    half_life_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
+    """After so long an utterance counts half."""
+    retain: bool = False
+    """Whether the broker keeps it for whoever comes later."""
+
+
+class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
+    """MQTT discovery."""
+
+    discovery: bool = True
+    """Whether the device announces itself."""
+    prefix: BaseTopic = "homeassistant"
+    """Where Home Assistant looks for announcements."""
+
+
 class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     """Processes and logs."""
 
@@ -129,6 +147,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     segmenter: Segmenter = field(default_factory=Segmenter)
     model: Model = field(default_factory=Model)
     mqtt: Mqtt = field(default_factory=Mqtt)
+    state: State = field(default_factory=State)
+    homeassistant: HomeAssistant = field(default_factory=HomeAssistant)
     runtime: Runtime = field(default_factory=Runtime)
 
     def sha256(self) -> str:

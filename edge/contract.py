@@ -233,6 +233,8 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     sent_at: Timestamp | None = None
     seconds: Annotated[int, Meta(ge=0, le=60)] = 60
     """Only for `level_on`."""
+    on: bool = True
+    """Only for `mute`: false unmutes, for switches that know one topic only."""
     boot: BootId | None = None
     """Only for `replay`: the start of the ear whose events are wanted."""
     from_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 1

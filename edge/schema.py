@@ -25,7 +25,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
     ),
     ("mic", 1, "yes", "text", contract.MicState, "on every change"),
     ("event", 1, "no", "JSON", contract.Event, "one for each utterance"),
-    ("state", 1, "no", "JSON", contract.State, "on change and every 60 s"),
+    ("state", 1, "if `state.retain`", "JSON", contract.State, "smoothed emotion: on change and every 60 s"),
     (
         "level",
         0,
@@ -41,7 +41,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
 )
 
 VERBS: Final = (
-    ("mute", "closes the microphone; answered when it is closed"),
+    ("mute", 'closes the microphone; answered when it is closed. With `"on": false` the same as `unmute`'),
     ("unmute", "opens it again, unless it was muted at the device; answered when it is open"),
     ("level_on", "publishes `level` for `seconds` (60 at most)"),
     ("replay", "publishes the events `from_seq` to `to_seq` of `boot` again, as far as they are kept"),
@@ -79,9 +79,10 @@ DELIVERY: Final = """
 |---|---|
 @VERBS@
 
-A command carries a `transaction` of your choice; the answer comes on `resp/<verb>` with the same. The same transaction
-again has no second effect. Malformed, unknown or old commands (`sent_at` over 60 s ago, or without `sent_at` from
-before the device was connected) get an answer with `ok: false` and change nothing. More than two a second are ignored.
+A command carries a `transaction` of your choice; the answer comes on `resp/<verb>` with the same. The same command
+again within ten seconds has no second effect. Malformed, unknown or old commands (`sent_at` over 60 s ago, or without
+`sent_at` from before the device was connected) get an answer with `ok: false` and change nothing. More than two a
+second are ignored.
 
 ```
 mosquitto_pub -t B/N/cmd/mute -q 1 -m '{"transaction": "1"}'

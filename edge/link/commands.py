@@ -2,7 +2,7 @@
 
 A command is ignored without an answer when it is retained (it would act again at every connection), and
 refused with one when it is malformed, unknown or older than a minute. One that waited at the broker while we were
-away counts as old unless its `sent_at` says otherwise. The same transaction again gets the same answer and
+away counts as old unless its `sent_at` says otherwise. The same command twice in a row gets the same answer and
 acts no second time. Who may send commands is the broker's access list.
 """
 
@@ -26,7 +26,8 @@ MAX_BYTES: Final = 1024
 MAX_AGE_S: Final = 60.0
 PER_SECOND: Final = 2.0
 BURST: Final = 10
-REMEMBERED: Final = 64
+AGAIN_S: Final = 10.0
+"""The same command again so soon is the same one, delivered twice (QoS 1)."""
 
 Reply = Callable[[Response], None]
 Action = Callable[[Command, Reply], None]
@@ -63,8 +64,8 @@ class Commands:
         self._clock = clock
         self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic)
         self._said_too_many = False
-        # None while the action has not replied yet.
-        self._answers: dict[tuple[str, str], Response | None] = {}
+        self._last: tuple[str, Command, float] | None = None
+        self._last_answer: Response | None = None
         self.refused = 0
 
     def handle(self, verb: str, payload: bytes, retain: bool, queued: bool) -> None:
@@ -100,19 +101,17 @@ class Commands:
         self._act(verb, command, action)
 
     def _act(self, verb: str, command: Command, action: Action) -> None:
-        key = (verb, command.transaction)
-        if key in self._answers:
-            earlier = self._answers[key]
-            if earlier is not None:
-                self._answer(verb, earlier)
+        now = time.monotonic()
+        if self._last is not None and self._last[:2] == (verb, command) and now < self._last[2] + AGAIN_S:
+            if self._last_answer is not None:
+                self._answer(verb, self._last_answer)
             return
-        self._answers[key] = None
-        while len(self._answers) > REMEMBERED:
-            del self._answers[next(iter(self._answers))]
+        this = self._last = (verb, command, now)
+        self._last_answer = None
 
         def reply(response: Response) -> None:
-            if key in self._answers:
-                self._answers[key] = response
+            if self._last is this:
+                self._last_answer = response
             self._answer(verb, response)
 
         log.info("command %s", verb)

@@ -51,6 +51,7 @@ class Outbox:
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
+        self._first_n = spool.next_n
         self._journal = journal
         self._send = send
         self._acknowledge = acknowledge
@@ -79,18 +80,23 @@ class Outbox:
         """Whether `tick` should come soon, and not only now and then."""
         return bool(self._flights or len(self._spool) or self._journal.again or self._replay)
 
-    def accept(self, event: Event) -> None:
-        """An event from the ear, perhaps not for the first time."""
+    def accept(self, event: Event) -> bool:
+        """An event from the ear; False when it came before."""
         if self._journal.knows(event.id) or self._spool.is_safe(event.id):
             self._acknowledge(event.id)
-            return
+            return False
         if self._spool.knows(event.id):
-            return
+            return False
         self._spool.add(event.id, event.boot, event.seq, encode(event))
         if self._must_spill():
             self._spill()
         self._retry_at = 0.0
         self.pump()
+        return True
+
+    def clock_was_set(self, seconds: float) -> None:
+        """Corrects the times of what has come since this process started and still waits."""
+        self._spool.shift(seconds, self._first_n)
 
     def connected(self, session_present: bool) -> None:
         """The broker is there. If it has forgotten us, it may have forgotten what it took, too."""

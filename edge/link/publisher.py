@@ -6,7 +6,19 @@ from typing import Final, Protocol
 
 from edge import contract
 from edge.config import Config
-from edge.contract import Health, Info, Level, LevelSignal, MicState, ModelInfo, Response, Topic, encode
+from edge.contract import (
+    Health,
+    Info,
+    Level,
+    LevelSignal,
+    MicState,
+    ModelInfo,
+    Response,
+    State,
+    Topic,
+    encode,
+)
+from edge.link.discovery import announcement, discovery_topic
 from edge.link.entry import Entry
 from edge.version import VERSION
 
@@ -45,6 +57,7 @@ class Publisher:
 
     def birth(self) -> None:
         """All that is retained, on every connection: a broker may have lost it."""
+        self._announce()
         self._tell(contract.INFO, self._info())
         self._tell(contract.MIC, self._mic.encode())
         self._tell(contract.AVAILABILITY, b"online")
@@ -64,7 +77,15 @@ class Publisher:
         """What the ear runs, published when it changes."""
         if ear != self._ear:
             self._ear = ear
+            self._announce()
             self._tell(contract.INFO, self._info())
+
+    def state(self, state: State) -> None:
+        """The emotion of the room; retained where the configuration says so."""
+        retain = self._config.state.retain
+        self._send(
+            self.topic(contract.STATE), encode(state), 1, retain, None if retain else 2 * MOMENT_EXPIRY_S
+        )
 
     def event(self, entry: Entry) -> int | None:
         """One event; the number of the message, None without a connection."""
@@ -81,6 +102,12 @@ class Publisher:
     def answer(self, verb: str, response: Response) -> None:
         """The answer to a command."""
         self._send(self.topic(f"resp/{verb}"), encode(response), 1, False, MOMENT_EXPIRY_S)
+
+    def _announce(self) -> None:
+        ha = self._config.homeassistant
+        if ha.discovery:
+            name = discovery_topic(ha.prefix, self._config.node.id)
+            self._send(name, announcement(self._config, self._ear), 1, True)
 
     def _info(self) -> bytes:
         node = self._config.node

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
+import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ from edge.config import Config
 from edge.contract import (
     AVAILABILITY,
     Ack,
-    Command,
+    Downward,
     EarHealth,
     EventReport,
     Health,
@@ -28,18 +29,19 @@ from edge.contract import (
     LevelSignal,
     MicSignal,
     MicState,
-    Mute,
-    Response,
-    Restart,
-    Unmute,
+    State,
     Upward,
     topic,
 )
-from edge.link.commands import Action, Commands, Reply, failed, ok
+from edge.link import discovery, identity
+from edge.link.actions import Actions
+from edge.link.commands import Commands
+from edge.link.entry import Entry
 from edge.link.health import clock_synced, rss_mb, temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
 from edge.link.listener import Listener
+from edge.link.mood import Mood
 from edge.link.mqtt import Broker
 from edge.link.outbox import Outbox
 from edge.link.publisher import Publisher
@@ -54,8 +56,11 @@ TICK_S: Final = 1.0
 BUSY_TICK_S: Final = 0.25
 EAR_GRACE_S: Final = 15.0
 """How long the microphone is `starting` before a missing ear means `lost`."""
-CONFIRM_S: Final = 5.0
-"""How long the ear may take to do as it is told."""
+STATE_S: Final = 60.0
+STATE_STEP: Final = 0.1
+"""A change of the confidence that is worth a message."""
+CLOCK_STEP_S: Final = 2.0
+HA_WAIT_S: Final = (2.0, 10.0)
 FAREWELL_S: Final = 1.5
 
 
@@ -67,10 +72,12 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
         node = config.node
+        ha = config.homeassistant
+        self._ha_status = f"{ha.prefix}/status" if ha.discovery else ""
         self._broker = Broker(
             config,
             Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
-            [topic(node.base_topic, node.id, "cmd/+")],
+            [topic(node.base_topic, node.id, "cmd/+"), *([self._ha_status] if self._ha_status else [])],
             self._post,
         )
         self._publisher = Publisher(config, self._broker.publish)
@@ -86,19 +93,22 @@ class Link:
             spool,
             journal,
             self._publisher.event,
-            lambda event_id: self._tell_ear(Ack(event_id)),
+            lambda event_id: self.tell_ear(Ack(event_id)),
             self._loop.time,
         )
         self._intake = Intake(listener.socket, self, self._loop)
-        self._commands = Commands(self._actions(), self._publisher.answer, clock_synced)
+        self._actions = Actions(config, self, self._loop)
+        self._commands = Commands(self._actions.table, self._publisher.answer, clock_synced)
+        self._mood = Mood(config.state.half_life_s)
+        self._clock_offset = time.time() - self._loop.time()
         self._stopping = asyncio.Event()
         self._farewell: int | None = None
         self._farewell_taken = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
         self._ear_health: EarHealth | None = None
-        self._level_until = 0.0
-        self._expected: list[tuple[Callable[[MicState], bool], Callable[[], None]]] = []
+        self._state_at = -math.inf
+        self._state_told: State | None = None
 
     async def run(self) -> None:
         """Serves until `stop`; then says farewell and leaves nothing behind but what waits on disk."""
@@ -108,7 +118,9 @@ class Link:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), BUSY_TICK_S if self._outbox.busy else TICK_S)
+            self._watch_clock()
             self._outbox.tick()
+            self._tell_state()
             notify("WATCHDOG=1")
             if self._loop.time() >= health_at:
                 health_at = self._loop.time() + HEALTH_S
@@ -124,8 +136,8 @@ class Link:
 
     def ear_connected(self) -> None:
         """It tells what it runs and how the microphone is by itself."""
-        if self._level_until > self._loop.time():
-            self._intake.send(LevelOn(int(self._level_until - self._loop.time()) + 1))
+        if seconds := self._actions.level_seconds():
+            self.tell_ear(LevelOn(seconds))
 
     def ear_gone(self) -> None:
         """Nobody hears any more."""
@@ -136,11 +148,13 @@ class Link:
         """A checked message."""
         match message:
             case EventReport(event):
-                self._outbox.accept(event)
+                if self._outbox.accept(event):
+                    self._mood.hear(event, self._loop.time())
+                    self._tell_state()
             case MicSignal(state):
                 self._mic_is(state)
             case LevelSignal():
-                if self._loop.time() < self._level_until:
+                if self._actions.level_seconds():
                     self._publisher.level(message)
             case InfoReport(info):
                 self._publisher.ear_is(info)
@@ -154,9 +168,7 @@ class Link:
 
     def _mic_is(self, state: MicState) -> None:
         self._publisher.mic_is(state)
-        for expected in [e for e in self._expected if e[0](state)]:
-            self._expected.remove(expected)
-            expected[1]()
+        self._actions.mic_is(state)
 
     # --- what the broker tells ---
 
@@ -170,8 +182,9 @@ class Link:
             case Up(session_present, version):
                 self._connections += 1
                 log.info("connected to %s with MQTT %s", self._config.mqtt.host, version)
-                self._publisher.birth()
+                self._tell_all()
                 self._publisher.health(self._health())
+                self._tidy()
                 self._outbox.connected(session_present)
             case Down():
                 self._outbox.disconnected()
@@ -180,92 +193,70 @@ class Link:
                     self._farewell_taken.set()
                 else:
                     self._outbox.answered(mid, code)
+            case Incoming(name, payload) if name == self._ha_status:
+                if discovery.wakes(payload):
+                    # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
+                    self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
             case Incoming(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
 
-    # --- commands ---
+    # --- what the actions need (actions.House) ---
 
-    def _actions(self) -> dict[str, Action]:
-        return {
-            "mute": self._mute,
-            "unmute": self._unmute,
-            "level_on": self._level_on,
-            "restart": self._restart,
-            "identify": self._identify,
-            "replay": self._replay,
-        }
+    @property
+    def mic(self) -> MicState:
+        """The state of the microphone as last told."""
+        return self._publisher.mic
 
-    def _mute(self, command: Command, reply: Reply) -> None:
-        self._order(Mute(), command, reply, lambda state: state == "muted", "the ear has not muted in time")
+    def tell_ear(self, order: Downward) -> bool:
+        """Sends to the ear; False without one."""
+        return self._intake.send(order)
 
-    def _unmute(self, command: Command, reply: Reply) -> None:
-        self._order(
-            Unmute(),
-            command,
-            reply,
-            lambda state: state != "muted",
-            "still muted: it was muted at the device, unmute it there",
-        )
-
-    def _order(
-        self,
-        order: Mute | Unmute,
-        command: Command,
-        reply: Reply,
-        wanted: Callable[[MicState], bool],
-        otherwise: str,
-    ) -> None:
-        """Answers when the microphone's state shows that the ear has obeyed, and not before."""
-        if not self._tell_ear(order):
-            reply(failed(command, "no ear is connected"))
-            return
-        if wanted(self._publisher.mic):
-            reply(ok(command))
-            return
-
-        def late() -> None:
-            self._expected.remove(expected)
-            reply(failed(command, otherwise))
-
-        timer = self._loop.call_later(CONFIRM_S, late)
-
-        def done() -> None:
-            timer.cancel()
-            reply(ok(command))
-
-        expected = (wanted, done)
-        self._expected.append(expected)
-
-    def _level_on(self, command: Command, reply: Reply) -> None:
-        if not self._tell_ear(LevelOn(command.seconds)):
-            reply(failed(command, "no ear is connected"))
-            return
-        self._level_until = self._loop.time() + command.seconds
-        reply(ok(command))
-
-    def _restart(self, command: Command, reply: Reply) -> None:
-        reply(ok(command) if self._tell_ear(Restart()) else failed(command, "no ear is connected"))
-
-    def _identify(self, command: Command, reply: Reply) -> None:
-        log.warning("identify: this is %s (%s)", self._config.node.id, self._config.node.name or "no name")
-        reply(ok(command))
-
-    def _replay(self, command: Command, reply: Reply) -> None:
-        if command.boot is None:
-            reply(failed(command, "`boot` is missing"))
-            return
-        entries = self._outbox.replay(command.boot, command.from_seq, command.to_seq)
-        if not entries:
-            reply(failed(command, "none of these events is kept any more"))
-            return
-        reply(
-            Response(transaction=command.transaction, ok=True, events=len(entries), first_seq=entries[0].seq)
-        )
+    def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
+        """Sends events once more; returns them."""
+        return self._outbox.replay(boot, from_seq, to_seq)
 
     # --- the rest ---
 
-    def _tell_ear(self, order: Ack | Mute | Unmute | LevelOn | Restart) -> bool:
-        return self._intake.send(order)
+    def _tell_all(self) -> None:
+        """All that a newcomer should know."""
+        self._publisher.birth()
+        self._state_told = None
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        """The emotion of the room, when it has changed and once a minute, while somebody listens to the room."""
+        now = self._loop.time()
+        state = self._mood.state(now, time.time())
+        if state is None or self.mic != "ok":
+            return
+        told = self._state_told
+        changed = (
+            told is None
+            or told.emotion != state.emotion
+            or abs(told.confidence - state.confidence) >= STATE_STEP
+        )
+        if changed or now - self._state_at >= STATE_S:
+            self._state_told, self._state_at = state, now
+            self._publisher.state(state)
+
+    def _tidy(self) -> None:
+        """Takes away what is retained under the names that this device had before."""
+        path = state_dir(self._config) / f"{Path(self._config.runtime.socket).stem}.identity"
+        now = identity.of(self._config)
+        old = identity.left_over(path, now)
+        for name in sorted(old):
+            log.info("removing what is retained on %s: this device has another name now", name)
+            self._broker.publish(name, b"", 1, True)
+        identity.remember(path, now)
+
+    def _watch_clock(self) -> None:
+        """What waits was stamped by the clock as it was; when it is set, the stamps are set, too."""
+        offset = time.time() - self._loop.time()
+        change = offset - self._clock_offset
+        if abs(change) >= CLOCK_STEP_S:
+            log.info("the clock was set by %+.1f s", change)
+            self._clock_offset = offset
+            self._outbox.clock_was_set(change)
 
     def _health(self) -> Health:
         return Health(

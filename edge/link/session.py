@@ -102,6 +102,7 @@ class Session:
         self._reason: Reason | None = None
         self._code: int | None = None
         self._subscribed = False
+        self._largest = 2**28
         self._last_words = ""
         self.connected_at: float | None = None
         self._client = self._make(will)
@@ -167,6 +168,9 @@ class Session:
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: int | None) -> int | None:
         """Sends now, and returns the number that `Taken` will carry; None while there is no connection."""
         if self.connected_at is None or self._ended.is_set():
+            return None
+        if len(payload) + len(topic) + 64 > self._largest:
+            log.warning("%s: %d bytes are more than the broker takes; not sent", topic, len(payload))
             return None
         properties = None
         if self._five and expiry_s is not None:
@@ -236,6 +240,8 @@ class Session:
             self._code = code.value
             return
         self.connected_at = time.monotonic()
+        # A broker closes the connection on a message that is larger than it takes, at every attempt again.
+        self._largest = getattr(properties, "MaximumPacketSize", self._largest)
         self._subscribe()
         self._post(Up(flags.session_present, "5" if self._five else "3.1.1"))
         self._welcome.set()

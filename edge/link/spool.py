@@ -14,9 +14,13 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from edge.contract import ContractError, decode_event, encode
 from edge.link import entry
 from edge.link.entry import Entry
 
@@ -54,7 +58,8 @@ class Spool:
         if path is not None and path.exists():
             self._open()
         highest = entry.last_n(self._table) if self._table is not None else 0
-        self._next_n = max(first_n, highest + 1)
+        self.next_n = max(first_n, highest + 1)
+        """The number that the next event gets."""
 
     def __len__(self) -> int:
         return self._rows - len(self._taken) + len(self._memory)
@@ -79,8 +84,8 @@ class Spool:
 
     def add(self, event_id: str, boot: str, seq: int, payload: bytes) -> Entry:
         """Takes an event into memory."""
-        new = Entry(self._next_n, event_id, boot, seq, self._clock(), payload)
-        self._next_n += 1
+        new = Entry(self.next_n, event_id, boot, seq, self._clock(), payload)
+        self.next_n += 1
         self._memory[new.n] = new
         self._memory_ids.add(event_id)
         return new
@@ -144,15 +149,21 @@ class Spool:
             self._try_drop("at < ?", (self._clock() - age,))
 
     def shift(self, seconds: float, from_n: int) -> None:
-        """The clock was set: what came since `from_n` was stamped by the wrong one."""
-        for n, e in self._memory.items():
-            self._memory[n] = replace(e, at=e.at + seconds)
-        if self._table is not None:
-            try:
-                with entry.transaction(self._table):
-                    self._table.execute("update event set at = at + ? where n >= ?", (seconds, from_n))
-            except sqlite3.Error as error:
-                self._complain(error)
+        """The clock was set: what came since `from_n` was stamped by the wrong one, and is stamped anew."""
+        for n, old in self._memory.items():
+            self._memory[n] = _shifted(old, seconds)
+        if self._table is None:
+            return
+        wrong = self._select("n >= ?", (from_n,), self._rows)
+        right = [_shifted(old, seconds) for old in wrong]
+        try:
+            with entry.transaction(self._table):
+                self._table.executemany(
+                    "update event set at = ?, payload = ? where n = ?",
+                    ((e.at, e.payload, e.n) for e in right),
+                )
+        except sqlite3.Error as error:
+            self._complain(error)
 
     def close(self) -> None:
         """Finishes the file."""
@@ -267,3 +278,15 @@ class Spool:
         if not self._complained:
             log.error("the spool %s cannot be used, events wait in memory: %s", self._path, error)
         self._complained = True
+
+
+def _shifted(old: Entry, seconds: float) -> Entry:
+    """The entry as if the clock had been right: its age, and when the speech began."""
+    try:
+        event = decode_event(old.payload)
+        started = datetime.fromisoformat(event.started_at) + timedelta(seconds=seconds)
+        stamp = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        payload = encode(msgspec.structs.replace(event, started_at=stamp))
+    except (ContractError, ValueError, OverflowError):
+        payload = old.payload
+    return replace(old, at=old.at + seconds, payload=payload)

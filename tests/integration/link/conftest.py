@@ -14,6 +14,7 @@ def link(tmp_path, broker):
 @pytest.fixture
 def ear(link):
     with EarClient(link.socket) as client:
+        until(lambda: "the ear is connected" in link.log)
         yield client
 
 

@@ -209,7 +209,8 @@ def test_any_bytes_are_passed_or_rejected_and_the_intake_lives(tmp_path_factory,
 def test_a_socket_of_the_service_manager_is_taken_and_not_removed(tmp_path):
     path = tmp_path / "s"
     code = (
-        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); from pathlib import Path;"
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+        "from pathlib import Path;"
         "from edge.link.listener import listen; found = listen(Path('/absent/unused'));"
         "print(found.socket.getsockname(), found.made, 'LISTEN_FDS' in os.environ); found.close()"
     )
