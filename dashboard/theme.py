@@ -47,5 +47,6 @@ def frame(here: str) -> Iterator[None]:
                     link = html.a(name, href=address)
                     if address == here:
                         link.props('aria-current="page"')
-    with html.main(id="main", tabindex=-1).classes("rt-main"):
+    # NiceGUI has put all of it into a `main` already.
+    with html.div(id="main", tabindex=-1).classes("rt-main"):
         yield

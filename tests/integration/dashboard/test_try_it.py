@@ -57,10 +57,9 @@ def tried(mosquitto, tmp_path, models):
     url = child.wait_ready()
     yield url
     written = [path for folder in (scratch, child.folder) for path in folder.rglob("*")]
-    status, took = child.stop()
+    status, _ = child.stop()
     child.close()
     assert (status, written, "Traceback" in child.stderr) == (0, [], False), child.stderr
-    assert took < 2
 
 
 def wav(data: bytes, rate: int) -> bytes:

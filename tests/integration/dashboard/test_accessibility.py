@@ -1,0 +1,50 @@
+"""What axe-core finds on every page, in both colour schemes: nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from edge import contract
+from tests.integration.dashboard.process import Dashboard, health, open_page, until
+from tests.integration.dashboard.test_recorder import Recorder, connected
+from tests.unit.dashboard.events import event
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain")
+
+
+@pytest.fixture
+def house(mosquitto, tmp_path, rooms):
+    recorder = Recorder(mosquitto, tmp_path)
+    recorder.start()
+    connected(recorder)
+    for node, mic in (("kitchen", "ok"), ("study", "lost"), ("hall", "muted")):
+        rooms.appear(node, node.capitalize(), mic)
+    for n, emotion in enumerate(EMOTIONS * 2):
+        rooms.publish("kitchen", contract.EVENT, event(emotion, time.time() - 100 + n, seq=n + 1))
+    rooms.publish("study", contract.EVENT, event("sad", time.time() - 4000, seq=1))
+    until(lambda: recorder.count() == 17)
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
+    url = child.wait_ready()
+    until(lambda: health(url)["rooms"] == 3)
+    yield url
+    child.close()
+    recorder.end(9)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_violation(browser, house, rooms, scheme):
+    found = {}
+    for path, ready in (("/", ".rt-tile"), ("/room/kitchen", ".rt-chart svg"), ("/try", ".rt-record")):
+        with open_page(browser, house, path, color_scheme=scheme) as (page, _):
+            page.wait_for_selector(ready)
+            if path == "/":
+                # Only the newest events reach a dashboard that starts later: this one it sees.
+                rooms.publish("kitchen", contract.EVENT, event("happy", time.time(), seq=99))
+                page.wait_for_selector(".rt-emotion")
+            page.wait_for_timeout(500)
+            violations = Axe().run(page).response["violations"]
+            found[path] = [(v["id"], v["nodes"][0]["html"]) for v in violations]
+    assert not any(found.values()), found
