@@ -1,0 +1,1 @@
+"""From speech to an emotion: features, bundle, interpreter, classifier; for device, training and hub."""
