@@ -1,0 +1,124 @@
+"""`roomtone train ...`: fit, export, evaluate. Heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.errors import UserError
+
+DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
+
+
+def register(commands: Any) -> None:
+    """Adds `train` and its sub-commands."""
+    parser = commands.add_parser("train", help="train, export and evaluate models (workstation)")
+    register_on(parser.add_subparsers(metavar="STEP", dest="step", required=True))
+
+
+def register_on(steps: Any) -> None:
+    """Adds the steps themselves."""
+    fit = _step(steps, "fit", _fit, "fit a recipe; continues by itself after a kill")
+    fit.add_argument(
+        "--recipe", default="base", help="a shipped recipe or a .toml file (default: %(default)s)"
+    )
+    fit.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    fit.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and history")
+    fit.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
+    fit.add_argument(
+        "--from", dest="start", type=Path, help="begin with the weights of an earlier run (epoch-NN.npz)"
+    )
+    fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
+    export = _step(
+        steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"
+    )
+    export.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
+    export.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    export.add_argument("--out", type=Path, default=Path("models"), help="(default: %(default)s)")
+    export.add_argument("--version", required=True, help="such as 0.1.0")
+    export.add_argument("--epoch", type=int, help="(default: the last)")
+    export.add_argument("--machine", default="", help="where the run was computed, for the model card")
+    evaluate = _step(
+        steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
+    )
+    evaluate.add_argument("--protocol", required=True, help="held-out, unseen-language or folder")
+    evaluate.add_argument("--bundle", default="base", help="a bundle's folder or name (default: %(default)s)")
+    evaluate.add_argument("--data", type=Path, required=True, help="the corpora, or DIR of DIR/<label>/*")
+
+
+def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
+    parser = steps.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _fit(options: argparse.Namespace) -> int:
+    _logging()
+    from training import backend, recipe
+
+    chosen = recipe.load(options.recipe)
+    backend.choose("torch", "tensorflow", "jax")
+    from training import fit
+
+    found = fit.run(
+        fit.Job(chosen, options.data, options.out, options.seed, options.json, options.start, options.workers)
+    )
+    if options.json:
+        print(json.dumps(found))
+    else:
+        for entry in found["history"]:
+            print("  ".join(f"{key} {value}" for key, value in entry.items()))
+        print(f"best epoch: {found['best_epoch']} (by macro F1 on the speakers of `calibrate`)")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    _logging()
+    from training import export
+
+    made = export.run(
+        export.Job(
+            options.folder, options.data, options.out, options.version, options.epoch, options.machine,
+            quiet=options.json,
+        )
+    )  # fmt: skip
+    print(json.dumps({"bundle": str(made)}) if options.json else made)
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    _logging()
+    from edge.model import bundle
+    from training import card, evaluate
+
+    found = bundle.load(bundle.find(options.bundle))
+    measured, _ = evaluate.run(options.protocol, found, options.data, quiet=options.json)
+    if options.json:
+        print(json.dumps(measured))
+    else:
+        print(card.table([measured]) + "\n\n" + card.per_class(measured))
+    return 0
+
+
+def _logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("training").setLevel(logging.INFO)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one step without the `roomtone` command."""
+    parser = argparse.ArgumentParser(prog="roomtone train")
+    register_on(parser.add_subparsers(metavar="STEP", dest="step", required=True))
+    options = parser.parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except UserError as error:
+        print(f"roomtone train: {error}", file=sys.stderr)
+        return 2
+    return status

@@ -1,0 +1,202 @@
+"""From a run to a bundle: convert, calibrate, measure, describe; written beside and renamed when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.contract import LABELS
+from edge.errors import UserError
+from edge.model import bundle as bundles
+from edge.model import features
+from edge.model.interpreter import Interpreter
+from edge.version import VERSION
+from training import calibrate, card, checkpoint, convert, evaluate, golden, plots, splits
+from training.corpora import catalogue
+from training.corpora.clip import Clip
+from training.predict import predict
+from training.recipe import Recipe
+from training.sounds import Sounds
+
+log = logging.getLogger(__name__)
+LICENCE = "CC-BY-NC-SA-4.0"
+LANGUAGES = {"ravdess": "North American English", "nemo": "Polish"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to export, and where to."""
+
+    run: Path
+    data: Path
+    out: Path
+    version: str
+    epoch: int | None = None
+    machine: str = ""
+    """Where the run was computed, for the card."""
+    min_ms: int = 400
+    quiet: bool = False
+
+
+def run(job: Job) -> Path:
+    """Makes `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
+    history = _history(job.run)
+    recipe = msgspec.convert(history["recipe"], Recipe)
+    target = job.out / f"{recipe.name}-{job.version}"
+    if target.exists():
+        raise UserError(f"{target} is there already: bundles are never changed, name another --version")
+    epoch = job.epoch or len(history["history"])
+    weights = job.run / f"epoch-{epoch:02d}.npz"
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: that epoch has not been finished or its checkpoint is gone")
+    job.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=job.out) as scratch:
+        folder = Path(scratch) / target.name
+        folder.mkdir()
+        _fill(folder, _Source(job, recipe, history, weights, epoch))
+        folder.chmod(0o755)
+        folder.rename(target)
+    bundles.load(target)
+    return target
+
+
+def _history(run: Path) -> dict[str, Any]:
+    try:
+        history: dict[str, Any] = json.loads((run / "history.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run}: not the folder of a run with a finished epoch: {error}") from None
+    return history
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The run that is exported."""
+
+    job: Job
+    recipe: Recipe
+    history: dict[str, Any]
+    weights: Path
+    epoch: int
+
+
+def _fill(folder: Path, source: _Source) -> None:
+    job, recipe, history, epoch = source.job, source.recipe, source.history, source.epoch
+    model = folder / bundles.MODEL
+    log.info("converting epoch %d", epoch)
+    convert.in_own_process(recipe, source.weights, model)
+    net = Interpreter(model)
+    logits = next(out.name for out in net.outputs if out.shape == (1, len(LABELS)))
+    embedding = next(out.name for out in net.outputs if out.shape == (1, recipe.embedding))
+    golden.write(model, folder / bundles.GOLDEN, logits, embedding)
+    (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
+    split = splits.load()
+    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
+    manifest = bundles.Manifest(
+        name=recipe.name, version=job.version, labels=LABELS, sample_rate=16000, features=features.DEFAULT,
+        features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
+        logits=logits, embedding=embedding, kernels="dynamic-int8", temperature=1.0, abstain_below=0.0,
+        min_ms=job.min_ms, embedding_mean=(0.0,) * recipe.embedding, metrics={}, corpora=_corpora(clips, split),
+        licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
+    )  # fmt: skip
+    manifest = _calibrated(_write(folder, manifest), clips, split, job)
+    bundle = _write(folder, manifest)
+    measured = []
+    for protocol in ("held-out", "unseen-language"):
+        if protocol == "unseen-language" and not (job.data / "emovo").is_dir():
+            continue
+        numbers, found = evaluate.run(protocol, bundle, job.data, job.quiet)
+        log.info("%s: accuracy %.3f, macro F1 %.3f", protocol, numbers["accuracy"], numbers["macro_f1"])
+        measured.append(numbers)
+        if protocol == "held-out":
+            plots.draw(folder / "plots", numbers, found, manifest.temperature, history)
+    manifest = msgspec.structs.replace(manifest, metrics={one["protocol"]: _short(one) for one in measured})
+    facts = _facts(manifest, source, clips, split) | {
+        "megabytes": model.stat().st_size / 1e6, "runtime": net.runtime,
+    }  # fmt: skip
+    (folder / bundles.CARD).write_text(card.text(facts, measured), encoding="utf-8")
+    _write(folder, manifest)
+
+
+def _write(folder: Path, manifest: bundles.Manifest) -> bundles.Bundle:
+    """Writes the manifest with the hashes of what is there now, and reads it back with all checks."""
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != bundles.MANIFEST
+    }
+    manifest = msgspec.structs.replace(manifest, files=files)
+    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
+    checkpoint.write_bytes(folder / bundles.MANIFEST, data + b"\n")
+    return bundles.load(folder)
+
+
+def _specs(tensors: Any) -> tuple[bundles.TensorSpec, ...]:
+    return tuple(bundles.TensorSpec(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)
+
+
+def _calibrated(
+    bundle: bundles.Bundle, clips: list[Clip], split: splits.Splits, job: Job
+) -> bundles.Manifest:
+    sounds = Sounds()
+    found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
+    temperature = calibrate.temperature(found.logits, found.truth)
+    threshold = calibrate.threshold(found.probabilities(temperature))
+    # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
+    heard = predict(bundle, split.select(clips, "fit")[::6], sounds, "training mean", quiet=job.quiet)
+    mean = tuple(round(float(value), 5) for value in heard.embeddings.mean(axis=0))
+    return msgspec.structs.replace(
+        bundle.manifest, temperature=temperature, abstain_below=threshold, embedding_mean=mean
+    )
+
+
+def _short(one: dict[str, Any]) -> dict[str, Any]:
+    keys = (
+        "n", "accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage",
+        "accuracy_covered",
+    )  # fmt: skip
+    return {key: round(one[key], 4) for key in keys}
+
+
+def _corpora(clips: list[Clip], split: splits.Splits) -> tuple[dict[str, Any], ...]:
+    result = []
+    for name in split.corpora:
+        own = [clip for clip in clips if clip.corpus == name]
+        parts = {part: len(split.select(own, part)) for part in splits.PARTS}
+        result.append({"name": name, "licence": catalogue.CORPORA[name].licence, "clips": parts})
+    return tuple(result)
+
+
+def _facts(
+    manifest: bundles.Manifest, source: _Source, clips: list[Clip], split: splits.Splits
+) -> dict[str, Any]:
+    """What the templates of the card are filled with."""
+    job, recipe, history, epoch = source.job, source.recipe, source.history, source.epoch
+    fitting = split.select(clips, "fit")
+    disgust = [clip for clip in fitting if clip.label == "disgust"]
+    rows = [
+        f"| {entry['name']} | fit {entry['clips']['fit']}, calibrate {entry['clips']['calibrate']}, "
+        f"test {entry['clips']['test']} clips | {entry['licence']} |"
+        for entry in manifest.corpora
+    ]
+    rows.append("| EMOVO | evaluation only | research |")
+    spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
+    last = epoch == recipe.epochs
+    return {
+        "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
+        "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
+        "kernels": "int8 weights and int8 matrix products (dynamic range)", "recipe": recipe.name,
+        "seed": history["seed"], "epochs": recipe.epochs, "draws": recipe.draws, "batch": recipe.batch,
+        "keras": history["keras"], "backend": history["backend"], "where": f", {job.machine}" if job.machine else "",
+        "temperature": manifest.temperature, "threshold": manifest.abstain_below, "epoch": epoch,
+        "chosen": ", the last: none was picked by a score" if last else ", chosen on `calibrate`",
+        "corpora": "\n".join(rows), "fit_speakers": len({clip.speaker for clip in fitting}), "languages": spoken,
+        "disgust": len(disgust), "disgust_speakers": len({clip.speaker for clip in disgust}), "min_ms": manifest.min_ms,
+    }  # fmt: skip

@@ -1,0 +1,279 @@
+"""Fits a recipe: epochs with checkpoints, continues after a kill with exactly the batches it would have had."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.contract import LABELS
+from edge.errors import UserError
+from edge.model import features
+from training import batches, checkpoint, metrics, network, splits, weights
+from training.corpora import catalogue, noise
+from training.corpora.clip import Clip
+from training.recipe import Recipe
+from training.sounds import Sounds
+
+log = logging.getLogger(__name__)
+
+
+class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW (Loshchilov & Hutter 2019) whose trunk learns slower than its head."""
+
+    trunk_share = 0.1
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """The rate that is scheduled is the head's."""
+        share = 1.0 if network.is_head(variable.path) else self.trunk_share
+        super().update_step(gradient, variable, learning_rate * share)
+
+
+class Teacher(keras.Model):  # type: ignore[misc]
+    """The network with the logits as its only output, as `train_on_batch` wants it."""
+
+    def __init__(self, pupil: Any) -> None:
+        super().__init__(name="teacher")
+        self.pupil = pupil
+
+    def build(self, shape: Any = None) -> None:
+        """The network is built already."""
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Logits `[batch, labels]`."""
+        return self.pupil(inputs, training=training)[0]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to fit, on what, to where."""
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    seed: int
+    quiet: bool = False
+    start: Path | None = None
+    """Weights of an earlier run (`epoch-NN.npz`) to begin with, in place of the bare encoder."""
+    workers: int | None = None
+    """Processes that augment; none given: by the number of cores."""
+    save_every: int = 100
+    """Steps between two checkpoints."""
+    steps: int | None = None
+    """Ends after so many steps of an epoch: to try things out."""
+
+
+def optimizer_for(recipe: Recipe, total: int) -> Optimizer:
+    """Warm-up, then a cosine to zero."""
+    warm = max(1, round(recipe.warm_up * total))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, total - warm), warmup_target=recipe.head_rate, warmup_steps=warm
+    )
+    average = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
+    optimizer = Optimizer(
+        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **average
+    )
+    optimizer.trunk_share = recipe.trunk_rate / recipe.head_rate
+    return optimizer
+
+
+def averaged(teacher: Teacher, optimizer: Optimizer) -> list[NDArray[Any]]:
+    """The network's weights with the moving averages in place of those that have one."""
+    held: dict[int, Any] = {}
+    if optimizer.use_ema:
+        pairs = zip(teacher.trainable_variables, optimizer._model_variables_moving_average, strict=True)
+        held = {id(variable): average for variable, average in pairs}
+    return [keras.ops.convert_to_numpy(held.get(id(v), v)) for v in teacher.pupil.weights]
+
+
+class Judge:
+    """Measures a network on the speakers of `calibrate`, with the device's own way of cutting."""
+
+    def __init__(self, clips: list[Clip], sounds: Sounds, limit: int = 360) -> None:
+        step = max(1, len(clips) // limit)
+        self._truth: list[int] = []
+        self._owner: list[int] = []
+        mels = []
+        for clip in clips[::step]:
+            for window in features.windows(features.trim(features.to_float(sounds[clip.path]))):
+                mels.append(features.log_mel(window))
+                self._owner.append(len(self._truth))
+            self._truth.append(LABELS.index(clip.label))
+        order = sorted(range(len(mels)), key=lambda index: mels[index].shape[0])
+        self._groups = [order[start : start + 16] for start in range(0, len(order), 16)]
+        self._batches = [batches.pad([mels[index] for index in group]) for group in self._groups]
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        """Accuracy, macro F1, UAR and loss."""
+        total = np.zeros((len(self._truth), len(LABELS)))
+        for group, (mel, mask) in zip(self._groups, self._batches, strict=True):
+            logits = keras.ops.convert_to_numpy(model.predict_on_batch((mel, mask)))
+            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+            shares /= shares.sum(axis=1, keepdims=True)
+            np.add.at(total, [self._owner[index] for index in group], shares)
+        total /= total.sum(axis=1, keepdims=True)
+        truth = np.array(self._truth)
+        found = metrics.summary(total, truth, LABELS)
+        loss = float(-np.log(np.maximum(total[np.arange(len(truth)), truth], 1e-9)).mean())
+        return {key: round(found[key], 4) for key in ("accuracy", "macro_f1", "uar")} | {
+            "loss": round(loss, 4)
+        }
+
+
+@dataclass
+class Materials:
+    """What a run reads before it starts."""
+
+    fitting: list[Clip]
+    lengths: list[float]
+    kitchen: batches.Kitchen
+    judge: Judge
+
+
+def _materials(job: Job) -> Materials:
+    split = splits.load()
+    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
+    fitting, calibrating = split.select(clips, "fit"), split.select(clips, "calibrate")
+    noises = noise.training_files(job.data)
+    sounds = Sounds()
+    sounds.load([clip.path for clip in fitting + calibrating] + noises, "reading", job.quiet)
+    noises = [path for path in noises if np.abs(sounds[path].astype(np.int32)).max() > 30]
+    lengths = [_speech_seconds(sounds[clip.path]) for clip in fitting]
+    log.info(
+        "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
+        job.recipe.name, len(fitting), len(calibrating), len(noises), keras.backend.backend(), job.seed,
+    )  # fmt: skip
+    # The processes that augment are forked here, before the network takes threads and memory.
+    kitchen = batches.Kitchen(batches.Source(fitting, sounds, noises, job.recipe), job.workers)
+    return Materials(fitting, lengths, kitchen, Judge(calibrating, sounds))
+
+
+def _teacher(job: Job, facts: dict[str, Any], total: int) -> Teacher:
+    """Network and optimiser, fresh or with the weights that `--from` names."""
+    recipe = job.recipe
+    keras.utils.set_random_seed(job.seed)
+    pupil = network.make(recipe)
+    pupil.load_pretrained(weights.load(job.data))
+    if job.start is not None:
+        pupil.set_weights(checkpoint.load_weights(job.start))
+        facts["start_sha256"] = hashlib.sha256(job.start.read_bytes()).hexdigest()
+    teacher = Teacher(pupil)
+    teacher.build()
+    teacher.compile(
+        optimizer_for(recipe, total),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+    )
+    teacher.optimizer.build(teacher.trainable_variables)
+    return teacher
+
+
+def _facts(job: Job, state: Path) -> dict[str, Any]:
+    """Those of the checkpoint, or of a run that has not begun. Raises `UserError` for another run's checkpoint."""
+    recipe = job.recipe
+    if not state.exists():
+        return {
+            "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "epoch": 0, "step": 0,
+            "history": [],
+        }  # fmt: skip
+    found = checkpoint.facts_of(state)
+    if (found["recipe_sha256"], found["seed"]) != (recipe.sha256(), job.seed):
+        raise UserError(
+            f"{state} belongs to another recipe or seed ({found['recipe']}, seed {found['seed']}): "
+            "name another --out, or remove that folder"
+        )
+    return found
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Fits, or continues a run found in `job.out`. Returns the history. Raises `UserError`."""
+    recipe, state = job.recipe, job.out / "state.npz"
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{job.out}: cannot be made: {error}") from None
+    facts = _facts(job, state)
+    held = _materials(job)
+
+    def groups_of(epoch: int) -> list[list[int]]:
+        chosen = batches.plan(held.fitting, recipe.draws, job.seed, epoch)
+        return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
+
+    try:
+        teacher = _teacher(job, facts, len(groups_of(0)) * recipe.epochs)
+        if state.exists():
+            checkpoint.restore(state, teacher, teacher.optimizer)
+            log.info("continuing at epoch %d, step %d", facts["epoch"] + 1, facts["step"])
+        while facts["epoch"] < recipe.epochs:
+            facts = _epoch(job, facts, teacher, held, groups_of(facts["epoch"]))
+    finally:
+        held.kitchen.close()
+    return _public(facts, recipe)
+
+
+def _epoch(
+    job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials, groups: list[list[int]]
+) -> dict[str, Any]:
+    """The rest of one epoch, its measurement and its checkpoints; the facts after it."""
+    state, epoch, pupil = job.out / "state.npz", facts["epoch"], teacher.pupil
+    tasks = [(group, [job.seed, epoch, 2, step]) for step, group in enumerate(groups)][facts["step"] :]
+    begun, losses = time.monotonic(), list(facts.get("losses", []))
+    bar = tqdm(
+        held.kitchen.serve(tasks), desc=f"epoch {epoch + 1}/{job.recipe.epochs}", unit="batch",
+        total=len(groups), initial=facts["step"], disable=job.quiet or None, mininterval=2.0,
+    )  # fmt: skip
+    for batch in bar:
+        teacher.reset_metrics()
+        losses.append(float(teacher.train_on_batch((batch.features, batch.mask), batch.targets)))
+        facts["step"] += 1
+        if not np.isfinite(losses[-1]):
+            raise UserError(
+                f"the loss is no number at epoch {epoch + 1}, step {facts['step']}: lower the rates"
+            )
+        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
+        if facts["step"] % job.save_every == 0:
+            checkpoint.save(state, teacher, teacher.optimizer, facts | {"losses": losses})
+            log.info(
+                "epoch %d, step %d of %d: loss %.3f",
+                epoch + 1,
+                facts["step"],
+                len(groups),
+                np.mean(losses[-100:]),
+            )
+    kept, current = averaged(teacher, teacher.optimizer), pupil.get_weights()
+    pupil.set_weights(kept)
+    entry = {"epoch": epoch + 1, "fit_loss": round(float(np.mean(losses)), 4)} | held.judge(teacher)
+    pupil.set_weights(current)
+    entry["seconds"] = round(time.monotonic() - begun)
+    checkpoint.save_weights(job.out / f"epoch-{epoch + 1:02d}.npz", kept)
+    facts = facts | {"epoch": epoch + 1, "step": 0, "losses": [], "history": [*facts["history"], entry]}
+    history = json.dumps(_public(facts, job.recipe), indent=1).encode()
+    checkpoint.write_bytes(job.out / "history.json", history)
+    checkpoint.save(state, teacher, teacher.optimizer, facts)
+    log.info("%s", entry)
+    return facts
+
+
+def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    import msgspec
+
+    history = facts["history"]
+    best = max(history, key=lambda entry: entry["macro_f1"])["epoch"] if history else None
+    return {
+        "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
+        "backend": keras.backend.backend(), "keras": keras.__version__, "start_sha256": facts.get("start_sha256"),
+    }  # fmt: skip
+
+
+def _speech_seconds(samples: NDArray[np.int16]) -> float:
+    begin, end = features.speech_bounds(features.to_float(samples))
+    return min(3.0, (end - begin) / 16000 + 0.3)

@@ -1,0 +1,64 @@
+"""What a bundle says about clips, through the interpreter and the code that the device uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.contract import LABELS
+from edge.model import features
+from edge.model.bundle import Bundle
+from edge.model.classifier import Classifier
+from training.corpora.clip import Clip
+from training.sounds import Sounds
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of `n` clips: logits before the temperature, embeddings, true labels, speakers."""
+
+    logits: NDArray[np.float64]
+    embeddings: NDArray[np.float64]
+    truth: NDArray[np.int64]
+    speakers: tuple[str, ...]
+
+    def probabilities(self, temperature: float) -> NDArray[np.float64]:
+        """Calibrated probabilities `[n, labels]`."""
+        return softmax(self.logits / temperature)
+
+
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the last axis."""
+    shares: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def predict(
+    bundle: Bundle,
+    clips: Sequence[Clip],
+    sounds: Sounds,
+    title: str,
+    *,
+    change: Callable[[Float, int], Float] | None = None,
+    quiet: bool = False,
+) -> Predictions:
+    """Runs every clip. `change` may spoil the samples (noise, a room) and is given the clip's place, too."""
+    classifier = Classifier(bundle)
+    logits, embeddings = [], []
+    for index, clip in enumerate(tqdm(clips, desc=title, unit="clip", disable=quiet or None)):
+        speech = features.trim(features.to_float(sounds[clip.path]), bundle.manifest.features)
+        if change is not None:
+            speech = change(speech, index)
+        found: tuple[Any, Any] = classifier.outputs(speech)
+        logits.append(found[0])
+        embeddings.append(found[1])
+    truth = np.array([LABELS.index(clip.label) for clip in clips], np.int64)
+    return Predictions(np.array(logits), np.array(embeddings), truth, tuple(clip.speaker for clip in clips))

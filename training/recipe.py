@@ -1,0 +1,82 @@
+"""A recipe: one short TOML file that says how a model is made; unknown keys are refused."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from edge.errors import UserError
+
+FOLDER = Path(__file__).with_name("recipes")
+
+
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Shares are probabilities per clip; decibels and factors are drawn evenly between the two bounds."""
+
+    gain_db: tuple[float, float] = (-18.0, 6.0)
+    speed: float = 0.10
+    """Played so much faster or slower at most (pitch moves along)."""
+    speed_share: float = 0.7
+    noise_share: float = 0.6
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    recorded_noise_share: float = 0.6
+    """Of the noise: recorded noise; the rest is white and brown noise."""
+    reverberation_share: float = 0.3
+    rt60_s: tuple[float, float] = (0.15, 0.7)
+    edge_ms: int = 300
+    """Up to so much of the recording's silence is kept at each end."""
+    vocal_tract: float = 0.0
+    """The mel axis is stretched or squeezed by so much at most, as another throat would."""
+    equaliser_db: float = 0.0
+    """A smooth random curve over frequency of so many decibels at most, as another microphone would."""
+    frequency_masks: int = 2
+    frequency_mask_mels: int = 14
+    time_masks: int = 2
+    time_mask_share: float = 0.12
+    """Of the clip's length, at most, per mask."""
+    mixup: float = 0.4
+    """Parameter of the Beta distribution; 0 switches it off."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """See the comments in `recipes/base.toml`."""
+
+    name: str
+    architecture: str
+    layers: int = 3
+    embedding: int = 512
+    dropout: float = 0.2
+    epochs: int
+    draws: int
+    """Clips heard in one epoch."""
+    batch: int = 16
+    head_rate: float = 1e-3
+    trunk_rate: float = 1e-4
+    train_front: bool = False
+    """Whether the two convolutions are trained, too."""
+    weight_decay: float = 0.01
+    warm_up: float = 0.1
+    """Share of all steps."""
+    label_smoothing: float = 0.05
+    clip_norm: float = 1.0
+    average: float = 0.0
+    """Decay of the moving average of the weights, which is what is kept; 0: none."""
+    augment: Augment = msgspec.field(default_factory=Augment)
+
+    def sha256(self) -> str:
+        """Tells whether a checkpoint belongs to this recipe."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+
+
+def load(name: str) -> Recipe:
+    """A shipped recipe by its name, or a TOML file. Raises `UserError`."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise UserError(f"no recipe {name}: there are {known}, or give a .toml file") from None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: {error}") from None

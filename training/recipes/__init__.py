@@ -1,0 +1,1 @@
+"""Recipes: one short TOML file each, read by `training.recipe`."""

@@ -1,0 +1,57 @@
+"""Recordings as int16 in memory, read once: an epoch then costs no decoding.
+
+The corpora of a workstation are a few hundred megabytes as int16, so a dictionary is the right database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.errors import UserError
+
+RATE = 16000
+Int16 = NDArray[np.int16]
+
+
+def read(path: Path) -> Int16:
+    """A file as int16 mono 16 kHz. Raises `UserError` with the file's name."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as audio: {error}") from None
+    mono = samples.mean(axis=1)
+    if rate != RATE:
+        import soxr
+
+        mono = soxr.resample(mono, rate, RATE)
+    if not mono.size or not np.isfinite(mono).all():
+        raise UserError(f"{path}: empty, or not all samples are numbers")
+    samples_int: Int16 = np.clip(np.round(mono * 32768.0), -32768, 32767).astype(np.int16)
+    return samples_int
+
+
+class Sounds:
+    """Reads each path once."""
+
+    def __init__(self) -> None:
+        self._held: dict[Path, Int16] = {}
+
+    def __getitem__(self, path: Path) -> Int16:
+        """The samples of a file."""
+        if path not in self._held:
+            self._held[path] = read(path)
+        return self._held[path]
+
+    def load(self, paths: Iterable[Path], title: str, quiet: bool = False) -> None:
+        """Reads many files with a progress bar."""
+        for path in tqdm(
+            [p for p in paths if p not in self._held], desc=title, unit="file", disable=quiet or None
+        ):
+            self._held[path] = read(path)
