@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from nicegui import app as nicegui_app
 from nicegui import ui
+from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import theme
 from dashboard.headers import SecurityHeaders
 from dashboard.history import History
 from dashboard.hub import Hub
 from dashboard.pages import room, rooms, try_it
-from dashboard.recorder.database import connect
+from dashboard.recorder.database import connect, reason
 from dashboard.settings import Settings
 from dashboard.tryit import api
 from dashboard.tryit.pool import Pool
+
+log = logging.getLogger(__name__)
+
+REMEMBERED_S: Final = 86_400
+"""A room of which nothing was heard for a day is shown when it speaks up again."""
 
 
 def build(settings: Settings) -> FastAPI:
@@ -31,6 +39,13 @@ def build(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if history is not None:
+            try:
+                hub.remember(
+                    await asyncio.to_thread(history.newest, round((time.time() - REMEMBERED_S) * 1000))
+                )
+            except SQLAlchemyError as error:
+                log.error("the database does not answer: %s", reason(error))
         await hub.start()
         yield
         if pool is not None:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import signal
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ def run(options: argparse.Namespace) -> int:
             )
     listener = server.listen(options.host, options.port)
 
+    if not ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
+        logging.warning(
+            "there is no login yet: everybody in the network of --host %s sees these pages", options.host
+        )
     bundle = None if options.no_try_it else options.bundle
     settings = Settings(broker, base_topic, options.database, bundle, secret)
     return server.serve(settings, listener)

@@ -6,15 +6,18 @@ Every function is one or two indexed queries; the sums come from `quarters`, so 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from ulid import ULID
 
+from dashboard.incoming import Incoming
 from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, events, quarters, rooms
-from edge.contract import LABELS, UNCERTAIN
+from dashboard.rooms import STRIP
+from edge import contract
+from edge.contract import LABELS, UNCERTAIN, Event, Probabilities
 
 MARKS: Final = 4000
 """More single utterances than this nobody can tell apart on a time line."""
@@ -57,6 +60,24 @@ class History:
         )
         with self._engine.connect() as connection:
             return [_utterance(node, row) for row in connection.execute(statement)]
+
+    def newest(self, since_ms: int, for_each: int = STRIP) -> list[Incoming]:
+        """The newest events of every room, oldest first, as the broker brought them once."""
+        place = (
+            func.row_number().over(partition_by=events.c.room_id, order_by=events.c.at.desc()).label("place")
+        )
+        ranked = select(events.c.id, place).where(events.c.at >= since_ms).subquery()
+        statement = (
+            select(rooms.c.node, events)
+            .join(rooms, rooms.c.id == events.c.room_id)
+            .join(ranked, ranked.c.id == events.c.id)
+            .where(ranked.c.place <= for_each)
+            .order_by(events.c.at)
+        )
+        with self._engine.connect() as connection:
+            return [
+                Incoming(row.node, contract.EVENT.leaf, _event(row)) for row in connection.execute(statement)
+            ]
 
     def room(self, node: str, zone: tzinfo, now: datetime) -> View:
         """Everything the charts of a room need: its day, its week, its month."""
@@ -112,6 +133,25 @@ def _utterance(node: str, row: Any) -> View:
     if view["emotion"] == UNCERTAIN:
         view["maybe"] = max(LABELS, key=lambda label: getattr(row, f"p_{label}"))
     return view
+
+
+def _event(row: Any) -> Event:
+    shares = {label: getattr(row, f"p_{label}") / 1000 for label in LABELS}
+    started = datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")
+    return Event(
+        id=str(ULID(row.id)),
+        boot=row.boot,
+        seq=row.seq,
+        event_type=EMOTIONS[row.emotion],
+        confidence=row.confidence / 1000,
+        probabilities=Probabilities(**shares),
+        started_at=started.replace("+00:00", "Z"),
+        duration_ms=row.duration_ms,
+        snr_db=row.snr_db,
+        level_dbfs=row.level_dbfs,
+        model=row.model,
+        latency_ms=row.latency_ms,
+    )
 
 
 def _ms(at: datetime) -> int:

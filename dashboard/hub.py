@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,6 +71,11 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.broker.stop)
+
+    def remember(self, earlier: Iterable[Incoming]) -> None:
+        """Takes what was recorded before this dashboard started, so that its first page is not empty."""
+        for incoming in earlier:
+            self._apply(incoming)
 
     def health(self) -> View:
         """For `/healthz`."""

@@ -130,11 +130,11 @@ export default {
       </div>
       <div v-if="charts" class="rt-pair">
         <section class="rt-card" aria-labelledby="rt-shares">
-          <h2 id="rt-shares">{{ text.share }}
+          <div class="rt-head"><h2 id="rt-shares">{{ text.share }}</h2>
             <span class="rt-switch" role="group" :aria-label="text.share">
               <button v-for="m in ['hours', 'days']" :key="m" type="button" :aria-pressed="mode === m ? 'true' : 'false'" @click="mode = m">{{ m === "hours" ? text.by_hour : text.by_day }}</button>
             </span>
-          </h2>
+          </div>
           <div ref="shares" class="rt-chart"></div>
           <details class="rt-table"><summary>{{ text.table }}</summary>
             <div tabindex="0" role="region" :aria-label="text.table"><table>

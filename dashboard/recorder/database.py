@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from edge.errors import UserError
@@ -66,7 +66,9 @@ def _sqlite(url: str, file: str | None, read_only: bool) -> Engine:
     if read_only:
         # Opening must not make the file where it is missing: it is the recorder's.
         url = f"sqlite:///file:{quote(file)}?mode=rw&uri=true"
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000})
+    # A reader opens the file for each question: one that it kept open might have been replaced from a backup.
+    pool = NullPool if read_only else None
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, poolclass=pool)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

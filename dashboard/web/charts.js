@@ -13,10 +13,10 @@ function palette(element) {
   return { ink: get("--ink"), soft: get("--soft"), line: get("--line"), card: get("--card"), tones: EMOTIONS.map((e) => get(`--${e}`)) };
 }
 
-const base = (p) => ({
+const base = (p, description) => ({
   animation: false,
   textStyle: { fontFamily: "Roboto, system-ui, sans-serif", color: p.soft },
-  aria: { enabled: true },
+  aria: { enabled: true, label: { description } },
   tooltip: { backgroundColor: p.card, borderColor: p.line, textStyle: { color: p.ink, fontSize: 13 }, confine: true },
 });
 
@@ -40,7 +40,7 @@ export function day(element, charts, now) {
   const p = palette(element);
   const data = EMOTIONS.map((_, i) => charts.marks.filter((mark) => mark[1] === i));
   return {
-    ...base(p),
+    ...base(p, text.day_alt(charts.marks.length)),
     grid: { left: 84, right: 16, top: 10, bottom: 28 },
     xAxis: { type: "time", min: charts.today, max: Math.max(now, charts.today + 3_600_000), ...axis(p), splitLine: { show: false }, axisLabel: { ...axis(p).axisLabel, formatter: (v) => shortTime(v) } },
     yAxis: { type: "category", inverse: true, data: EMOTIONS.map((e) => text[e]), ...axis(p), axisLine: { show: false }, splitLine: { show: true, lineStyle: { color: p.line } } },
@@ -59,7 +59,7 @@ export function shares(element, sums, name) {
   const p = palette(element);
   const totals = sums.map((sum) => sum.counts.reduce((a, b) => a + b, 0));
   return {
-    ...base(p),
+    ...base(p, text.shares_alt(sums.length)),
     grid: { left: 44, right: 16, top: 10, bottom: 28 },
     xAxis: { type: "category", data: sums.map((sum) => name(sum.at)), ...axis(p) },
     yAxis: { type: "value", max: 1, ...axis(p), axisLabel: { ...axis(p).axisLabel, formatter: percent } },
@@ -99,7 +99,7 @@ export function week(element, sums) {
     cells[top].push({ value: [at % 24, Math.floor(at / 24), total, counts], share: most / total });
   }
   return {
-    ...base(p),
+    ...base(p, text.week_alt(sums.length)),
     grid: { left: 44, right: 12, top: 10, bottom: 28 },
     xAxis: { type: "category", data: [...Array(24).keys()].map(hourName), ...axis(p), splitLine: { show: false } },
     yAxis: { type: "category", inverse: true, data: [...Array(7).keys()].map(dayName), ...axis(p), axisLine: { show: false }, splitLine: { show: true, lineStyle: { color: p.line } } },

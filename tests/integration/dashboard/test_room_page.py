@@ -72,6 +72,13 @@ def test_a_tile_leads_to_its_room_and_back(browser, place):
         expect(page.locator(".rt-tile")).to_have_count(1)
 
 
+def test_a_dashboard_that_starts_later_shows_what_was_said_before(browser, place):
+    url, _ = place
+    with open_page(browser, url) as (page, _):
+        expect(page.locator(".rt-emotion")).to_have_text("Neutral")
+        expect(page.locator(".rt-row")).to_have_count(20)
+
+
 def test_a_database_that_is_gone_is_said_and_the_live_part_goes_on(browser, place, rooms):
     url, recorder = place
     recorder.end(signal.SIGTERM)

@@ -8,6 +8,7 @@ from dashboard.history import History, zone_of
 from dashboard.recorder.database import connect, migrate
 from dashboard.recorder.tables import EMOTIONS
 from dashboard.recorder.writer import Received, Writer
+from dashboard.rooms import House
 from tests.unit.dashboard.events import event
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # A Wednesday.
@@ -89,6 +90,21 @@ def test_utterances_come_newest_first_and_page_by_page(history, record):
     rest = history.utterances("kitchen", first[-1]["at"], 100)
     assert len(rest) == 21
     assert not {u["id"] for u in first} & {u["id"] for u in rest}
+
+
+def test_the_newest_events_of_every_room_come_back_as_they_were(history, record):
+    said = [
+        (emotion, at(4, 8, minute), {"confidence": 0.7}) for minute, emotion in enumerate(EMOTIONS[:7] * 4)
+    ]
+    record(("happy", at(2, 9), {}), *said)
+    house = House()
+    newest = history.newest(round(at(3, 12).timestamp() * 1000))
+    assert len(newest) == 20
+    for incoming in newest:
+        assert house.apply(incoming, NOON.timestamp())
+    last = house.rooms["kitchen"].last
+    assert (last.event.event_type, last.event.started_at) == ("surprised", "2026-03-04T08:27:00.000Z")
+    assert last.event.probabilities.surprised == 0.7
 
 
 def test_a_room_that_was_never_heard_is_empty_and_a_strange_zone_is_utc(history):
