@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +43,8 @@ def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
 
 
 def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, NDArray[Any]]:
+    import keras  # not at the top: export and evaluation of a finished run need no training framework here
+
     return {f"{prefix}{index:04d}": keras.ops.convert_to_numpy(v) for index, v in enumerate(variables)}
 
 

@@ -43,6 +43,10 @@ def register_on(steps: Any) -> None:
     export.add_argument("--version", required=True, help="such as 0.1.0")
     export.add_argument("--epoch", type=int, help="(default: the last)")
     export.add_argument("--machine", default="", help="where the run was computed, for the model card")
+    corpora = _step(
+        steps, "corpora", _corpora, "what was found below a data folder, what was skipped and why"
+    )
+    corpora.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     evaluate = _step(
         steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
     )
@@ -54,8 +58,20 @@ def register_on(steps: Any) -> None:
 def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
     parser = steps.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=_with_libraries(run))
     return parser
+
+
+def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """A library that is not installed is the user's to mend."""
+
+    def checked(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except ModuleNotFoundError as error:
+            raise UserError(f"{error.name} is not installed: pip install 'roomtone[training]'") from None
+
+    return checked
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -89,6 +105,24 @@ def _export(options: argparse.Namespace) -> int:
         )
     )  # fmt: skip
     print(json.dumps({"bundle": str(made)}) if options.json else made)
+    return 0
+
+
+def _corpora(options: argparse.Namespace) -> int:
+    from training.corpora import catalogue
+
+    if not options.data.is_dir():
+        raise UserError(f"{options.data}: no such folder")
+    rows = catalogue.table(options.data)
+    if options.json:
+        print(json.dumps(rows))
+        return 0
+    for row in rows:
+        skipped = row["skipped"]
+        assert isinstance(skipped, dict)
+        why = "; ".join(f"{count} skipped: {reason}" for reason, count in skipped.items())
+        notes = "; ".join(part for part in (why, str(row["note"])) if part)
+        print(f"{row['corpus']:10} {row['found']:6} clips {row['speakers']:4} speakers  {notes}")
     return 0
 
 

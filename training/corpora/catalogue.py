@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import UserError
-from training.corpora import nemo, ravdess
+from training.corpora import crema_d, emodb, emovo, folder, nemo, ravdess, savee, tess
 from training.corpora.clip import Clip, Found
 
 
@@ -27,6 +28,12 @@ CORPORA: dict[str, Corpus] = {
     for corpus in (
         Corpus("ravdess", ravdess.scan, "CC BY-NC-SA 4.0", True),
         Corpus("nemo", nemo.scan, "CC BY-NC-SA 4.0", True),
+        Corpus("tess", tess.scan, "CC BY-NC-ND 4.0", False),
+        Corpus("emovo", emovo.scan, "research", False),
+        Corpus("crema-d", crema_d.scan, "ODbL 1.0", True),
+        Corpus("savee", savee.scan, "research", False),
+        Corpus("emo-db", emodb.scan, "unclear", False),
+        Corpus("folder", folder.scan, "the user's own", False),
     )
 }
 
@@ -49,6 +56,31 @@ def read(data: Path, names: Iterable[str]) -> list[Found]:
             raise UserError(f"{root} holds no clip of {name}: {why}")
         result.append(found)
     return result
+
+
+def table(data: Path) -> list[dict[str, object]]:
+    """What there is below `data`: one row a corpus, with what was skipped and why."""
+    rows: list[dict[str, object]] = []
+    for corpus in CORPORA.values():
+        root = data / corpus.name
+        if not root.is_dir():
+            rows.append(
+                {"corpus": corpus.name, "found": 0, "speakers": 0, "skipped": {}, "note": f"no {root}"}
+            )
+            continue
+        found = corpus.scan(root)
+        labels = Counter(clip.label for clip in found.clips)
+        rows.append(
+            {
+                "corpus": corpus.name,
+                "found": len(found.clips),
+                "speakers": len({clip.speaker for clip in found.clips}),
+                "labels": dict(sorted(labels.items())),
+                "skipped": {reason: len(paths) for reason, paths in found.skipped.items()},
+                "note": "" if corpus.trainable else f"evaluation only ({corpus.licence})",
+            }
+        )
+    return rows
 
 
 def clips(found: Iterable[Found]) -> list[Clip]:
