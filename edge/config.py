@@ -135,6 +135,8 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     """How long they wait at most."""
     spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
     """How many events wait for a broker at most; then the oldest are dropped and counted."""
+    metrics_port: Port | None = None
+    """Where the link shows its health to Prometheus, on the loopback interface only; not given: nowhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -73,6 +73,14 @@ DELIVERY: Final = """
 - To miss nothing while you are away, subscribe with QoS 1, a fixed client id and a session that the broker keeps
   (MQTT 5: clean start off and a session expiry; 3.1.1: clean session off).
 
+## The emotion of the room
+
+`state` is smoothed. Every utterance adds its probabilities, weighted by its length (5 s at most); all weights halve in
+`state.half_life_s` (60 s). A constant weight of 1 s stands for "not sure", so one short word does not colour a room,
+and a silent room fades back to `uncertain`. `emotion` is the label with the greatest share, its `confidence`; it
+appears from a share of 0.35, and what is shown stays until it is below 0.25 or another is ahead by 0.05.
+Nothing is published while the microphone is muted or lost.
+
 ## Commands
 
 | verb | effect |

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.config import Config
-from edge.link import credentials, listener, reasons
+from edge.link import credentials, listener, metrics, reasons
+from edge.link.forget import forget
 from edge.link.service import Link
 from edge.notify import notify
 from edge.options import add_config_options, config_from
@@ -28,6 +29,12 @@ def register(subparsers: Any) -> None:
         description="Takes checked messages from the ear's socket and publishes them over MQTT. Ends with SIGTERM.",
     )
     add_config_options(parser)
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="instead: remove what this device has retained at the broker, also from Home Assistant, and end; "
+        "stop the link first",
+    )
     parser.set_defaults(run=run)
 
 
@@ -39,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
         stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
     )
     credentials.check(config.mqtt)
+    if options.forget:
+        for name in forget(config):
+            print(f"removed: {name}")
+        return 0
     asyncio.run(_serve(config, started))
     return 0
 
@@ -46,8 +57,11 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(config: Config, started: float) -> None:
     loop = asyncio.get_running_loop()
     ear = listener.listen(Path(config.runtime.socket))
+    metrics_server = None
     try:
         link = Link(config, ear)
+        if config.runtime.metrics_port is not None:
+            metrics_server = await metrics.serve(config.runtime.metrics_port, link.metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, link.stop)
         log.info(
@@ -60,4 +74,6 @@ async def _serve(config: Config, started: float) -> None:
         notify("READY=1", f"STATUS=listening on {config.runtime.socket}")
         await link.run()
     finally:
+        if metrics_server is not None:
+            metrics_server.close()
         ear.close()

@@ -35,7 +35,7 @@ class Broker:
     def __init__(
         self,
         config: Config,
-        will: Will,
+        will: Will | None,
         subscriptions: Sequence[str],
         post: Callable[[BrokerEvent], None],
         rng: random.Random | None = None,

@@ -33,7 +33,7 @@ from edge.contract import (
     Upward,
     topic,
 )
-from edge.link import discovery, identity
+from edge.link import discovery, identity, metrics
 from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
@@ -106,6 +106,7 @@ class Link:
         self._farewell_taken = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
+        self._connected = False
         self._ear_health: EarHealth | None = None
         self._state_at = -math.inf
         self._state_told: State | None = None
@@ -127,6 +128,10 @@ class Link:
                 self._publisher.health(self._health())
         grace.cancel()
         await self._leave()
+
+    def metrics(self) -> str:
+        """The health as Prometheus reads it."""
+        return metrics.text(self._config.node.id, self._health(), self.mic, self._connected)
 
     def stop(self) -> None:
         """Asks `run` to end."""
@@ -181,12 +186,14 @@ class Link:
         match event:
             case Up(session_present, version):
                 self._connections += 1
+                self._connected = True
                 log.info("connected to %s with MQTT %s", self._config.mqtt.host, version)
                 self._tell_all()
                 self._publisher.health(self._health())
                 self._tidy()
                 self._outbox.connected(session_present)
             case Down():
+                self._connected = False
                 self._outbox.disconnected()
             case Taken(mid, code):
                 if mid == self._farewell:

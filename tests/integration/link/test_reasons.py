@@ -130,22 +130,30 @@ def test_something_that_is_not_a_broker(folder):
         server.shutdown(socket.SHUT_RDWR)
 
 
-def certificate(folder, name, issuer=None, hosts="IP:127.0.0.1", days=30):
-    """Key and certificate by openssl; `issuer` None: a CA."""
+def certificate(folder, name, issuer=None, hosts="IP:127.0.0.1", dates=None):
+    """Key and certificate by openssl; `issuer` None: a CA. `dates`: begin and end, for one that has expired."""
     key, cert = folder / f"{name}.key", folder / f"{name}.crt"
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command = ["openssl", "req", "-x509", *curve, "-keyout", key, "-out", cert, "-subj", f"/CN={name}"]
-    if issuer:
-        command += ["-CA", folder / f"{issuer}.crt", "-CAkey", folder / f"{issuer}.key"]
-        command += ["-addext", f"subjectAltName={hosts}", "-addext", "basicConstraints=CA:FALSE"]
-    command += (
-        ["-not_after", "20200101000000Z", "-not_before", "20190101000000Z"]
-        if days < 0
-        else ["-days", str(days)]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key]
+    subject = ["-subj", f"/CN={name}"]
+    if issuer is None:
+        openssl("req", "-x509", *curve, "-out", cert, *subject, "-days", "30")
+        return
+    openssl("req", "-new", *curve, "-out", folder / "request", *subject)
+    (folder / "extensions").write_text(f"basicConstraints=CA:FALSE\nsubjectAltName={hosts}\n")
+    (folder / "index").write_text("")
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\npolicy=p\n[p]\ncommonName=supplied\n"
+        f"[d]\ndatabase={folder}/index\nnew_certs_dir={folder}\ndefault_md=sha256\nrand_serial=yes\nunique_subject=no\n"
     )
-    done = subprocess.run([str(c) for c in command], capture_output=True, check=False)
+    span = ["-startdate", dates[0], "-enddate", dates[1]] if dates else ["-days", "30"]
+    signer = ["-cert", folder / f"{issuer}.crt", "-keyfile", folder / f"{issuer}.key"]
+    config = ["-config", folder / "ca.conf", "-extfile", folder / "extensions"]
+    openssl("ca", "-batch", "-notext", *config, *signer, "-in", folder / "request", "-out", cert, *span)
+
+
+def openssl(*arguments):
+    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    return cert, key
 
 
 @pytest.fixture
@@ -191,6 +199,66 @@ def test_tls_on_a_plain_port(folder, broker):
     with LinkProcess(folder, broker.port, settings=("mqtt.tls=true",)) as link:
         until(lambda: complaint(link.log), 20)
         assert "is `mqtt.port` its TLS port?" in link.log
+
+
+@pytest.fixture
+def strict_broker(folder):
+    """Only clients with a certificate of its CA."""
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "other-ca")
+    certificate(place, "broker", "ca")
+    certificate(place, "box", "ca")
+    certificate(place, "stranger", "other-ca")
+    certificate(place, "old", "ca", dates=("20200101000000Z", "20210101000000Z"))
+    certificate(place, "revoked", "ca")
+    authority = ["ca", "-config", place / "ca.conf", "-cert", place / "ca.crt", "-keyfile", place / "ca.key"]
+    openssl(*authority, "-revoke", place / "revoked.crt")
+    openssl(*authority, "-gencrl", "-crldays", "30", "-out", place / "crl.pem")
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\nrequire_certificate true\nuse_identity_as_username true\n"
+        "cafile {folder}/ca.crt\ncertfile {folder}/broker.crt\nkeyfile {folder}/broker.key\ncrlfile {folder}/crl.pem"
+    )
+    with Broker(config, folder=place) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize(
+    ("client", "said"),
+    [
+        ("box", "connected to"),
+        (None, "wants a certificate of this device"),
+        ("stranger", "does not know who signed this device's certificate"),
+        ("old", "says that this device's certificate has expired"),
+        ("revoked", "says that this device's certificate is revoked"),
+    ],
+)
+def test_mutual_tls_says_what_is_wrong_with_our_certificate(folder, strict_broker, client, said):
+    settings = ["mqtt.tls=true", f"mqtt.ca_file={folder / 'tls' / 'ca.crt'}"]
+    if client:
+        settings += [
+            f"mqtt.cert_file={folder / 'tls' / client}.crt",
+            f"mqtt.key_file={folder / 'tls' / client}.key",
+        ]
+    with LinkProcess(folder, strict_broker.port, settings=tuple(settings)) as link:
+        until(lambda: "connected to" in link.log or complaint(link.log), 20)
+        assert said in link.log, link.log + strict_broker.log
+
+
+def test_a_broker_with_an_expired_certificate_is_not_trusted(folder):
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "broker", "ca", dates=("20200101000000Z", "20210101000000Z"))
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {folder}/ca.crt\ncertfile {folder}/broker.crt\n"
+        "keyfile {folder}/broker.key"
+    )
+    settings = ("mqtt.tls=true", f"mqtt.ca_file={place / 'ca.crt'}")
+    with Broker(config, folder=place) as broker, LinkProcess(folder, broker.port, settings=settings) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "the broker's certificate has expired" in link.log
 
 
 def start(*settings):
