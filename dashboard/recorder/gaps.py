@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from dashboard.recorder.tables import boots, events, lost, rooms
 from dashboard.recorder.writer import insert
@@ -66,30 +66,55 @@ class Gaps:
 
     def check(self, now_ms: int) -> list[Gap]:
         """Looks at what came since the last time and at what is still open; returns what it asked for."""
-        begin = max(self._looked_at - 2 * SETTLE_MS, now_ms - ALIVE_MS)
-        statement = (
-            select(
-                boots.c.room_id, rooms.c.node, boots.c.boot, boots.c.complete_to, boots.c.asked, boots.c.asks
-            )
-            .join(rooms, rooms.c.id == boots.c.room_id)
-            .where(boots.c.touched >= now_ms - ALIVE_MS, (boots.c.touched >= begin) | (boots.c.asked > 0))
-        )
-        with self._engine.connect() as connection:
-            candidates = [_Boot(*row) for row in connection.execute(statement)]
+        with self._engine.begin() as connection:
+            found = self._find(connection, now_ms)
+        self._looked_at = now_ms
         asked = []
-        busy = set()
-        for boot in candidates:
-            with self._engine.begin() as connection:
-                # A room repeats one gap at a time: a second request would end the first.
-                gap = self._look(connection, boot, now_ms, boot.node not in busy and self._can_ask(boot.node))
-            if gap is not None and self._ask(gap):
+        for gap in found:
+            if self._ask(gap):
                 log.info(
                     "%s: events %d to %d are missing, asked for them", gap.node, gap.from_seq, gap.to_seq
                 )
                 asked.append(gap)
-                busy.add(gap.node)
-        self._looked_at = now_ms
         return asked
+
+    def _find(self, connection: Connection, now_ms: int) -> list[Gap]:
+        """The gaps that are claimed for asking. In one transaction, and one statement for all that have none."""
+        begin = max(self._looked_at - 2 * SETTLE_MS, now_ms - ALIVE_MS)
+        new = (events.c.room_id == boots.c.room_id) & (events.c.boot == boots.c.boot)
+        statement = (
+            select(
+                *(
+                    boots.c.room_id,
+                    rooms.c.node,
+                    boots.c.boot,
+                    boots.c.complete_to,
+                    boots.c.asked,
+                    boots.c.asks,
+                ),
+                func.count(events.c.seq.distinct()),
+                func.max(events.c.seq),
+            )
+            .join(rooms, rooms.c.id == boots.c.room_id)
+            .join(events, new & (events.c.seq > boots.c.complete_to))
+            .where(boots.c.touched >= now_ms - ALIVE_MS, (boots.c.touched >= begin) | (boots.c.asked > 0))
+            .group_by(boots.c.room_id, rooms.c.node, boots.c.boot)
+        )
+        whole, gaps, busy = [], [], set()
+        for *row, count, last in connection.execute(statement).all():
+            boot = _Boot(*row)
+            if not boot.asked and count == last - boot.complete_to:
+                whole.append({"the_room": boot.room, "the_boot": boot.boot, "complete_to": last})
+                continue
+            # A room repeats one gap at a time: a second request would end the first.
+            gap = self._look(connection, boot, now_ms, boot.node not in busy and self._can_ask(boot.node))
+            if gap is not None:
+                gaps.append(gap)
+                busy.add(gap.node)
+        if whole:
+            own = (boots.c.room_id == bindparam("the_room")) & (boots.c.boot == bindparam("the_boot"))
+            connection.execute(boots.update().where(own).values(complete_to=bindparam("complete_to")), whole)
+        return gaps
 
     def _look(self, connection: Connection, boot: _Boot, now_ms: int, may_ask: bool) -> Gap | None:
         """Moves `complete_to` on as far as it goes; the gap behind it, if it is time to ask for it."""
