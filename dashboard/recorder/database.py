@@ -31,7 +31,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
         if place.get_backend_name() == "sqlite":
             return _sqlite(url, place.database, read_only)
         # A connection that PostgreSQL closed while it restarted is noticed before it is used.
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": read_only})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise DatabaseError(
             f"--database: {error}; write sqlite:////folder/file.db or postgresql+psycopg://user@host/name"

@@ -15,11 +15,6 @@ NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # A Wednesday.
 
 
 @pytest.fixture
-def place(tmp_path):
-    return f"sqlite:///{tmp_path}/events.db"
-
-
-@pytest.fixture
 def record(place):
     engine = connect(place)
     migrate(engine)
@@ -121,5 +116,5 @@ def test_reading_never_makes_the_file(tmp_path):
 
 
 def test_a_reader_cannot_write(place, record):
-    with connect(place, read_only=True).begin() as connection, pytest.raises(Exception, match="readonly"):
+    with connect(place, read_only=True).begin() as connection, pytest.raises(Exception, match=r"read-?only"):
         connection.exec_driver_sql("delete from events")
