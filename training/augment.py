@@ -27,7 +27,8 @@ def change_speed(samples: Float, factor: float) -> Float:
     return result
 
 
-def _convolve(samples: Float, kernel: Float) -> Float:
+def convolve(samples: Float, kernel: Float) -> Float:
+    """The first samples of the convolution, as many as there were."""
     size = 1 << math.ceil(math.log2(samples.size + kernel.size - 1))
     product = np.fft.rfft(samples, size) * np.fft.rfft(kernel, size)
     return np.fft.irfft(product, size)[: samples.size].astype(np.float32)
@@ -42,7 +43,7 @@ def reverberate(samples: Float, rt60: float, random: np.random.Generator) -> Flo
     echo = 10.0 ** (-random.uniform(-3.0, 12.0) / 20.0)
     tail *= echo / max(1e-9, float(np.sqrt(np.sum(tail**2))))
     tail[0] = 1.0
-    return _convolve(samples, tail.astype(np.float32))
+    return convolve(samples, tail.astype(np.float32))
 
 
 def coloured_noise(size: int, random: np.random.Generator) -> Float:

@@ -50,9 +50,12 @@ def register_on(steps: Any) -> None:
     evaluate = _step(
         steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
     )
-    evaluate.add_argument("--protocol", required=True, help="held-out, unseen-language or folder")
+    evaluate.add_argument(
+        "--protocol", required=True, help="held-out, unseen-language, folder, noise or reverberation"
+    )
     evaluate.add_argument("--bundle", default="base", help="a bundle's folder or name (default: %(default)s)")
     evaluate.add_argument("--data", type=Path, required=True, help="the corpora, or DIR of DIR/<label>/*")
+    evaluate.add_argument("--every", type=int, default=1, help="only every so many clips, for a quick look")
 
 
 def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -132,11 +135,17 @@ def _evaluate(options: argparse.Namespace) -> int:
     from training import card, evaluate
 
     found = bundle.load(bundle.find(options.bundle))
-    measured, _ = evaluate.run(options.protocol, found, options.data, quiet=options.json)
+    if options.every < 1:
+        raise UserError("--every must be 1 or more")
+    measured = evaluate.run_all(
+        options.protocol, found, options.data, every=options.every, quiet=options.json
+    )
     if options.json:
-        print(json.dumps(measured))
+        print(json.dumps(measured[0] if len(measured) == 1 else measured))
+    elif len(measured) == 1:
+        print(card.table(measured) + "\n\n" + card.per_class(measured[0]))
     else:
-        print(card.table([measured]) + "\n\n" + card.per_class(measured))
+        print(card.table([one | {"protocol": f"{one['protocol']}, {one['condition']}"} for one in measured]))
     return 0
 
 

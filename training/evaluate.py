@@ -12,7 +12,7 @@ import numpy as np
 from edge.contract import LABELS
 from edge.errors import UserError
 from edge.model.bundle import Bundle
-from training import metrics, splits
+from training import conditions, metrics, splits
 from training.corpora import catalogue, emovo, folder
 from training.corpora.clip import Clip
 from training.predict import Predictions, predict
@@ -67,12 +67,40 @@ PROTOCOLS: dict[str, tuple[Callable[[Path], list[Clip]], str]] = {
 }
 
 
-def run(protocol: str, bundle: Bundle, data: Path, quiet: bool = False) -> tuple[dict[str, Any], Predictions]:
+SPOILT = {
+    "noise": "held-out with recorded noise that no training heard, at 20, 10, 5 and 0 dB",
+    "reverberation": "held-out in measured rooms that no training heard",
+}
+"""Protocols of several conditions: one object each."""
+
+
+def run_all(
+    protocol: str, bundle: Bundle, data: Path, *, every: int = 1, quiet: bool = False
+) -> list[dict[str, Any]]:
+    """The objects of a protocol, one for each condition. Raises `UserError`."""
+    if protocol not in SPOILT:
+        return [run(protocol, bundle, data, every=every, quiet=quiet)[0]]
+    clips, sounds = _held_out(data)[::every], Sounds()
+    changes: dict[str, conditions.Change]
+    if protocol == "noise":
+        changes = {f"{snr} dB": conditions.noisy(data, snr, sounds) for snr in conditions.SNRS_DB}
+    else:
+        changes = conditions.rooms(data)
+    result = []
+    for name, change in {"clean": None, **changes}.items():
+        found = predict(bundle, clips, sounds, f"{protocol}, {name}", change=change, quiet=quiet)
+        result.append(measure(protocol, bundle, found) | {"condition": name, "every": every})
+    return result
+
+
+def run(
+    protocol: str, bundle: Bundle, data: Path, *, every: int = 1, quiet: bool = False
+) -> tuple[dict[str, Any], Predictions]:
     """Measures and predictions of one protocol. Raises `UserError` for an unknown protocol or an empty folder."""
     if protocol not in PROTOCOLS:
-        raise UserError(f"unknown protocol {protocol}: there are {', '.join(PROTOCOLS)}")
-    clips = PROTOCOLS[protocol][0](data)
+        raise UserError(f"unknown protocol {protocol}: there are {', '.join([*PROTOCOLS, *SPOILT])}")
+    clips = PROTOCOLS[protocol][0](data)[::every]
     if not clips:
         raise UserError(f"{data}: no labelled audio for {protocol}: {PROTOCOLS[protocol][1]}")
     found = predict(bundle, clips, Sounds(), protocol, quiet=quiet)
-    return measure(protocol, bundle, found), found
+    return measure(protocol, bundle, found) | {"every": every}, found

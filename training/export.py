@@ -112,7 +112,7 @@ def _fill(folder: Path, source: _Source) -> None:
     for protocol in ("held-out", "unseen-language"):
         if protocol == "unseen-language" and not (job.data / "emovo").is_dir():
             continue
-        numbers, found = evaluate.run(protocol, bundle, job.data, job.quiet)
+        numbers, found = evaluate.run(protocol, bundle, job.data, quiet=job.quiet)
         log.info("%s: accuracy %.3f, macro F1 %.3f", protocol, numbers["accuracy"], numbers["macro_f1"])
         measured.append(numbers)
         if protocol == "held-out":
