@@ -50,6 +50,7 @@ class Broker:
         self._refused_five = config.mqtt.version == "3.1.1"
         self._said = ""
         self._short_lives = 0
+        self._took_five = False
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
 
     def start(self) -> None:
@@ -94,18 +95,25 @@ class Broker:
             if session.lasted() > STABLE_S and reason.key != f"code {reasons.SESSION_TAKEN_OVER}":
                 self._backoff.reset()
             if session.connected_at is not None:
-                # Perhaps it was only restarting when it refused MQTT 5.
+                # Perhaps it was only restarting when it refused MQTT 5: that is tried first again.
                 self._refused_five = self._config.mqtt.version == "3.1.1"
-            elif other_version and self._config.mqtt.version == "auto":
+                self._took_five = five
+            elif self._should_change(reason, other_version):
                 self._refused_five = five
                 if five:
-                    log.info("%s does not take MQTT 5: trying 3.1.1", reasons.place(self._config))
+                    log.debug("%s does not take MQTT 5: trying 3.1.1", reasons.place(self._config))
                     self._stopping.wait(0.1)
                     continue
             delay = self._backoff.next()
             self._say(reason, session.connected_at is not None, delay)
             self._post(Down(reason))
             self._stopping.wait(delay)
+
+    def _should_change(self, reason: Reason, other_version: bool) -> bool:
+        """Whether to try the other version of MQTT. A broker that took MQTT 5 before is only slow when it is silent."""
+        if self._config.mqtt.version != "auto" or not other_version:
+            return False
+        return not self._took_five or reason.key == f"code {reasons.UNSUPPORTED_PROTOCOL}"
 
     def _say(self, reason: Reason, was_up: bool, delay: float) -> None:
         """One line for each change of reason, and for each loss of a connection that was up."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -215,6 +216,9 @@ class Session:
         if "SSL" in self._last_words:
             return reasons.of_tls_text(self._last_words, config), False
         if self.connected_at is None:
+            refusal = _tls_refusal(config)
+            if refusal is not None:
+                return refusal, False
             return reasons.not_welcomed(config), True
         return reasons.closed(config), False
 
@@ -289,3 +293,26 @@ class Session:
     def _on_log(self, client: paho.Client, data: Any, level: int, text: str) -> None:
         if level == paho.MQTT_LOG_ERR:
             self._last_words = text
+
+
+def _tls_refusal(config: Config) -> Reason | None:
+    """What the broker says about our certificate, if anything.
+
+    With TLS 1.3 it speaks after the handshake, and closes; what we have sent meanwhile makes the kernel throw its words
+    away. So we ask once more, and say nothing this time.
+    """
+    if not config.mqtt.tls:
+        return None
+    address = (config.mqtt.host, reasons.port(config))
+    try:
+        with (
+            socket.create_connection(address, CONNECT_TIMEOUT_S) as plain,
+            tls_context(config.mqtt).wrap_socket(plain, server_hostname=config.mqtt.host) as channel,
+        ):
+            channel.settimeout(2.0)
+            channel.recv(1)
+    except ssl.SSLError as error:
+        return reasons.of_exception(error, config)
+    except (OSError, ValueError):
+        return None
+    return None
