@@ -47,7 +47,10 @@ def event_view(heard: Heard) -> View:
 
 
 def room_view(room: Room) -> View:
-    """One tile. The smoothed emotion is shown where the room publishes one, else that of the last utterance."""
+    """One tile. It follows the last utterance; the smoothed emotion stands in for a room that was not heard yet.
+
+    The other way round a lively room would stand at "not sure" for minutes: smoothed, many moods are none.
+    """
     last = room.last
     view: View = {
         "node": room.node,
@@ -56,18 +59,16 @@ def room_view(room: Room) -> View:
         "mic": room.mic,
         "strip": [event_view(heard) for heard in room.recent],
     }
-    if last is None and room.state is None:
-        return view
-    if room.state is not None:
-        view["emotion"] = room.state.emotion
-        view["confidence"] = room.state.confidence
-        view["since"] = round(seconds(room.state.since, 0.0) * 1000)
-    elif last is not None:
+    if last is not None:
         view["emotion"] = last.event.event_type
         view["confidence"] = last.event.confidence
         view["since"] = round(room.since * 1000)
-    if view["emotion"] == UNCERTAIN and last is not None:
-        view["maybe"] = likeliest(last.event)
+        if view["emotion"] == UNCERTAIN:
+            view["maybe"] = likeliest(last.event)
+    elif room.state is not None:
+        view["emotion"] = room.state.emotion
+        view["confidence"] = room.state.confidence
+        view["since"] = round(seconds(room.state.since, 0.0) * 1000)
     return view
 
 

@@ -76,13 +76,14 @@ def test_an_uncertain_event_says_what_it_might_be(house):
     assert (view["emotion"], view["maybe"], view["confidence"]) == ("uncertain", "surprised", 0.41)
 
 
-def test_the_smoothed_state_is_shown_where_there_is_one_and_forgotten_when_the_room_goes_offline(house):
-    hear(house, "kitchen", "angry")
+def test_a_tile_follows_the_last_utterance_and_the_smoothed_state_stands_in_before_the_first(house):
     state = State(emotion="neutral", confidence=0.6, since=timestamp(NOW - 60), model="base-1.2.0")
     house.apply(Incoming("kitchen", "state", state), NOW)
     view = room_view(house.rooms["kitchen"])
     assert (view["emotion"], view["since"]) == ("neutral", (NOW - 60) * 1000)
-    house.apply(Incoming("kitchen", "availability", "offline"), NOW)
+    hear(house, "kitchen", "angry")
+    assert room_view(house.rooms["kitchen"])["emotion"] == "angry"
+    house.apply(Incoming("kitchen", "state", state), NOW)
     assert room_view(house.rooms["kitchen"])["emotion"] == "angry"
 
 
