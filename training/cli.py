@@ -1,4 +1,4 @@
-"""`roomtone train ...`: fit, export, evaluate. Heavy libraries are imported by the command that needs them."""
+"""`roomtone train ...`: fit, export, evaluate, vad. Heavy libraries are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import UserError
+from training.vad import build as vad
 
 DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
 
@@ -43,6 +44,7 @@ def register_on(steps: Any) -> None:
     export.add_argument("--version", required=True, help="such as 0.1.0")
     export.add_argument("--epoch", type=int, help="(default: the last)")
     export.add_argument("--machine", default="", help="where the run was computed, for the model card")
+    vad.register(steps)
     corpora = _step(
         steps, "corpora", _corpora, "what was found below a data folder, what was skipped and why"
     )

@@ -61,6 +61,19 @@ class Block(layers.Layer):  # type: ignore[misc]
         return x + self.down(ops.gelu(self.up(self.ffn_norm(x)), approximate=False))
 
 
+def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
+    """Averages each `size` neighbouring tokens of `[batch, tokens, width]`, those that are masked left out."""
+    short = -x.shape[1] % size
+    if short:
+        x = ops.pad(x, ((0, 0), (0, short), (0, 0)))
+        mask = ops.pad(mask, ((0, 0), (0, short)))
+    groups = x.shape[1] // size
+    share = ops.reshape(mask, (-1, groups, size, 1))
+    total = ops.sum(share, axis=2)
+    summed = ops.sum(ops.reshape(x, (-1, groups, size, x.shape[2])) * share, axis=2)
+    return summed / ops.maximum(total, 1.0), ops.minimum(total[:, :, 0], 1.0)
+
+
 class Whisper(keras.Model):  # type: ignore[misc]
     """The first layers of Whisper's encoder, a learned average over layers, attentive mean and deviation, a head."""
 
@@ -81,6 +94,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.positions = self.add_weight(shape=(1500, WIDTH), trainable=False, name="positions")
         self.mixture = self.add_weight(shape=(recipe.layers + 1,), initializer="zeros", name="mixture")
         self.size = recipe.embedding
+        self.merge = recipe.merge
 
     def build(self, shape: Any = None) -> None:
         """Shapes are fixed by Whisper."""
@@ -102,6 +116,8 @@ class Whisper(keras.Model):  # type: ignore[misc]
         x = ops.gelu(self.conv1(ops.pad(features, ((0, 0), (1, 1), (0, 0)))), approximate=False)
         x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
         x = x + self.positions[:tokens]
+        if self.merge > 1:
+            x, mask = merge_tokens(x, mask, self.merge)
         bias = (1.0 - mask[:, None, None, :]) * -1e4
         share = ops.softmax(self.mixture)
         mixed = x * share[0]

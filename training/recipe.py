@@ -46,6 +46,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     name: str
     architecture: str
     layers: int = 3
+    merge: int = 1
+    """So many neighbouring tokens (20 ms each) are averaged into one before the first block."""
     embedding: int = 512
     dropout: float = 0.2
     epochs: int
