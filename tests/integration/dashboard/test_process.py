@@ -43,8 +43,9 @@ def test_a_signal_while_it_is_starting_ends_it_just_as_well(tmp_path, delay):
     time.sleep(delay)
     status, took = child.stop(signal.SIGTERM)
     child.close()
-    # Before its own code runs, Python dies of the signal: nothing can be done about that.
-    assert status in ((0, -signal.SIGTERM) if delay == 0.1 else (0,))
+    # Before its own code runs, Python dies of the signal: nothing can be done about that. On a busy machine that
+    # may be a second; that it ends with 0 when it is up is held by the test above.
+    assert status in (0, -signal.SIGTERM)
     assert took < 2
     assert "Traceback" not in child.stderr
 

@@ -26,7 +26,7 @@ from edge.contract import Event, EventReport, InfoReport, MicSignal, ModelInfo, 
 BOOT = "7f3a9c01"
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"

@@ -77,6 +77,9 @@ def test_a_link_that_was_killed_leaves_a_socket_that_the_next_one_replaces(link)
 
 def test_the_level_is_published_only_while_somebody_asked(subscriber, ear):
     ear.say(LevelSignal(dbfs=-40.0, speech=False))
+    # What the ear says and what the broker says come on two ways: the answer to this shows that the level was read.
+    told = ear.tell(event(1))
+    until(lambda: told.id in ear.acks)
     asked = subscriber.command("level_on", seconds=2)
     assert subscriber.answer("level_on", asked).ok
     until(lambda: ear.orders)
