@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from edge.config import load
 from edge.errors import UserError
 
 DEFAULT_PORT = 1883
@@ -26,6 +28,26 @@ class BrokerAddress:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"mqtt://{host}:{self.port}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every program that reads the broker; `from_options` understands them."""
+    parser.add_argument(
+        "--broker",
+        default="mqtt://127.0.0.1",
+        metavar="URL",
+        help=f"mqtt://[user@]host[:port] (default: %(default)s); the password comes from ${PASSWORD_VARIABLE}",
+    )
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
+    )
+    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+
+
+def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:
+    """The broker and the checked base topic. Raises `UserError`."""
+    base_topic = load(overrides={"node.base_topic": options.base_topic}).node.base_topic
+    return parse(options.broker, options.password_file), base_topic
 
 
 def parse(

@@ -12,7 +12,6 @@ from typing import Any
 
 from dashboard import address, server
 from dashboard.settings import Settings
-from edge.config import load
 from edge.errors import UserError
 
 
@@ -27,16 +26,7 @@ def register(subparsers: Any) -> None:
         "--host", default="127.0.0.1", help="address to serve on (default: this machine only)"
     )
     parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")
-    parser.add_argument(
-        "--broker",
-        default="mqtt://127.0.0.1",
-        metavar="URL",
-        help=f"mqtt://[user@]host[:port] (default: %(default)s); the password comes from ${address.PASSWORD_VARIABLE}",
-    )
-    parser.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
-    )
-    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    address.add_options(parser)
     parser.add_argument(
         "--storage-secret-file",
         type=Path,
@@ -59,8 +49,7 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    broker = address.parse(options.broker, options.password_file)
-    base_topic = load(overrides={"node.base_topic": options.base_topic}).node.base_topic
+    broker, base_topic = address.from_options(options)
     secret = None
     if options.storage_secret_file is not None:
         secret = address.first_line(options.storage_secret_file, "--storage-secret-file")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import address
-from edge.config import load
 from edge.errors import UserError
 
 
@@ -28,16 +27,7 @@ def register(subparsers: Any) -> None:
         metavar="URL",
         help="sqlite:////folder/file.db or postgresql+psycopg://user@host/name",
     )
-    parser.add_argument(
-        "--broker",
-        default="mqtt://127.0.0.1",
-        metavar="URL",
-        help=f"mqtt://[user@]host[:port] (default: %(default)s); the password comes from ${address.PASSWORD_VARIABLE}",
-    )
-    parser.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
-    )
-    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    address.add_options(parser)
     parser.add_argument("--name", default="1", help="tells several recorders apart (default: %(default)s)")
     parser.add_argument(
         "--share",
@@ -66,8 +56,7 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(f"--{option}: use at most 40 letters, digits, `_` and `-`")
     if options.keep_days < 1:
         raise UserError("--keep-days: at least 1")
-    broker = address.parse(options.broker, options.password_file)
-    base_topic = load(overrides={"node.base_topic": options.base_topic}).node.base_topic
+    broker, base_topic = address.from_options(options)
 
     from dashboard.recorder.database import connect, migrate
     from dashboard.recorder.recorder import Recorder
