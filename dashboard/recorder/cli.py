@@ -7,7 +7,6 @@ import logging
 import re
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from dashboard import address

@@ -87,7 +87,7 @@ def health(url: str) -> dict[str, Any]:
     return result
 
 
-def until(condition: Any, within: float = 10) -> Any:
+def until(condition: Any, within: float = 30) -> Any:
     end = time.monotonic() + within
     while not (result := condition()):
         assert time.monotonic() < end, "it did not happen in time"

@@ -36,8 +36,8 @@ def test_an_event_reaches_the_open_page_in_time(browser, url, rooms):
     with open_page(browser, url, **DESKTOP) as (page, trouble):
         rooms.appear("kitchen", "Kitchen")
         rooms.appear("study", "Study", mic="muted")
-        expect(tile(page, "kitchen")).to_contain_text("Listening", timeout=2000)
-        expect(tile(page, "study")).to_contain_text("Muted", timeout=2000)
+        expect(tile(page, "kitchen")).to_contain_text("Listening", timeout=15_000)
+        expect(tile(page, "study")).to_contain_text("Muted", timeout=15_000)
         times = []
         for emotion, word in (
             ("happy", "Happy"),
@@ -47,7 +47,7 @@ def test_an_event_reaches_the_open_page_in_time(browser, url, rooms):
         ):
             begin = time.monotonic()
             say(rooms, "kitchen", emotion, confidence=0.81)
-            expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text(word, timeout=2000)
+            expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text(word, timeout=15_000)
             times.append(time.monotonic() - begin)
         assert max(times) < 2, times
         expect(tile(page, "kitchen")).to_contain_text("81 % sure")
@@ -134,13 +134,13 @@ def test_the_level_is_asked_for_while_the_page_is_open_and_shown(browser, url, r
     time.sleep(1.5)
     assert asked == []  # Nobody is looking.
     with open_page(browser, url) as (page, _):
-        until(lambda: asked, 3)
+        until(lambda: asked, 15)
         rooms.publish("kitchen", contract.LEVEL, Level(dbfs=-31.6, speech=True))
-        expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("-32 dB", timeout=2000)
+        expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("-32 dB", timeout=15_000)
         expect(tile(page, "kitchen")).to_contain_text("Somebody speaks")
-        expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("–", timeout=5000)
+        expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("–", timeout=15_000)
         rooms.publish("kitchen", contract.AVAILABILITY, "offline")
-        expect(tile(page, "kitchen")).to_contain_text("Offline", timeout=2000)
+        expect(tile(page, "kitchen")).to_contain_text("Offline", timeout=15_000)
     topic, retained, payload = asked[0]
     assert topic == "roomtone/kitchen/cmd/level_on"
     assert not retained
@@ -155,7 +155,7 @@ def test_a_lost_broker_is_said_and_forgotten_when_it_is_back(browser, mosquitto,
     with open_page(browser, url, **DESKTOP) as (page, trouble):
         expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Happy")
         mosquitto.kill()
-        expect(page.get_by_role("alert")).to_contain_text("connection to the broker is lost", timeout=3000)
+        expect(page.get_by_role("alert")).to_contain_text("connection to the broker is lost", timeout=15_000)
         page.screenshot(path=artefacts / "rooms-broker-lost.png")
         assert health(url)["broker"] == "lost"
         mosquitto.start()
@@ -163,7 +163,7 @@ def test_a_lost_broker_is_said_and_forgotten_when_it_is_back(browser, mosquitto,
         rooms.client.reconnect()
         rooms.appear("kitchen", "Kitchen")
         say(rooms, "kitchen", "angry")
-        expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Angry", timeout=3000)
+        expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Angry", timeout=15_000)
         assert not trouble, trouble
 
 
@@ -182,7 +182,7 @@ def test_a_hidden_page_is_told_nothing_and_catches_up_when_it_is_shown(browser, 
         page.wait_for_timeout(1500)
         expect(tile(page, "kitchen")).to_contain_text("Nothing heard yet")
         page.evaluate(hide, False)
-        expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Angry", timeout=2000)
+        expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Angry", timeout=15_000)
         expect(page.locator(".rt-row")).to_have_count(2)
         assert not trouble, trouble
 

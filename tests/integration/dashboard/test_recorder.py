@@ -76,8 +76,8 @@ def test_what_is_said_is_in_the_database_a_moment_later_under_its_name(recorder,
     connected(recorder)
     rooms.publish("kitchen", contract.INFO, Info(node="kitchen", name="K\u00fcche\u0000", version="1"))
     message = say(rooms, "kitchen", 1)
-    until(lambda: recorder.count() == 1, 2)
-    until(lambda: recorder.query("select node, name from rooms") == [("kitchen", "Küche")], 2)
+    until(lambda: recorder.count() == 1, 15)
+    until(lambda: recorder.query("select node, name from rooms") == [("kitchen", "Küche")], 15)
     row = recorder.query("select boot, seq, confidence, duration_ms, model, p_happy from events")[0]
     assert row == (message.boot, 1, 800, 2310, "base-1.2.0", 800)
     assert recorder.end(signal.SIGTERM) == 0

@@ -49,7 +49,7 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
         page.get_by_role("button", name="Show earlier ones").click()
         expect(page.locator(".rt-row")).to_have_count(140)
         rooms.publish("kitchen", contract.EVENT, event("surprised", time.time(), seq=141))
-        expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=2000)
+        expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=15_000)
         expect(page.locator(".rt-emotion")).to_have_text("Surprised")
         until(lambda: recorder.count() == 141)
         page.get_by_role("button", name="Days of the month").click()
@@ -86,7 +86,7 @@ def test_a_database_that_is_gone_is_said_and_the_live_part_goes_on(browser, plac
     with open_page(browser, url, "/room/kitchen") as (page, _):
         expect(page.get_by_text("The database does not answer just now.")).to_be_visible()
         rooms.publish("kitchen", contract.EVENT, event("surprised", time.time(), seq=141))
-        expect(page.locator(".rt-emotion")).to_have_text("Surprised", timeout=3000)
+        expect(page.locator(".rt-emotion")).to_have_text("Surprised", timeout=15_000)
 
 
 def test_a_room_that_does_not_exist_is_said(browser, place):

@@ -174,7 +174,7 @@ def test_strange_uploads_get_a_clear_answer_and_the_next_one_is_served(tried, sp
         assert got == status, answer
         assert text in answer["error"]
         assert "/proc/" not in answer["error"]
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
     assert send(tried, claims_4_gb())[0] in (200, 400)
     assert send(tried, speech.read_bytes())[0] == 200
     assert health(tried)["status"] == "ok"
