@@ -213,6 +213,9 @@ def _regular(path: Path) -> int:
 
 
 def _standard_input() -> int | IO[bytes]:
+    # mypy believes that there always is one; `-` with standard input closed leaves None.
+    if getattr(sys, "stdin", None) is None:
+        raise AudioFileError("standard input: is closed; pipe a file into it, as in `cat x.wav | … -`")
     if sys.stdin.isatty():
         raise AudioFileError("standard input: is a terminal; pipe a file into it, as in `cat x.wav | … -`")
     try:

@@ -71,7 +71,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="WAV, FLAC, Opus, MP3, ..., any rate; `-`: standard input"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each file")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line for each file; `error` in one that cannot be read",
+    )
     parser.add_argument("--segments", action="store_true", help="also each stretch of speech by itself")
     parser.add_argument(
         "--bundle", default="base", help="model: a folder, a full name or a family (default: base)"
@@ -95,6 +99,8 @@ def run(options: argparse.Namespace) -> int:
         except UserError as error:
             failed = True
             print(f"roomtone: {error}", file=sys.stderr, flush=True)
+            if options.json:
+                print(msgspec.json.encode({"file": _shown(name), "error": str(error)}).decode(), flush=True)
             continue
         print(msgspec.json.encode(answer).decode() if options.json else picture(answer), flush=True)
     return 2 if failed else 0
@@ -141,7 +147,7 @@ class Reader:
             probabilities = average(heard.segments)
             event_type = self._decide(probabilities)
         return Answer(
-            file=shown,
+            file=_shown(name),
             event_type=event_type if heard.speech else UNCERTAIN,
             confidence=round(max(probabilities.values()), 3),
             probabilities={label: round(share, 3) for label, share in probabilities.items()},
@@ -197,6 +203,11 @@ class Reader:
         return best if probabilities[best] >= self._threshold else UNCERTAIN
 
 
+def _shown(name: str) -> str:
+    """A file's name as text: Linux allows bytes in it that are not UTF-8, and JSON does not."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def average(segments: Iterable[Segment]) -> dict[str, float]:
     """The mean of the logits, weighted by length: the same as a geometric mean of shares that are made to sum to 1."""
     from edge.contract import LABELS
@@ -216,7 +227,8 @@ def average(segments: Iterable[Segment]) -> dict[str, float]:
 def picture(answer: Answer) -> str:
     """The answer for people: a line, and a bar for each label."""
     note = "" if answer.speech_s else "; nobody is heard speaking"
-    lines = [f"{answer.file}: {answer.event_type}, {answer.confidence:.0%} ({answer.duration_s:.1f} s{note})"]
+    name = "standard input" if answer.file == "-" else answer.file
+    lines = [f"{name}: {answer.event_type}, {answer.confidence:.0%} ({answer.duration_s:.1f} s{note})"]
     for label, share in sorted(answer.probabilities.items(), key=lambda pair: -pair[1]):
         lines.append(f"  {label:<10} {'█' * round(share * BAR):<{BAR}} {share:4.0%}")
     for segment in answer.segments or ():

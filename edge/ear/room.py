@@ -41,6 +41,7 @@ class WavRoomSource:
     def __init__(self, audio: Audio, stopped: threading.Event) -> None:
         self._folder = Path(audio.room)
         self._files = _recordings(self._folder)
+        _require_one(self._folder, self._files)
         self._gap = audio.gap_s
         self._loop = audio.loop
         self._speed = audio.speed
@@ -71,7 +72,12 @@ class WavRoomSource:
         """The next block when its time has come."""
         if self._blocks is None:
             raise SourceLostError("the WAV room is not open")
-        samples = next(self._blocks, None)
+        try:
+            samples = next(self._blocks, None)
+        except SourceLostError:
+            # A generator that has raised is over: without a new one the next read would look like the end of the room.
+            self._blocks = None
+            raise
         if samples is None:
             raise SourceEndedError
         now = time.monotonic()
@@ -126,6 +132,18 @@ class WavRoomSource:
         at = self._noise_at
         self._noise_at = (at + BLOCK) % self._noise.size
         return self._noise[at : at + BLOCK]
+
+
+def _require_one(folder: Path, files: list[Path]) -> None:
+    """Raises `UserError` when not a single recording can be opened; a later one that is bad is only left out."""
+    for path in files:
+        try:
+            audiofile.AudioFile(str(path)).close()
+        except AudioFileError as error:
+            last = error
+        else:
+            return
+    raise UserError(f"none of the {len(files)} recordings in {folder} can be read; the last one: {last}")
 
 
 def _recordings(folder: Path) -> list[Path]:

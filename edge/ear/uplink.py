@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 BACK_OFF_S: Final = (0.1, 5.0)
 """First and longest pause between attempts to connect: it is the same machine, so a link is soon back."""
+LASTING_S: Final = 1.0
+"""A connection that ends sooner counts as refused."""
+REFUSED: Final = "it closes the connection at once: is another ear connected already?"
 LEVEL_PERIOD_S: Final = 0.5
 
 
@@ -150,17 +153,21 @@ class Uplink:
         first, longest = BACK_OFF_S
         pause = first
         while not self._stopped:
+            begun = time.monotonic()
             try:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as channel:
                     channel.setblocking(False)
                     channel.connect(self._path)
-                    self._say(f"connected to the link at {self._path}")
-                    pause = first
+                    if REFUSED not in self._said:
+                        self._say(f"connected to the link at {self._path}")
                     self._serve(channel)
             except OSError as error:
-                self._say(
-                    f"no link at {self._path} ({error.strerror or error}); keeping events, trying again"
-                )
+                broken = isinstance(error, BrokenPipeError | ConnectionResetError)
+                why = REFUSED if broken and time.monotonic() - begun < LASTING_S else error.strerror or error
+                self._say(f"no link at {self._path} ({why}); keeping events, trying again")
+            # A link that closes at once (another ear is connected already) must not be knocked at ten times a second.
+            if time.monotonic() - begun > LASTING_S:
+                pause = first
             self._sleep(pause * random.uniform(0.7, 1.3))
             pause = min(longest, pause * 2)
 
@@ -186,14 +193,18 @@ class Uplink:
             self._mic_sent = self._info_sent = False
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
+        begun = time.monotonic()
         while not self._stopped:
             wait_s, blocked = self._send_all(channel)
             poll.register(channel, select.POLLIN | (select.POLLOUT if blocked else 0))
             ready = dict(poll.poll(None if wait_s is None else max(1, round(wait_s * 1000))))
             if self._wake in ready:
                 self._drain_wake()
-            if ready.get(channel.fileno(), 0) & ~select.POLLOUT and not self._receive_all(channel):
-                raise ConnectionError("the link has closed the connection")
+            if ready.get(channel.fileno(), 0) & ~select.POLLOUT:
+                if not self._receive_all(channel):
+                    early = time.monotonic() - begun < LASTING_S
+                    raise ConnectionError(REFUSED if early else "the link has closed the connection")
+                self._say(f"connected to the link at {self._path}")
 
     def _send_all(self, channel: socket.socket) -> tuple[float | None, bool]:
         """Sends what may go now; returns when to come again (None: nothing to do) and whether the socket is full."""

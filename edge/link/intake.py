@@ -61,6 +61,8 @@ class Intake:
         self._ear = ear
         self._loop = loop
         self._peer: socket.socket | None = None
+        self._refused = 0
+        """Process of the last ear that was refused: it is said once, however often that one comes."""
         self._reports = TokenBucket(REPORTS_PER_SECOND, REPORTS_BURST, loop.time)
         self._signals = TokenBucket(SIGNALS_PER_SECOND, SIGNALS_BURST, loop.time)
         self._held: Upward | None = None
@@ -109,7 +111,9 @@ class Intake:
         channel.setblocking(False)
         pid, uid, _gid = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         if self._peer is not None:
-            log.warning("a second ear (pid %d, uid %d) is refused: one is connected already", pid, uid)
+            if pid != self._refused:
+                self._refused = pid
+                log.warning("a second ear (pid %d, uid %d) is refused: one is connected already", pid, uid)
             channel.close()
             return
         self._peer = channel

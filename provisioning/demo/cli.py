@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ EPILOG = """examples:
 """
 
 START_TIMEOUT_S = 90.0
+MISSING = "-> lost"
+"""What an ear says when it is up and has no microphone."""
+MAX_RESTARTS = 3
+"""A child that died more often is not well, whatever else arrived."""
 
 
 def register(commands: Any) -> None:
@@ -60,18 +65,18 @@ def register(commands: Any) -> None:
         help="play the recordings of a folder; may be given several times",
     )
     parser.add_argument(
-        "--speed", type=_speed, default=1.0, metavar="N", help="play N times as fast (default: 1)"
+        "--speed", type=number(100), default=1.0, metavar="N", help="play N times as fast (default: 1)"
     )
     parser.add_argument("--once", action="store_true", help="play each folder once and do not begin again")
     parser.add_argument(
-        "--seconds", type=_seconds, metavar="N", help="end after N seconds of listening, with a summary"
+        "--seconds", type=number(86_400), metavar="N", help="end after N seconds of listening, with a summary"
     )
     parser.add_argument("--model", default="base", metavar="BUNDLE", help="the model bundle (default: base)")
     parser.add_argument(
-        "--port", type=int, default=8080, help="port of the page (default: 8080, or a free one)"
+        "--port", type=port, default=8080, help="port of the page (default: 8080, or a free one)"
     )
     parser.add_argument(
-        "--mqtt-port", type=int, default=1883, help="port of the broker (default: 1883, or a free one)"
+        "--mqtt-port", type=port, default=1883, help="port of the broker (default: 1883, or a free one)"
     )
     parser.add_argument(
         "--embedded-broker", action="store_true", help="use the broker from PyPI even if mosquitto is there"
@@ -81,18 +86,26 @@ def register(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _speed(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 100")
-    return value
+def number(most: float) -> Callable[[str], float]:
+    """Reads a number above 0 and at most `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"must be a number above 0 and at most {most:g}, not '{text}'")
+        return value
+
+    return read
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86_400:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 86400")
-    return value
+def port(text: str) -> int:
+    """Reads a port; 0: a free one."""
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, or 0 for a free one, not '{text}'")
+    return int(text)
 
 
 class Demo:
@@ -104,6 +117,7 @@ class Demo:
         self.stopping = threading.Event()
         self.children: list[Child] = []
         self.watcher: Watcher | None = None
+        self.nodes: list[str] = []
         self.listened_s = 0.0
         self.env = os.environ | {"PYTHONUNBUFFERED": "1"}
 
@@ -130,10 +144,13 @@ class Demo:
         port = broker.free_port(options.mqtt_port)
         self._start_broker(port)
         names = {room.node: room.name for room in the_rooms}
+        self.nodes = list(names)
         self.watcher = Watcher(port, Node().base_topic, names, as_json=options.json)
         if not self.watcher.connected.wait(10):
             raise UserError("the broker does not answer; try `./run demo --embedded-broker`")
         page = self._start_parts(the_rooms, port)
+        if self.stopping.is_set():
+            return 0
         self.say(f"\n  Page    {page}\n  Events  mosquitto_sub -p {port} -v -t 'roomtone/+/event'")
         self.say(
             "  Ctrl-C ends it.\n" if options.seconds is None else f"  Ends after {options.seconds:g} s.\n"
@@ -143,7 +160,7 @@ class Demo:
 
     def _start_broker(self, port: int) -> None:
         name, argv = broker.command(port, self.scratch, embedded=self.options.embedded_broker)
-        child = self.child("broker", argv, ready_word="")
+        child = self.child("broker", argv, ready_words=())
         child.start()
         deadline = time.monotonic() + 10
         while not broker.accepts(port):
@@ -166,13 +183,23 @@ class Demo:
             config = str(rooms.write_config(room, port, self.options.model, self.scratch))
             once = self.options.once and room.audio["source"] == "wav"
             parts.append(self.child(f"link {room.node}", [*roomtone, "link", "--config", config]))
-            parts.append(self.child(f"ear {room.node}", [*roomtone, "ear", "--config", config], may_end=once))
+            ear = self.child(f"ear {room.node}", [*roomtone, "ear", "--config", config], may_end=once)
+            # Without a microphone it is up as well: it says so, and waits for one.
+            ear.ready_words = ("ready after", MISSING)
+            parts.append(ear)
         for part in parts[1:]:
             part.start()
-        failed = wait_ready(parts, START_TIMEOUT_S, lambda child: self.say(f"  {child.name:<10} is up"))
+        failed = wait_ready(parts, START_TIMEOUT_S, self._is_up, self.stopping)
         if failed is not None:
             raise UserError(f"{failed.name} did not start: {failed.why_it_died()}")
         return f"http://127.0.0.1:{page_port}/"
+
+    def _is_up(self, child: Child) -> None:
+        missing = next((line for line in child.last_lines if MISSING in line), None)
+        if missing is None:
+            self.say(f"  {child.name:<10} is up")
+        else:
+            self.say(f"  {child.name:<10} hears nothing yet: {missing.partition(MISSING)[2].strip(' ()')}")
 
     def _listen(self) -> None:
         began = time.monotonic()
@@ -205,7 +232,9 @@ class Demo:
     def summary(self) -> dict[str, Any]:
         """What came back from the broker."""
         watcher = self.watcher
-        counts = {} if watcher is None else {node: dict(c) for node, c in watcher.counts.items()}
+        counts: dict[str, dict[str, int]] = {node: {} for node in self.nodes}
+        if watcher is not None:
+            counts |= {node: dict(c) for node, c in watcher.counts.items()}
         return {
             "seconds": round(self.listened_s, 1),
             "events": 0 if watcher is None else watcher.received(),
@@ -231,7 +260,8 @@ def run(options: argparse.Namespace) -> int:
             shutil.rmtree(scratch, ignore_errors=True)
     summary = demo.summary()
     _print_summary(demo, summary)
-    good = summary["events"] > 0 and summary["missing"] == 0 and summary["malformed"] == 0
+    steady = all(child.restarts <= MAX_RESTARTS for child in demo.children)
+    good = steady and summary["events"] > 0 and summary["missing"] == 0 and summary["malformed"] == 0
     return 0 if good or (options.seconds is None and not options.once) else 1
 
 
@@ -245,7 +275,7 @@ def _print_summary(demo: Demo, summary: dict[str, Any]) -> None:
     )
     for node, counts in sorted(summary["rooms"].items()):
         parts = ", ".join(f"{n} {label}" for label, n in sorted(counts.items(), key=lambda kv: -kv[1]))
-        demo.say(f"  {node}: {parts}")
+        demo.say(f"  {node}: {parts or 'nothing'}")
     if summary["events"] == 0:
         demo.say(
             "No event came. Is somebody speaking, and does `roomtone doctor` find the model and the microphone?"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import unicodedata
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +29,18 @@ class Room:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-")[:56] or "room"
+    """`Küche 2` as `kuche-2`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-")[:56] or "room"
 
 
 def _unique(rooms: list[Room]) -> list[Room]:
-    seen: dict[str, int] = {}
-    result = []
+    result: list[Room] = []
     for room in rooms:
-        count = seen[room.node] = seen.get(room.node, 0) + 1
-        suffix = f"-{count}" if count > 1 else ""
-        result.append(Room(room.node + suffix, room.name + suffix.replace("-", " "), room.audio))
+        taken = {other.node for other in result}
+        endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        ending = next(e for e in endings if room.node + e not in taken)
+        result.append(Room(room.node + ending, room.name + ending.replace("-", " "), room.audio))
     return result
 
 
@@ -94,7 +99,8 @@ def write_config(room: Room, port: int, model: str, folder: Path) -> Path:
         "audio": room.audio,
         "model": {"bundle": model},
         "mqtt": {"host": "127.0.0.1", "port": port},
-        "runtime": {"socket": str(folder / f"{room.node}.sock")},
+        # Short whatever the room is called: the path of a socket may have 107 bytes.
+        "runtime": {"socket": str(folder / f"{zlib.crc32(room.node.encode()):08x}.sock")},
     }
     path = folder / f"{room.node}.toml"
     path.write_bytes(_toml(tree))

@@ -18,12 +18,12 @@ _WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv
 
 @dataclass
 class Child:
-    """One supervised process. `ready_word`: what its standard error says when it is up; empty: up when started."""
+    """One supervised process. `ready_words`: what its standard error says when it is up; none: up when started."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
-    ready_word: str = "ready"
+    ready_words: Sequence[str] = ("ready",)
     on_line: Callable[[str, str], None] | None = None
     may_end: bool = False
     """Whether exit status 0 is its natural end (a room that is played once)."""
@@ -47,7 +47,7 @@ class Child:
             errors="replace",
             start_new_session=True,
         )
-        if not self.ready_word:
+        if not self.ready_words:
             self.ready.set()
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -57,7 +57,7 @@ class Child:
         for line in process.stderr:
             text = line.rstrip()
             self.last_lines.append(text)
-            if self.ready_word and self.ready_word in text:
+            if any(word in text for word in self.ready_words):
                 self.ready.set()
             if self.on_line is not None:
                 self.on_line(self.name, text)
@@ -85,7 +85,8 @@ class Child:
         """Its last words."""
         if self._reader is not None:
             self._reader.join(timeout=1.0)
-        return next((line for line in reversed(self.last_lines) if line.strip()), "it said nothing")
+        last = next((line for line in reversed(self.last_lines) if line.strip()), "it said nothing")
+        return last.removeprefix("roomtone: ")
 
     def stop(self, patience_s: float = 5.0) -> None:
         """SIGTERM, and SIGKILL to its whole session when that does not help."""
@@ -104,11 +105,16 @@ class Child:
             self._reader.join(timeout=2.0)
 
 
-def wait_ready(children: Sequence[Child], timeout_s: float, tick: Callable[[Child], None]) -> Child | None:
-    """Waits until all are up; calls `tick` for each that is. Returns the one that died or took too long, or None."""
+def wait_ready(
+    children: Sequence[Child], timeout_s: float, tick: Callable[[Child], None], stopping: threading.Event
+) -> Child | None:
+    """Waits until all are up, or `stopping`; calls `tick` for each that is.
+
+    Returns the one that died or took too long, or None.
+    """
     deadline = time.monotonic() + timeout_s
     waiting = list(children)
-    while waiting:
+    while waiting and not stopping.is_set():
         for child in list(waiting):
             if child.ready.wait(0.02):
                 waiting.remove(child)

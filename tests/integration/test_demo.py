@@ -147,17 +147,53 @@ def test_a_room_where_nobody_speaks_gives_no_event_and_status_1(tmp_path: Path) 
     ("options", "word"),
     [
         (["--room", "/nowhere"], "no such folder"),
-        (["--room", "{empty}"], "empty"),
+        (["--room", "{empty}"], "no audio files"),
+        (["--room", "{text}"], "none of the 1 recordings"),
+        (["--port", "99999"], "99999"),
+        (["--mqtt-port", "-1"], "65535"),
+        (["--seconds", "x"], "'x'"),
         (["--speed", "0"], "--speed"),
         (["--model", "nosuch"], "nosuch"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, options: list[str], word: str) -> None:
     (tmp_path / "empty").mkdir()
-    demo = started(tmp_path, *(o.format(empty=tmp_path / "empty") for o in options))
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "words.wav").write_text("not sound")
+    places = {"empty": tmp_path / "empty", "text": tmp_path / "text"}
+    demo = started(tmp_path, *(o.format(**places) for o in options))
     _, err = demo.communicate(timeout=PATIENCE_S)
     assert demo.returncode == 2
     assert word in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert processes_of(tmp_path) == []
+    assert left_behind(tmp_path) == []
+
+
+def test_without_a_microphone_it_says_so_and_ends_when_told(tmp_path: Path) -> None:
+    demo = started(tmp_path, "--mic", "no such microphone", "--seconds", "60")
+    assert demo.stderr is not None
+    lines = []
+    for line in demo.stderr:
+        lines.append(line)
+        if "Page" in line:
+            break
+    demo.send_signal(signal.SIGINT)
+    _, rest = demo.communicate(timeout=30)
+    assert any("hears nothing yet" in line for line in lines), lines
+    assert demo.returncode == 1
+    assert "Traceback" not in rest
+    assert processes_of(tmp_path) == []
+    assert left_behind(tmp_path) == []
+
+
+def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
+    demo = started(tmp_path, "--room", str(room))
+    assert demo.stderr is not None
+    assert "broker" in demo.stderr.readline()
+    demo.send_signal(signal.SIGINT)
+    _, err = demo.communicate(timeout=30)
+    assert demo.returncode == 0, err
     assert "Traceback" not in err
     assert processes_of(tmp_path) == []
     assert left_behind(tmp_path) == []

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -9,6 +12,8 @@ from tests.integration.dashboard.process import CHROMIUM, CHROMIUM_ARGUMENTS, Da
 
 @pytest.fixture(scope="module")
 def browser():
+    if not Path(CHROMIUM).exists() and os.environ.get("CI") != "true":
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium, or name another in ROOMTONE_CHROMIUM")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield chromium

@@ -89,10 +89,21 @@ def test_a_recording_that_cannot_be_read_is_left_out_and_named_once(
     assert [record.getMessage().count("a.wav") for record in caplog.records] == [1]
 
 
-def test_a_room_without_any_readable_recording_is_lost_with_a_reason(tmp_path: Path) -> None:
+def test_a_room_without_any_readable_recording_is_refused_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no sound")
-    with pytest.raises(SourceLostError, match="none of the 1 recordings"):
-        play(room(tmp_path))
+    with pytest.raises(UserError, match="none of the 1 recordings"):
+        room(tmp_path)
+
+
+def test_a_room_whose_recordings_vanish_is_lost_and_stays_so_until_they_are_back(tmp_path: Path) -> None:
+    record(tmp_path / "a.wav", 1000)
+    source = room(tmp_path, loop=True)
+    (tmp_path / "a.wav").unlink()
+    for _ in range(2):
+        with pytest.raises(SourceLostError, match="none of the 1 recordings"):
+            play(source)
+    record(tmp_path / "a.wav", 1000)
+    assert any(int(block.samples[0]) == 1000 for block in play(source, limit=LEAD + 4))
 
 
 def test_an_empty_or_missing_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -191,3 +193,25 @@ def test_two_threads_may_publish_while_it_sends(link: Link, uplink: Uplink) -> N
     for thread in threads:
         thread.start()
     assert sorted(seqs(link.receive_all(2.0))) == [1, 2, 3, 4, 101, 102, 103, 104]
+
+
+def test_a_link_that_refuses_is_not_knocked_at_again_and_again(
+    path: Path, uplink: Uplink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one does that has another ear already: it accepts and closes."""
+    caplog.set_level("INFO")
+    accepted = 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(0.1)
+        uplink.start()
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                listener.accept()[0].close()
+                accepted += 1
+    # With a back-off that starts over each time it were about forty.
+    assert 2 <= accepted <= 10
+    assert any("another ear" in record.getMessage() for record in caplog.records)
+    assert len(caplog.records) <= 3
