@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import UserError
+from edge.model import pages
 
 _LIBRARIES: Final = (
     ("ai_edge_litert.interpreter", "ai-edge-litert", "litert"),
@@ -93,6 +94,7 @@ class Interpreter:
             with _quiet():
                 self._inner = library.Interpreter(**options)
                 self._inner.allocate_tensors()
+            pages.give_back(Path(path))
         except (ValueError, RuntimeError) as error:
             raise InterpreterError(
                 f"{path}: {self.runtime} cannot load this model: {_first_line(error)}"
