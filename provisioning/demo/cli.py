@@ -135,7 +135,7 @@ class Demo:
         if self.options.verbose or "WARNING" in line or "ERROR" in line:
             print(f"  [{name}] {line}", file=sys.stderr, flush=True)
 
-    def run(self) -> int:
+    def run(self) -> None:
         """From the first process to the summary."""
         options = self.options
         the_rooms = rooms.from_options(
@@ -150,13 +150,12 @@ class Demo:
             raise UserError("the broker does not answer; try `./run demo --embedded-broker`")
         page = self._start_parts(the_rooms, port)
         if self.stopping.is_set():
-            return 0
+            return
         self.say(f"\n  Page    {page}\n  Events  mosquitto_sub -p {port} -v -t 'roomtone/+/event'")
         self.say(
             "  Ctrl-C ends it.\n" if options.seconds is None else f"  Ends after {options.seconds:g} s.\n"
         )
         self._listen()
-        return 0
 
     def _start_broker(self, port: int) -> None:
         name, argv = broker.command(port, self.scratch, embedded=self.options.embedded_broker)
@@ -183,10 +182,10 @@ class Demo:
             config = str(rooms.write_config(room, port, self.options.model, self.scratch))
             once = self.options.once and room.audio["source"] == "wav"
             parts.append(self.child(f"link {room.node}", [*roomtone, "link", "--config", config]))
-            ear = self.child(f"ear {room.node}", [*roomtone, "ear", "--config", config], may_end=once)
-            # Without a microphone it is up as well: it says so, and waits for one.
-            ear.ready_words = ("ready after", MISSING)
-            parts.append(ear)
+            # Without a microphone an ear is up as well: it says so, and waits for one.
+            ready = ("ready after", MISSING)
+            ear = [*roomtone, "ear", "--config", config]
+            parts.append(self.child(f"ear {room.node}", ear, may_end=once, ready_words=ready))
         for part in parts[1:]:
             part.start()
         failed = wait_ready(parts, START_TIMEOUT_S, self._is_up, self.stopping)
