@@ -19,7 +19,7 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, convert, evaluate, golden, plots, splits
+from training import calibrate, card, checkpoint, convert, evaluate, golden, head, plots, splits
 from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.predict import predict
@@ -96,6 +96,8 @@ def _fill(folder: Path, source: _Source) -> None:
     logits = next(out.name for out in net.outputs if out.shape == (1, len(LABELS)))
     embedding = next(out.name for out in net.outputs if out.shape == (1, recipe.embedding))
     golden.write(model, folder / bundles.GOLDEN, logits, embedding)
+    weights = checkpoint.load_weights(source.weights)
+    head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
     split = splits.load()
     clips = catalogue.clips(catalogue.read(job.data, split.corpora))

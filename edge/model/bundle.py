@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import sys
+import zipfile
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +28,8 @@ MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.tflite"
 GOLDEN: Final = "golden.npz"
 CARD: Final = "MODEL_CARD.md"
+HEAD: Final = "head.npz"
+"""Optional: `kernel` `[size, 7]` and `bias` `[7]` of the output layer, float32."""
 REQUIRED: Final = (MODEL, GOLDEN, CARD)
 MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
@@ -113,6 +116,26 @@ class Bundle(Struct, frozen=True):
         """Inputs and expected outputs: `samples`, `features`, `mask`, `logits`, `embedding`, ..."""
         with np.load(self.path / GOLDEN, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+
+    def head(self) -> NDArray[np.float32]:
+        """Kernel `[size, 7]` of the output layer: logits are `embedding @ kernel` and a bias.
+
+        Raises `BundleError` where the bundle has none, or none that fits.
+        """
+        if HEAD not in self.manifest.files:
+            raise BundleError(f"{self.path}: has no {HEAD}: it cannot be adapted to a room")
+        try:
+            with np.load(self.path / HEAD, allow_pickle=False) as archive:
+                kernel: NDArray[np.float32] = archive["kernel"]
+                bias = archive["bias"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{self.path / HEAD}: cannot be read: {error}") from None
+        size = len(self.manifest.embedding_mean)
+        if kernel.shape != (size, len(LABELS)) or bias.shape != (len(LABELS),):
+            raise BundleError(f"{self.path / HEAD}: kernel {kernel.shape}, not ({size}, {len(LABELS)})")
+        if kernel.dtype != np.float32 or not np.isfinite(kernel).all():
+            raise BundleError(f"{self.path / HEAD}: the kernel is not of finite float32 numbers")
+        return kernel
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -3,6 +3,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.contract import LABELS
@@ -143,3 +144,50 @@ def test_a_bundle_that_is_not_there_is_said_with_the_places(tmp_path, monkeypatc
     monkeypatch.setenv("ROOMTONE_MODELS", str(tmp_path))
     with pytest.raises(bundle.BundleError, match=str(tmp_path)):
         bundle.find("nothing")
+
+
+def with_head(folder: Path, **arrays) -> bundle.Bundle:
+    np.savez(folder / "head.npz", **arrays)
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    change(folder, files=files | {"head.npz": hashlib.sha256((folder / "head.npz").read_bytes()).hexdigest()})
+    return bundle.load(folder)
+
+
+def test_the_output_layer_is_read(copy):
+    size = len(bundle.load(copy).manifest.embedding_mean)
+    kernel = np.arange(size * 7, dtype=np.float32).reshape(size, 7)
+    found = with_head(copy, kernel=kernel, bias=np.zeros(7, np.float32)).head()
+    assert (found == kernel).all()
+
+
+def test_a_bundle_without_an_output_layer_says_so(copy):
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    files.pop("head.npz", None)
+    change(copy, files=files)
+    (copy / "head.npz").unlink(missing_ok=True)
+    with pytest.raises(bundle.BundleError, match=r"no head\.npz"):
+        bundle.load(copy).head()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias"),
+    [
+        (np.zeros((3, 7), np.float32), np.zeros(7, np.float32)),
+        (np.zeros((512, 7), np.float64), np.zeros(7, np.float32)),
+        (np.full((512, 7), np.nan, np.float32), np.zeros(7, np.float32)),
+        (np.zeros((512, 7), np.float32), np.zeros(6, np.float32)),
+        (np.zeros((512, 7), object), np.zeros(7, np.float32)),
+    ],
+)
+def test_an_output_layer_that_does_not_fit_is_refused(copy, kernel, bias):
+    with pytest.raises(bundle.BundleError, match=r"head\.npz"):
+        with_head(copy, kernel=kernel, bias=bias).head()
+
+
+def test_an_output_layer_that_is_no_archive_is_refused(copy):
+    (copy / "head.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    files = json.loads((copy / "manifest.json").read_text())["files"]
+    digest = hashlib.sha256((copy / "head.npz").read_bytes()).hexdigest()
+    change(copy, files=files | {"head.npz": digest})
+    with pytest.raises(bundle.BundleError, match=r"head\.npz"):
+        bundle.load(copy).head()

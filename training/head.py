@@ -1,0 +1,39 @@
+"""The output layer as a file of the bundle: with it, the device moves an embedding and runs the network once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract import LABELS
+from edge.errors import UserError
+
+TOLERANCE: Final = 0.15
+"""Of the size of the logits: rounding to int8 in the graph moves them by less."""
+
+
+def write(out: Path, weights: Sequence[NDArray[Any]], golden: Path, size: int) -> None:
+    """Writes `kernel` `[size, 7]` and `bias` `[7]` of the layer `classify`, found among a network's weights.
+
+    The golden outputs prove that it is the graph's own layer. Raises `UserError` where it is not.
+    """
+    shape = (size, len(LABELS))
+    found = [
+        (kernel, bias)
+        for kernel, bias in itertools.pairwise(weights)
+        if kernel.shape == shape and bias.shape == shape[1:]
+    ]
+    if not found:
+        raise UserError(f"no layer of {size} to {len(LABELS)} is among the weights of this run")
+    kernel, bias = (array.astype(np.float32) for array in found[-1])
+    with np.load(golden, allow_pickle=False) as archive:
+        logits, embedding = archive["logits"], archive["embedding"]
+    error = float(np.linalg.norm(embedding @ kernel + bias - logits) / np.linalg.norm(logits))
+    if error > TOLERANCE:
+        raise UserError(f"the output layer of the weights is not that of the graph: {error:.0%} apart")
+    np.savez(out, kernel=kernel, bias=bias)
