@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract import LABELS
 from edge.model import features
 from training import augment
 from training.corpora.clip import Clip
@@ -102,6 +101,7 @@ class Source:
     """All that batches are made of."""
 
     clips: Sequence[Clip]
+    labels: tuple[str, ...]
     sounds: Sounds
     noises: Sequence[Path]
     recipe: Recipe
@@ -111,13 +111,13 @@ class Source:
         indices, key = task
         how = self.recipe.augment
         random = np.random.default_rng(key)
-        mels, targets = [], np.zeros((len(indices), len(LABELS)), np.float32)
+        mels, targets = [], np.zeros((len(indices), len(self.labels)), np.float32)
         places = random.integers(len(self.noises), size=4).tolist() if self.noises else []
         held = [self.sounds[self.noises[int(place)]] for place in places]
         for row, index in enumerate(indices):
             samples = augment.speech(self.sounds[self.clips[index].path], held, how, random)
             mels.append(augment.spectrum(features.log_mel(samples), how, random))
-            targets[row, LABELS.index(self.clips[index].label)] = 1.0
+            targets[row, self.labels.index(self.clips[index].label)] = 1.0
         stacked, mask = pad(mels)
         batch = Batch(stacked, mask, targets)
         return mix(batch, how.mixup, random) if how.mixup > 0 else batch

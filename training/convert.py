@@ -13,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
+from edge.contract import LABELS
 from edge.errors import UserError
 from edge.model import features
 from training import backend, checkpoint
 from training.recipe import Recipe
 
 
-def convert(recipe: Recipe, weights: Path, out: Path, quantise: bool) -> None:
+def convert(recipe: Recipe, weights: Path, out: Path, quantise: bool, labels: int) -> None:
     """Writes a `.tflite` with int8 weights and int8 matrix products (dynamic range), or in float32."""
     backend.choose("tensorflow")
     import tensorflow as tf
@@ -27,7 +28,7 @@ def convert(recipe: Recipe, weights: Path, out: Path, quantise: bool) -> None:
     from training import network
 
     tf.get_logger().setLevel("ERROR")
-    net = network.make(recipe)
+    net = network.make(recipe, labels)
     net.set_weights(checkpoint.load_weights(weights))
     spec = features.DEFAULT
     signature = [
@@ -52,11 +53,14 @@ def convert(recipe: Recipe, weights: Path, out: Path, quantise: bool) -> None:
     checkpoint.write_bytes(out, converter.convert())
 
 
-def in_own_process(recipe: Recipe, weights: Path, out: Path, quantise: bool = True) -> None:
+def in_own_process(
+    recipe: Recipe, weights: Path, out: Path, quantise: bool = True, labels: int = len(LABELS)
+) -> None:
     """Converts in a fresh interpreter. Raises `UserError` with the end of its output if it fails."""
     beside = out.with_suffix(".recipe.json")
     beside.write_bytes(msgspec.json.encode(recipe))
     command = [sys.executable, "-m", "training.convert", str(beside), str(weights), str(out)]
+    command += ["--labels", str(labels)]
     if not quantise:
         command.append("--float")
     environment = os.environ | {
@@ -78,9 +82,10 @@ def main() -> int:
     parser.add_argument("weights", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--float", action="store_true", help="leave the weights in float32")
+    parser.add_argument("--labels", type=int, default=len(LABELS), help="how many (default: %(default)s)")
     options = parser.parse_args()
     recipe = msgspec.json.decode(options.recipe.read_bytes(), type=Recipe)
-    convert(recipe, options.weights, options.out, not options.float)
+    convert(recipe, options.weights, options.out, not options.float, options.labels)
     return 0
 
 

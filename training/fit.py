@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge.contract import LABELS
 from edge.errors import UserError
 from edge.model import features
-from training import batches, checkpoint, metrics, network, splits, weights
-from training.corpora import catalogue, noise
+from training import batches, checkpoint, metrics, network, weights
+from training import task as tasks
+from training.corpora import noise
 from training.corpora.clip import Clip
 from training.recipe import Recipe
 from training.sounds import Sounds
+from training.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,14 @@ class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
 
     trunk_share = 0.1
 
+    def build(self, variables: Any) -> None:
+        """Notes which variables belong to the trunk: later, TensorFlow gives bare variables without a path."""
+        super().build(variables)
+        self._shares = [1.0 if network.is_head(variable.path) else self.trunk_share for variable in variables]
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """The rate that is scheduled is the head's."""
-        share = 1.0 if network.is_head(variable.path) else self.trunk_share
+        share = self._shares[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * share)
 
 
@@ -71,6 +77,8 @@ class Job:
     """Steps between two checkpoints."""
     steps: int | None = None
     """Ends after so many steps of an epoch: to try things out."""
+    task: Task | None = None
+    """Whom to learn from; none given: the speakers of `splits.toml`."""
 
 
 def optimizer_for(recipe: Recipe, total: int) -> Optimizer:
@@ -97,9 +105,10 @@ def averaged(teacher: Teacher, optimizer: Optimizer) -> list[NDArray[Any]]:
 
 
 class Judge:
-    """Measures a network on the speakers of `calibrate`, with the device's own way of cutting."""
+    """Measures a network on speakers that it does not learn from, with the device's own way of cutting."""
 
-    def __init__(self, clips: list[Clip], sounds: Sounds, limit: int = 360) -> None:
+    def __init__(self, clips: list[Clip], labels: tuple[str, ...], sounds: Sounds, limit: int = 360) -> None:
+        self._labels = labels
         step = max(1, len(clips) // limit)
         self._truth: list[int] = []
         self._owner: list[int] = []
@@ -108,14 +117,14 @@ class Judge:
             for window in features.windows(features.trim(features.to_float(sounds[clip.path]))):
                 mels.append(features.log_mel(window))
                 self._owner.append(len(self._truth))
-            self._truth.append(LABELS.index(clip.label))
+            self._truth.append(labels.index(clip.label))
         order = sorted(range(len(mels)), key=lambda index: mels[index].shape[0])
         self._groups = [order[start : start + 16] for start in range(0, len(order), 16)]
         self._batches = [batches.pad([mels[index] for index in group]) for group in self._groups]
 
     def __call__(self, model: Any) -> dict[str, float]:
         """Accuracy, macro F1, UAR and loss."""
-        total = np.zeros((len(self._truth), len(LABELS)))
+        total = np.zeros((len(self._truth), len(self._labels)))
         for group, (mel, mask) in zip(self._groups, self._batches, strict=True):
             logits = keras.ops.convert_to_numpy(model.predict_on_batch((mel, mask)))
             shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -123,7 +132,7 @@ class Judge:
             np.add.at(total, [self._owner[index] for index in group], shares)
         total /= total.sum(axis=1, keepdims=True)
         truth = np.array(self._truth)
-        found = metrics.summary(total, truth, LABELS)
+        found = metrics.summary(total, truth, self._labels)
         loss = float(-np.log(np.maximum(total[np.arange(len(truth)), truth], 1e-9)).mean())
         return {key: round(found[key], 4) for key in ("accuracy", "macro_f1", "uar")} | {
             "loss": round(loss, 4)
@@ -134,35 +143,33 @@ class Judge:
 class Materials:
     """What a run reads before it starts."""
 
-    fitting: list[Clip]
+    task: Task
     lengths: list[float]
     kitchen: batches.Kitchen
     judge: Judge
 
 
-def _materials(job: Job) -> Materials:
-    split = splits.load()
-    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
-    fitting, calibrating = split.select(clips, "fit"), split.select(clips, "calibrate")
+def _materials(job: Job, task: Task) -> Materials:
     noises = noise.training_files(job.data)
     sounds = Sounds()
-    sounds.load([clip.path for clip in fitting + calibrating] + noises, "reading", job.quiet)
+    sounds.load([clip.path for clip in task.fitting + task.judging] + noises, "reading", job.quiet)
     noises = [path for path in noises if np.abs(sounds[path].astype(np.int32)).max() > 30]
-    lengths = [_speech_seconds(sounds[clip.path]) for clip in fitting]
+    lengths = [_speech_seconds(sounds[clip.path]) for clip in task.fitting]
     log.info(
         "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
-        job.recipe.name, len(fitting), len(calibrating), len(noises), keras.backend.backend(), job.seed,
+        job.recipe.name, len(task.fitting), len(task.judging), len(noises), keras.backend.backend(), job.seed,
     )  # fmt: skip
     # The processes that augment are forked here, before the network takes threads and memory.
-    kitchen = batches.Kitchen(batches.Source(fitting, sounds, noises, job.recipe), job.workers)
-    return Materials(fitting, lengths, kitchen, Judge(calibrating, sounds))
+    source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe)
+    kitchen = batches.Kitchen(source, job.workers)
+    return Materials(task, lengths, kitchen, Judge(task.judging, task.labels, sounds))
 
 
-def _teacher(job: Job, facts: dict[str, Any], total: int) -> Teacher:
+def _teacher(job: Job, labels: int, facts: dict[str, Any], total: int) -> Teacher:
     """Network and optimiser, fresh or with the weights that `--from` names."""
     recipe = job.recipe
     keras.utils.set_random_seed(job.seed)
-    pupil = network.make(recipe)
+    pupil = network.make(recipe, labels)
     pupil.load_pretrained(weights.load(job.data))
     if job.start is not None:
         pupil.set_weights(checkpoint.load_weights(job.start))
@@ -177,19 +184,20 @@ def _teacher(job: Job, facts: dict[str, Any], total: int) -> Teacher:
     return teacher
 
 
-def _facts(job: Job, state: Path) -> dict[str, Any]:
+def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
     """Those of the checkpoint, or of a run that has not begun. Raises `UserError` for another run's checkpoint."""
     recipe = job.recipe
+    fresh = {
+        "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "task_sha256": task.sha256(),
+        "epoch": 0, "step": 0, "history": [],
+    }  # fmt: skip
     if not state.exists():
-        return {
-            "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "epoch": 0, "step": 0,
-            "history": [],
-        }  # fmt: skip
+        return fresh
     found = checkpoint.facts_of(state)
-    if (found["recipe_sha256"], found["seed"]) != (recipe.sha256(), job.seed):
+    if any(found.get(key) != fresh[key] for key in ("recipe_sha256", "seed", "task_sha256")):
         raise UserError(
-            f"{state} belongs to another recipe or seed ({found['recipe']}, seed {found['seed']}): "
-            "name another --out, or remove that folder"
+            f"{state} belongs to another recipe or seed, or to other recordings ({found['recipe']}, seed "
+            f"{found['seed']}): name another --out, or remove that folder"
         )
     return found
 
@@ -201,15 +209,16 @@ def run(job: Job) -> dict[str, Any]:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{job.out}: cannot be made: {error}") from None
-    facts = _facts(job, state)
-    held = _materials(job)
+    task = job.task or tasks.shipped(job.data)
+    facts = _facts(job, task, state)
+    held = _materials(job, task)
 
     def groups_of(epoch: int) -> list[list[int]]:
-        chosen = batches.plan(held.fitting, recipe.draws, job.seed, epoch)
+        chosen = batches.plan(task.fitting, recipe.draws, job.seed, epoch)
         return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
 
     try:
-        teacher = _teacher(job, facts, len(groups_of(0)) * recipe.epochs)
+        teacher = _teacher(job, len(task.labels), facts, len(groups_of(0)) * recipe.epochs)
         if state.exists():
             checkpoint.restore(state, teacher, teacher.optimizer)
             log.info("continuing at epoch %d, step %d", facts["epoch"] + 1, facts["step"])

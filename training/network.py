@@ -43,7 +43,8 @@ class Block(layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any, bias: Any) -> Any:
         """`bias` `[batch, 1, 1, tokens]` is added to the attention scores: 0 or very negative."""
-        batch, tokens = x.shape[0], x.shape[1]
+        # `ops.shape`, not `x.shape`: TensorFlow trains on a graph whose batch and length are not known.
+        batch, tokens = ops.shape(x)[0], ops.shape(x)[1]
         qkv = self.qkv(self.attention_norm(x))
         # Slices of rank 3 and at most four dimensions: XNNPACK leaves anything of rank 5 to slow kernels.
         query, key, value = (
@@ -63,14 +64,15 @@ class Block(layers.Layer):  # type: ignore[misc]
 
 def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
     """Averages each `size` neighbouring tokens of `[batch, tokens, width]`, those that are masked left out."""
-    short = -x.shape[1] % size
-    if short:
-        x = ops.pad(x, ((0, 0), (0, short), (0, 0)))
-        mask = ops.pad(mask, ((0, 0), (0, short)))
-    groups = x.shape[1] // size
+    width = x.shape[2]
+    groups = (ops.shape(x)[1] + size - 1) // size
+    # A length that divides evenly (150 by 2 on the device) needs no padding, an unknown one may.
+    if x.shape[1] is None or x.shape[1] % size:
+        x = ops.pad(x, ((0, 0), (0, size - 1), (0, 0)))[:, : groups * size]
+        mask = ops.pad(mask, ((0, 0), (0, size - 1)))[:, : groups * size]
     share = ops.reshape(mask, (-1, groups, size, 1))
     total = ops.sum(share, axis=2)
-    summed = ops.sum(ops.reshape(x, (-1, groups, size, x.shape[2])) * share, axis=2)
+    summed = ops.sum(ops.reshape(x, (-1, groups, size, width)) * share, axis=2)
     return summed / ops.maximum(total, 1.0), ops.minimum(total[:, :, 0], 1.0)
 
 
@@ -112,7 +114,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """`(features, mask)` to `(logits, embedding)`."""
         features, mask = inputs
-        tokens = features.shape[1] // 2
+        tokens = ops.shape(features)[1] // 2
         x = ops.gelu(self.conv1(ops.pad(features, ((0, 0), (1, 1), (0, 0)))), approximate=False)
         x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
         x = x + self.positions[:tokens]

@@ -62,7 +62,7 @@ def test_another_throat_moves_bands_and_none_moves_nothing():
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches(tmp_path):
-    source = batches.Source(clips(tmp_path), Sounds(), [], recipe.load("base"))
+    source = batches.Source(clips(tmp_path), LABELS, Sounds(), [], recipe.load("base"))
     one, again = source.batch(([0, 3, 5], [1, 2, 3])), source.batch(([0, 3, 5], [1, 2, 3]))
     other = source.batch(([0, 3, 5], [1, 2, 4]))
     assert np.array_equal(one.features, again.features) and np.array_equal(one.targets, again.targets)
@@ -70,7 +70,7 @@ def test_the_same_seed_and_epoch_give_the_same_batches(tmp_path):
 
 
 def test_a_batch_is_padded_as_the_device_pads(tmp_path):
-    source = batches.Source(clips(tmp_path), Sounds(), [], recipe.load("base"))
+    source = batches.Source(clips(tmp_path), LABELS, Sounds(), [], recipe.load("base"))
     found = source.batch(([0, 11], [7]))
     assert found.features.shape[1] == 2 * found.mask.shape[1]
     hidden = np.repeat(found.mask, 2, axis=1) == 0
