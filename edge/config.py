@@ -13,7 +13,7 @@ import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -23,6 +23,10 @@ from edge.errors import UserError
 
 BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
+"""Where the installer puts it."""
 
 
 class ConfigError(UserError):
@@ -87,6 +91,15 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     """Below this confidence an utterance is `uncertain`; not given: the bundle's own threshold."""
 
 
+class Room(Struct, frozen=True, forbid_unknown_fields=True):
+    """Adaptation to the room: a slow mean of what is heard, a few hundred numbers, is taken out (docs/privacy.md)."""
+
+    adapt: bool = True
+    """Off: nothing is kept, and what was kept is removed."""
+    memory: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
+    """After so many utterances what was heard has faded to a third."""
+
+
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     """The broker."""
 
@@ -131,6 +144,9 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     """Where ear and link meet (AF_UNIX allows 107 bytes)."""
     state_dir: Annotated[str, Meta(max_length=4096)] = ""
     """Where events wait on disk; empty: systemd's `STATE_DIRECTORY`, without one the folder of the socket."""
+    ear_state_dir: Annotated[str, Meta(max_length=4096)] = ""
+    """Where the ear keeps what outlives it; empty: systemd's `STATE_DIRECTORY`, without one /var/lib/roomtone/ear, and
+    where that does not exist the folder of the socket."""
     spool_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
     """How long they wait at most."""
     spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
@@ -148,6 +164,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     vad: Vad = field(default_factory=Vad)
     segmenter: Segmenter = field(default_factory=Segmenter)
     model: Model = field(default_factory=Model)
+    room: Room = field(default_factory=Room)
     mqtt: Mqtt = field(default_factory=Mqtt)
     state: State = field(default_factory=State)
     homeassistant: HomeAssistant = field(default_factory=HomeAssistant)

@@ -98,6 +98,8 @@ class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
     dropped: Count
     """Events that the ear had to drop because no link took them."""
+    room_heard: Count | None = None
+    """Utterances that the mean of this room has heard; null: not adapted to the room."""
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

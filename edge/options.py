@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from edge.config import Config, ConfigError, load
+from edge.config import SYSTEM_CONFIG, Config, ConfigError, load
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +30,15 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def config_from(options: argparse.Namespace) -> Config:
-    """The configuration that the command line asks for. Raises `ConfigError`."""
-    return load(options.config, overrides(options.settings))
+def config_from(options: argparse.Namespace, installed: bool = False) -> Config:
+    """The configuration that the command line asks for; else, if `installed`, the one of this box.
+
+    Raises `ConfigError`.
+    """
+    path = options.config
+    if path is None and installed and SYSTEM_CONFIG.is_file():
+        path = SYSTEM_CONFIG
+    return load(path, overrides(options.settings))
 
 
 def overrides(settings: Sequence[str]) -> dict[str, Any]:

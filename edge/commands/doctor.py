@@ -10,15 +10,13 @@ import argparse
 import inspect
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
-from edge.config import Config, load
+from edge.config import SYSTEM_CONFIG, Config, load
 from edge.options import add_config_options, overrides
 
-SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 ORDER: Final = ("model", "ear", "link")
 
 

@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     config = config_from(options)
     _log_to_stderr(config)
 
+    from edge.ear import adaptation
     from edge.ear.process import Ear
     from edge.model import bundle
     from edge.model.classifier import Classifier
@@ -61,8 +62,10 @@ def run(options: argparse.Namespace) -> int:
     stopped = threading.Event()
     source = make_source(config, stopped)
     vad = make_vad(config)
+    found = bundle.load(bundle.find(config.model.bundle))
+    room = adaptation.begin(config, found)
     classifier = Classifier(
-        bundle.load(bundle.find(config.model.bundle)), abstain_below=config.model.abstain_below
+        found, abstain_below=config.model.abstain_below, room=room.room if room is not None else None
     )
 
     def on_ready(seconds: float) -> None:
@@ -70,8 +73,9 @@ def run(options: argparse.Namespace) -> int:
             print(f"ready {seconds:.3f}", flush=True)
 
     ear = Ear(
-        config=config, source=source, vad=vad, classifier=classifier, on_ready=on_ready, stopped=stopped
-    )
+        config=config, source=source, vad=vad, classifier=classifier, on_ready=on_ready, stopped=stopped,
+        adaptation=room,
+    )  # fmt: skip
     return ear.run()
 
 

@@ -29,6 +29,13 @@ def dbfs(mean_square: float) -> float:
     return max(SILENCE_DBFS, 10.0 * math.log10(mean_square)) if mean_square > 0 else SILENCE_DBFS
 
 
+def clipped(samples: Samples) -> float:
+    """Share of int16 samples at full scale; of none: 0."""
+    if not samples.size:
+        return 0.0
+    return float(np.count_nonzero((samples >= 32767) | (samples <= -32767))) / samples.size
+
+
 class NoiseFloor:
     """The median power of the last three seconds in which nobody spoke: a door that slams does not move it."""
 

@@ -17,7 +17,8 @@ from ulid import ULID
 
 from edge.config import Config
 from edge.contract import Event, EventType, LevelSignal, Probabilities
-from edge.ear.level import SILENCE_DBFS, NoiseFloor, dbfs, power
+from edge.ear.adaptation import Quality
+from edge.ear.level import SILENCE_DBFS, NoiseFloor, clipped, dbfs, power
 from edge.ear.source import BLOCK_S, Block
 from edge.model.classifier import Result
 from edge.speech.segmenter import BLOCK, Samples, Segmenter, Utterance
@@ -34,19 +35,29 @@ STARTS: Final = 4096
 class Classify(Protocol):
     """What the pipeline needs of a classifier."""
 
-    def classify(self, samples: Samples) -> Result:
-        """The emotion of int16 samples `[n]` at 16 kHz."""
+    def classify(self, samples: Samples, speech_ms: int) -> Result:
+        """The emotion of int16 samples `[n]` at 16 kHz, of which so much is speech."""
+
+
+class Learn(Protocol):
+    """Who learns from what was heard; it sees no sound."""
+
+    def learn(self, result: Result, quality: Quality) -> None:
+        """One utterance, after it was classified."""
 
 
 class Pipeline:
     """Feed it every block in order; it belongs to one thread, and only `level` may be asked from others."""
 
-    def __init__(self, config: Config, vad: Vad, classifier: Classify, model: str) -> None:
+    def __init__(
+        self, config: Config, vad: Vad, classifier: Classify, model: str, learner: Learn | None = None
+    ) -> None:
         self._vad = vad
         self._segmenter = Segmenter(config)
         self._offset = config.vad.offset
         self._classifier = classifier
         self._model = model
+        self._learner = learner
         self._noise = NoiseFloor()
         self._starts: deque[float] = deque(maxlen=STARTS)
         self._level = LevelSignal(dbfs=SILENCE_DBFS, speech=False)
@@ -92,12 +103,14 @@ class Pipeline:
 
     def _event(self, utterance: Utterance) -> Event:
         decided = time.monotonic()
-        result = self._classifier.classify(utterance.samples)
+        result = self._classifier.classify(utterance.samples, utterance.duration_ms)
         speech = utterance.samples[utterance.speech]
         level = dbfs(power(speech))
         snr = self._noise.snr_db(speech, BLOCK)
         started = _utc(self._started(utterance))
         self.utterances += 1
+        if self._learner is not None:
+            self._learner.learn(result, Quality(snr, clipped(speech)))
         latency_ms = 1000 * (time.monotonic() - decided)
         self._latencies.append(latency_ms)
         return Event(

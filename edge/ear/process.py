@@ -17,6 +17,7 @@ from typing import Final
 
 from edge.config import Config
 from edge.contract import Downward, EarHealth, MicState, ModelInfo, Mute, Restart, Unmute
+from edge.ear.adaptation import Adaptation
 from edge.ear.capture import Capture, Notice
 from edge.ear.liveness import Liveness
 from edge.ear.pipeline import Pipeline
@@ -56,6 +57,7 @@ class Ear:
         classifier: Classifier,
         on_ready: Callable[[float], None],
         stopped: threading.Event,
+        adaptation: Adaptation | None = None,
     ) -> None:
         self._stopped = stopped
         self._classifier = classifier
@@ -64,7 +66,8 @@ class Ear:
         self._settled = False
         self._vad = vad
         self._capture = Capture(source, stopped)
-        self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name)
+        self._adaptation = adaptation
+        self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, adaptation)
         self._uplink = Uplink(
             config.runtime.socket, model_info(config, classifier, vad), self._pipeline.level, self._obey
         )
@@ -174,6 +177,8 @@ class Ear:
         if now >= self._watchdog_due and self._watchdog_s is not None and self._liveness.alive(now):
             self._watchdog_due = now + self._watchdog_s
             notify("WATCHDOG=1")
+        if self._adaptation is not None:
+            self._adaptation.look()
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
@@ -219,11 +224,14 @@ class Ear:
             inference_p95_ms=self._pipeline.latency_ms(0.95),
             rss_mb=round(rss_mb(), 1),
             dropped=self._uplink.dropped,
+            room_heard=self._adaptation.room.heard if self._adaptation is not None else None,
         )
 
     def _finish(self) -> None:
         notify("STOPPING=1")
         self._stopped.set()
+        if self._adaptation is not None:
+            self._adaptation.close()
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()
         if not clean:

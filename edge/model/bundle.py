@@ -117,25 +117,35 @@ class Bundle(Struct, frozen=True):
         with np.load(self.path / GOLDEN, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
+    def mean_logits(self) -> NDArray[np.float64]:
+        """Logits `[7]` of the mean embedding of the training speech. Raises `BundleError` as `head` does."""
+        kernel, bias = self._head()
+        logits = np.array(self.manifest.embedding_mean) @ kernel + bias
+        return logits.astype(np.float64)
+
     def head(self) -> NDArray[np.float32]:
         """Kernel `[size, 7]` of the output layer: logits are `embedding @ kernel` and a bias.
 
         Raises `BundleError` where the bundle has none, or none that fits.
         """
+        return self._head()[0]
+
+    def _head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if HEAD not in self.manifest.files:
             raise BundleError(f"{self.path}: has no {HEAD}: it cannot be adapted to a room")
         try:
             with np.load(self.path / HEAD, allow_pickle=False) as archive:
                 kernel: NDArray[np.float32] = archive["kernel"]
-                bias = archive["bias"]
+                bias: NDArray[np.float32] = archive["bias"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{self.path / HEAD}: cannot be read: {error}") from None
         size = len(self.manifest.embedding_mean)
         if kernel.shape != (size, len(LABELS)) or bias.shape != (len(LABELS),):
             raise BundleError(f"{self.path / HEAD}: kernel {kernel.shape}, not ({size}, {len(LABELS)})")
-        if kernel.dtype != np.float32 or not np.isfinite(kernel).all():
-            raise BundleError(f"{self.path / HEAD}: the kernel is not of finite float32 numbers")
-        return kernel
+        for array in (kernel, bias):
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise BundleError(f"{self.path / HEAD}: not of finite float32 numbers")
+        return kernel, bias
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from edge.contract import LABELS, UNCERTAIN
 from edge.model import features
 from edge.model.bundle import Bundle, BundleError
 from edge.model.interpreter import Interpreter
+from edge.model.room import RoomMean
 
 Float = NDArray[np.float32]
 MIN_COSINE: Final = 0.98
@@ -29,21 +30,32 @@ class Result(msgspec.Struct, frozen=True):
     """One share for each label, in the order of `LABELS`, summing to 1."""
     embedding: Float
     """Pooled embedding `[size]`, averaged over windows."""
+    logits: NDArray[np.float64]
+    """`[7]`, averaged over windows, as the network gave them: neither calibrated nor moved by the room's mean."""
+    trusted: bool
+    """Whether there was speech enough to judge; what is shorter is `uncertain`."""
 
 
 class Classifier:
     """One loaded model; not for several threads at once.
 
-    `abstain_below` replaces the bundle's own threshold. Raises `InterpreterError` or `BundleError`.
+    `abstain_below` replaces the bundle's own threshold. `room` is the mean of a room that the classifier adapts to: it
+    is read at each utterance and never changed here. Raises `InterpreterError` or `BundleError`.
     """
 
     def __init__(
-        self, bundle: Bundle, threads: int = 1, abstain_below: float | None = None, reference: bool = False
+        self,
+        bundle: Bundle,
+        threads: int = 1,
+        abstain_below: float | None = None,
+        reference: bool = False,
+        room: RoomMean | None = None,
     ) -> None:
         self.bundle = bundle
         manifest = bundle.manifest
         self._spec = manifest.features
         self._abstain_below = manifest.abstain_below if abstain_below is None else abstain_below
+        self._room = room
         self._interpreter = Interpreter(bundle.model, threads, reference)
         self.runtime = self._interpreter.runtime
         """Such as `litert 2.3.0`."""
@@ -57,20 +69,23 @@ class Classifier:
                     f"{bundle.path}: the {what} of the graph are not those of the manifest: {have}"
                 )
 
-    def classify(self, samples: NDArray[Any]) -> Result:
+    def classify(self, samples: NDArray[Any], speech_ms: int | None = None) -> Result:
         """Classifies mono 16 kHz samples, int16 or float, of any length.
 
-        Long speech is cut into windows of 3 s every 1.5 s and their logits are averaged, weighted by length. Raises
-        `ValueError` for other types and shapes, NaN and infinity.
+        Long speech is cut into windows of 3 s every 1.5 s and their logits are averaged, weighted by length.
+        `speech_ms` is how much of it is speech, where that is known: in a noisy room, silence cannot be told by its
+        level, and a short word would seem long. Raises `ValueError` for other types and shapes, NaN and infinity.
         """
+        manifest = self.bundle.manifest
         speech = features.trim(features.to_float(samples), self._spec)
         if speech.size < features.MIN_SAMPLES:
             # Too short for a single feature frame: nothing is known, and that is what is said.
-            return self._result(
-                np.zeros(len(LABELS)), np.zeros(len(self.bundle.manifest.embedding_mean)), False
-            )
+            return self._result(np.zeros(len(LABELS)), np.zeros(len(manifest.embedding_mean)), False)
         logits, embedding = self.outputs(speech)
-        return self._result(logits, embedding, speech.size * 1000 >= self.bundle.manifest.min_ms * 16000)
+        length_ms = speech.size / 16
+        if speech_ms is not None:
+            length_ms = min(length_ms, speech_ms + 2 * self._spec.trim_margin_ms)
+        return self._result(logits, embedding, length_ms >= manifest.min_ms)
 
     def outputs(self, speech: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Uncalibrated logits `[7]` and embedding `[size]` of trimmed float32 speech, averaged over windows."""
@@ -91,7 +106,8 @@ class Classifier:
         return found[manifest.logits][0].astype(np.float64), found[manifest.embedding][0].astype(np.float64)
 
     def _result(self, logits: NDArray[np.float64], embedding: NDArray[np.float64], trusted: bool) -> Result:
-        scaled = logits / self.bundle.manifest.temperature
+        moved = logits if self._room is None or not trusted else logits + self._room.shift
+        scaled = moved / self.bundle.manifest.temperature
         shares = np.exp(scaled - scaled.max())
         shares /= shares.sum()
         best = int(shares.argmax())
@@ -102,6 +118,8 @@ class Classifier:
             confidence,
             {label: float(share) for label, share in zip(LABELS, shares, strict=True)},
             embedding.astype(np.float32),
+            logits,
+            trusted,
         )
 
     def self_test(self) -> None:

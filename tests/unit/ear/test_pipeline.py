@@ -36,12 +36,14 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[Samples] = []
+        self.lengths: list[int] = []
 
-    def classify(self, samples: Samples) -> Result:
+    def classify(self, samples: Samples, speech_ms: int) -> Result:
         self.heard.append(samples)
+        self.lengths.append(speech_ms)
         shares = dict.fromkeys(LABELS, 1 / 9)
         shares["angry"] = 1 / 3
-        return Result("angry", 1 / 3, shares, np.zeros(4, np.float32))
+        return Result("angry", 1 / 3, shares, np.zeros(4, np.float32), np.zeros(7), trusted=True)
 
 
 def sound(level_dbfs: float, blocks: int) -> list[Samples]:
@@ -129,6 +131,7 @@ def test_the_classifier_is_given_the_speech_with_its_surroundings_and_nothing_el
     feed(pipeline, sound(-70, 20) + speech + sound(-70, 40))
     (heard,) = listener.heard
     assert heard.size == (6 + 40 + 6) * BLOCK
+    assert listener.lengths == [40 * 32]
     np.testing.assert_array_equal(heard[6 * BLOCK : 46 * BLOCK], np.concatenate(speech))
 
 
