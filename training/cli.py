@@ -26,14 +26,19 @@ def register_on(steps: Any) -> None:
     """Adds the steps themselves."""
     fit = _step(steps, "fit", _fit, "fit a recipe; continues by itself after a kill")
     fit.add_argument(
-        "--recipe", default="base", help="a shipped recipe or a .toml file (default: %(default)s)"
+        "--recipe", help="a shipped recipe or a .toml file (default: base, or that of the bundle of --from)"
     )
     fit.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     fit.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and history")
     fit.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     fit.add_argument(
-        "--from", dest="start", type=Path, help="begin with the weights of an earlier run (epoch-NN.npz)"
-    )
+        "--from", dest="start", metavar="BUNDLE",
+        help="go on from a bundle (folder or name), or from the weights of an earlier run (epoch-NN.npz)",
+    )  # fmt: skip
+    fit.add_argument(
+        "--add", type=Path, action="append", default=[], metavar="DIR",
+        help="with --from BUNDLE: new recordings DIR/<label>/* or DIR/<label>/<speaker>/*; may be repeated",
+    )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     export = _step(
         steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"
@@ -81,15 +86,12 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 def _fit(options: argparse.Namespace) -> int:
     _logging()
-    from training import backend, recipe
+    from training import backend
 
-    chosen = recipe.load(options.recipe)
     backend.choose("torch", "tensorflow", "jax")
     from training import fit
 
-    found = fit.run(
-        fit.Job(chosen, options.data, options.out, options.seed, options.json, options.start, options.workers)
-    )
+    found = fit.run(_job(options))
     if options.json:
         print(json.dumps(found))
     else:
@@ -97,6 +99,41 @@ def _fit(options: argparse.Namespace) -> int:
             print("  ".join(f"{key} {value}" for key, value in entry.items()))
         print(f"best epoch: {found['best_epoch']} (by macro F1 on the speakers of `calibrate`)")
     return 0
+
+
+def _job(options: argparse.Namespace) -> Any:
+    """What `fit` is asked to do."""
+    from edge.model import bundle
+    from training import checkpoint, fit, further, recipe
+
+    chosen = recipe.load(options.recipe) if options.recipe else None
+    own = {"quiet": options.json, "workers": options.workers}
+    start = options.start
+    if options.add and (start is None or start.endswith(".npz")):
+        raise UserError("--add goes with --from BUNDLE: new recordings are added to what a bundle has learnt")
+    if start is None or start.endswith(".npz"):
+        weights = checkpoint.load_weights(Path(start)) if start else None
+        notes = {"from": start} if start else {}
+        return fit.Job(
+            chosen or recipe.load("base"),
+            options.data,
+            options.out,
+            options.seed,
+            start=weights,
+            notes=notes,
+            **own,
+        )
+    plan = further.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
+    return fit.Job(
+        plan.recipe,
+        options.data,
+        options.out,
+        options.seed,
+        start=plan.weights,
+        notes=plan.facts,
+        task=plan.task,
+        **own,
+    )
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, convert, evaluate, golden, head, plots, splits
+from training import calibrate, card, checkpoint, convert, evaluate, golden, head, plots, resume, splits
 from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.predict import predict
@@ -98,6 +98,7 @@ def _fill(folder: Path, source: _Source) -> None:
     golden.write(model, folder / bundles.GOLDEN, logits, embedding)
     weights = checkpoint.load_weights(source.weights)
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
+    resume.write(folder / resume.FILE, recipe, weights, model)
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
     split = splits.load()
     clips = catalogue.clips(catalogue.read(job.data, split.corpora))

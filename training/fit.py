@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,10 @@ class Job:
     out: Path
     seed: int
     quiet: bool = False
-    start: Path | None = None
-    """Weights of an earlier run (`epoch-NN.npz`) to begin with, in place of the bare encoder."""
+    start: Sequence[NDArray[Any]] | None = None
+    """Weights to begin with, in the order of the network, in place of the bare encoder."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """Kept in the history: where the weights come from."""
     workers: int | None = None
     """Processes that augment; none given: by the number of cores."""
     save_every: int = 100
@@ -165,15 +167,15 @@ def _materials(job: Job, task: Task) -> Materials:
     return Materials(task, lengths, kitchen, Judge(task.judging, task.labels, sounds))
 
 
-def _teacher(job: Job, labels: int, facts: dict[str, Any], total: int) -> Teacher:
-    """Network and optimiser, fresh or with the weights that `--from` names."""
+def _teacher(job: Job, labels: int, total: int) -> Teacher:
+    """Network and optimiser, fresh or with the weights that the job begins with."""
     recipe = job.recipe
     keras.utils.set_random_seed(job.seed)
     pupil = network.make(recipe, labels)
-    pupil.load_pretrained(weights.load(job.data))
-    if job.start is not None:
-        pupil.set_weights(checkpoint.load_weights(job.start))
-        facts["start_sha256"] = hashlib.sha256(job.start.read_bytes()).hexdigest()
+    if job.start is None:
+        pupil.load_pretrained(weights.load(job.data))
+    else:
+        _begin_with(pupil, job.start)
     teacher = Teacher(pupil)
     teacher.build()
     teacher.compile(
@@ -184,12 +186,22 @@ def _teacher(job: Job, labels: int, facts: dict[str, Any], total: int) -> Teache
     return teacher
 
 
+def _begin_with(pupil: Any, start: Sequence[NDArray[Any]]) -> None:
+    """Raises `UserError` for the weights of another network."""
+    have, want = [weight.shape for weight in start], [tuple(weight.shape) for weight in pupil.weights]
+    if have != want:
+        raise UserError(
+            "the weights to begin with are those of another network: name the recipe they were made by"
+        )
+    pupil.set_weights(start)
+
+
 def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
     """Those of the checkpoint, or of a run that has not begun. Raises `UserError` for another run's checkpoint."""
     recipe = job.recipe
     fresh = {
         "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "task_sha256": task.sha256(),
-        "epoch": 0, "step": 0, "history": [],
+        "epoch": 0, "step": 0, "history": [], "notes": job.notes,
     }  # fmt: skip
     if not state.exists():
         return fresh
@@ -218,7 +230,7 @@ def run(job: Job) -> dict[str, Any]:
         return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
 
     try:
-        teacher = _teacher(job, len(task.labels), facts, len(groups_of(0)) * recipe.epochs)
+        teacher = _teacher(job, len(task.labels), len(groups_of(0)) * recipe.epochs)
         if state.exists():
             checkpoint.restore(state, teacher, teacher.optimizer)
             log.info("continuing at epoch %d, step %d", facts["epoch"] + 1, facts["step"])
@@ -279,7 +291,7 @@ def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     best = max(history, key=lambda entry: entry["macro_f1"])["epoch"] if history else None
     return {
         "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
-        "backend": keras.backend.backend(), "keras": keras.__version__, "start_sha256": facts.get("start_sha256"),
+        "backend": keras.backend.backend(), "keras": keras.__version__, "notes": facts["notes"],
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from edge.contract import LABELS
+from edge.model import features
 from training.recipe import Recipe
 
 HEADS = 8
@@ -93,7 +94,9 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.embed = layers.Dense(recipe.embedding, name="embed")
         self.embed_drop = layers.Dropout(recipe.dropout, seed=2, name="embed_drop")
         self.classify = layers.Dense(labels, name="classify")
-        self.positions = self.add_weight(shape=(1500, WIDTH), trainable=False, name="positions")
+        self.positions = self.add_weight(
+            shape=(features.DEFAULT.tokens, WIDTH), trainable=False, name="positions"
+        )
         self.mixture = self.add_weight(shape=(recipe.layers + 1,), initializer="zeros", name="mixture")
         self.size = recipe.embedding
         self.merge = recipe.merge
@@ -113,9 +116,9 @@ class Whisper(keras.Model):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """`(features, mask)` to `(logits, embedding)`."""
-        features, mask = inputs
-        tokens = ops.shape(features)[1] // 2
-        x = ops.gelu(self.conv1(ops.pad(features, ((0, 0), (1, 1), (0, 0)))), approximate=False)
+        mel, mask = inputs
+        tokens = ops.shape(mel)[1] // 2
+        x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
         x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
         x = x + self.positions[:tokens]
         if self.merge > 1:
@@ -140,7 +143,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
-        self.positions.assign(arrays["position_encodings.encodings"])
+        self.positions.assign(arrays["position_encodings.encodings"][: features.DEFAULT.tokens])
         for index, block in enumerate(self.blocks):
             for layer, name in (
                 (block.qkv, "attention.qkv"), (block.out, "attention.out"),

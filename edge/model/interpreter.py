@@ -119,6 +119,25 @@ class Interpreter:
             raise InterpreterError(f"{self.runtime} cannot run the model: {_first_line(error)}") from None
         return {_bare(d["name"]): self._inner.get_tensor(d["index"]) for d in self._out}
 
+    def constants(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Name and values of the constants that the interpreter still holds, float32; int8 times their scales.
+
+        Ask an interpreter with `reference=True`: a delegate takes its constants away.
+        """
+        for detail in self._inner.get_tensor_details():
+            try:
+                values = self._inner.get_tensor(detail["index"])
+            except ValueError:
+                continue  # a tensor that is computed, and has no value now
+            scales = detail["quantization_parameters"]["scales"]
+            if values.dtype == np.int8 and scales.size:
+                shape = [1] * values.ndim
+                if scales.size > 1:
+                    shape[detail["quantization_parameters"]["quantized_dimension"]] = scales.size
+                values = values.astype(np.float32) * scales.reshape(shape)
+            if values.dtype == np.float32 and values.ndim:
+                yield str(detail["name"]), values
+
 
 def _bare(name: str) -> str:
     """`serving_default_features:0` as `features`."""

@@ -1,0 +1,88 @@
+"""The weights of a bundle, to go on training from it: most are read from the graph, the rest is beside it.
+
+A TFLite file holds the large matrices as int8 with a scale for each output channel (dynamic-range quantisation), which
+is a fine place to begin from: they need not be shipped twice. `training.npz` in the bundle says which tensor of the
+graph is which weight of the network, and holds the few weights that the converter folded or fused away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import UserError
+from edge.model.bundle import Bundle
+from training.recipe import Recipe
+
+FILE: Final = "training.npz"
+LARGE: Final = 4096
+"""Fewer numbers than this are kept as they are."""
+TOLERANCE: Final = 0.02
+"""Root mean square of what rounding to int8 may change, as a share of the weight's own."""
+Array = NDArray[np.float32]
+
+
+def constants(model: Path) -> dict[str, Array]:
+    """The large constants of a TFLite file by name, float32; int8 ones are multiplied with their scales."""
+    from edge.model.interpreter import Interpreter
+
+    return {
+        name: values
+        for name, values in Interpreter(model, reference=True).constants()
+        if values.size >= LARGE
+    }
+
+
+def write(out: Path, recipe: Recipe, weights: Sequence[NDArray[Any]], model: Path) -> None:
+    """Writes what `read` needs beside the graph itself; `weights` in the order of the network."""
+    graph = constants(model)
+    places: list[dict[str, Any]] = []
+    kept: dict[str, NDArray[Any]] = {}
+    for index, weight in enumerate(weights):
+        found = _find(weight, graph) if weight.size >= LARGE else None
+        places.append(found or {})
+        if found is None:
+            kept[f"weight{index:04d}"] = weight.astype(np.float16 if weight.size >= LARGE else np.float32)
+    facts = {"recipe": msgspec.to_builtins(recipe), "places": places}
+    kept["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    np.savez_compressed(out, **kept)  # type: ignore[arg-type]
+
+
+def _find(weight: NDArray[Any], graph: dict[str, Array]) -> dict[str, Any] | None:
+    """The tensor that is this weight up to rounding, and the order of its axes."""
+    for name, values in graph.items():
+        flat = values.reshape([size for size in values.shape if size != 1])
+        # The converter turns dense kernels `[in, out]` to `[out, in]`, and one-dimensional convolutions likewise.
+        for axes in ((0, 1), (1, 0)) if weight.ndim == 2 else ((0, 1, 2), (1, 2, 0)):
+            if flat.ndim != weight.ndim or flat.transpose(axes).shape != weight.shape:
+                continue
+            error = float(np.sqrt(np.mean(np.square(flat.transpose(axes) - weight))))
+            if error <= TOLERANCE * float(np.sqrt(np.mean(np.square(weight)))):
+                return {"tensor": name, "axes": list(axes)}
+    return None
+
+
+def read(bundle: Bundle) -> tuple[Recipe, list[NDArray[Any]]]:
+    """The recipe that a bundle was made by, and its weights. Raises `UserError` where the bundle does not hold them."""
+    path = bundle.path / FILE
+    if FILE not in bundle.manifest.files:
+        raise UserError(f"{bundle.path} has no {FILE}: it was made to be used, not to be trained further")
+    with np.load(path, allow_pickle=False) as archive:
+        facts = json.loads(archive["facts"].tobytes())
+        kept = {name: archive[name] for name in archive.files}
+    graph = constants(bundle.model)
+    weights = []
+    for index, place in enumerate(facts["places"]):
+        if place:
+            values = graph[place["tensor"]]
+            values = values.reshape([size for size in values.shape if size != 1]).transpose(place["axes"])
+        else:
+            values = kept[f"weight{index:04d}"].astype(np.float32)
+        weights.append(np.ascontiguousarray(values))
+    return msgspec.convert(facts["recipe"], Recipe), weights
