@@ -1,0 +1,1 @@
+"""`roomtone fleet`: a site's own certificates, and what its broker allows to whom."""

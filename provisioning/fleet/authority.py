@@ -1,0 +1,204 @@
+"""The site's certificate authority: makes certificates and the list of revoked ones. Knows no files.
+
+EC P-256 everywhere. A certificate for a client cannot serve as one for a broker, nor the other way round (extended key
+usage, RFC 5280, 4.2.1.12), so a stolen device cannot pretend to be the broker.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from edge.errors import UserError
+
+CA_DAYS: Final = 7300
+BACKDATED: Final = timedelta(hours=1)
+"""Clocks differ: a new certificate is valid since an hour ago."""
+
+
+def new_key() -> ec.EllipticCurvePrivateKey:
+    """A key on the curve P-256."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """The private key as PKCS #8, not encrypted: who holds the file holds the identity."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+
+
+def cert_pem(certificate: x509.Certificate) -> str:
+    """A certificate as PEM."""
+    return certificate.public_bytes(Encoding.PEM).decode("ascii")
+
+
+def new_ca(site: str, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    """Key and certificate of a new authority, good for twenty years."""
+    key = new_key()
+    name = _name(f"{site} CA", site, "authority")
+    builder = (
+        _builder(name, name, key.public_key(), now, now + timedelta(days=CA_DAYS))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(ca=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    return key, builder.sign(key, hashes.SHA256())
+
+
+class Authority:
+    """Signs with the key of the site."""
+
+    def __init__(self, site: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        self.site = site
+        self.certificate = certificate
+        self._key = key
+
+    @classmethod
+    def load(cls, site: str, key: bytes, certificate: bytes) -> Authority:
+        """From PEM. Raises `UserError` when the two are no authority."""
+        try:
+            loaded = load_pem_private_key(key, None)
+            issuer = x509.load_pem_x509_certificate(certificate)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"the site's key or certificate is damaged ({error}): restore a copy") from None
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.public_key() != issuer.public_key():
+            raise UserError("ca.key is not the key of ca.crt: restore a copy of both")
+        return cls(site, loaded, issuer)
+
+    def client(
+        self, name: str, role: str, public: ec.EllipticCurvePublicKey, now: datetime, days: int
+    ) -> x509.Certificate:
+        """A certificate with which a client tells a broker its name."""
+        builder = self._leaf(name, role, public, now, days).add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
+        return builder.sign(self._key, hashes.SHA256())
+
+    def broker(
+        self, hosts: Iterable[str], public: ec.EllipticCurvePublicKey, now: datetime, days: int
+    ) -> x509.Certificate:
+        """A certificate for a broker under these host names and addresses."""
+        names = [_general_name(host) for host in hosts]
+        builder = (
+            self._leaf("broker", "broker", public, now, days)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256())
+
+    def revoked(self, serials: Iterable[tuple[int, datetime]], updated: datetime) -> bytes:
+        """The list of revoked certificates, PEM.
+
+        It is good as long as the authority: a broker with a list that has run out would refuse everybody.
+        """
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(updated)
+            .next_update(self.certificate.not_valid_after_utc)
+            .add_extension(self._authority_id(), critical=False)
+            .add_extension(x509.CRLNumber(int(updated.timestamp())), critical=False)
+        )
+        for serial, at in serials:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    def _leaf(
+        self, name: str, role: str, public: ec.EllipticCurvePublicKey, now: datetime, days: int
+    ) -> x509.CertificateBuilder:
+        end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
+        subject = _name(name, self.site, role)
+        return (
+            _builder(subject, self.certificate.subject, public, now, end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(self._authority_id(), critical=False)
+        )
+
+    def _authority_id(self) -> x509.AuthorityKeyIdentifier:
+        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+
+def public_key_of(pem: bytes, what: str) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate signing request (PKCS #10) that is signed with it. Raises `UserError`."""
+    try:
+        request = x509.load_pem_x509_csr(pem)
+        public = request.public_key()
+        good = request.is_signature_valid
+    except ValueError:
+        raise UserError(f"{what}: not a certificate signing request in PEM form") from None
+    if not good:
+        raise UserError(f"{what}: its signature is wrong; make the request again")
+    return on_p256(public, what)
+
+
+def on_p256(public: object, what: str) -> ec.EllipticCurvePublicKey:
+    """The key itself where it is on P-256. Raises `UserError`."""
+    if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+        raise UserError(f"{what}: the key must be EC P-256 (openssl: -pkeyopt ec_paramgen_curve:prime256v1)")
+    return public
+
+
+def now_utc() -> datetime:
+    """Certificates know whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, end: datetime
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(end)
+    )
+
+
+def _name(common: str, site: str, role: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, site),
+            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_usage(ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )

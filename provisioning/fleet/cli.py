@@ -1,0 +1,172 @@
+"""`roomtone fleet`: certificates for the broker and its clients, made and kept in one folder."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from edge.errors import UserError
+
+EPILOG: Final = """examples:
+  roomtone fleet init --broker hub.local --broker 192.168.1.10     a site: authority, broker, access list
+  roomtone fleet deploy --to /etc/mosquitto/roomtone               its files to the broker of this machine
+  roomtone fleet enrol kitchen                                     joins/kitchen.join: carry it to the device
+  roomtone fleet enrol kitchen --csr kitchen.csr                   the same, the key stays at the device
+  roomtone fleet enrol main --role recorder                        a client that is no device
+  roomtone fleet list                                              who has a certificate, and until when
+  roomtone fleet renew --due                                       new certificates where less than 30 days are left
+  roomtone fleet revoke kitchen                                    a stolen device: never again
+
+All of it is in docs/fleet.md.
+"""
+
+ROLES: Final = ("device", "subscriber", "recorder", "operator")
+DAYS: Final = 730
+
+
+def register(subparsers: Any) -> None:
+    """Adds `fleet` to the command line."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "fleet",
+        help="certificates and access list of a site: make, enrol, list, renew, revoke",
+        description="A certificate authority of your own for the broker and all its clients.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--site", type=Path, default=Path("site"), metavar="DIR", help="the site's folder (default: ./site)"
+    )
+    verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
+    _init(verbs)
+    _deploy(verbs)
+    _enrol(verbs)
+    _others(verbs)
+
+
+def _verb(
+    verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}."
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _init(verbs: Any) -> None:
+    parser = _verb(verbs, "init", _run("init"), "make a site; refuses a folder that is not empty")
+    parser.add_argument(
+        "--broker",
+        action="append",
+        required=True,
+        dest="hosts",
+        metavar="HOST",
+        help="name or address of the broker, as clients reach it; again for further ones (clients use the first)",
+    )
+    parser.add_argument(
+        "--name", default="home", help="what the certificates call the site (default: %(default)s)"
+    )
+    parser.add_argument("--port", type=int, default=8883, help="(default: %(default)s)")
+    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    parser.add_argument(
+        "--homeassistant-prefix", default="homeassistant", metavar="TOPIC", help="(default: %(default)s)"
+    )
+    _days(parser)
+
+
+def _deploy(verbs: Any) -> None:
+    text = "put the broker's files where it reads them and start it anew; `revoke`, `renew` and `enrol` then do so, too"
+    parser = _verb(verbs, "deploy", _run("deploy"), text)
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="for example /etc/mosquitto/roomtone"
+    )
+    parser.add_argument("--data", default="/var/lib/mosquitto/", metavar="DIR", help="(default: %(default)s)")
+    parser.add_argument(
+        "--owner", default="mosquitto", metavar="USER", help="name or number (default: %(default)s)"
+    )
+    parser.add_argument("--reload", metavar="COMMAND", help="(default: systemctl reload mosquitto)")
+    parser.add_argument("--restart", metavar="COMMAND", help="(default: systemctl restart mosquitto)")
+
+
+def _enrol(verbs: Any) -> None:
+    parser = _verb(verbs, "enrol", _run("enrol"), "a certificate for a new client, and its join file")
+    parser.add_argument("node", help="a device's node id, or the name of another client")
+    parser.add_argument(
+        "--role", choices=ROLES, default="device", help="what it may do (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--csr",
+        type=Path,
+        metavar="FILE",
+        help="a signing request (PEM): the private key stays where it was made",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the join file (default: joins/NAME.join in the site)"
+    )
+    _days(parser)
+    parser = _verb(
+        verbs, "request", _run("request"), "at the device: make a key and a request for `enrol --csr`"
+    )
+    parser.add_argument("node")
+    parser.add_argument(
+        "--key", type=Path, required=True, metavar="FILE", help="where the new private key goes (0600)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the request goes")
+
+
+def _others(verbs: Any) -> None:
+    parser = _verb(verbs, "list", _run("show"), "who has a certificate, and until when")
+    parser.add_argument("--json", action="store_true", help="one JSON array, revoked ones included")
+    parser = _verb(
+        verbs, "revoke", _run("revoke"), "let a client in never again (its name can be enrolled anew)"
+    )
+    parser.add_argument("name", help="as `list` shows it")
+    parser = _verb(
+        verbs, "renew", _run("renew"), "new certificates for the same keys: the join files are no secrets"
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="as `list` shows them; `broker` is the broker"
+    )
+    parser.add_argument("--due", action="store_true", help="all that end within 30 days, the broker's too")
+    _days(parser)
+
+
+def _days(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--days", type=int, default=DAYS, help="how long certificates are good (default: %(default)s)"
+    )
+
+
+def _run(verb: str) -> Callable[[argparse.Namespace], int]:
+    """Loads the library of certificates only for the command itself, and says what is missing."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            from provisioning.fleet import verbs
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith("cryptography"):
+                raise
+            raise UserError("`roomtone fleet` needs a library: pip install 'roomtone[fleet]'") from None
+        if not 1 <= getattr(options, "days", 1) <= 7300:
+            raise UserError("--days: from 1 to 7300")
+        action: Callable[[argparse.Namespace], int] = getattr(verbs, verb)
+        return action(options)
+
+    return run
+
+
+def say(text: str) -> None:
+    """For people, on standard error; what programs read goes to standard output."""
+    print(text, file=sys.stderr)
+
+
+def checked_hosts(hosts: list[str]) -> tuple[str, ...]:
+    """Names and addresses that can stand in a certificate. Raises `UserError`."""
+    for host in hosts:
+        if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
+            raise UserError(f"--broker {host!r}: a host name or an address alone; the port is --port")
+    return tuple(dict.fromkeys(hosts))
