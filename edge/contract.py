@@ -115,6 +115,8 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Messages from the ear that broke the contract."""
     link_rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
     temperature_c: Annotated[float, Meta(ge=-60, le=200)] | None = None
+    certificate_expires: Timestamp | None = None
+    """When the certificate ends with which this device proves who it is; left out without one."""
     ear: EarHealth | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from edge.commands.doctor import Check
 from edge.config import Config
 from edge.errors import UserError
-from edge.link import credentials, reasons
+from edge.link import certificate, credentials, reasons
 from edge.link.probe import probe
 from edge.link.service import state_dir
 from edge.link.session import Up
@@ -35,6 +36,9 @@ def _broker(config: Config) -> Check:
         return Check("broker", "fail", what, remedy)
     found = probe(config)
     if isinstance(found, Up):
+        if warning := certificate.warning(config.mqtt.cert_file, time.time()):
+            what, _, remedy = warning.partition(": ")
+            return Check("broker", "warn", what, remedy)
         secured = "TLS" if config.mqtt.tls else "without TLS"
         return Check("broker", "ok", f"{reasons.place(config)} answers, MQTT {found.version}, {secured}")
     what, _, remedy = found.text.partition(": ")

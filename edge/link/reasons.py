@@ -13,10 +13,13 @@ from typing import Final
 
 from edge.config import Config
 from edge.errors import UserError
+from edge.link import certificate
 
 UNSUPPORTED_PROTOCOL: Final = 0x84
 SESSION_TAKEN_OVER: Final = 0x8E
 NO_MATCHING_SUBSCRIBERS: Final = 0x10
+FAILURE: Final = 0x80
+"""Codes from here on say that something was not done."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def of_code(code: int, name: str, config: Config) -> Reason:
         UNSUPPORTED_PROTOCOL: "does not speak this version of MQTT: set `mqtt.version`, or leave it at auto",
         0x85: f"refuses the client id {client_id(config)!r}: choose another `node.id`",
         0x86: f"refuses {who}: check `mqtt.username` and `mqtt.password_file`",
-        0x87: f"does not allow this: {who} is not authorised; check the broker's users and access list",
+        0x87: f"does not allow this: {_not_authorised(config)}; check the broker's users and access list",
         0x88: "is not available now",
         0x89: "is too busy now",
         0x8A: f"has banned {who}: ask who runs the broker",
@@ -177,6 +180,14 @@ def _who(config: Config) -> str:
         if config.mqtt.username
         else f"client {client_id(config)!r} (no user name)"
     )
+
+
+def _not_authorised(config: Config) -> str:
+    """Who is not; and whose the certificate is, where it is not this device's."""
+    own = certificate.read(config.mqtt.cert_file)
+    if own is None or own.name == config.node.id:
+        return f"{_who(config)} is not authorised"
+    return f"not authorised: this device's certificate is for {own.name!r}, and its `node.id` is {config.node.id!r}"
 
 
 def _tls_mismatch(config: Config) -> str:

@@ -33,7 +33,7 @@ from edge.contract import (
     Upward,
     topic,
 )
-from edge.link import discovery, identity, metrics
+from edge.link import certificate, discovery, identity, metrics, reasons
 from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
@@ -106,6 +106,7 @@ class Link:
         self._farewell_taken = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
+        self._refusals: set[int] = set()
         self._connected = False
         self._ear_health: EarHealth | None = None
         self._state_at = -math.inf
@@ -114,6 +115,8 @@ class Link:
     async def run(self) -> None:
         """Serves until `stop`; then says farewell and leaves nothing behind but what waits on disk."""
         self._broker.start()
+        if warning := certificate.warning(self._config.mqtt.cert_file, time.time()):
+            log.warning("%s", warning)
         grace = self._loop.call_later(EAR_GRACE_S, self._miss_the_ear)
         health_at = self._loop.time() + HEALTH_S
         while not self._stopping.is_set():
@@ -186,6 +189,7 @@ class Link:
         match event:
             case Up(session_present, version):
                 self._connections += 1
+                self._refusals.clear()
                 self._connected = True
                 log.info("connected to %s with MQTT %s", self._config.mqtt.host, version)
                 self._tell_all()
@@ -195,7 +199,9 @@ class Link:
             case Down():
                 self._connected = False
                 self._outbox.disconnected()
-            case Taken(mid, code):
+            case Taken(mid, code, name):
+                if code >= reasons.FAILURE:
+                    self._say_refused(code, name)
                 if mid == self._farewell:
                     self._farewell_taken.set()
                 else:
@@ -206,6 +212,12 @@ class Link:
                     self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
             case Incoming(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
+
+    def _say_refused(self, code: int, name: str) -> None:
+        """A message that the broker does not take, once for each connection and reason."""
+        if code not in self._refusals:
+            self._refusals.add(code)
+            log.warning("%s", reasons.of_code(code, name, self._config).text)
 
     # --- what the actions need (actions.House) ---
 
@@ -266,6 +278,7 @@ class Link:
             self._outbox.clock_was_set(change)
 
     def _health(self) -> Health:
+        own = certificate.read(self._config.mqtt.cert_file)
         return Health(
             clock="synced" if clock_synced() else "unsynced",
             uptime_s=int(self._loop.time() - self._started),
@@ -275,6 +288,7 @@ class Link:
             rejected=self._intake.rejected,
             link_rss_mb=rss_mb(),
             temperature_c=temperature_c(),
+            certificate_expires=None if own is None else certificate.stamp(own),
             ear=self._ear_health,
         )
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from edge.join import Role
 
-HEAD: Final = """# Made by `roomtone fleet`; changes are lost. %u is the name in a client's certificate: a device's is its node id.
+HEAD: Final = """# Made by `roomtone fleet`; changes are lost. %u is the name in a certificate: of a device its node id.
 
 # Devices: what is their own, and nothing else.
 pattern write {base}/%u/#

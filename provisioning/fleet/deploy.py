@@ -2,7 +2,7 @@
 
 mosquitto reads access list and certificates again at SIGHUP, but an open connection stays open: whom a revoked
 certificate has let in stays in. So after a revocation the broker is started anew; the boxes keep what they hear
-meanwhile, and come back by themselves (docs/decisions/0006-revoke-by-list-and-restart.md).
+meanwhile, and come back by themselves (docs/decisions/0007-revoke-by-list-and-restart.md).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from edge.errors import UserError
 from edge.join import Join, Role, write
 from provisioning.fleet import authority
 from provisioning.fleet.access import access_list
-from provisioning.fleet.authority import Authority, cert_pem, key_pem, now_utc
+from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
 PLACE_IN_TEMPLATE: Final = "/mosquitto/config"
@@ -151,8 +151,7 @@ class Site:
         broker = self.folder / "broker"
         revoked = [(one.number, one.revoked) for one in self.issued if one.revoked is not None]
         write(broker / "crl.pem", self._authority.revoked(revoked, self._next_update()), 0o644)
-        roles = [(one.name, one.role) for one in self.alive() if one.role != "broker"]
-        clients = [(name, role) for name, role in roles if role != "broker"]
+        clients = [(one.name, one.role) for one in self.alive() if one.role != "broker"]
         write(
             broker / "acl",
             access_list(self.about.base_topic, self.about.homeassistant_prefix, clients),
@@ -160,12 +159,15 @@ class Site:
         )
 
     def _next_update(self) -> datetime:
-        """Later than that of the list before: OpenSSL prefers the newer of two, by whole seconds."""
+        """Later than that of the list before: OpenSSL prefers the newer of two, by whole seconds.
+
+        Never in the future: with a list that is not valid yet a broker refuses everybody.
+        """
         try:
             before = x509.load_pem_x509_crl((self.folder / "broker" / "crl.pem").read_bytes()).last_update_utc
         except (OSError, ValueError):
-            return now_utc()
-        return max(now_utc(), before + timedelta(seconds=1))
+            return now_utc() - BACKDATED
+        return max(now_utc() - BACKDATED, before + timedelta(seconds=1))
 
     def _note(
         self, name: str, role: Role | Literal["broker"], certificate: x509.Certificate, now: datetime

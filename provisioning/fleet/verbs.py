@@ -57,8 +57,8 @@ def deploy(options: argparse.Namespace) -> int:
     )
     with opened(options.site) as site:
         deployment.remember(site, place)
-        deployment.deploy(site, "restart")
         site.save()
+        deployment.deploy(site, "restart")
     say(f"the broker's files are in {place.folder}; it reads {place.folder}/mosquitto.conf")
     return 0
 
@@ -213,7 +213,7 @@ def _tell_broker(site: Site, how: str) -> None:
         )
         return
     deployment.deploy(site, "restart" if how == "restart" else "reload")
-    say(f"the broker was {'started anew' if how == 'restart' else 'told'}")
+    say(f"the broker has it ({site.about.deployed.folder})")
 
 
 def _write_join(out: Path, join: Join) -> None:
