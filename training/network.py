@@ -87,6 +87,8 @@ class Whisper(keras.Model):  # type: ignore[misc]
             WIDTH, 3, strides=2, padding="valid", name="conv2", trainable=recipe.train_front
         )
         self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
+        for block in self.blocks[: recipe.freeze]:
+            block.trainable = False
         self.score_hidden = layers.Dense(64, activation="tanh", name="score_hidden")
         self.score = layers.Dense(1, name="score")
         self.pooled_norm = layers.LayerNormalization(epsilon=1e-5, name="pooled_norm")

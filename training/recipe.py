@@ -48,6 +48,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     layers: int = 3
     merge: int = 1
     """So many neighbouring tokens (20 ms each) are averaged into one before the first block."""
+    freeze: int = 0
+    """The first so many blocks stay as they came: less to compute, and strangers are heard no worse."""
     embedding: int = 512
     dropout: float = 0.2
     epochs: int
