@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
 from typing import Any, Final, Literal
@@ -38,9 +39,20 @@ def register(subparsers: Any) -> None:
         help="check the installation and say the remedies",
         description=f"Checks this machine with the configuration given, else with {SYSTEM_CONFIG} where there is one. "
         "Exit status 0 when nothing failed; warnings are allowed.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  roomtone doctor\n  roomtone doctor --config room.toml --json\n"
+        "  roomtone doctor --bench         is this box fast enough, and for which model?",
     )
     add_config_options(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON array of checks")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON array of checks; with --bench one object"
+    )
+    parser.add_argument(
+        "--bench",
+        action="store_true",
+        help="instead of checking, measure this box with every bundle that is here and say which one fits; "
+        "status 1 when none does",
+    )
     parser.set_defaults(run=run)
 
 
@@ -48,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     """Runs all checks; 1 when one has failed. Raises `UserError` when the configuration cannot be used."""
     path = options.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None)
     config = load(path, overrides(options.settings))
+    if options.bench:
+        return bench(config, json=options.json)
     entries = sorted(
         entry_points(group="roomtone.checks"),
         key=lambda e: (ORDER.index(e.name) if e.name in ORDER else 99, e.name),
@@ -67,6 +81,21 @@ def run(options: argparse.Namespace) -> int:
         warned = sum(check.state == "warn" for check in found)
         print(f"{len(found)} checks: {failed} failed, {warned} to look at")
     return 1 if failed else 0
+
+
+def bench(config: Config, *, json: bool) -> int:
+    """Measures the box; 1 when no bundle fits. Raises `UserError` where there is no bundle."""
+    from edge.commands import box
+
+    def say(text: str) -> None:
+        if not json and sys.stderr.isatty():
+            print(f"\r\x1b[Kmeasuring: {text}", end="", file=sys.stderr, flush=True)
+
+    report = box.measure(config, say)
+    if not json and sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    print(msgspec.json.encode(report).decode() if json else box.picture(report))
+    return 0 if report.recommended else 1
 
 
 def examine(entry: Any, config: Config) -> Iterator[Check]:

@@ -6,6 +6,7 @@ that the manifest does not name, a name that leads elsewhere, labels in another 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -235,6 +236,19 @@ def places() -> list[Path]:
     result.append(Path("/var/lib/roomtone/models"))
     result.append(Path(sys.prefix) / "share" / "roomtone" / "models")
     return result
+
+
+def families() -> dict[str, Path]:
+    """Every family that there is, with the folder of its highest version in the first place that has it."""
+    names: set[str] = set()
+    for place in places():
+        if place.is_dir():
+            names.update(folder.name.partition("-")[0] for folder in place.iterdir() if folder.is_dir())
+    found = {}
+    for name in sorted(names):
+        with contextlib.suppress(BundleError):
+            found[name] = find(name)
+    return found
 
 
 def find(name_or_path: str | Path) -> Path:

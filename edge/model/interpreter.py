@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from edge.errors import UserError
 from edge.model import pages
 
-_LIBRARIES: Final = (
+LIBRARIES: Final = (
     ("ai_edge_litert.interpreter", "ai-edge-litert", "litert"),
     ("tflite_runtime.interpreter", "tflite-runtime", "tflite-runtime"),
 )
+"""Module, distribution and short name, in the order in which they are tried."""
 _NOISE: Final = b"Created TensorFlow Lite XNNPACK delegate for CPU"
 
 
@@ -43,7 +44,7 @@ class Tensor(msgspec.Struct, frozen=True):
 def _library() -> tuple[Any, str]:
     """The first library that can be imported and its runtime name, such as `litert 2.3.0`."""
     why = []
-    for module, distribution, name in _LIBRARIES:
+    for module, distribution, name in LIBRARIES:
         try:
             return importlib.import_module(module), f"{name} {importlib.metadata.version(distribution)}"
         except ImportError as error:

@@ -8,6 +8,7 @@ from edge.contract import LABELS
 from edge.model import bundle, features
 from edge.model.classifier import Classifier
 from edge.model.interpreter import Interpreter, InterpreterError
+from edge.model.room import RoomMean
 
 SHIPPED = bundle.load(bundle.find("base"))
 
@@ -129,3 +130,52 @@ def test_loading_says_nothing_and_importing_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_long_speech_weighs_each_window_by_its_length(voice):
+    # With a threshold of nothing and no room, logits are what the network says, window by window.
+    classifier = Classifier(SHIPPED)
+    speech = features.to_float(np.tile(voice, 4))[:100_000]
+    windows = features.windows(features.trim(speech, SHIPPED.manifest.features))
+    assert len(windows) > 2
+    each = [classifier.outputs(window)[0] for window in windows]
+    weights = [features.network_input(window)[1].sum() for window in windows]
+    found = classifier.classify(speech).logits
+    assert found == pytest.approx(np.average(each, axis=0, weights=weights), abs=1e-5)
+
+
+@pytest.mark.parametrize(("speech_ms", "trusted"), [(None, True), (2000, True), (200, False)])
+def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice, speech_ms, trusted):
+    found = Classifier(SHIPPED, abstain_below=0.0).classify(voice, speech_ms)
+    assert found.trusted is trusted
+    assert (found.event_type == "uncertain") is not trusted
+
+
+def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
+    plain = Classifier(SHIPPED).classify(voice)
+    room = RoomMean(np.zeros(7), SHIPPED.manifest.temperature)
+    adapted = Classifier(SHIPPED, room=room)
+    assert adapted.classify(voice).probabilities == pytest.approx(plain.probabilities)
+    # A room that is heard in every mood, and in all of them as this utterance's emotion above the others.
+    best = int(plain.logits.argmax())
+    for mood in range(7):
+        for _ in range(100):
+            heard = np.zeros(7)
+            heard[mood] += 3.0
+            heard[best] += 1.0
+            room.add(heard)
+    assert room.trust > 0
+    found = adapted.classify(voice)
+    assert found.probabilities[LABELS[best]] < plain.probabilities[LABELS[best]]
+    assert (found.logits == plain.logits).all()
+    assert (found.embedding == plain.embedding).all()
+
+
+def test_what_is_too_short_to_judge_is_not_moved():
+    room = RoomMean(np.zeros(7))
+    for mood in range(7):
+        room.add(np.eye(7)[mood] + np.eye(7)[0])
+    assert room.shift.any()
+    found = Classifier(SHIPPED, room=room).classify(np.full(100, 1000, np.int16))
+    assert not found.trusted
+    assert set(found.probabilities.values()) == {1 / 7}

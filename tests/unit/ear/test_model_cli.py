@@ -1,0 +1,115 @@
+"""`roomtone model`, as a person at the device runs it: with an ear that listens beside it, and without."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.ear.adaptation import MIN_KEPT
+from edge.model import bundle
+from tests.bundles import adaptable
+from tests.unit.ear.parts import Ear, Link
+from tests.unit.ear.test_process import room, wav
+
+__all__ = ["room"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return adaptable(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[Link]:
+    link = Link(tmp_path / "link.sock")
+    yield link
+    link.close()
+
+
+def roomtone(folder: Path, model: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli", "model", *words]
+    for setting in (f"runtime.socket={folder / 'link.sock'}", f"runtime.ear_state_dir={folder}"):
+        command += ["--set", setting]
+    command += ["--set", f"model.bundle={model}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def answer(folder: Path, model: Path, *words: str) -> Any:
+    done = roomtone(folder, model, *words, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def test_an_ear_learns_remembers_and_forgets(tmp_path: Path, model: Path, link: Link, room: Path) -> None:
+    settings = {
+        **wav(room, speed=50, gap_s=0.6),
+        "model.bundle": model,
+        "runtime.ear_state_dir": tmp_path,
+    }
+    first = Ear(tmp_path, settings)
+    try:
+        link.accept()
+        link.events(MIN_KEPT + 5, 60.0)
+        assert first.stop() == 0
+    finally:
+        first.kill()
+    kept = answer(tmp_path, model, "status")["room"]
+    assert kept["adapt"]
+    assert kept["heard"] >= MIN_KEPT
+    assert 0 < kept["share"] < 1
+    assert kept["saved"] >= kept["since"]
+    second = Ear(tmp_path, {**settings, "audio.speed": 1})
+    try:
+        second.wait_for_line(rf"adapted to this room by {kept['heard']} utterances since {kept['since']}")
+        second.wait_for_line("ready after")
+        told = answer(tmp_path, model, "forget")
+        assert told == {"file": str(tmp_path / "link.room.json"), "removed": True, "ear_noticed": True}
+        second.wait_for_line(r"the mean of this room is forgotten \(\d+ utterances\)")
+        assert answer(tmp_path, model, "status")["room"]["heard"] == 0
+        assert second.stop() == 0
+    finally:
+        second.kill()
+    assert answer(tmp_path, model, "status")["room"]["heard"] == 0
+
+
+def test_status_names_the_model_and_where_things_are(tmp_path: Path, model: Path) -> None:
+    found = bundle.load(model)
+    told = answer(tmp_path, model, "status")
+    assert (told["model"], told["sha256"]) == (found.full_name, found.sha256)
+    assert told["room"]["file"] == str(tmp_path / "link.room.json")
+    text = roomtone(tmp_path, model, "status").stdout
+    assert found.sha256 in text
+    assert "nothing is kept yet" in text
+
+
+def test_forgetting_without_an_ear_works_and_says_that_none_runs(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "link.room.json").write_text("whatever")
+    done = roomtone(tmp_path, model, "forget")
+    assert done.returncode == 0
+    assert "no ear has taken notice" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert "nothing was kept" in roomtone(tmp_path, model, "forget").stdout
+
+
+def test_a_damaged_file_is_named(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "link.room.json").write_text('{"format":')
+    told = answer(tmp_path, model, "status")["room"]
+    assert told["heard"] == 0
+    assert "damaged" in told["why_not"]
+
+
+def test_switched_off_is_named(tmp_path: Path, model: Path) -> None:
+    told = answer(tmp_path, model, "status", "--set", "room.adapt=false")["room"]
+    assert not told["adapt"]
+    assert "room.adapt" in told["why_not"]
+
+
+def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    done = roomtone(tmp_path, tmp_path / "absent", "status")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "no model bundle" in done.stderr
