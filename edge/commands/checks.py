@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.commands.doctor import Check
+from edge.commands.check import Check
 from edge.config import Config
 from edge.errors import UserError
 from edge.version import VERSION

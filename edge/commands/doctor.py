@@ -11,25 +11,15 @@ import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
+from edge.commands.check import Check
 from edge.config import SYSTEM_CONFIG, Config, load
 from edge.options import add_config_options, overrides
 
 ORDER: Final = ("model", "ear", "link")
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-    """What was found."""
-    remedy: str = ""
-    """What to do; empty when all is well."""
 
 
 def register(subparsers: Any) -> None:

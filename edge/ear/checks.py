@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge.commands.doctor import Check
+from edge.commands.check import Check
 from edge.config import Config
 from edge.ear.devices import NoSuchDeviceError, choose, listen
 from edge.ear.microphone import portaudio

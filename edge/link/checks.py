@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edge.commands.doctor import Check
+from edge.commands.check import Check
 from edge.config import Config
 from edge.errors import UserError
 from edge.link import certificate, credentials, reasons
