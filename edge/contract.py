@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 PROTOCOL: Final = 1
 
@@ -85,6 +85,8 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: ModelName
     latency_ms: Milliseconds
     """From the decision that the speech has ended to the finished event, on the device."""
+    clock: Literal["unsynced"] | UnsetType = UNSET
+    """Only while the device does not know the time: `started_at` is then wrong, and your time of arrival is better."""
 
 
 class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

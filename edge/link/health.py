@@ -2,27 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from pathlib import Path
-from typing import Final
-
-_TIME_ERROR: Final = 5
-_TIMEX_BYTES: Final = 512
-"""More than `struct timex` on any Linux (208 bytes on 64-bit)."""
-
-
-def clock_synced() -> bool:
-    """Whether the kernel's clock is disciplined by a time service; True where the kernel does not say.
-
-    `adjtimex(2)` with no mode set changes nothing and returns TIME_ERROR while the clock is not synchronised.
-    """
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        state = libc.adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    except (OSError, AttributeError):
-        return True
-    return bool(state != _TIME_ERROR)
 
 
 def rss_mb() -> float:

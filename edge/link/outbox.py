@@ -18,6 +18,7 @@ from edge.link.entry import Entry
 from edge.link.journal import Journal
 from edge.link.rate import TokenBucket
 from edge.link.reasons import NO_MATCHING_SUBSCRIBERS
+from edge.link.restamp import shifted, unmarked
 from edge.link.spool import Spool
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,6 @@ class Outbox:
         clock: Callable[[], float],
     ) -> None:
         self._spool = spool
-        self._first_n = spool.next_n
         self._journal = journal
         self._send = send
         self._acknowledge = acknowledge
@@ -94,9 +94,18 @@ class Outbox:
         self.pump()
         return True
 
-    def clock_was_set(self, seconds: float) -> None:
-        """Corrects the times of what has come since this process started and still waits."""
-        self._spool.shift(seconds, self._first_n)
+    @property
+    def next_n(self) -> int:
+        """The number that the next event gets."""
+        return self._spool.next_n
+
+    def clock_was_set(self, seconds: float, from_n: int) -> None:
+        """Corrects the times of what has come since `from_n` and still waits."""
+        self._spool.rewrite(from_n, lambda old: shifted(old, seconds))
+
+    def clock_is_right(self, from_n: int) -> None:
+        """Takes the marks away."""
+        self._spool.rewrite(from_n, unmarked)
 
     def connected(self, session_present: bool) -> None:
         """The broker is there. If it has forgotten us, it may have forgotten what it took, too."""

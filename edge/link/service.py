@@ -33,11 +33,11 @@ from edge.contract import (
     Upward,
     topic,
 )
-from edge.link import certificate, discovery, identity, metrics, reasons
+from edge.link import certificate, clock, discovery, identity, metrics, reasons
 from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
-from edge.link.health import clock_synced, rss_mb, temperature_c
+from edge.link.health import rss_mb, temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
 from edge.link.listener import Listener
@@ -59,7 +59,6 @@ EAR_GRACE_S: Final = 15.0
 STATE_S: Final = 60.0
 STATE_STEP: Final = 0.1
 """A change of the confidence that is worth a message."""
-CLOCK_STEP_S: Final = 2.0
 HA_WAIT_S: Final = (2.0, 10.0)
 FAREWELL_S: Final = 1.5
 
@@ -81,7 +80,8 @@ class Link:
             self._post,
         )
         self._publisher = Publisher(config, self._broker.publish)
-        journal = Journal(Path(config.runtime.socket).parent / f"{node.id}.journal", time.time)
+        beside = Path(config.runtime.socket).parent
+        journal = Journal(beside / f"{node.id}.journal", time.time)
         spool = Spool(
             state_dir(config) / f"{node.id}.spool",
             config.runtime.spool_events,
@@ -96,11 +96,11 @@ class Link:
             lambda event_id: self.tell_ear(Ack(event_id)),
             self._loop.time,
         )
+        self._clock = clock.Clock(beside / f"{node.id}.clock", self._outbox, self._outbox.next_n)
         self._intake = Intake(listener.socket, self, self._loop)
         self._actions = Actions(config, self, self._loop)
-        self._commands = Commands(self._actions.table, self._publisher.answer, clock_synced)
+        self._commands = Commands(self._actions.table, self._publisher.answer, clock.synced)
         self._mood = Mood(config.state.half_life_s)
-        self._clock_offset = time.time() - self._loop.time()
         self._stopping = asyncio.Event()
         self._farewell: int | None = None
         self._farewell_taken = asyncio.Event()
@@ -122,7 +122,7 @@ class Link:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), BUSY_TICK_S if self._outbox.busy else TICK_S)
-            self._watch_clock()
+            self._clock.watch()
             self._outbox.tick()
             self._tell_state()
             notify("WATCHDOG=1")
@@ -156,7 +156,7 @@ class Link:
         """A checked message."""
         match message:
             case EventReport(event):
-                if self._outbox.accept(event):
+                if self._outbox.accept(self._clock.mark(event)):
                     self._mood.hear(event, self._loop.time())
                     self._tell_state()
             case MicSignal(state):
@@ -268,19 +268,10 @@ class Link:
             self._broker.publish(name, b"", 1, True)
         identity.remember(path, now)
 
-    def _watch_clock(self) -> None:
-        """What waits was stamped by the clock as it was; when it is set, the stamps are set, too."""
-        offset = time.time() - self._loop.time()
-        change = offset - self._clock_offset
-        if abs(change) >= CLOCK_STEP_S:
-            log.info("the clock was set by %+.1f s", change)
-            self._clock_offset = offset
-            self._outbox.clock_was_set(change)
-
     def _health(self) -> Health:
         own = certificate.read(self._config.mqtt.cert_file)
         return Health(
-            clock="synced" if clock_synced() else "unsynced",
+            clock="synced" if clock.synced() else "unsynced",
             uptime_s=int(self._loop.time() - self._started),
             spool=self._outbox.waiting,
             drops=self._outbox.drops,

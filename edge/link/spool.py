@@ -13,14 +13,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from edge.contract import ContractError, decode_event, encode
 from edge.link import entry
 from edge.link.entry import Entry
 
@@ -148,14 +143,15 @@ class Spool:
             age = self._max_age_s if age_s is None else min(age_s, self._max_age_s)
             self._try_drop("at < ?", (self._clock() - age,))
 
-    def shift(self, seconds: float, from_n: int) -> None:
-        """The clock was set: what came since `from_n` was stamped by the wrong one, and is stamped anew."""
+    def rewrite(self, from_n: int, change: Callable[[Entry], Entry]) -> None:
+        """Changes time and payload of what waits, from the number `from_n` on."""
         for n, old in self._memory.items():
-            self._memory[n] = _shifted(old, seconds)
-        if self._table is None:
-            return
+            if n >= from_n:
+                self._memory[n] = change(old)
         wrong = self._select("n >= ?", (from_n,), self._rows)
-        right = [_shifted(old, seconds) for old in wrong]
+        if self._table is None or not wrong:
+            return
+        right = [change(old) for old in wrong]
         try:
             with entry.transaction(self._table):
                 self._table.executemany(
@@ -278,15 +274,3 @@ class Spool:
         if not self._complained:
             log.error("the spool %s cannot be used, events wait in memory: %s", self._path, error)
         self._complained = True
-
-
-def _shifted(old: Entry, seconds: float) -> Entry:
-    """The entry as if the clock had been right: its age, and when the speech began."""
-    try:
-        event = decode_event(old.payload)
-        started = datetime.fromisoformat(event.started_at) + timedelta(seconds=seconds)
-        stamp = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        payload = encode(msgspec.structs.replace(event, started_at=stamp))
-    except (ContractError, ValueError, OverflowError):
-        payload = old.payload
-    return replace(old, at=old.at + seconds, payload=payload)

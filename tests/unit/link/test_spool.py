@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.link import spool as module
+from edge.link.restamp import shifted
 from edge.link.spool import Spool
 
 DAY = 86_400.0
@@ -110,7 +111,7 @@ def test_a_clock_that_is_set_forward_makes_nothing_old(tmp_path, clock):
     spool.spill()
     add(spool, 2)
     clock.now += 1_800_000_000
-    spool.shift(1_800_000_000, first.n)
+    spool.rewrite(first.n, lambda old: shifted(old, 1_800_000_000))
     spool.drop_old()
     spool.spill()
     spool.drop_old()
