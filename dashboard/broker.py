@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
+from dashboard.client import closed, make, why
 from dashboard.incoming import Incoming, decode
 from edge import contract
 from edge.contract import Command, ContractError
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S: Final = 5.0
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 15.0
 
@@ -58,6 +58,7 @@ class Broker:
         self._on_connection = on_connection
         self._stop = threading.Event()
         self._attempts = 0
+        self._welcomed = False
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self._client = self._make_client()
 
@@ -80,28 +81,24 @@ class Broker:
         return self._client.publish(name, contract.encode(command), qos=1).rc == mqtt.MQTT_ERR_SUCCESS
 
     def _make_client(self) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"roomtone-dashboard-{secrets.token_hex(6)}",
-            protocol=mqtt.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        if self.address.username:
-            client.username_pw_set(self.address.username, self.address.password or None)
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        name = f"roomtone-dashboard-{secrets.token_hex(6)}"
+        client = make(self.address, name, MQTTProtocolVersion.MQTTv311)
         client.on_connect = self._connected
         client.on_message = self._received
         return client
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            self._welcomed = False
             try:
+                # A new client each time: renewed certificates are read.
+                self._client = self._make_client()
                 self._client.connect(self.address.host, self.address.port, keepalive=20)
                 self._client.loop_forever(retry_first_connection=False)
                 if not self._stop.is_set() and self.connection.state != "lost":
-                    self._say(Connection("lost", "the broker closed the connection"))
+                    self._say(Connection("lost", closed(self.address, self._welcomed)))
             except (OSError, ValueError) as error:
-                self._say(Connection("lost", _reason(error)))
+                self._say(Connection("lost", why(error, self.address)))
             except Exception:
                 log.exception("the connection to the broker failed unexpectedly")
                 self._say(Connection("lost", "internal error, see the log"))
@@ -122,6 +119,7 @@ class Broker:
             self._say(Connection("lost", f"the broker refused: {str(code).lower()}"))
             return
         self._attempts = 0
+        self._welcomed = True
         topics: list[tuple[str, int]] = [
             (contract.topic(self.base_topic, "+", t), t.qos) for t in contract.TOPICS
         ]
@@ -150,8 +148,3 @@ class Broker:
         else:
             log.info("broker %s: %s", self.address, connection.state)
         self._on_connection(connection)
-
-
-def _reason(error: OSError | ValueError) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer"
-    return text[:1].lower() + text[1:]

@@ -15,6 +15,8 @@ from datetime import datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
 
+from msgspec import UNSET
+
 from dashboard.incoming import Incoming
 from edge import contract
 from edge.contract import Event, Health, Info, Level, State
@@ -160,7 +162,7 @@ class House:
         if len(self._ids) > KNOWN_IDS:
             self._ids.popitem(last=False)
         self.arrived += 1
-        heard = Heard(min(seconds(event.started_at, now), now), self.arrived, room.node, event)
+        heard = Heard(heard_at(event, now), self.arrived, room.node, event)
         before = room.last
         if before is None or (heard.at >= before.at and event.event_type != before.event.event_type):
             room.since = heard.at
@@ -174,6 +176,16 @@ class House:
 def clean(name: str) -> str:
     """A name without control and direction characters, which could rearrange a page or upset a database."""
     return "".join(character for character in name if character.isprintable()).strip()
+
+
+def heard_at(event: Event, now: float) -> float:
+    """When the speech began, for an event that arrives at `now` (seconds since 1970).
+
+    Never later than its arrival: clocks of boxes may run ahead. A box that does not know the time says so.
+    """
+    if event.clock is not UNSET:
+        return now - event.duration_ms / 1000
+    return min(seconds(event.started_at, now), now)
 
 
 def seconds(timestamp: str, otherwise: float) -> float:

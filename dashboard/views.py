@@ -59,6 +59,8 @@ def room_view(room: Room) -> View:
         "mic": room.mic,
         "strip": [event_view(heard) for heard in room.recent],
     }
+    if room.health is not None and room.health.certificate_expires is not None:
+        view["certificate"] = round(seconds(room.health.certificate_expires, 0.0) * 1000)
     if last is not None:
         view["emotion"] = last.event.event_type
         view["confidence"] = last.event.confidence

@@ -9,7 +9,7 @@ export default {
   components: { Glyph, Tile, Utterances },
   props: { node: String, name: String, first: Object, recorded: Boolean },
   emits: ["seen", "look", "more"],
-  setup: () => ({ text, EMOTIONS, names: draw.names }),
+  setup: () => ({ text, EMOTIONS, names: draw.names, day: (ms) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }).format(ms) }),
   data: () => ({ room: null, level: null, events: [], link: { state: "connecting" }, charts: null, failed: false, mode: "hours", complete: false, skew: 0, now: Date.now() }),
   created() {
     this.plots = new Map();
@@ -148,6 +148,7 @@ export default {
           <div ref="week" class="rt-chart"></div>
         </section>
       </div>
+      <p v-if="room && room.certificate" class="rt-hint">{{ text.certificate(day(room.certificate)) }}</p>
       <ul v-if="charts" class="rt-legend" :aria-label="text.legend">
         <li v-for="emotion in EMOTIONS" :key="emotion" :class="'is-' + emotion"><Glyph :emotion="emotion" />{{ text[emotion] }}</li>
       </ul>

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
+from dashboard.client import closed, make, why
 from edge import contract
 
 log = logging.getLogger(__name__)
@@ -78,15 +79,17 @@ class Session:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            # A new client each time: an acknowledgement that comes late must go to the connection it belongs to.
-            self._client = client = self._make_client()
+            tried = self._protocol
             try:
+                # A new client each time: an acknowledgement that comes late must go to the connection it belongs to.
+                self._client = client = self._make_client()
                 self._connect(client)
                 client.loop_forever(retry_first_connection=False)
-                if self._attempts and not self._said:
-                    self._say("the broker closed the connection")
+                refused = tried == self._protocol and not self.connected.is_set()
+                if not self._said and (self._attempts or refused):
+                    self._say(closed(self._address, self.connected.is_set()))
             except (OSError, ValueError) as error:
-                self._say(str(error) or "no answer")
+                self._say(why(error, self._address))
             except Exception:
                 log.exception("the connection to the broker failed unexpectedly")
             self.connected.clear()
@@ -96,17 +99,13 @@ class Session:
 
     def _make_client(self) -> mqtt.Client:
         newest = self._protocol == MQTTProtocolVersion.MQTTv5
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"roomtone-recorder-{self._name}",
+        client = make(
+            self._address,
+            f"roomtone-recorder-{self._name}",
+            self._protocol,
             clean_session=None if newest else False,
-            protocol=self._protocol,
-            reconnect_on_failure=False,
             manual_ack=True,
         )
-        if self._address.username:
-            client.username_pw_set(self._address.username, self._address.password or None)
-        client.connect_timeout = 5.0
         client.on_connect = self._on_connect
         client.on_message = self._on_message
         return client

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from ulid import ULID
 
 from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, boots, events, quarters, rooms
-from dashboard.rooms import clean, seconds
+from dashboard.rooms import clean, heard_at
 from edge.contract import LABELS, Event
 
 ROWS: int = 1000
@@ -132,11 +132,10 @@ def chunks(rows: Sequence[Any], size: int) -> Iterable[Any]:
 def _row(room: int, received: Received) -> dict[str, Any]:
     event = received.event
     shares = msgspec.structs.asdict(event.probabilities)
-    at = round(seconds(event.started_at, received.at_ms / 1000) * 1000)
+    at = round(heard_at(event, received.at_ms / 1000) * 1000)
     return {
         "id": ULID.from_str(event.id).bytes,
         "room_id": room,
-        # A clock that runs ahead must not write into the future.
         "at": max(0, min(at, received.at_ms)),
         "received": received.at_ms,
         "boot": event.boot,

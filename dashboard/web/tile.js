@@ -7,6 +7,7 @@ import { ago, clockTime, fullTime, isoTime, lasting, percent } from "roomtone/ti
 const SLOTS = 20;
 const FLOOR_DB = -60;
 const QUIET_MS = 120_000;
+const CERTIFICATE_DAYS = 30;
 
 const icons = {
   ok: "M12 15a3 3 0 0 0 3-3V6a3 3 0 0 0-6 0v6a3 3 0 0 0 3 3ZM6 11.5v.5a6 6 0 0 0 12 0v-.5M12 18v3",
@@ -47,6 +48,12 @@ export const Tile = {
     },
     last() {
       return this.room.strip[this.room.strip.length - 1];
+    },
+    certificate() {
+      // On a tile only when somebody has to do something.
+      const left = (this.room.certificate - this.now) / 86_400_000;
+      if (!(left < CERTIFICATE_DAYS)) return "";
+      return left < 0 ? text.certificate_over : text.certificate_ends(Math.floor(left));
     },
     quiet() {
       return !this.last || this.now - this.last.at > QUIET_MS;
@@ -104,6 +111,7 @@ export const Tile = {
         </div>
       </div>
       <p class="rt-mood rt-nothing" v-else>{{ text.nothing }}</p>
+      <p v-if="certificate" class="rt-certificate">{{ certificate }}</p>
       <div class="rt-past">
         <div class="rt-strip" role="img" :aria-label="stripText">
           <span v-for="(e, i) in slots" :key="e ? e.id : i" :title="e ? slotTitle(e) : undefined">

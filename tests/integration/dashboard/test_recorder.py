@@ -21,10 +21,10 @@ from tests.unit.dashboard.events import event
 
 
 class Recorder:
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: Broker, folder: Path, *where: str) -> None:
         self.file = folder / "events.db"
         self.log = folder / "recorder.stderr"
-        self._arguments = ["--broker", broker.url, "--database", f"sqlite:///{self.file}"]
+        self._arguments = [*(where or ("--broker", broker.url)), "--database", f"sqlite:///{self.file}"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
