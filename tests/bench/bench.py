@@ -201,10 +201,11 @@ def peer_figures() -> dict[str, float]:
 def machine() -> str:
     """Processor, cores and Python, for the reader of the figures."""
     model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.lower().startswith(("model name", "model\t")):
-            model = f"{line.partition(':')[2].strip()} ({platform.machine()})"
-            break
+    # On Intel, `model` is a mere number and `model name` the name; on a Raspberry Pi only `Model` is there.
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = [line for line in lines if line.startswith(("model name", "Model"))]
+    if lines:
+        model = f"{lines[0].partition(':')[2].strip()} ({platform.machine()})"
     return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
