@@ -201,7 +201,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file; make it, or name another with --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Not only TOMLDecodeError: a number of 5,000 digits and 1,000 brackets fail in other ways.
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 

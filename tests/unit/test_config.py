@@ -26,6 +26,8 @@ from edge.config import ConfigError, load
         ('[mqtt]\ntls = true\ncert_file = "x"', "`mqtt.key_file`", "belong together"),
         ('[mqtt]\nca_file = "x"', "`mqtt.ca_file`", "tls = true"),
         ("[mqtt", "not valid TOML", "at end of document"),
+        ("a = " + "9" * 5000, "not valid TOML", "digits"),
+        ("a = " + "[" * 5000, "not valid TOML", "recursion"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_place_and_remedy(

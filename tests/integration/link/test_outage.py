@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
+from edge.contract import encode
+from edge.link.spool import Spool
 from tests.broker import Broker, free_port
 from tests.integration.link.parts import EarClient, LinkProcess, Subscriber, event, until
 
@@ -157,3 +160,29 @@ def test_a_broker_without_mqtt_5_gets_3_1_1(tmp_path):
 def test_the_configuration_may_insist_on_a_version(tmp_path, broker):
     with LinkProcess(tmp_path, broker.port, settings=("mqtt.version=3.1.1",)) as link:
         until(lambda: "with MQTT 3.1.1" in link.log)
+
+
+def test_after_a_day_without_a_broker_the_newest_events_arrive_in_order_and_the_dropped_ones_are_counted(
+    tmp_path, broker
+):
+    """The day is simulated, with the spool of the link on a real disk; broker, link and subscriber are real."""
+    now = time.time() - 86_400
+    limit, every = 100, 300
+    kept = Spool(tmp_path / "kitchen.spool", limit, 7 * 86_400, lambda: now)
+    last = 86_400 // every
+    largest = 0
+    for seq in range(1, last + 1):
+        now += every
+        one = event(seq)
+        kept.add(one.id, one.boot, one.seq, encode(one))
+        kept.spill()
+        largest = max(largest, (tmp_path / "kitchen.spool").stat().st_size)
+    assert largest < 1_000_000
+    assert len(kept) == limit
+    kept.close()
+    settings = (f"runtime.spool_events={limit}",)
+    with Subscriber(broker.port) as subscriber, LinkProcess(tmp_path, broker.port, settings=settings) as link:
+        until(lambda: len(subscriber.seqs()) == limit)
+        assert subscriber.seqs() == list(range(last - limit + 1, last + 1))
+        until(lambda: f'"drops":{last - limit}' in subscriber.last("health"))
+        assert link.stop() == 0

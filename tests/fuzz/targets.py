@@ -1,0 +1,97 @@
+"""What strangers can send: each target takes any bytes and fails on anything but a clean yes or no.
+
+Used by hypothesis (tests/unit/link/test_fuzz.py) and by atheris (`./run fuzz`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from edge import contract
+from edge.config import Config, ConfigError, load
+from edge.contract import Response
+from edge.link.commands import Commands, ok
+from edge.link.intake import Intake
+from edge.link.listener import listen
+
+KNOWN = ("mute", "restart", "replay")
+
+
+class _Nobody:
+    """No message of the fuzzer may reach this unless it is checked first."""
+
+    def ear_connected(self) -> None: ...
+
+    def ear_gone(self) -> None: ...
+
+    def ear_says(self, message: contract.Upward) -> None: ...
+
+
+_folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+atexit.register(shutil.rmtree, _folder, True)
+_intakes: list[Intake] = []
+
+
+def _intake() -> Intake:
+    if not _intakes:
+        _intakes.append(Intake(listen(_folder / "s").socket, _Nobody(), asyncio.new_event_loop()))
+    return _intakes[0]
+
+
+def intake(data: bytes) -> None:
+    """One message on the socket of the ear."""
+    own = _intake()
+    before = own.rejected
+    message = own._check(data, 0)
+    assert (message is None) == (own.rejected == before + 1)
+    if message is not None:
+        again = contract.encode(message)
+        assert contract.decode_upward(again) == message
+        assert len(data) <= contract.MAX_REPORT_BYTES
+        assert b"NaN" not in again and b"Infinity" not in again
+
+
+def command(data: bytes, verb: str = "mute", retain: bool = False, queued: bool = False) -> None:
+    """One command of a subscriber; `data` its payload."""
+    acted, answered = [], []
+
+    def act(one, reply):
+        acted.append(one)
+        reply(ok(one))
+
+    commands = Commands(dict.fromkeys(KNOWN, act), lambda v, r: answered.append((v, r)), lambda: True)
+    commands.handle(verb, data, retain, queued)
+    assert len(acted) <= 1
+    assert len(answered) <= 1
+    if retain:
+        assert not acted
+        assert not answered
+    for one in acted:
+        assert answered == [(verb, Response(transaction=one.transaction, ok=True))]
+        assert json.loads(data)["transaction"] == one.transaction
+        assert verb in KNOWN
+    for _, response in answered:
+        assert len(response.error) < 500
+
+
+def configuration(data: bytes) -> None:
+    """A configuration file."""
+    path = _folder / "room.toml"
+    path.write_bytes(data)
+    try:
+        config = load(path)
+    except ConfigError as error:
+        assert str(path) in str(error)
+        return
+    assert len(config.sha256()) == 64
+    assert msgspec.convert(msgspec.to_builtins(config), Config) == config
+
+
+TARGETS = {"intake": intake, "command": command, "configuration": configuration}
