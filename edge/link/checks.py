@@ -13,7 +13,7 @@ from edge.commands.check import Check
 from edge.config import Config
 from edge.errors import UserError
 from edge.link import certificate, credentials, reasons
-from edge.link.probe import probe
+from edge.link.probe import handshake, probe
 from edge.link.service import state_dir
 from edge.link.session import Up
 
@@ -34,15 +34,20 @@ def _broker(config: Config) -> Check:
     except UserError as error:
         what, _, remedy = str(error).partition("; ")
         return Check("broker", "fail", what, remedy)
-    found = probe(config)
-    if isinstance(found, Up):
-        if warning := certificate.warning(config.mqtt.cert_file, time.time()):
-            what, _, remedy = warning.partition(": ")
-            return Check("broker", "warn", what, remedy)
+    if config.mqtt.cert_file and _somebody_listens(Path(config.runtime.socket)):
+        refusal, answers = handshake(config), "TLS, and takes our certificate"
+    else:
+        found = probe(config)
+        refusal = None if isinstance(found, Up) else found
         secured = "TLS" if config.mqtt.tls else "without TLS"
-        return Check("broker", "ok", f"{reasons.place(config)} answers, MQTT {found.version}, {secured}")
-    what, _, remedy = found.text.partition(": ")
-    return Check("broker", "fail", what, remedy)
+        answers = f"MQTT {found.version}, {secured}" if isinstance(found, Up) else ""
+    if refusal is not None:
+        what, _, remedy = refusal.text.partition(": ")
+        return Check("broker", "fail", what, remedy)
+    if warning := certificate.warning(config.mqtt.cert_file, time.time()):
+        what, _, remedy = warning.partition(": ")
+        return Check("broker", "warn", what, remedy)
+    return Check("broker", "ok", f"{reasons.place(config)} answers, {answers}")
 
 
 def _socket(config: Config) -> Check:

@@ -1,6 +1,8 @@
 """A site of `roomtone fleet` with a real mosquitto on the shipped configuration: who gets in, and who may do what."""
 
+import json
 import subprocess
+import sys
 import time
 from datetime import timedelta
 
@@ -300,3 +302,30 @@ def test_the_broker_loads_a_renewed_certificate_and_new_clients_without_a_restar
 def test_a_message_that_is_too_large_is_refused_by_the_broker(site, operator):
     operator._client.publish(f"{ROOM}/cmd/mute", "x" * 9000, qos=1)
     assert operator.disconnected.wait(10)
+
+
+def test_the_doctor_looks_at_the_broker_and_leaves_the_running_link_alone(site, kitchen):
+    def doctor():
+        command = [
+            sys.executable,
+            "-m",
+            "edge.cli",
+            "doctor",
+            "--json",
+            "--set",
+            f"runtime.socket={kitchen.socket}",
+        ]
+        for setting in (
+            *site.settings(site.folder / "device-kitchen"),
+            f"mqtt.port={site.port}",
+            "node.id=kitchen",
+        ):
+            command += ["--set", setting]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        return next(check for check in json.loads(done.stdout) if check["name"] == "broker")
+
+    assert (doctor()["state"], doctor()["detail"].partition(" answers")[2]) == (
+        "ok",
+        ", TLS, and takes our certificate",
+    )
+    assert "no connection" not in kitchen.log
