@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,13 @@ def write_bytes(path: Path, data: bytes) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error}") from None
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """One `.npy`, replaced atomically."""
+    file = io.BytesIO()
+    np.save(file, array)
+    write_bytes(path, file.getvalue())
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -53,7 +53,7 @@ def run(job: Job) -> Path:
     target = job.out / f"{recipe.name}-{job.version}"
     if target.exists():
         raise UserError(f"{target} is there already: bundles are never changed, name another --version")
-    epoch = job.epoch or len(history["history"])
+    epoch = history["history"][-1]["epoch"] if job.epoch is None else job.epoch
     weights = job.run / f"epoch-{epoch:02d}.npz"
     if not weights.is_file():
         raise UserError(f"{weights} is missing: that epoch has not been finished or its checkpoint is gone")

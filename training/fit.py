@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from edge.errors import UserError
 from edge.model import features
-from training import batches, checkpoint, metrics, network, weights
+from training import batches, checkpoint, metrics, network, probe, weights
 from training import task as tasks
 from training.corpora import noise
 from training.corpora.clip import Clip
@@ -147,6 +148,7 @@ class Materials:
 
     task: Task
     lengths: list[float]
+    source: batches.Source
     kitchen: batches.Kitchen
     judge: Judge
 
@@ -164,7 +166,7 @@ def _materials(job: Job, task: Task) -> Materials:
     # The processes that augment are forked here, before the network takes threads and memory.
     source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe)
     kitchen = batches.Kitchen(source, job.workers)
-    return Materials(task, lengths, kitchen, Judge(task.judging, task.labels, sounds))
+    return Materials(task, lengths, source, kitchen, Judge(task.judging, task.labels, sounds))
 
 
 def _teacher(job: Job, labels: int, total: int) -> Teacher:
@@ -234,11 +236,45 @@ def run(job: Job) -> dict[str, Any]:
         if state.exists():
             checkpoint.restore(state, teacher, teacher.optimizer)
             log.info("continuing at epoch %d, step %d", facts["epoch"] + 1, facts["step"])
+        elif recipe.probe is not None:
+            facts = _probe(job, facts, teacher, held)
         while facts["epoch"] < recipe.epochs:
             facts = _epoch(job, facts, teacher, held, groups_of(facts["epoch"]))
     finally:
         held.kitchen.close()
     return _public(facts, recipe)
+
+
+def _probe(job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials) -> dict[str, Any]:
+    """Solves the head on the frozen encoder; its checkpoint is that of epoch 0. The facts after it."""
+    begun, pupil, how, source = time.monotonic(), teacher.pupil, job.recipe.probe, held.source
+    assert how is not None
+    folder = job.out / f"pooled-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
+    pooled, truth = probe.gather(
+        pupil, source, held.kitchen.serve, held.lengths, seed=job.seed, out=folder, quiet=job.quiet
+    )
+    order = sorted(range(len(source.clips)), key=lambda index: held.lengths[index])
+    counts = np.tile(probe.shares(held.task, order), how.rounds)
+    log.info("solving the head for %d examples of %d numbers", *pooled.shape)
+    head = probe.solve(pooled, truth, counts, how, job.recipe.embedding)
+    probe.install(pupil, head)
+    entry = {"epoch": 0, "fit_loss": round(head.loss, 4)} | held.judge(teacher)
+    return _kept(
+        job, facts, teacher, entry | {"seconds": round(time.monotonic() - begun)}, pupil.get_weights()
+    )
+
+
+def _kept(
+    job: Job, facts: dict[str, Any], teacher: Teacher, entry: dict[str, Any], weights: list[NDArray[Any]]
+) -> dict[str, Any]:
+    """Writes weights, history and state of a finished epoch. The facts after it."""
+    checkpoint.save_weights(job.out / f"epoch-{entry['epoch']:02d}.npz", weights)
+    facts = facts | {"epoch": entry["epoch"], "step": 0, "losses": [], "history": [*facts["history"], entry]}
+    history = json.dumps(_public(facts, job.recipe), indent=1).encode()
+    checkpoint.write_bytes(job.out / "history.json", history)
+    checkpoint.save(job.out / "state.npz", teacher, teacher.optimizer, facts)
+    log.info("%s", entry)
+    return facts
 
 
 def _epoch(
@@ -275,13 +311,7 @@ def _epoch(
     entry = {"epoch": epoch + 1, "fit_loss": round(float(np.mean(losses)), 4)} | held.judge(teacher)
     pupil.set_weights(current)
     entry["seconds"] = round(time.monotonic() - begun)
-    checkpoint.save_weights(job.out / f"epoch-{epoch + 1:02d}.npz", kept)
-    facts = facts | {"epoch": epoch + 1, "step": 0, "losses": [], "history": [*facts["history"], entry]}
-    history = json.dumps(_public(facts, job.recipe), indent=1).encode()
-    checkpoint.write_bytes(job.out / "history.json", history)
-    checkpoint.save(state, teacher, teacher.optimizer, facts)
-    log.info("%s", entry)
-    return facts
+    return _kept(job, facts, teacher, entry, kept)
 
 
 def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:

@@ -78,7 +78,11 @@ def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
 
 
 class Whisper(keras.Model):  # type: ignore[misc]
-    """The first layers of Whisper's encoder, a learned average over layers, attentive mean and deviation, a head."""
+    """The first layers of Whisper's encoder; mean and deviation over time of what each gives; two linear layers.
+
+    Nothing learnt lies between the pooled numbers and the logits but an affine map: what is known of speakers that were
+    never heard is in the encoder, and a head with more freedom forgets it (docs/model/base.md has the measurements).
+    """
 
     def __init__(self, recipe: Recipe, labels: int = len(LABELS), **options: Any) -> None:
         super().__init__(**options)
@@ -89,18 +93,19 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
         for block in self.blocks[: recipe.freeze]:
             block.trainable = False
-        self.score_hidden = layers.Dense(64, activation="tanh", name="score_hidden")
-        self.score = layers.Dense(1, name="score")
-        self.pooled_norm = layers.LayerNormalization(epsilon=1e-5, name="pooled_norm")
-        self.pooled_drop = layers.Dropout(recipe.dropout, seed=1, name="pooled_drop")
-        self.embed = layers.Dense(recipe.embedding, name="embed")
-        self.embed_drop = layers.Dropout(recipe.dropout, seed=2, name="embed_drop")
-        self.classify = layers.Dense(labels, name="classify")
+        size = 2 * WIDTH * recipe.layers
         self.positions = self.add_weight(
             shape=(features.DEFAULT.tokens, WIDTH), trainable=False, name="positions"
         )
-        self.mixture = self.add_weight(shape=(recipe.layers + 1,), initializer="zeros", name="mixture")
-        self.size = recipe.embedding
+        self.centre = self.add_weight(shape=(size,), initializer="zeros", trainable=False, name="centre")
+        self.scale = self.add_weight(shape=(size,), initializer="ones", trainable=False, name="scale")
+        self.embed = layers.Dense(recipe.embedding, name="embed")
+        self.drop = layers.Dropout(recipe.dropout, seed=2, name="drop")
+        self.kernel = self.add_weight(
+            shape=(recipe.embedding, labels), initializer="glorot_uniform", name="classify_kernel"
+        )
+        self.bias = self.add_weight(shape=(labels,), initializer="zeros", name="classify_bias")
+        self.pooled_size = size
         self.merge = recipe.merge
 
     def build(self, shape: Any = None) -> None:
@@ -109,15 +114,11 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.conv2.build((None, None, WIDTH))
         for block in self.blocks:
             block.build((None, None, WIDTH))
-        self.score_hidden.build((None, None, WIDTH))
-        self.score.build((None, None, 64))
-        self.pooled_norm.build((None, 2 * WIDTH))
-        self.embed.build((None, 2 * WIDTH))
-        self.classify.build((None, self.size))
+        self.embed.build((None, self.pooled_size))
         self.built = True
 
-    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
-        """`(features, mask)` to `(logits, embedding)`."""
+    def pool(self, inputs: Any) -> Any:
+        """`(features, mask)` to mean and deviation over the valid tokens of each block: `[batch, layers * 1024]`."""
         mel, mask = inputs
         tokens = ops.shape(mel)[1] // 2
         x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
@@ -126,20 +127,21 @@ class Whisper(keras.Model):  # type: ignore[misc]
         if self.merge > 1:
             x, mask = merge_tokens(x, mask, self.merge)
         bias = (1.0 - mask[:, None, None, :]) * -1e4
-        share = ops.softmax(self.mixture)
-        mixed = x * share[0]
-        for index, block in enumerate(self.blocks):
+        weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
+        pooled = []
+        for block in self.blocks:
             x = block(x, bias)
-            mixed = mixed + x * share[index + 1]
-        scores = self.score(self.score_hidden(mixed)) + (mask[:, :, None] - 1.0) * 1e4
-        weights = ops.softmax(scores, axis=1)
-        mean = ops.sum(weights * mixed, axis=1)
-        variance = ops.sum(weights * ops.square(mixed - mean[:, None, :]), axis=1)
-        pooled = ops.concatenate([mean, ops.sqrt(variance + 1e-5)], axis=-1)
-        pooled = self.pooled_drop(self.pooled_norm(pooled), training=training)
-        embedding = ops.gelu(self.embed(pooled), approximate=False)
-        logits = self.classify(self.embed_drop(embedding, training=training))
-        return logits, embedding
+            mean = ops.sum(weights * x, axis=1)
+            variance = ops.sum(weights * ops.square(x - mean[:, None, :]), axis=1)
+            pooled += [mean, ops.sqrt(variance + 1e-6)]
+        return ops.concatenate(pooled, axis=-1)
+
+    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
+        """`(features, mask)` to `(logits, embedding)`."""
+        embedding = self.embed((self.pool(inputs) - self.centre) * self.scale)
+        dropped = self.drop(embedding, training=training)
+        # Not a dense layer: the converter would round its input to 256 steps of the largest component.
+        return ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias, embedding
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
@@ -158,7 +160,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
                 layer.set_weights([arrays[f"{key}.gamma"], arrays[f"{key}.beta"]])
 
 
-HEAD_PREFIXES = ("score", "pooled_norm", "embed", "classify", "mixture")
+HEAD_PREFIXES = ("embed", "classify")
 
 
 def is_head(path: str) -> bool:

@@ -40,6 +40,15 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Parameter of the Beta distribution; 0 switches it off."""
 
 
+class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The head in closed form on the frozen encoder: `training/probe.py`."""
+
+    rounds: int = 8
+    """So often each clip is heard: once clean, then varied as `augment` says."""
+    penalty: float = 0.1
+    """Half of it times the squared weights is added to the mean loss."""
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """See the comments in `recipes/base.toml`."""
 
@@ -67,6 +76,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     clip_norm: float = 1.0
     average: float = 0.0
     """Decay of the moving average of the weights, which is what is kept; 0: none."""
+    probe: Probe | None = None
+    """How the head begins; none: with random weights."""
     augment: Augment = msgspec.field(default_factory=Augment)
 
     def sha256(self) -> str:
