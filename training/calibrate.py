@@ -5,10 +5,14 @@ Temperature scaling: Guo et al. 2017 (arXiv 1706.04599).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from training.predict import softmax
+from edge.model.bundle import Bundle
+from training import metrics
+from training.predict import Predictions, softmax
 
 
 def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
@@ -26,3 +30,14 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
 def threshold(probabilities: NDArray[np.float64], coverage: float = 0.85) -> float:
     """The confidence that so many of the utterances reach."""
     return round(float(np.quantile(probabilities.max(axis=1), 1.0 - coverage)), 4)
+
+
+def reliability(bundle: Bundle, found: Predictions) -> dict[str, Any]:
+    """Temperature, threshold and the 15 bins of the reliability diagram as plain JSON values."""
+    manifest = bundle.manifest
+    shares = found.probabilities(manifest.temperature)
+    confidence, right = shares.max(axis=1), shares.argmax(axis=1) == found.truth
+    return {
+        "temperature": manifest.temperature, "abstain_below": manifest.abstain_below,
+        "reliability": metrics.reliability(confidence, right),
+    }  # fmt: skip

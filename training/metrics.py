@@ -22,17 +22,23 @@ def confusion(truth: NDArray[np.int64], decided: NDArray[np.int64], size: int) -
     return table
 
 
+def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> list[dict[str, Any]]:
+    """The bins of a reliability diagram that are not empty: bounds, count, mean confidence, share of right answers."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        {
+            "low": index / bins, "high": (index + 1) / bins, "n": int((place == index).sum()),
+            "confidence": float(confidence[place == index].mean()), "accuracy": float(right[place == index].mean()),
+        }
+        for index in range(bins)
+        if (place == index).any()
+    ]  # fmt: skip
+
+
 def expected_calibration_error(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> float:
     """Mean distance between confidence and share of right answers, weighted by how many fall into a bin."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    total = 0.0
-    for index in range(bins):
-        inside = place == index
-        if inside.any():
-            total += abs(float(confidence[inside].mean()) - float(right[inside].mean())) * float(
-                inside.mean()
-            )
-    return total
+    held = reliability(confidence, right, bins)
+    return sum(one["n"] * abs(one["confidence"] - one["accuracy"]) for one in held) / len(confidence)
 
 
 def summary(probabilities: Float, truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ The corpora of a workstation are a few hundred megabytes as int16, so a dictiona
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.errors import UserError
+from training.corpora.clip import Clip
 
+log = logging.getLogger(__name__)
 RATE = 16000
+MOST_UNREADABLE = 0.5
+"""A larger share of unreadable files is no accident but a wrong folder, or a decoder that is missing."""
 Int16 = NDArray[np.int16]
 
 
@@ -49,9 +54,25 @@ class Sounds:
             self._held[path] = read(path)
         return self._held[path]
 
-    def load(self, paths: Iterable[Path], title: str, quiet: bool = False) -> None:
-        """Reads many files with a progress bar."""
-        for path in tqdm(
-            [p for p in paths if p not in self._held], desc=title, unit="file", disable=quiet or None
-        ):
-            self._held[path] = read(path)
+    def load(self, paths: Iterable[Path], title: str, quiet: bool = False) -> list[Path]:
+        """Reads many files with a progress bar; returns those that cannot be read, each of them named in the log.
+
+        Raises `UserError` when most cannot be read.
+        """
+        wanted, bad = [path for path in paths if path not in self._held], []
+        for path in tqdm(wanted, desc=title, unit="file", disable=quiet or None):
+            try:
+                self._held[path] = read(path)
+            except UserError as error:
+                bad.append(path)
+                last = error
+        if len(bad) > MOST_UNREADABLE * len(wanted):
+            raise UserError(f"{len(bad)} of {len(wanted)} files cannot be read; the last one: {last}")
+        for path in bad:
+            log.warning("left out, cannot be read as audio: %s", path)
+        return bad
+
+    def readable(self, clips: Sequence[Clip], title: str, quiet: bool = False) -> list[Clip]:
+        """The clips whose recording can be read, all of them in memory afterwards. Raises what `load` does."""
+        bad = set(self.load([clip.path for clip in clips], title, quiet))
+        return [clip for clip in clips if clip.path not in bad]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from edge.errors import UserError
 from training.corpora import crema_d, emodb, emovo, folder, nemo, ravdess, savee, tess
 from training.corpora.clip import Clip, Found
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ def read(data: Path, names: Iterable[str]) -> list[Found]:
                 or "it is empty"
             )
             raise UserError(f"{root} holds no clip of {name}: {why}")
+        for reason, paths in found.skipped.items():
+            log.info("%s: %d left out: %s", name, len(paths), reason)
         result.append(found)
     return result
 

@@ -40,15 +40,31 @@ class Found:
     root: Path
     clips: list[Clip] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    _known: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, clip: Clip) -> None:
+        """Keep one recording; a second file of that speaker and name is a copy (CREMA-D comes as WAV and as MP3)."""
+        key = (clip.speaker, clip.path.stem)
+        if key in self._known:
+            self.skip(clip.path, "a second copy")
+            return
+        self._known.add(key)
+        self.clips.append(clip)
 
     def skip(self, path: Path | str, reason: str) -> None:
         """Remember one file that is not used."""
         self.skipped.setdefault(reason, []).append(str(path))
 
 
-AUDIO_SUFFIXES = {".wav", ".flac", ".opus", ".ogg", ".mp3"}
+LOSSLESS = (".wav", ".flac")
+AUDIO_SUFFIXES = {*LOSSLESS, ".opus", ".ogg", ".mp3"}
 
 
 def audio_files(root: Path) -> list[Path]:
-    """All audio files below `root`, in a stable order."""
-    return sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    """All audio files below `root` in a stable order, lossless ones first; hidden ones (macOS's `._name`) are none."""
+    found = (
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    )
+    return sorted(found, key=lambda path: (path.suffix.lower() not in LOSSLESS, path))

@@ -19,5 +19,5 @@ def scan(root: Path) -> Found:
         elif label is None:
             found.skip(path, f"unknown emotion {match[2]}")
         else:
-            found.clips.append(Clip("crema-d", path, f"crema-d/{match[1]}", label, match[2]))
+            found.add(Clip("crema-d", path, f"crema-d/{match[1]}", label, match[2]))
     return found

@@ -23,5 +23,5 @@ def scan(root: Path) -> Found:
         elif match[2] not in CODES:
             found.skip(path, f"unknown emotion {match[2]}")
         else:
-            found.clips.append(Clip("emo-db", path, f"emo-db/{match[1]}", CODES[match[2]], match[2]))
+            found.add(Clip("emo-db", path, f"emo-db/{match[1]}", CODES[match[2]], match[2]))
     return found

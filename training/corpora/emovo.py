@@ -19,5 +19,5 @@ def scan(root: Path) -> Found:
         elif label is None:
             found.skip(path, f"unknown emotion {match[1]}")
         else:
-            found.clips.append(Clip("emovo", path, f"emovo/{match[2]}", label, match[1]))
+            found.add(Clip("emovo", path, f"emovo/{match[2]}", label, match[1]))
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from training.corpora.clip import AUDIO_SUFFIXES, LABEL_WORDS, Clip, Found
+from training.corpora.clip import LABEL_WORDS, Clip, Found, audio_files
+
+COLUMNS = ("file_id", "emotion", "speaker_id")
 
 
 def scan(root: Path) -> Found:
@@ -15,11 +17,12 @@ def scan(root: Path) -> Found:
     if not table.is_file():
         found.skip(table, "data.tsv is missing")
         return found
-    present = {
-        path.stem: path for path in (root / "samples").glob("*") if path.suffix.lower() in AUDIO_SUFFIXES
-    }
-    with table.open(encoding="utf-8", newline="") as lines:
+    present = {path.stem: path for path in reversed(audio_files(root / "samples"))}
+    with table.open(encoding="utf-8", errors="replace", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
+            if not all(row.get(column) for column in COLUMNS):
+                found.skip(table, f"a row of data.tsv without one of {', '.join(COLUMNS)}")
+                continue
             name, word = row["file_id"].strip(), row["emotion"].strip()
             path = present.get(Path(name).stem)
             label = LABEL_WORDS.get(word)
@@ -28,6 +31,6 @@ def scan(root: Path) -> Found:
             elif label is None:
                 found.skip(name, f"unknown emotion {word}")
             else:
-                found.clips.append(Clip("nemo", path, f"nemo/{row['speaker_id'].strip()}", label, word))
+                found.add(Clip("nemo", path, f"nemo/{row['speaker_id'].strip()}", label, word))
     found.clips.sort(key=lambda clip: clip.path.name)
     return found

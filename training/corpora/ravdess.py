@@ -27,5 +27,5 @@ def scan(root: Path) -> Found:
             word = CODES[parts[2]]
             label = LABEL_WORDS[word]
             assert label is not None
-            found.clips.append(Clip("ravdess", path, f"ravdess/{parts[6]}", label, word))
+            found.add(Clip("ravdess", path, f"ravdess/{parts[6]}", label, word))
     return found

@@ -21,5 +21,5 @@ def scan(root: Path) -> Found:
             continue
         label = LABEL_WORDS[match[2]]
         assert label is not None
-        found.clips.append(Clip("savee", path, f"savee/{speaker}", label, match[2]))
+        found.add(Clip("savee", path, f"savee/{speaker}", label, match[2]))
     return found

@@ -21,5 +21,5 @@ def scan(root: Path) -> Found:
         else:
             # One file of the original is named OA_ instead of OAF_.
             speaker = "OAF" if parts[0].upper() in ("OA", "OAF") else parts[0].upper()
-            found.clips.append(Clip("tess", path, f"tess/{speaker}", label, word))
+            found.add(Clip("tess", path, f"tess/{speaker}", label, word))
     return found

@@ -1,0 +1,95 @@
+"""What int8 costs: the bundle against a float32 conversion of the same weights, on the same clips, both in LiteRT."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.errors import UserError
+from edge.model.bundle import HEAD, MODEL, Bundle
+from edge.model.interpreter import Interpreter, Tensor
+from training import checkpoint, convert
+from training.corpora.clip import Clip
+from training.evaluation import measures
+from training.predict import Predictions, predict
+from training.recipe import Recipe
+from training.sounds import Sounds
+
+
+def run(
+    bundle: Bundle, folder: Path | None, clips: Sequence[Clip], found: Predictions, quiet: bool
+) -> Iterator[dict[str, Any]]:
+    """Two objects, `int8` and `float`; the first has the loss in points. Raises `UserError`."""
+    recipe, weights = _weights(bundle, folder)
+    with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
+        convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
+        exact = of_graph(bundle, Path(scratch))
+        reference = predict(exact, clips, Sounds(), "float", quiet=quiet)
+    rounded = measures.measure("quantisation", bundle, found)
+    full = measures.measure("quantisation", bundle, reference)
+    yield rounded | {
+        "condition": bundle.manifest.kernels, "weights": str(weights),
+        "loss": measures.points(full["accuracy"] - rounded["accuracy"]),
+        "loss_macro_f1": measures.points(full["macro_f1"] - rounded["macro_f1"]),
+        "same_decision": float((found.logits.argmax(axis=1) == reference.logits.argmax(axis=1)).mean()),
+        "cosine": _cosine(found, reference),
+    }  # fmt: skip
+    yield full | {"condition": "float", "weights": str(weights), "loss": 0.0, "loss_macro_f1": 0.0}
+
+
+def of_graph(bundle: Bundle, folder: Path) -> Bundle:
+    """The bundle with `folder/model.tflite` in its graph's place and that graph's names; nothing is checked."""
+    net, manifest = Interpreter(folder / MODEL), bundle.manifest
+    labels, size = len(manifest.labels), len(manifest.embedding_mean)
+
+    def named(tensors: tuple[Tensor, ...], shape: tuple[int, int]) -> str:
+        return next(tensor.name for tensor in tensors if tensor.shape == shape)
+
+    changed = msgspec.structs.replace(
+        manifest, inputs=_specs(net.inputs), outputs=_specs(net.outputs),
+        logits=named(net.outputs, (1, labels)), embedding=named(net.outputs, (1, size)), kernels="float",
+    )  # fmt: skip
+    return Bundle(folder, changed)
+
+
+def _specs(tensors: tuple[Tensor, ...]) -> Any:
+    from edge.model.bundle import TensorSpec
+
+    return tuple(TensorSpec(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)  # type: ignore[arg-type]
+
+
+def _weights(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
+    if folder is None:
+        raise UserError("quantisation needs the folder of the run that the bundle was exported from: --run RUN")
+    try:
+        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        recipe = msgspec.convert(history["recipe"], Recipe)
+    except (OSError, ValueError, KeyError, msgspec.ValidationError) as error:
+        raise UserError(f"{folder}: not the folder of a run with a finished epoch: {error}") from None
+    if recipe.name != bundle.manifest.name:
+        raise UserError(f"{folder} is a run of {recipe.name}, and the bundle is {bundle.full_name}")
+    epochs = sorted(folder.glob("epoch-*.npz"), reverse=True)
+    if not epochs:
+        raise UserError(f"{folder} holds no weights (epoch-NN.npz)")
+    if HEAD not in bundle.manifest.files:
+        return recipe, epochs[0]
+    kernel = bundle.head()
+    for weights in epochs:
+        if any(array.shape == kernel.shape and np.array_equal(array, kernel) for array in checkpoint.load_weights(weights)):
+            return recipe, weights
+    raise UserError(f"no epoch of {folder} has the output layer of {bundle.full_name}: it comes from another run")
+
+
+def _cosine(one: Predictions, other: Predictions) -> float:
+    """Mean cosine of the embeddings, both without the mean of the exact ones."""
+    centre = other.embeddings.mean(axis=0)
+    first, second = one.embeddings - centre, other.embeddings - centre
+    product = np.sum(first * second, axis=1)
+    norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return float(np.mean(product / np.maximum(norms, 1e-12)))
