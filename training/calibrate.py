@@ -1,24 +1,37 @@
 """Temperature and threshold, on speakers that neither fitted the weights nor are tested.
 
-Temperature scaling: Guo et al. 2017 (arXiv 1706.04599).
+Temperature scaling: Guo et al. 2017 (arXiv 1706.04599). It keeps the logits linear in the embedding, so the device can
+still adapt to its room. A device hears strangers, and they differ more from each other than the few speakers of
+`calibrate` tell; besides, epochs and recipes were chosen on those. So the temperature is not the best one for them: it
+is an upper prediction bound for one more speaker (Hahn & Meeker 1991, Statistical Intervals, section 4.8).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from edge.model.bundle import Bundle
 from training import metrics
 from training.predict import Predictions, softmax
 
+LOWEST, HIGHEST = 0.3, 5.0
+BOUND = 0.9
+"""So many strangers should need no higher temperature."""
+COVERAGE = 0.85
+"""Of the utterances of each calibration speaker."""
+FEWEST = 20
+"""Clips of a speaker whose own temperature means something."""
+
 
 def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     """The temperature of 0.3 to 5 with the least negative log-likelihood; every label counts the same."""
     weights = 1.0 / np.bincount(truth, minlength=logits.shape[1])[truth]
-    candidates = np.exp(np.linspace(np.log(0.3), np.log(5.0), 400))
+    candidates = np.exp(np.linspace(np.log(LOWEST), np.log(HIGHEST), 400))
     rows = np.arange(len(truth))
     losses = [
         -float(np.average(np.log(np.maximum(softmax(logits / t)[rows, truth], 1e-12)), weights=weights))
@@ -27,9 +40,35 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
-def threshold(probabilities: NDArray[np.float64], coverage: float = 0.85) -> float:
+def for_strangers(found: Predictions) -> float:
+    """The temperature that `BOUND` of new speakers stay below, and never less than the best for all clips together.
+
+    The logarithms of the speakers' own temperatures are taken as normal. With one speaker only: the best for all.
+    """
+    together = temperature(found.logits, found.truth)
+    own = [temperature(part.logits, part.truth) for part in _speakers(found) if len(part.truth) >= FEWEST]
+    if len(own) < 2:
+        return together
+    logs, count = np.log(own), len(own)
+    spread = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / count)
+    bound = math.exp(float(logs.mean()) + float(stats.t.ppf(BOUND, count - 1)) * spread)
+    return round(min(max(together, bound), HIGHEST), 4)
+
+
+def threshold(probabilities: NDArray[np.float64], coverage: float = COVERAGE) -> float:
     """The confidence that so many of the utterances reach."""
     return round(float(np.quantile(probabilities.max(axis=1), 1.0 - coverage)), 4)
+
+
+def threshold_for_strangers(found: Predictions, temperature: float, coverage: float = COVERAGE) -> float:
+    """The confidence that so many of the utterances of each calibration speaker reach."""
+    parts = [part for part in _speakers(found) if len(part.truth) >= FEWEST] or [found]
+    return min(threshold(part.probabilities(temperature), coverage) for part in parts)
+
+
+def _speakers(found: Predictions) -> list[Predictions]:
+    speakers = np.array(found.speakers)
+    return [found.take(np.flatnonzero(speakers == name)) for name in sorted(set(found.speakers))]
 
 
 def reliability(bundle: Bundle, found: Predictions) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`roomtone train ...`: fit, export, evaluate, vad. Heavy libraries are imported by the command that needs them."""
+"""`roomtone train ...`: fit, export, evaluate and more. Heavy libraries are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import UserError
+from training.evaluation import cli as evaluation
 from training.vad import build as vad
 
 DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
@@ -54,15 +55,7 @@ def register_on(steps: Any) -> None:
         steps, "corpora", _corpora, "what was found below a data folder, what was skipped and why"
     )
     corpora.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    evaluate = _step(
-        steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
-    )
-    evaluate.add_argument(
-        "--protocol", required=True, help="held-out, unseen-language, folder, noise or reverberation"
-    )
-    evaluate.add_argument("--bundle", default="base", help="a bundle's folder or name (default: %(default)s)")
-    evaluate.add_argument("--data", type=Path, required=True, help="the corpora, or DIR of DIR/<label>/*")
-    evaluate.add_argument("--every", type=int, default=1, help="only every so many clips, for a quick look")
+    evaluation.register(steps, _step)
 
 
 def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -76,6 +69,7 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
     """A library that is not installed is the user's to mend."""
 
     def checked(options: argparse.Namespace) -> int:
+        _logging()
         try:
             return run(options)
         except ModuleNotFoundError as error:
@@ -85,7 +79,6 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 
 def _fit(options: argparse.Namespace) -> int:
-    _logging()
     from training import backend
 
     backend.choose("torch", "tensorflow", "jax")
@@ -137,7 +130,6 @@ def _job(options: argparse.Namespace) -> Any:
 
 
 def _export(options: argparse.Namespace) -> int:
-    _logging()
     from training import export
 
     made = export.run(
@@ -165,26 +157,6 @@ def _corpora(options: argparse.Namespace) -> int:
         why = "; ".join(f"{count} skipped: {reason}" for reason, count in skipped.items())
         notes = "; ".join(part for part in (why, str(row["note"])) if part)
         print(f"{row['corpus']:10} {row['found']:6} clips {row['speakers']:4} speakers  {notes}")
-    return 0
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    _logging()
-    from edge.model import bundle
-    from training import card, evaluate
-
-    found = bundle.load(bundle.find(options.bundle))
-    if options.every < 1:
-        raise UserError("--every must be 1 or more")
-    measured = evaluate.run_all(
-        options.protocol, found, options.data, every=options.every, quiet=options.json
-    )
-    if options.json:
-        print(json.dumps(measured[0] if len(measured) == 1 else measured))
-    elif len(measured) == 1:
-        print(card.table(measured) + "\n\n" + card.per_class(measured[0]))
-    else:
-        print(card.table([one | {"protocol": f"{one['protocol']}, {one['condition']}"} for one in measured]))
     return 0
 
 

@@ -6,7 +6,7 @@ An `Evaluator` predicts each clip once; adaptation, calibration and days of one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from edge.model.bundle import Bundle
 from training import calibrate, conditions, splits
 from training.corpora import catalogue, emovo, folder
 from training.corpora.clip import Clip, Found
-from training.evaluation import false_alarms, measures, one_mood, quantisation
+from training.evaluation import false_alarms, measures, names, one_mood, quantisation
 from training.predict import Predictions, predict
 from training.sounds import Sounds
 
@@ -35,7 +35,7 @@ class Evaluator:
     quiet: bool = False
     run: Path | None = None
     """Folder of the run that the bundle comes from, for `quantisation`."""
-    hours: float = 2.0
+    hours: float = names.HOURS
     """Of `false-alarms`."""
     _found: dict[tuple[str, str, int], Predictions] = field(default_factory=dict)
     _sounds: Sounds = field(default_factory=Sounds)
@@ -47,16 +47,16 @@ class Evaluator:
         if key not in self._found:
             clips = CLIPS[which](self.data)
             if not clips:
-                raise UserError(f"{self.data}: no labelled audio for {which}: {PROTOCOLS[which].text}")
-            change = self.conditions()[condition] if condition else None
+                raise UserError(f"{self.data}: no labelled audio for {which}: {names.PROTOCOLS[which]}")
+            change = self.changes()[condition] if condition else None
             title = f"{which}, {condition}" if condition else which
             self._found[key] = predict(
                 self.bundle, clips[::every], self._sounds, title, change=change, quiet=self.quiet
             )
         return self._found[key]
 
-    def conditions(self) -> dict[str, conditions.Change]:
-        """All ways of spoiling speech for which there are recordings; `noise_names` and `room_names` tell them apart."""
+    def changes(self) -> dict[str, conditions.Change]:
+        """All ways of spoiling speech for which there are recordings."""
         found: dict[str, conditions.Change] = {}
         for make in (self.noises, self.rooms):
             try:
@@ -80,7 +80,8 @@ def held_out(data: Path) -> list[Clip]:
     clips = split.select(catalogue.clips(catalogue.read(data, split.corpora)), "test")
     if missing := split.test - {clip.speaker for clip in clips}:
         log.warning(
-            "not all of the test speakers are there, so the numbers are not comparable: %s missing", sorted(missing)
+            "not all of the test speakers are there, so the numbers are not comparable: %s missing",
+            sorted(missing),
         )
     return clips
 
@@ -115,107 +116,77 @@ CLIPS: dict[str, Callable[[Path], list[Clip]]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How to run it: from an evaluator and `adapt` (None or `room`) to its objects."""
-
-    text: str
-    run: Callable[[Evaluator, str | None], Iterator[dict[str, Any]]]
-    adapts: bool = True
-    """Whether `--adapt room` makes sense."""
+Objects = list[dict[str, Any]]
+Run = Callable[[Evaluator, str | None], Objects]
+"""From an evaluator and `adapt` (None or `room`) to the objects of a protocol."""
 
 
-def _plain(name: str) -> Callable[[Evaluator, str | None], Iterator[dict[str, Any]]]:
-    def run(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
-        found = evaluator.predictions(name)
-        yield measure(name, evaluator.bundle, found, adapt) | {"every": evaluator.every}
+def _plain(name: str) -> Run:
+    def run(evaluator: Evaluator, adapt: str | None) -> Objects:
+        return [measure(name, evaluator.bundle, evaluator.predictions(name), adapt)]
 
     return run
 
 
-def _spoilt(name: str) -> Callable[[Evaluator, str | None], Iterator[dict[str, Any]]]:
-    def run(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
-        names = evaluator.noises() if name == "noise" else evaluator.rooms()
-        clean: dict[str, Any] = {}
-        for condition in ("", *names):
+def _spoilt(name: str) -> Run:
+    def run(evaluator: Evaluator, adapt: str | None) -> Objects:
+        spoilt = evaluator.noises() if name == "noise" else evaluator.rooms()
+        result: Objects = []
+        for condition in ("", *spoilt):
             found = evaluator.predictions("held-out", condition)
             one = measure(name, evaluator.bundle, found, adapt)
-            clean = clean or one
-            yield one | {
-                "condition": condition or "clean", "every": evaluator.every,
-                "loss": measures.points(clean["accuracy"] - one["accuracy"]),
-                "loss_macro_f1": measures.points(clean["macro_f1"] - one["macro_f1"]),
-            }  # fmt: skip
+            clean = result[0] if result else one
+            result.append(
+                one
+                | {"condition": condition or "clean"}
+                | {"loss": measures.points(clean["accuracy"] - one["accuracy"])}
+                | {"loss_macro_f1": measures.points(clean["macro_f1"] - one["macro_f1"])}
+            )
+        result[0]["mean_loss"] = round(sum(one["loss"] for one in result[1:]) / len(spoilt), 2)
+        return result
 
     return run
 
 
-def _one_mood(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
-    yield one_mood.run(evaluator.bundle, evaluator.predictions("held-out")) | {"every": evaluator.every}
+def _one_mood(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return [one_mood.run(evaluator.bundle, evaluator.predictions("held-out"))]
 
 
-def _calibration(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
+def _calibration(evaluator: Evaluator, adapt: str | None) -> Objects:
     found = evaluator.predictions("held-out")
     one = measure("calibration", evaluator.bundle, found, adapt)
-    yield one | calibrate.reliability(evaluator.bundle, found) | {
-        "gain_at_80_coverage": measures.points(one["accuracy_at_80_coverage"] - one["accuracy"]),
-        "every": evaluator.every,
-    }  # fmt: skip
+    gain = measures.points(one["accuracy_at_80_coverage"] - one["accuracy"])
+    return [one | calibrate.reliability(evaluator.bundle, found) | {"gain_at_80_coverage": gain}]
 
 
-def _false_alarms(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
-    yield false_alarms.run(evaluator.bundle, evaluator.data, hours=evaluator.hours, quiet=evaluator.quiet)
+def _false_alarms(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return [false_alarms.run(evaluator.bundle, evaluator.data, hours=evaluator.hours, quiet=evaluator.quiet)]
 
 
-def _quantisation(evaluator: Evaluator, adapt: str | None) -> Iterator[dict[str, Any]]:
+def _quantisation(evaluator: Evaluator, adapt: str | None) -> Objects:
     clips = held_out(evaluator.data)[:: evaluator.every]
     found = evaluator.predictions("held-out")
-    yield from quantisation.run(evaluator.bundle, evaluator.run, clips, found, evaluator.quiet)
+    return list(quantisation.run(evaluator.bundle, evaluator.run, clips, found, evaluator.quiet))
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "held-out": Protocol(
-        "RAVDESS actors and nEMO speakers of splits.toml that no part of the training heard", _plain("held-out")
-    ),
-    "unseen-language": Protocol(
-        "EMOVO (Italian), or DIR/<label>/* in a language that was never heard", _plain("unseen-language")
-    ),
-    "folder": Protocol("any DIR/<label>/* or DIR/<label>/<speaker>/* of audio", _plain("folder")),
-    "noise": Protocol(
-        "held-out with recorded noise that no training heard, at 20, 10, 5 and 0 dB; loss in points", _spoilt("noise")
-    ),
-    "reverberation": Protocol(
-        "held-out in measured rooms that no training heard; loss in points", _spoilt("reverberation")
-    ),
-    "one-mood": Protocol(
-        "held-out, 200 utterances of one label in a row: what adaptation to the room then costs", _one_mood, False
-    ),
-    "calibration": Protocol(
-        "held-out: calibration error, the bins of its diagram, accuracy of the surest 80 %", _calibration
-    ),
-    "false-alarms": Protocol(
-        "hours without speech through detector, segmenter and classifier: events an hour", _false_alarms, False
-    ),
-    "quantisation": Protocol(
-        "held-out: the bundle against a float conversion of the same weights (--run)", _quantisation, False
-    ),
-}
-OWN_TRAINING = {
-    "ravdess-si": "the recipe trained five times on the published folds of RAVDESS, 8 emotions (--recipe, --out)",
-    "thesis": "the recipe trained on a random 80/20 split, 6 classes, of CREMA-D, RAVDESS, SAVEE, TESS (--recipe, --out)",
-}
-"""Protocols that judge a recipe and not a bundle: `training.evaluation.own_training`."""
+RUNS: dict[str, Run] = {
+    "held-out": _plain("held-out"), "unseen-language": _plain("unseen-language"), "folder": _plain("folder"),
+    "noise": _spoilt("noise"), "reverberation": _spoilt("reverberation"), "one-mood": _one_mood,
+    "calibration": _calibration, "false-alarms": _false_alarms, "quantisation": _quantisation,
+}  # fmt: skip
+CANNOT_ADAPT = ("one-mood", "false-alarms", "quantisation")
 
 
-def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> list[dict[str, Any]]:
+def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Objects:
     """The objects of a protocol, one for each condition. Raises `UserError`."""
-    if protocol not in PROTOCOLS:
-        raise UserError(f"unknown protocol {protocol}: there are {', '.join([*PROTOCOLS, *OWN_TRAINING])}")
-    if adapt and not PROTOCOLS[protocol].adapts:
-        raise UserError(f"--adapt makes no sense for {protocol}: {PROTOCOLS[protocol].text}")
+    names.check(protocol)
+    if protocol not in RUNS:
+        raise UserError(f"{protocol} judges a recipe, not a bundle")
+    if adapt and protocol in CANNOT_ADAPT:
+        raise UserError(f"--adapt makes no sense for {protocol}: {names.PROTOCOLS[protocol]}")
     if not evaluator.data.is_dir():
         raise UserError(f"{evaluator.data}: no such folder")
-    return list(PROTOCOLS[protocol].run(evaluator, adapt))
+    return [one | {"every": evaluator.every} for one in RUNS[protocol](evaluator, adapt)]
 
 
 def run(

@@ -19,9 +19,10 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, convert, evaluate, golden, head, plots, resume, splits
+from training import calibrate, card, checkpoint, convert, evaluate, golden, head, resume, splits
 from training.corpora import catalogue
 from training.corpora.clip import Clip
+from training.evaluation import report
 from training.predict import predict
 from training.recipe import Recipe
 from training.sounds import Sounds
@@ -111,20 +112,15 @@ def _fill(folder: Path, source: _Source) -> None:
     )  # fmt: skip
     manifest = _calibrated(_write(folder, manifest), clips, split, job)
     bundle = _write(folder, manifest)
-    measured = []
-    for protocol in ("held-out", "unseen-language"):
-        if protocol == "unseen-language" and not (job.data / "emovo").is_dir():
-            continue
-        numbers, found = evaluate.run(protocol, bundle, job.data, quiet=job.quiet)
-        log.info("%s: accuracy %.3f, macro F1 %.3f", protocol, numbers["accuracy"], numbers["macro_f1"])
-        measured.append(numbers)
-        if protocol == "held-out":
-            plots.draw(folder / "plots", numbers, found, manifest.temperature, history)
-    manifest = msgspec.structs.replace(manifest, metrics={one["protocol"]: _short(one) for one in measured})
+    evaluator = evaluate.Evaluator(bundle, job.data, quiet=job.quiet)
+    found = report.measure(evaluator, report.QUICK)
+    drawn = report.draw(folder / "plots", evaluator, found, history)
+    short = {name: _short(objects[0]) for name, objects in found.items() if len(objects) == 1}
+    manifest = msgspec.structs.replace(manifest, metrics=short)
     facts = _facts(manifest, source, clips, split) | {
         "megabytes": model.stat().st_size / 1e6, "runtime": net.runtime,
     }  # fmt: skip
-    (folder / bundles.CARD).write_text(card.text(facts, measured), encoding="utf-8")
+    (folder / bundles.CARD).write_text(card.text(facts, found, drawn), encoding="utf-8")
     _write(folder, manifest)
 
 
@@ -150,8 +146,8 @@ def _calibrated(
 ) -> bundles.Manifest:
     sounds = Sounds()
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
-    temperature = calibrate.temperature(found.logits, found.truth)
-    threshold = calibrate.threshold(found.probabilities(temperature))
+    temperature = calibrate.for_strangers(found)
+    threshold = calibrate.threshold_for_strangers(found, temperature)
     # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
     heard = predict(bundle, split.select(clips, "fit")[::6], sounds, "training mean", quiet=job.quiet)
     mean = tuple(round(float(value), 5) for value in heard.embeddings.mean(axis=0))
@@ -163,9 +159,10 @@ def _calibrated(
 def _short(one: dict[str, Any]) -> dict[str, Any]:
     keys = (
         "n", "accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage",
-        "accuracy_covered",
+        "accuracy_covered", "gain", "loss", "loss_after", "hours", "all", "non_neutral",
     )  # fmt: skip
-    return {key: round(one[key], 4) for key in keys}
+    held = {key: one[key] for key in keys if one.get(key) is not None}
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
 
 
 def _corpora(clips: list[Clip], split: splits.Splits) -> tuple[dict[str, Any], ...]:

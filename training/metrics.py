@@ -22,6 +22,22 @@ def confusion(truth: NDArray[np.int64], decided: NDArray[np.int64], size: int) -
     return table
 
 
+def accuracy_of(tables: Float) -> Float:
+    """Of tables of confusion `[..., true, decided]`: `[...]`."""
+    result: Float = np.trace(tables, axis1=-2, axis2=-1) / np.maximum(tables.sum(axis=(-2, -1)), 1e-12)
+    return result
+
+
+def macro_f1_of(tables: Float) -> Float:
+    """Of tables of confusion `[..., true, decided]`, over the labels that occur in each: `[...]`."""
+    spoken, decided = tables.sum(axis=-1), tables.sum(axis=-2)
+    hits = np.diagonal(tables, axis1=-2, axis2=-1)
+    f1 = 2 * hits / np.maximum(spoken + decided, 1e-12)
+    present = spoken > 0
+    result: Float = (f1 * present).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1)
+    return result
+
+
 def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> list[dict[str, Any]]:
     """The bins of a reliability diagram that are not empty: bounds, count, mean confidence, share of right answers."""
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -38,7 +54,7 @@ def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> 
 def expected_calibration_error(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> float:
     """Mean distance between confidence and share of right answers, weighted by how many fall into a bin."""
     held = reliability(confidence, right, bins)
-    return sum(one["n"] * abs(one["confidence"] - one["accuracy"]) for one in held) / len(confidence)
+    return float(sum(one["n"] * abs(one["confidence"] - one["accuracy"]) for one in held) / len(confidence))
 
 
 def summary(probabilities: Float, truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:

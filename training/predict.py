@@ -70,7 +70,11 @@ def predict(
     """
     spec = bundle.manifest.features
     clips = sounds.readable(clips, f"{title}, reading", quiet)
-    clips = [clip for clip in clips if features.trim(features.to_float(sounds[clip.path]), spec).size >= features.MIN_SAMPLES]
+    clips = [
+        clip
+        for clip in clips
+        if features.trim(features.to_float(sounds[clip.path]), spec).size >= features.MIN_SAMPLES
+    ]
     if not clips:
         raise UserError(f"{title}: no recording that can be classified")
     classifier = Classifier(bundle)
@@ -78,7 +82,8 @@ def predict(
     for index, clip in enumerate(tqdm(clips, desc=title, unit="clip", disable=quiet or None)):
         speech = features.trim(features.to_float(sounds[clip.path]), spec)
         if change is not None:
-            speech = change(speech, index)
+            # Trimmed again, as the device would: an echo is longer than the speech.
+            speech = features.trim(change(speech, index), spec)
         found: tuple[Any, Any] = classifier.outputs(speech)
         logits.append(found[0])
         embeddings.append(found[1])
@@ -87,5 +92,3 @@ def predict(
         tuple(clip.speaker for clip in clips), tuple(clip.corpus for clip in clips),
         tuple(str(clip.path) for clip in clips),
     )  # fmt: skip
-
-

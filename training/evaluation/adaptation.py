@@ -50,7 +50,9 @@ def hear(found: Predictions, head: Head, order: NDArray[np.intp]) -> tuple[Float
     return found.logits[order] + shifts @ head.kernel, np.asarray(room.shift, np.float64)
 
 
-def orders(found: Predictions, seed: int = SEED, count: int = ORDERS) -> Iterator[dict[str, NDArray[np.intp]]]:
+def orders(
+    found: Predictions, seed: int = SEED, count: int = ORDERS
+) -> Iterator[dict[str, NDArray[np.intp]]]:
     """For each repetition: room -> the places of its utterances in the order in which they are spoken."""
     rooms = np.array(found.rooms)
     for repetition in range(count):

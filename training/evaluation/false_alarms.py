@@ -29,13 +29,14 @@ from edge.speech.vad import make_vad
 from training import augment
 from training.corpora import noise
 from training.evaluation.intervals import poisson_upper
+from training.evaluation.names import HOURS
 from training.sounds import Sounds
 
 Float = NDArray[np.float32]
 HARMLESS = ("neutral", UNCERTAIN)
 SCENE_S = (8.0, 30.0)
 """Length of one mixture, drawn evenly."""
-LEVEL_DBFS = (-55.0, -20.0)
+LEVEL_DBFS = (-55.0, -12.0)
 """Level (RMS) of the loudest of a mixture: from a quiet room to an appliance at the microphone."""
 BELOW_DB = (0.0, 15.0)
 """So much quieter are the others of a mixture."""
@@ -60,7 +61,9 @@ class Heard:
     """Of blocks that the detector took for speech."""
 
 
-def run(bundle: Bundle, data: Path, *, hours: float = 2.0, seed: int = 1, quiet: bool = False) -> dict[str, Any]:
+def run(
+    bundle: Bundle, data: Path, *, hours: float = HOURS, seed: int = 1, quiet: bool = False
+) -> dict[str, Any]:
     """One object. Raises `UserError` where there is no noise to evaluate with."""
     paths = noise.evaluation_files(data)
     if not paths:

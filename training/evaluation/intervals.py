@@ -12,7 +12,7 @@ Float = NDArray[np.float64]
 
 
 def poisson_upper(count: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of the mean of a Poisson count (Garwood 1936, Biometrika 28): 3.00 for a count of 0."""
+    """Exact one-sided upper bound of a Poisson mean (Garwood 1936, Biometrika 28:437): 3.00 for a count of 0."""
     return float(stats.chi2.ppf(confidence, 2 * (count + 1)) / 2)
 
 
@@ -38,13 +38,17 @@ def resampled_weights(clusters: int, draws: int, seed: int) -> Float:
 
 
 def bootstrap(
-    values: Float, statistic: Callable[[Float], Float], draws: int = 10_000, seed: int = 1, confidence: float = 0.95
+    values: Float,
+    statistic: Callable[[Float], Float],
+    draws: int = 10_000,
+    seed: int = 1,
+    confidence: float = 0.95,
 ) -> tuple[float, float]:
     """Interval of a statistic of sums over clusters.
 
     `values` `[clusters, ...]` are sums over each cluster (of both models: paired); `statistic` takes `[draws, ...]`
     sums to `[draws]` numbers. Whole clusters are drawn and what is in them is kept: drawing within them as well would
-    count their spread twice (Davison & Hinkley 1997, Bootstrap Methods, section 3.8; Field & Welsh 2007, JRSS B 69:369).
+    count their spread twice (Davison & Hinkley 1997, section 3.8; Field & Welsh 2007, JRSS B 69:369).
     Raises `ValueError` for fewer than two clusters.
     """
     count = len(values)

@@ -43,7 +43,7 @@ def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
         shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
         for logits in adaptation.replay(found, adaptation.Head.of(bundle))
     ]
-    result = mean_of(each)
+    result: dict[str, Any] = mean_of(each)
     result["orders"] = len(each)
     plain = shares_of(found.probabilities(manifest.temperature), found, manifest.abstain_below)
     result["gain"] = round(100 * (result["accuracy"] - plain["accuracy"]), 2)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model.bundle import Bundle
-from training import metrics
 from training.evaluation import adaptation, measures
 from training.predict import Predictions, softmax
 
@@ -44,21 +43,23 @@ def run(bundle: Bundle, found: Predictions, orders: int = adaptation.ORDERS) -> 
                 entry["adapted"].append(_accuracy(heard, found.truth[day]))
                 if rest.size:
                     before = _accuracy(found.logits[rest], found.truth[rest])
-                    after.append(before - _accuracy(found.logits[rest] + shift @ head.kernel, found.truth[rest]))
+                    after.append(
+                        before - _accuracy(found.logits[rest] + shift @ head.kernel, found.truth[rest])
+                    )
                     entry["loss_after"].append(after[-1])
     table = {label: _label(entry) for label, entry in per_label.items() if entry["plain"]}
     spoken = found.take(np.concatenate(days))
     shares = softmax(np.concatenate(logits) / manifest.temperature)
+    plain = measures.shares_of(spoken.probabilities(manifest.temperature), spoken, manifest.abstain_below)
+    worst = max(table, key=lambda label: float(table[label]["loss"]))
     losses = [entry["loss"] for entry in table.values()]
     return {
         "protocol": "one-mood", "bundle": bundle.full_name, "adapt": "room",
         **measures.shares_of(shares, spoken, manifest.abstain_below),
         "orders": orders, "length": LENGTH,
-        "plain": {key: metrics.summary(spoken.probabilities(manifest.temperature), spoken.truth, LABELS)[key]
-                  for key in ("accuracy", "uar", "macro_f1", "ece")},
+        "plain": {key: plain[key] for key in measures.MAIN},
         "loss": round(float(np.mean(losses)), 2),
-        "worst": dict(zip(("label", "loss"), max(((k, v["loss"]) for k, v in table.items()), key=lambda p: p[1]),
-                          strict=True)),
+        "worst": {"label": worst, "loss": table[worst]["loss"]},
         "loss_after": measures.points(float(np.mean(after))) if after else None,
         "per_label": table,
     }  # fmt: skip

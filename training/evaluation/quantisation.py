@@ -13,10 +13,9 @@ import numpy as np
 
 from edge.errors import UserError
 from edge.model.bundle import HEAD, MODEL, Bundle
-from edge.model.interpreter import Interpreter, Tensor
 from training import checkpoint, convert
 from training.corpora.clip import Clip
-from training.evaluation import measures
+from training.evaluation import graphs, measures
 from training.predict import Predictions, predict
 from training.recipe import Recipe
 from training.sounds import Sounds
@@ -29,7 +28,9 @@ def run(
     recipe, weights = _weights(bundle, folder)
     with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
         convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
-        exact = of_graph(bundle, Path(scratch))
+        exact = graphs.bare(
+            Path(scratch), recipe.name, bundle.manifest.labels, len(bundle.manifest.embedding_mean)
+        )
         reference = predict(exact, clips, Sounds(), "float", quiet=quiet)
     rounded = measures.measure("quantisation", bundle, found)
     full = measures.measure("quantisation", bundle, reference)
@@ -43,30 +44,11 @@ def run(
     yield full | {"condition": "float", "weights": str(weights), "loss": 0.0, "loss_macro_f1": 0.0}
 
 
-def of_graph(bundle: Bundle, folder: Path) -> Bundle:
-    """The bundle with `folder/model.tflite` in its graph's place and that graph's names; nothing is checked."""
-    net, manifest = Interpreter(folder / MODEL), bundle.manifest
-    labels, size = len(manifest.labels), len(manifest.embedding_mean)
-
-    def named(tensors: tuple[Tensor, ...], shape: tuple[int, int]) -> str:
-        return next(tensor.name for tensor in tensors if tensor.shape == shape)
-
-    changed = msgspec.structs.replace(
-        manifest, inputs=_specs(net.inputs), outputs=_specs(net.outputs),
-        logits=named(net.outputs, (1, labels)), embedding=named(net.outputs, (1, size)), kernels="float",
-    )  # fmt: skip
-    return Bundle(folder, changed)
-
-
-def _specs(tensors: tuple[Tensor, ...]) -> Any:
-    from edge.model.bundle import TensorSpec
-
-    return tuple(TensorSpec(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)  # type: ignore[arg-type]
-
-
 def _weights(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
     if folder is None:
-        raise UserError("quantisation needs the folder of the run that the bundle was exported from: --run RUN")
+        raise UserError(
+            "quantisation needs the folder of the run that the bundle was exported from: --run RUN"
+        )
     try:
         history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
         recipe = msgspec.convert(history["recipe"], Recipe)
@@ -81,9 +63,14 @@ def _weights(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
         return recipe, epochs[0]
     kernel = bundle.head()
     for weights in epochs:
-        if any(array.shape == kernel.shape and np.array_equal(array, kernel) for array in checkpoint.load_weights(weights)):
+        if any(
+            array.shape == kernel.shape and np.array_equal(array, kernel)
+            for array in checkpoint.load_weights(weights)
+        ):
             return recipe, weights
-    raise UserError(f"no epoch of {folder} has the output layer of {bundle.full_name}: it comes from another run")
+    raise UserError(
+        f"no epoch of {folder} has the output layer of {bundle.full_name}: it comes from another run"
+    )
 
 
 def _cosine(one: Predictions, other: Predictions) -> float:

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from edge.contract import LABELS
+from edge.errors import UserError
+from edge.model import bundle
+from training.predict import Predictions
+
+pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
+
+from training import metrics
+from training.evaluation import compare
+
+
+def made_up(rights, clips=60, seed=0):
+    """One model on speakers of whom it hears so large a share right: decisions as logits."""
+    random = np.random.default_rng(seed)
+    truth = np.tile(np.arange(len(rights) * clips) % len(LABELS), 1)
+    speakers = np.repeat([f"x/{index}" for index in range(len(rights))], clips)
+    right = random.random(truth.size) < np.repeat(rights, clips)
+    decided = np.where(right, truth, (truth + 1 + random.integers(6, size=truth.size)) % len(LABELS))
+    logits = np.eye(len(LABELS))[decided]
+    names = tuple(f"{index}.wav" for index in range(truth.size))
+    return Predictions(logits, np.zeros((truth.size, 1)), truth, tuple(speakers), ("x",) * truth.size, names)
+
+
+def row(old, new):
+    pair = compare.Pair("held-out", "", old, new)
+    return compare.difference(pair, [old.logits.argmax(axis=1)], [new.logits.argmax(axis=1)], 1)
+
+
+def test_a_model_is_no_better_than_itself():
+    one = made_up([0.5, 0.7, 0.9, 0.6])
+    found = row(one, one)
+    assert found["macro_f1"]["difference"] == found["macro_f1"]["low_95"] == found["macro_f1"]["high_95"] == 0
+    verdict, sentence = compare.judge([found], "base-0.1.0", "base-0.1.0", 2.0)
+    assert verdict == "equal"
+    assert "may be chance" in sentence
+
+
+def test_numbers_are_those_of_the_measures():
+    old, new = made_up([0.5, 0.7, 0.9]), made_up([0.7, 0.7, 0.8], seed=1)
+    found = row(old, new)
+    for key in ("macro_f1", "accuracy"):
+        for name, one in (("old", old), ("new", new)):
+            expected = metrics.summary(one.probabilities(1.0), one.truth, LABELS)[key]
+            assert found[key][name] == pytest.approx(expected)
+    assert found["n"] == 180 and found["speakers"] == 3 and found["drawn"] == "speakers"
+
+
+def test_better_for_every_speaker_is_better():
+    rights = np.linspace(0.4, 0.8, 8)
+    found = row(made_up(rights), made_up(rights + 0.15, seed=1))
+    verdict, sentence = compare.judge([found], "base-0.1.0", "base-0.2.0", 2.0)
+    assert verdict == "better"
+    assert "base-0.2.0 is better than base-0.1.0 in held-out" in sentence and "means something" in sentence
+    assert compare.judge([row(made_up(rights + 0.15), made_up(rights, seed=1))], "a", "b", 2.0)[0] == "worse"
+
+
+def test_better_for_one_speaker_alone_means_nothing():
+    found = row(made_up([0.6, 0.6, 0.6, 0.6]), made_up([0.95, 0.6, 0.6, 0.6], seed=1))
+    assert found["macro_f1"]["difference"] > 2
+    assert found["macro_f1"]["low_95"] < 0
+    assert compare.judge([found], "a", "b", 2.0)[0] == "equal"
+
+
+def test_far_below_is_worse_even_where_it_may_be_chance():
+    found = row(made_up([0.95, 0.6, 0.6, 0.6]), made_up([0.6, 0.6, 0.6, 0.6], seed=1))
+    assert found["macro_f1"]["high_95"] > 0
+    verdict, sentence = compare.judge([found], "a", "b", 2.0)
+    assert verdict == "worse" and "may be chance" in sentence
+    assert compare.judge([found], "a", "b", 50.0)[0] == "equal"
+
+
+def test_one_bad_condition_outweighs_a_good_one():
+    rights = np.linspace(0.4, 0.8, 8)
+    good = row(made_up(rights), made_up(rights + 0.15, seed=1))
+    bad = row(made_up(rights + 0.15), made_up(rights, seed=1)) | {"condition": "0 dB"}
+    verdict, sentence = compare.judge([good, bad], "a", "b", 2.0)
+    assert verdict == "worse" and "held-out, 0 dB" in sentence
+
+
+def test_clips_are_drawn_where_there_is_one_speaker():
+    one = made_up([0.7])
+    found = row(one, made_up([0.8], seed=1))
+    assert found["drawn"] == "clips"
+    assert found["macro_f1"]["low_95"] < found["macro_f1"]["difference"] < found["macro_f1"]["high_95"]
+
+
+def test_a_protocol_without_labels_is_refused(tmp_path):
+    shipped = bundle.load(bundle.find("base"))
+    with pytest.raises(UserError, match="cannot be compared"):
+        compare.run(shipped, shipped, tmp_path, ["false-alarms"])
+
+
+def test_measures_of_tables_are_those_of_the_summary():
+    one = made_up([0.5, 0.7])
+    table = metrics.confusion(one.truth, one.logits.argmax(axis=1), len(LABELS)).astype(float)
+    summary = metrics.summary(one.probabilities(1.0), one.truth, LABELS)
+    assert metrics.macro_f1_of(table[None])[0] == pytest.approx(summary["macro_f1"])
+    assert metrics.accuracy_of(table[None])[0] == pytest.approx(summary["accuracy"])

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+scipy = pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
+
+from training.evaluation import intervals
+
+
+@pytest.mark.parametrize(
+    ("count", "upper"), [(0, 2.9957), (1, 4.7439), (2, 6.2958), (5, 10.5130), (10, 16.9622), (50, 63.2871)]
+)
+def test_poisson_bounds_are_those_of_the_tables(count, upper):
+    assert intervals.poisson_upper(count) == pytest.approx(upper, abs=1e-3)
+
+
+def test_a_poisson_bound_is_exact():
+    # At the upper bound, a count so small or smaller has a probability of 5 %; at the lower one, so large or larger.
+    for count in (0, 3, 17):
+        assert scipy.stats.poisson.cdf(count, intervals.poisson_upper(count)) == pytest.approx(0.05)
+        if count:
+            assert scipy.stats.poisson.sf(count - 1, intervals.poisson_lower(count)) == pytest.approx(0.05)
+    assert intervals.poisson_lower(0) == 0.0
+
+
+@pytest.mark.parametrize("clusters", [6, 12, 40])
+def test_the_interval_over_clusters_covers_the_truth_as_often_as_it_says(clusters):
+    random = np.random.default_rng(clusters)
+    truth, hits, trials = 0.03, 0, 400
+    for trial in range(trials):
+        # Speakers differ (standard deviation 0.06), and so do the 20 clips of each: sums and counts of a cluster.
+        own = random.normal(truth, 0.06, clusters)
+        sums = own * 20 + random.normal(0, 0.4 * np.sqrt(20), clusters)
+        values = np.stack([sums, np.full(clusters, 20.0)], axis=1)
+        low, high = intervals.bootstrap(values, lambda s: s[:, 0] / s[:, 1], draws=1000, seed=trial)
+        hits += low <= truth <= high
+    assert 0.92 <= hits / trials <= 0.985
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(0).normal(size=(9, 2)) + [0, 5]
+    found = [intervals.bootstrap(values, lambda s: s[:, 0] / s[:, 1], seed=seed) for seed in (1, 1, 2)]
+    assert found[0] == found[1] != found[2]
+
+
+def test_one_cluster_has_no_interval():
+    with pytest.raises(ValueError, match="two clusters"):
+        intervals.bootstrap(np.ones((1, 2)), lambda s: s[:, 0])
