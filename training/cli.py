@@ -79,8 +79,11 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from training import backend
+    from training import backend, recipe
 
+    if options.recipe:
+        # A wrong name is said before a framework is loaded.
+        recipe.load(options.recipe)
     backend.choose("torch", "tensorflow", "jax")
     from training import fit
 

@@ -164,9 +164,10 @@ def _false_alarms(evaluator: Evaluator, adapt: str | None) -> Objects:
 
 
 def _quantisation(evaluator: Evaluator, adapt: str | None) -> Objects:
+    source = quantisation.source(evaluator.bundle, evaluator.run)
     clips = held_out(evaluator.data)[:: evaluator.every]
     found = evaluator.predictions("held-out")
-    return list(quantisation.run(evaluator.bundle, evaluator.run, clips, found, evaluator.quiet))
+    return quantisation.run(evaluator.bundle, source, clips, found, evaluator.quiet)
 
 
 RUNS: dict[str, Run] = {

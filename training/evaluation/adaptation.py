@@ -7,12 +7,10 @@ before it only. The mean is the device's own class, `edge.model.room.RoomMean`; 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.model.bundle import Bundle
 from edge.model.room import RoomMean
 from training.predict import Predictions
 
@@ -21,33 +19,17 @@ ORDERS = 5
 SEED = 1
 
 
-@dataclass(frozen=True)
-class Head:
-    """What adaptation needs of a bundle."""
+def hear(found: Predictions, room: RoomMean, order: NDArray[np.intp]) -> Float:
+    """Adapted logits `[len(order), labels]` of one room's utterances in that order.
 
-    kernel: Float
-    """Of the output layer, `[size, labels]`: the logits are linear in the embedding."""
-    training_mean: Float
-    """`[size]`."""
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> Head:
-        """Raises `BundleError` where the bundle has no output layer to adapt with."""
-        return cls(np.asarray(bundle.head(), np.float64), np.array(bundle.manifest.embedding_mean))
-
-    def room(self) -> RoomMean:
-        """A room that has heard nothing yet."""
-        return RoomMean(self.training_mean)
-
-
-def hear(found: Predictions, head: Head, order: NDArray[np.intp]) -> tuple[Float, Float]:
-    """Adapted logits `[len(order), labels]` of one room's utterances in that order, and the shift at the end."""
-    room = head.room()
-    shifts = np.empty((len(order), head.training_mean.size))
+    The room begins anew, and afterwards holds what it has heard.
+    """
+    room.forget()
+    adapted = np.empty((len(order), found.logits.shape[1]))
     for step, place in enumerate(order):
-        shifts[step] = room.shift
-        room.add(found.embeddings[place])
-    return found.logits[order] + shifts @ head.kernel, np.asarray(room.shift, np.float64)
+        adapted[step] = found.logits[place] + room.shift
+        room.add(found.logits[place])
+    return adapted
 
 
 def orders(
@@ -57,15 +39,15 @@ def orders(
     rooms = np.array(found.rooms)
     for repetition in range(count):
         yield {
-            name: np.random.default_rng([seed, repetition, index]).permutation(np.flatnonzero(rooms == name))
-            for index, name in enumerate(sorted(set(found.rooms)))
+            name: np.random.default_rng([seed, repetition]).permutation(np.flatnonzero(rooms == name))
+            for name in sorted(set(found.rooms))
         }
 
 
-def replay(found: Predictions, head: Head, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
+def replay(found: Predictions, room: RoomMean, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
     """For each repetition the adapted logits `[n, labels]`, in the order of the clips."""
     for rooms in orders(found, seed, count):
         result = np.empty_like(found.logits)
         for order in rooms.values():
-            result[order], _ = hear(found, head, order)
+            result[order] = hear(found, room, order)
         yield result

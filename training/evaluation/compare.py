@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge.contract import LABELS
 from edge.errors import UserError
 from edge.model.bundle import Bundle
+from edge.model.room import RoomMean
 from training import evaluate, metrics
 from training.evaluation import adaptation, intervals, measures
 from training.predict import Predictions
@@ -81,7 +82,7 @@ def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[ND
     """What is decided for each clip: once, or in each order of the room."""
     if adapt is None:
         return [found.logits.argmax(axis=1)]
-    return [logits.argmax(axis=1) for logits in adaptation.replay(found, adaptation.Head.of(bundle))]
+    return [logits.argmax(axis=1) for logits in adaptation.replay(found, RoomMean.of(bundle))]
 
 
 def difference(

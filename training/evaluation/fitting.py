@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import UserError
-from training.corpora.clip import Clip
+from training import backend, convert
 from training.recipe import Recipe
+from training.task import Task
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,23 @@ class Lesson:
 
     recipe: Recipe
     data: Path
-    fitting: Sequence[Clip]
-    judging: Sequence[Clip]
-    """Clips to watch the training by."""
-    labels: Sequence[str]
+    task: Task
     out: Path
     seed: int
     quiet: bool
 
 
 def train(lesson: Lesson) -> Path:
-    """Fits, or continues a run found in `lesson.out`; the weights of the last epoch."""
-    raise UserError("not wired yet")
+    """Fits, or continues a run found in `lesson.out`; the weights of the last epoch. Raises `UserError`."""
+    backend.choose("torch", "tensorflow", "jax")
+    from training import fit
+
+    fit.run(
+        fit.Job(lesson.recipe, lesson.data, lesson.out, lesson.seed, quiet=lesson.quiet, task=lesson.task)
+    )
+    return lesson.out / f"epoch-{lesson.recipe.epochs:02d}.npz"
 
 
-def convert(recipe: Recipe, weights: Path, out: Path, labels: Sequence[str]) -> None:
-    """Writes the int8 graph as `export` would."""
-    raise UserError("not wired yet")
+def to_int8(recipe: Recipe, weights: Path, out: Path, labels: Sequence[str]) -> None:
+    """Writes the graph as `export` would."""
+    convert.in_own_process(recipe, weights, out, labels=len(labels))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model.bundle import Bundle
+from edge.model.room import RoomMean
 from training import metrics
 from training.evaluation import adaptation
 from training.predict import Predictions, softmax
@@ -41,7 +42,7 @@ def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     manifest = bundle.manifest
     each = [
         shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
-        for logits in adaptation.replay(found, adaptation.Head.of(bundle))
+        for logits in adaptation.replay(found, RoomMean.of(bundle))
     ]
     result: dict[str, Any] = mean_of(each)
     result["orders"] = len(each)

@@ -7,6 +7,8 @@ room, with the mean as that day has left it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,55 +16,73 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model.bundle import Bundle
+from edge.model.room import RoomMean
 from training.evaluation import adaptation, measures
 from training.predict import Predictions, softmax
 
+Float = NDArray[np.float64]
 LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Day:
+    """One room's day of one mood."""
+
+    label: str
+    room: str
+    places: NDArray[np.intp]
+    """Of the utterances, in order."""
+    logits: Float
+    """Adapted, `[200, labels]`."""
+    plain: float
+    adapted: float
+    loss_after: float | None
+    """Accuracy lost on everything else in that room, with the mean as the day has left it."""
+
+    @property
+    def loss(self) -> float:
+        """Accuracy lost on the utterances of that day."""
+        return self.plain - self.adapted
 
 
 def run(bundle: Bundle, found: Predictions, orders: int = adaptation.ORDERS) -> dict[str, Any]:
     """One object; its measures are of the adapted decisions. Losses in percentage points. Raises `BundleError`."""
-    head, manifest = adaptation.Head.of(bundle), bundle.manifest
-    rooms, names = np.array(found.rooms), sorted(set(found.rooms))
-    days: list[NDArray[np.intp]] = []
-    logits, after = [], []
-    per_label: dict[str, dict[str, list[float]]] = {}
-    for label_index, label in enumerate(LABELS):
-        entry = per_label.setdefault(label, {"plain": [], "adapted": [], "loss_after": []})
-        for room_index, room in enumerate(names):
-            own = np.flatnonzero((rooms == room) & (found.truth == label_index))
-            rest = np.flatnonzero((rooms == room) & (found.truth != label_index))
-            if not own.size:
-                continue
-            for repetition in range(orders):
-                day = _day(own, np.random.default_rng([adaptation.SEED, repetition, room_index, label_index]))
-                heard, shift = adaptation.hear(found, head, day)
-                days.append(day)
-                logits.append(heard)
-                entry["plain"].append(_accuracy(found.logits[day], found.truth[day]))
-                entry["adapted"].append(_accuracy(heard, found.truth[day]))
-                if rest.size:
-                    before = _accuracy(found.logits[rest], found.truth[rest])
-                    after.append(
-                        before - _accuracy(found.logits[rest] + shift @ head.kernel, found.truth[rest])
-                    )
-                    entry["loss_after"].append(after[-1])
-    table = {label: _label(entry) for label, entry in per_label.items() if entry["plain"]}
-    spoken = found.take(np.concatenate(days))
-    shares = softmax(np.concatenate(logits) / manifest.temperature)
+    manifest = bundle.manifest
+    days = list(_days(found, RoomMean.of(bundle), orders))
+    spoken = found.take(np.concatenate([day.places for day in days]))
+    shares = softmax(np.concatenate([day.logits for day in days]) / manifest.temperature)
     plain = measures.shares_of(spoken.probabilities(manifest.temperature), spoken, manifest.abstain_below)
-    worst = max(table, key=lambda label: float(table[label]["loss"]))
-    losses = [entry["loss"] for entry in table.values()]
+    labels = {label: _summary([day for day in days if day.label == label]) for label in _in_order(days)}
+    pairs = {(day.label, day.room) for day in days}
+    each = {pair: _summary([day for day in days if (day.label, day.room) == pair]) for pair in pairs}
+    worst = max(sorted(each), key=lambda pair: float(each[pair]["loss"]))
     return {
         "protocol": "one-mood", "bundle": bundle.full_name, "adapt": "room",
         **measures.shares_of(shares, spoken, manifest.abstain_below),
-        "orders": orders, "length": LENGTH,
-        "plain": {key: plain[key] for key in measures.MAIN},
-        "loss": round(float(np.mean(losses)), 2),
-        "worst": {"label": worst, "loss": table[worst]["loss"]},
-        "loss_after": measures.points(float(np.mean(after))) if after else None,
-        "per_label": table,
+        "orders": orders, "length": LENGTH, "plain": {key: plain[key] for key in measures.MAIN},
+        "loss": _summary(days)["loss"], "loss_after": _summary(days)["loss_after"],
+        "worst": {"label": worst[0], "room": worst[1], "loss": each[worst]["loss"]},
+        "per_label": labels,
     }  # fmt: skip
+
+
+def _days(found: Predictions, ear: RoomMean, orders: int) -> Iterator[Day]:
+    rooms = np.array(found.rooms)
+    for label_index, label in enumerate(LABELS):
+        for room_index, room in enumerate(sorted(set(found.rooms))):
+            own = np.flatnonzero((rooms == room) & (found.truth == label_index))
+            rest = np.flatnonzero((rooms == room) & (found.truth != label_index))
+            for repetition in range(orders if own.size else 0):
+                places = _day(
+                    own, np.random.default_rng([adaptation.SEED, repetition, room_index, label_index])
+                )
+                heard = adaptation.hear(found, ear, places)
+                plain, truth = found.logits, found.truth
+                after = _accuracy(plain[rest], truth[rest]) - _accuracy(plain[rest] + ear.shift, truth[rest])
+                yield Day(
+                    label, room, places, heard, _accuracy(plain[places], truth[places]),
+                    _accuracy(heard, truth[places]), after if rest.size else None,
+                )  # fmt: skip
 
 
 def _day(own: NDArray[np.intp], random: np.random.Generator) -> NDArray[np.intp]:
@@ -71,13 +91,17 @@ def _day(own: NDArray[np.intp], random: np.random.Generator) -> NDArray[np.intp]
     return np.concatenate([random.permutation(own) for _ in range(rounds)])[:LENGTH]
 
 
-def _accuracy(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    return float((logits.argmax(axis=1) == truth).mean())
+def _accuracy(logits: Float, truth: NDArray[np.int64]) -> float:
+    return float((logits.argmax(axis=1) == truth).mean()) if truth.size else 0.0
 
 
-def _label(entry: dict[str, list[float]]) -> dict[str, Any]:
-    plain, heard = float(np.mean(entry["plain"])), float(np.mean(entry["adapted"]))
-    after = entry["loss_after"]
+def _in_order(days: Sequence[Day]) -> list[str]:
+    return list(dict.fromkeys(day.label for day in days))
+
+
+def _summary(days: Sequence[Day]) -> dict[str, Any]:
+    plain, heard = (float(np.mean([getattr(day, name) for day in days])) for name in ("plain", "adapted"))
+    after = [day.loss_after for day in days if day.loss_after is not None]
     return {
         "plain": plain, "adapted": heard, "loss": measures.points(plain - heard),
         "loss_after": measures.points(float(np.mean(after))) if after else None,

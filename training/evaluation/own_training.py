@@ -1,7 +1,8 @@
 """Protocols that judge a recipe by training it: `ravdess-si` (five published folds) and `thesis` (a random split).
 
 Each fold has a folder below `--out` with its run, its int8 graph and its predictions; a fold that is done is not done
-again, so a killed evaluation goes on where it was. The last epoch counts: nothing is chosen on what is tested.
+again, so a killed evaluation goes on where it was. Tested clips are watched during training, but nothing is chosen by
+them: the last epoch counts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from training.evaluation import fitting, graphs, measures
 from training.predict import predict, softmax
 from training.recipe import Recipe
 from training.sounds import Sounds
+from training.task import Task, finely
 
 log = logging.getLogger(__name__)
 Float = NDArray[np.float64]
@@ -65,7 +67,7 @@ class Job:
     seed: int = 1
     quiet: bool = False
     train: Train = fitting.train
-    convert: Convert = fitting.convert
+    convert: Convert = fitting.to_int8
 
 
 def run(protocol: str, job: Job) -> list[dict[str, Any]]:
@@ -111,10 +113,8 @@ def summarise(
 
 def _fold(job: Job, fold: Fold, labels: Sequence[str]) -> tuple[Float, NDArray[np.int64]]:
     folder, recipe = job.out / fold.name, job.recipe
-    # What is watched during training was fitted: test clips are not even looked at before the end.
-    weights = job.train(
-        fitting.Lesson(recipe, job.data, fold.fitting, fold.fitting[::8], labels, folder, job.seed, job.quiet)
-    )
+    task = Task(fold.fitting, fold.testing, tuple(labels))
+    weights = job.train(fitting.Lesson(recipe, job.data, task, folder, job.seed, job.quiet))
     model = folder / MODEL
     if not model.is_file():
         job.convert(recipe, weights, model, labels)
@@ -146,7 +146,7 @@ def _held(job: Job, name: str, labels: Sequence[str]) -> tuple[Float, NDArray[np
 def ravdess_folds(data: Path) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
     """Labels, folds and notes. Raises `UserError` where an actor is missing: other folds would be no comparison."""
     (found,) = catalogue.read(data, ["ravdess"])
-    clips = [replace(clip, label=clip.fine_label) for clip in found.clips]
+    clips = finely(found.clips)
     wanted = {actor for fold in RAVDESS_FOLDS for actor in fold}
     if missing := wanted - {clip.speaker.removeprefix("ravdess/") for clip in clips}:
         raise UserError(
@@ -166,7 +166,7 @@ def ravdess_folds(data: Path) -> tuple[tuple[str, ...], list[Fold], dict[str, An
 
 
 def thesis_split(data: Path, seed: int) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
-    """A random fifth of each label of each corpus is tested: speakers are on both sides, as in the thesis.
+    """A random fifth of each label of each corpus is tested.
 
     Raises `UserError` where none of the corpora is there.
     """
@@ -180,7 +180,8 @@ def thesis_split(data: Path, seed: int) -> tuple[tuple[str, ...], list[Fold], di
         random = np.random.default_rng([seed, there.index(cell[0]), THESIS_LABELS.index(cell[1])])
         order = [own[int(place)] for place in random.permutation(len(own))]
         count = round(TESTED_SHARE * len(own))
-        testing += order[:count]
+        # The same speakers are on both sides, as in the thesis; a task takes only others, so they get other names.
+        testing += [replace(clip, speaker=f"{clip.speaker}, tested") for clip in order[:count]]
         fitting += order[count:]
     absent = [name for name in THESIS_CORPORA if name not in there]
     notes = {"corpora": dict(Counter(clip.corpus for clip in clips)), "absent": absent}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from training.sounds import Sounds
 
 
 def run(
-    bundle: Bundle, folder: Path | None, clips: Sequence[Clip], found: Predictions, quiet: bool
-) -> Iterator[dict[str, Any]]:
+    bundle: Bundle, made_of: tuple[Recipe, Path], clips: Sequence[Clip], found: Predictions, quiet: bool
+) -> list[dict[str, Any]]:
     """Two objects, `int8` and `float`; the first has the loss in points. Raises `UserError`."""
-    recipe, weights = _weights(bundle, folder)
+    recipe, weights = made_of
     with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
         convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
         exact = graphs.bare(
@@ -34,17 +34,19 @@ def run(
         reference = predict(exact, clips, Sounds(), "float", quiet=quiet)
     rounded = measures.measure("quantisation", bundle, found)
     full = measures.measure("quantisation", bundle, reference)
-    yield rounded | {
-        "condition": bundle.manifest.kernels, "weights": str(weights),
-        "loss": measures.points(full["accuracy"] - rounded["accuracy"]),
-        "loss_macro_f1": measures.points(full["macro_f1"] - rounded["macro_f1"]),
-        "same_decision": float((found.logits.argmax(axis=1) == reference.logits.argmax(axis=1)).mean()),
-        "cosine": _cosine(found, reference),
-    }  # fmt: skip
-    yield full | {"condition": "float", "weights": str(weights), "loss": 0.0, "loss_macro_f1": 0.0}
+    same = found.logits.argmax(axis=1) == reference.logits.argmax(axis=1)
+    return [
+        rounded
+        | {"condition": bundle.manifest.kernels, "weights": str(weights)}
+        | {"loss": measures.points(full["accuracy"] - rounded["accuracy"])}
+        | {"loss_macro_f1": measures.points(full["macro_f1"] - rounded["macro_f1"])}
+        | {"same_decision": float(same.mean()), "cosine": _cosine(found, reference)},
+        full | {"condition": "float", "weights": str(weights), "loss": 0.0, "loss_macro_f1": 0.0},
+    ]
 
 
-def _weights(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
+def source(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
+    """Recipe and weights that the bundle comes from. Raises `UserError` where the run is not that of the bundle."""
     if folder is None:
         raise UserError(
             "quantisation needs the folder of the run that the bundle was exported from: --run RUN"

@@ -11,7 +11,7 @@ from edge.model import bundle
 
 
 def adaptable(folder: Path) -> bundle.Bundle:
-    """The copy in that folder, with an output layer of random numbers if it had none: for the way, not for the result."""
+    """The copy in that folder, with an output layer of random numbers if the shipped one has none."""
     shipped = bundle.load(bundle.find("base"))
     copy = folder / shipped.full_name
     shutil.copytree(shipped.path, copy)
