@@ -23,6 +23,7 @@ from edge.link.rate import TokenBucket
 log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 1024
+MAX_ERROR: Final = 200
 MAX_AGE_S: Final = 60.0
 PER_SECOND: Final = 2.0
 BURST: Final = 10
@@ -87,7 +88,8 @@ class Commands:
             command = _decode(payload)
         except msgspec.MsgspecError as error:
             self._refuse(
-                verb, Response(transaction=_transaction_of(payload), ok=False, error=f"malformed: {error}")
+                verb,
+                Response(transaction=_transaction_of(payload), ok=False, error=f"malformed: {_short(error)}"),
             )
             return
         action = self._actions.get(verb)
@@ -146,6 +148,11 @@ def _decode(payload: bytes) -> Command:
         raise msgspec.DecodeError("not UTF-8") from None
     except RecursionError:
         raise msgspec.DecodeError("nested too deeply") from None
+
+
+def _short(error: Exception) -> str:
+    """What is wrong, without what the sender could put into our log through the name of a key."""
+    return "".join(c if c.isprintable() else "?" for c in str(error)[:MAX_ERROR])
 
 
 def _transaction_of(payload: bytes) -> str:

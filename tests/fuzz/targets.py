@@ -79,6 +79,7 @@ def command(data: bytes, verb: str = "mute", retain: bool = False, queued: bool 
         assert verb in KNOWN
     for _, response in answered:
         assert len(response.error) < 500
+        assert response.error.isprintable()
 
 
 def configuration(data: bytes) -> None:

@@ -90,6 +90,12 @@ def test_any_configuration_is_taken_or_refused(data):
     configuration(data)
 
 
+@pytest.mark.parametrize("key", ["o" * 900, "line\\nbreak", "a\\u202eb"])
+def test_an_answer_repeats_no_more_than_a_little_of_what_was_sent(key):
+    """Found by atheris: the name of an unknown key came back whole."""
+    command(f'{{"transaction{key}": 1}}'.encode())
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @given(*COMMANDS)
