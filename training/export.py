@@ -19,7 +19,7 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, convert, evaluate, golden, head, resume, splits
+from training import calibrate, card, checkpoint, convert, evaluate, further, golden, head, resume, splits
 from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.evaluation import report
@@ -103,14 +103,15 @@ def _fill(folder: Path, source: _Source) -> None:
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
     split = splits.load()
     clips = catalogue.clips(catalogue.read(job.data, split.corpora))
+    added = further.recordings([Path(root) for root in history.get("notes", {}).get("added", [])])
     manifest = bundles.Manifest(
         name=recipe.name, version=job.version, labels=LABELS, sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
         logits=logits, embedding=embedding, kernels="dynamic-int8", temperature=1.0, abstain_below=0.0,
-        min_ms=job.min_ms, embedding_mean=(0.0,) * recipe.embedding, metrics={}, corpora=_corpora(clips, split),
+        min_ms=job.min_ms, embedding_mean=(0.0,) * recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
         licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
     )  # fmt: skip
-    manifest = _calibrated(_write(folder, manifest), clips, split, job)
+    manifest = _calibrated(_write(folder, manifest), clips, split, added, job)
     bundle = _write(folder, manifest)
     evaluator = evaluate.Evaluator(bundle, job.data, quiet=job.quiet)
     found = report.measure(evaluator, report.QUICK)
@@ -142,14 +143,16 @@ def _specs(tensors: Any) -> tuple[bundles.TensorSpec, ...]:
 
 
 def _calibrated(
-    bundle: bundles.Bundle, clips: list[Clip], split: splits.Splits, job: Job
+    bundle: bundles.Bundle, clips: list[Clip], split: splits.Splits, added: list[Clip], job: Job
 ) -> bundles.Manifest:
     sounds = Sounds()
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
     temperature = calibrate.for_strangers(found)
     threshold = calibrate.threshold_for_strangers(found, temperature)
     # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
-    heard = predict(bundle, split.select(clips, "fit")[::6], sounds, "training mean", quiet=job.quiet)
+    heard = predict(
+        bundle, (split.select(clips, "fit") + added)[::6], sounds, "training mean", quiet=job.quiet
+    )
     mean = tuple(round(float(value), 5) for value in heard.embeddings.mean(axis=0))
     return msgspec.structs.replace(
         bundle.manifest, temperature=temperature, abstain_below=threshold, embedding_mean=mean
@@ -165,12 +168,15 @@ def _short(one: dict[str, Any]) -> dict[str, Any]:
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
 
 
-def _corpora(clips: list[Clip], split: splits.Splits) -> tuple[dict[str, Any], ...]:
-    result = []
+def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tuple[dict[str, Any], ...]:
+    result: list[dict[str, Any]] = []
     for name in split.corpora:
         own = [clip for clip in clips if clip.corpus == name]
         parts = {part: len(split.select(own, part)) for part in splits.PARTS}
         result.append({"name": name, "licence": catalogue.CORPORA[name].licence, "clips": parts})
+    if added:
+        parts = {"fit": len(added), "calibrate": 0, "test": 0}
+        result.append({"name": "own recordings", "licence": "the user's own", "clips": parts})
     return tuple(result)
 
 

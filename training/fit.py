@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -154,10 +155,15 @@ class Materials:
 
 
 def _materials(job: Job, task: Task) -> Materials:
-    noises = noise.training_files(job.data)
     sounds = Sounds()
-    sounds.load([clip.path for clip in task.fitting + task.judging] + noises, "reading", job.quiet)
-    noises = [path for path in noises if np.abs(sounds[path].astype(np.int32)).max() > 30]
+    fitting = sounds.readable(task.fitting, "reading", job.quiet)
+    judging = sounds.readable(task.judging, "reading", job.quiet)
+    task = dataclasses.replace(task, fitting=fitting, judging=judging)
+    noises = noise.training_files(job.data)
+    unreadable = set(sounds.load(noises, "reading noise", job.quiet))
+    noises = [
+        path for path in noises if path not in unreadable and np.abs(sounds[path].astype(np.int32)).max() > 30
+    ]
     lengths = [_speech_seconds(sounds[clip.path]) for clip in task.fitting]
     log.info(
         "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
@@ -228,7 +234,7 @@ def run(job: Job) -> dict[str, Any]:
     held = _materials(job, task)
 
     def groups_of(epoch: int) -> list[list[int]]:
-        chosen = batches.plan(task.fitting, recipe.draws, job.seed, epoch)
+        chosen = batches.plan(held.task.fitting, recipe.draws, job.seed, epoch)
         return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
 
     try:
