@@ -22,6 +22,7 @@ from edge.contract import NodeId
 from edge.errors import UserError
 
 BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
+QuietHours = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -57,6 +58,17 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether a WAV room begins again at its end."""
     gap_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
     """Silence between the files of a WAV room."""
+    quiet_hours: Annotated[tuple[QuietHours, ...], Meta(max_length=16)] = ()
+    """Spans of local time such as `22:00-07:00` in which the microphone is closed."""
+
+
+class Button(Struct, frozen=True, forbid_unknown_fields=True):
+    """A push button that mutes and unmutes, at the pins of a Raspberry Pi; needs the extra `gpio`."""
+
+    pin: Annotated[int, Meta(ge=0, le=27)] | None = None
+    """GPIO number (BCM) of the button, which closes it to ground; not given: there is no button."""
+    led: Annotated[int, Meta(ge=0, le=27)] | None = None
+    """GPIO number (BCM) of a light that is on while the microphone is open."""
 
 
 class Vad(Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,6 +173,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     node: Node = field(default_factory=Node)
     audio: Audio = field(default_factory=Audio)
+    button: Button = field(default_factory=Button)
     vad: Vad = field(default_factory=Vad)
     segmenter: Segmenter = field(default_factory=Segmenter)
     model: Model = field(default_factory=Model)
@@ -226,6 +239,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
 _REMEDIES = {
     "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
     "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
+    "audio.quiet_hours[...]": 'write spans of local time: ["22:00-07:00"]',
     "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
 }
 
@@ -262,6 +276,10 @@ def _refuse_contradictions(config: Config, where: str) -> None:
         (
             bool(mqtt.cert_file) != bool(mqtt.key_file),
             "`mqtt.cert_file` and `mqtt.key_file` belong together: give both or neither",
+        ),
+        (
+            config.button.led is not None and config.button.led == config.button.pin,
+            "`button.led` and `button.pin` must be two pins",
         ),
         (
             bool(mqtt.ca_file or mqtt.cert_file) and not mqtt.tls,

@@ -34,6 +34,7 @@ def register(subparsers: Any) -> None:
         "  roomtone doctor --bench         is this box fast enough, and for which model?",
     )
     add_config_options(parser)
+    parser.add_argument("--only", choices=ORDER, help="only what concerns one part")
     parser.add_argument(
         "--json", action="store_true", help="one JSON array of checks; with --bench one object"
     )
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if options.bench:
         return bench(config, json=options.json)
     entries = sorted(
-        entry_points(group="roomtone.checks"),
+        (e for e in entry_points(group="roomtone.checks") if options.only in {None, e.name}),
         key=lambda e: (ORDER.index(e.name) if e.name in ORDER else 99, e.name),
     )
     configured = path is not None or bool(options.settings)

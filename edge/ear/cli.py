@@ -10,7 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from edge.config import Config
+from edge.ear.dumps import forbid_dumps
 from edge.options import add_config_options, config_from
+from edge.restarts import wait_before_start
 
 if TYPE_CHECKING:
     from edge.ear.source import AudioSource
@@ -52,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         os.environ.setdefault(name, "1")
     config = config_from(options)
     _log_to_stderr(config)
+    forbid_dumps()
+    restarts = wait_before_start()
 
     from edge.ear import adaptation
     from edge.ear.process import Ear
@@ -74,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
     ear = Ear(
         config=config, source=source, vad=vad, classifier=classifier, on_ready=on_ready, stopped=stopped,
-        adaptation=room,
+        adaptation=room, restarts=restarts,
     )  # fmt: skip
     return ear.run()
 

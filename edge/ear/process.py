@@ -15,11 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from edge import contract
 from edge.config import Config
-from edge.contract import Downward, EarHealth, MicState, ModelInfo, Mute, Restart, Unmute
+from edge.contract import Downward, EarHealth, MicState, ModelInfo, Restart, Unmute
+from edge.ear import button, mute, state
 from edge.ear.adaptation import Adaptation
 from edge.ear.capture import Capture, Notice
 from edge.ear.liveness import Liveness
+from edge.ear.mute import Mute
 from edge.ear.pipeline import Pipeline
 from edge.ear.source import AudioSource, Block
 from edge.ear.uplink import Uplink
@@ -27,6 +30,7 @@ from edge.errors import UserError
 from edge.model import pace
 from edge.model.classifier import Classifier
 from edge.notify import notify, watchdog_interval_s
+from edge.restarts import Restarts
 from edge.speech.vad import Vad
 from edge.version import VERSION
 
@@ -60,8 +64,10 @@ class Ear:
         on_ready: Callable[[float], None],
         stopped: threading.Event,
         adaptation: Adaptation | None = None,
+        restarts: Restarts | None = None,
     ) -> None:
         self._stopped = stopped
+        self._restarts = restarts or Restarts(None)
         self._classifier = classifier
         self._on_ready = on_ready
         self._ready = False
@@ -70,6 +76,9 @@ class Ear:
         self._vad = vad
         self._capture = Capture(source, stopped)
         self._adaptation = adaptation
+        self._mute = Mute(state.folder(config), config.audio.quiet_hours)
+        self._wishes: list[str] = []
+        self._button = button.attach(config.button, self._mute)
         self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, adaptation)
         self._uplink = Uplink(
             config.runtime.socket, model_info(config, classifier, vad), self._pipeline.level, self._obey
@@ -86,6 +95,7 @@ class Ear:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._self_test()
+        self._follow_wishes()
         self._uplink.start()
         self._capture.start()
         try:
@@ -119,6 +129,7 @@ class Ear:
         for event in self._pipeline.feed(block):
             log.debug("utterance %d: %s %.2f", event.seq, event.event_type, event.confidence)
             self._uplink.publish(event)
+            self._tell_manager()
         self._liveness.heard(time.monotonic(), zeros=not block.samples.any())
         if not self._ready and self._liveness.state == "ok":
             self._ready = True
@@ -182,9 +193,19 @@ class Ear:
             notify("WATCHDOG=1")
         if self._adaptation is not None:
             self._adaptation.look()
+        self._restarts.alive()
+        self._follow_wishes()
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
+
+    def _follow_wishes(self) -> None:
+        """Closes the microphone while anybody wants it closed; whoever wishes need not ask the ear."""
+        wishes = self._mute.wishes()
+        if wishes != self._wishes:
+            log.info("mute: %s", ", ".join(wishes) or "nobody wants it any more")
+            self._wishes = wishes
+            self._capture.set_muted(bool(wishes))
 
     def _self_test(self) -> None:
         """Golden inference. Raises `UserError` when the model does not give what it should."""
@@ -200,19 +221,24 @@ class Ear:
 
     def _changed(self, state: MicState) -> None:
         self._uplink.set_mic(state)
-        notify(f"STATUS=microphone: {state}")
+        self._button.light(state == "ok")
+        mute.tell(state)
+        self._tell_manager()
         if not self._settled:
             # A missing microphone is a state, not a failed start.
             self._settled = True
             notify("READY=1")
 
+    def _tell_manager(self) -> None:
+        notify(f"STATUS=microphone: {self._liveness.state}, {self._pipeline.utterances} utterances")
+
     def _obey(self, order: Downward) -> None:
         """Called by the uplink's thread."""
         match order:
-            case Mute():
-                self._capture.set_muted(True)
+            case contract.Mute():
+                self._mute.set_remote(True)
             case Unmute():
-                self._capture.set_muted(False)
+                self._mute.set_remote(False)
             case Restart():
                 log.info("the link asks for a restart")
                 self._status = EXIT_RESTART
@@ -235,6 +261,9 @@ class Ear:
         self._stopped.set()
         if self._adaptation is not None:
             self._adaptation.close()
+        if self._status != EXIT_FAILED:
+            self._restarts.clear()
+        self._button.close()
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()
         if not clean:

@@ -17,6 +17,7 @@ from edge.link.forget import forget
 from edge.link.service import Link
 from edge.notify import notify
 from edge.options import add_config_options, config_from
+from edge.restarts import LASTED_S, Restarts, wait_before_start
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +46,19 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
     )
-    credentials.check(config.mqtt)
     if options.forget:
+        credentials.check(config.mqtt)
         for name in forget(config):
             print(f"removed: {name}")
         return 0
-    asyncio.run(_serve(config, started))
+    restarts = wait_before_start()
+    credentials.check(config.mqtt)
+    asyncio.run(_serve(config, started, restarts))
+    restarts.clear()
     return 0
 
 
-async def _serve(config: Config, started: float) -> None:
+async def _serve(config: Config, started: float, restarts: Restarts) -> None:
     loop = asyncio.get_running_loop()
     ear = listener.listen(Path(config.runtime.socket))
     metrics_server = None
@@ -72,6 +76,7 @@ async def _serve(config: Config, started: float) -> None:
             reasons.place(config),
         )
         notify("READY=1", f"STATUS=listening on {config.runtime.socket}")
+        loop.call_later(LASTED_S + 1, restarts.alive)
         await link.run()
     finally:
         if metrics_server is not None:

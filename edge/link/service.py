@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edge import restarts
 from edge.config import Config
 from edge.contract import (
     AVAILABILITY,
@@ -80,7 +81,7 @@ class Link:
             self._post,
         )
         self._publisher = Publisher(config, self._broker.publish)
-        beside = Path(config.runtime.socket).parent
+        beside = runtime_dir(config)
         journal = Journal(beside / f"{node.id}.journal", time.time)
         spool = Spool(
             state_dir(config) / f"{node.id}.spool",
@@ -296,6 +297,11 @@ class Link:
                 log.warning("the broker has not taken our farewell; its will says the same")
         await asyncio.to_thread(self._broker.stop)
         self._outbox.close()
+
+
+def runtime_dir(config: Config) -> Path:
+    """Where the journal for replays is: in memory, and beyond the life of this process."""
+    return restarts.runtime_dir() or Path(config.runtime.socket).parent
 
 
 def state_dir(config: Config) -> Path:

@@ -1,0 +1,80 @@
+"""Back-off between quick restarts of a service, kept in its runtime directory (memory, not disk).
+
+systemd has `RestartSteps=` only since version 254, and counts every failure since the unit was started by hand, so
+that a box that failed ten times in a year would wait a minute each time. Here a life that lasted clears the count.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+FREE: Final = 3
+"""So many quick deaths in a row cost nothing: a microphone that is pulled out, a kill by hand."""
+FIRST_S: Final = 1.0
+LONGEST_S: Final = 60.0
+LASTED_S: Final = 30.0
+"""A life of this length was no quick death."""
+
+
+class Restarts:
+    """Counts the lives that ended soon. Without a folder (no service manager) there is no count and no waiting."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = folder / "restarts" if folder is not None else None
+        self._clear_at: float | None = None
+
+    def begin(self) -> float:
+        """A life begins: counts it as a failure until it proves itself. Returns the seconds to wait first."""
+        if self._file is None:
+            return 0.0
+        failures = self._read()
+        self._write(failures + 1)
+        self._clear_at = time.monotonic() + LASTED_S
+        return 0.0 if failures < FREE else min(LONGEST_S, FIRST_S * 2.0 ** min(failures - FREE, 16))
+
+    def alive(self) -> None:
+        """To be called now and then: after `LASTED_S` the count is cleared."""
+        if self._clear_at is not None and time.monotonic() > self._clear_at:
+            self.clear()
+
+    def clear(self) -> None:
+        """This life has lasted, or it ends in good order."""
+        self._clear_at = None
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def _read(self) -> int:
+        assert self._file is not None
+        try:
+            return max(0, int(self._file.read_text(encoding="ascii")[:9]))
+        except (OSError, ValueError):
+            return 0
+
+    def _write(self, failures: int) -> None:
+        assert self._file is not None
+        try:
+            self._file.write_text(str(failures), encoding="ascii")
+        except OSError as error:
+            log.warning("%s cannot be written (%s): no back-off between restarts", self._file, error)
+
+
+def runtime_dir() -> Path | None:
+    """The first folder of systemd's `RUNTIME_DIRECTORY`; None without one."""
+    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else None
+
+
+def wait_before_start() -> Restarts:
+    """Counts this start of a service and waits as long as the count asks for."""
+    restarts = Restarts(runtime_dir())
+    wait = restarts.begin()
+    if wait:
+        log.warning("the last starts ended soon: waiting %.0f s before this one", wait)
+        time.sleep(wait)
+    return restarts

@@ -1,0 +1,114 @@
+"""`python -m provisioning.device`: for `install.sh`, not for people."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from edge.config import load
+from edge.errors import UserError
+from provisioning.device import site
+
+
+def main() -> int:
+    """Exit status 0, or 2 and one line for what the user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m provisioning.device", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    configure = verbs.add_parser("configure", help="write the configuration and the credentials")
+    configure.add_argument("--config", type=Path, required=True)
+    configure.add_argument("--credentials", type=Path, required=True)
+    which = configure.add_mutually_exclusive_group()
+    which.add_argument("--broker")
+    which.add_argument("--join", type=Path)
+    configure.add_argument("--password-file", type=Path)
+    configure.add_argument("--ca", type=Path)
+    configure.add_argument("--node")
+    configure.add_argument("--name")
+    configure.set_defaults(run=_configure)
+    dropins = verbs.add_parser("dropins", help="write what the units need for this configuration; says what changed")
+    dropins.add_argument("--config", type=Path, required=True)
+    dropins.add_argument("--units", type=Path, required=True)
+    dropins.set_defaults(run=_dropins)
+    options = parser.parse_args()
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"install.sh: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _configure(options: argparse.Namespace) -> None:
+    settings: dict[str, Any] = {}
+    if options.broker is not None:
+        settings = site.from_address(options.broker, ca=options.ca is not None)
+        if not settings["mqtt.tls"]:
+            print(
+                "install.sh: warning: mqtt:// is not encrypted: whoever can listen on this network reads every event"
+                f"{' and the password' if 'mqtt.username' in settings else ''}; use mqtts:// where the broker can",
+                file=sys.stderr,
+            )
+        if "mqtt.username" in settings:
+            site.write(options.credentials / site.PASSWORD, _password(options, settings["mqtt.host"]), 0o600)
+        if options.ca is not None:
+            site.write(options.credentials / site.CA, _text(options.ca), 0o600)
+    fresh = not options.config.exists()
+    if fresh:
+        settings.setdefault("runtime.state_dir", "/var/lib/roomtone/link")
+        settings.setdefault("node.id", site.default_node(platform.node()))
+        if platform.machine() in {"armv6l", "armv7l"}:
+            settings.setdefault("model.bundle", "small")
+    if options.node is not None:
+        settings["node.id"] = options.node
+    if options.name is not None:
+        settings["node.name"] = options.name
+    if settings:
+        text = site.merged(options.config, settings, anew=options.broker is not None)
+        if site.write(options.config, text, 0o644):
+            print(f"wrote {options.config}")
+    load(options.config)
+
+
+def _password(options: argparse.Namespace, host: str) -> str:
+    if options.password_file is not None:
+        text = _text(options.password_file).splitlines()
+        if not text or not text[0]:
+            raise UserError(f"{options.password_file}: empty; its first line is to be the password")
+        return text[0] + "\n"
+    kept = options.credentials / site.PASSWORD
+    if not sys.stdin.isatty():
+        if kept.exists():
+            return kept.read_text(encoding="utf-8")
+        raise UserError("a password is needed and nobody can be asked here; name a file with --password-file")
+    entered = getpass.getpass(f"Password for {host}: ")
+    if not entered:
+        raise UserError("no password was given")
+    return entered + "\n"
+
+
+def _dropins(options: argparse.Namespace) -> None:
+    for unit, text in site.dropins(load(options.config)).items():
+        file = options.units / f"{unit}.service.d" / "50-configuration.conf"
+        if text:
+            file.parent.mkdir(exist_ok=True)
+            if site.write(file, text, 0o644):
+                print(f"wrote {file}")
+        elif file.exists():
+            file.unlink()
+            print(f"removed {file}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise UserError(f"{path}: cannot be read ({why})") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Makes this machine a Roomtone room device; run again it upgrades or repairs. `--help` says the rest.
+# Every step looks first at what is there: run twice, it changes nothing; interrupted, it goes on where it was.
+set -euo pipefail
+SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
+SERVICES=(roomtone-link.socket roomtone-link.service roomtone-ear.service)
+PACKAGES=(python3-venv python3-pyaudio)
+
+help() {
+  cat <<'EOF'
+usage: sudo provisioning/install.sh [OPTIONS]
+
+  --join FILE              the site that `roomtone fleet enrol` made this file for
+  --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for
+  --password-file FILE     its first line is the broker's password
+  --ca FILE                who signed the broker's certificate (PEM), where the system does not know it
+  --node ID                stable name in every topic: a-z, 0-9, _ and - (default: the host name)
+  --name TEXT              what people call the room
+  --wait SECONDS           how long to wait for the first utterance at the end (default 60; 0: not at all)
+  --gpio                   also what a mute button at the pins needs
+
+Run it again without options to upgrade or repair: configuration and state stay. Without a network it installs
+from a folder that provisioning/bundle-offline made. provisioning/uninstall.sh takes everything away again.
+
+examples:
+  sudo provisioning/install.sh --join kitchen.join --name Kitchen
+  sudo provisioning/install.sh --broker mqtts://roomtone@homeassistant.local --node kitchen
+EOF
+}
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+
+# put SOURCE TARGET: copies a file where it differs; the target is always whole.
+put() {
+  cmp -s "$1" "$2" && return
+  install -D -m 644 "$1" "$2.new"
+  mv "$2.new" "$2"
+  say "wrote $2"
+}
+
+configure=() wait_s=60 extra=edge
+while [ $# -gt 0 ]; do
+  case $1 in
+    --join | --broker | --password-file | --ca | --node | --name) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
+    --wait) wait_s=${2:?--wait needs a value} && shift ;;
+    --gpio) extra=edge,gpio ;;
+    -h | --help) help && exit ;;
+    *) help >&2 && die "no option '$1'" ;;
+  esac
+  shift
+done
+case $wait_s in '' | *[!0-9]*) die "--wait: a number of seconds" ;; esac
+
+# --- 1. does it fit? ---
+[ "$(id -u)" -eq 0 ] || die "this needs root: sudo $0"
+[ -d /run/systemd/system ] || die "systemd does not run here; without it use docker/edge.Dockerfile"
+command -v dpkg >/dev/null || die "this is not Debian or Raspberry Pi OS"
+exec 9>/run/roomtone-install.lock
+flock -n 9 || die "another install.sh is running"
+[ -f "$ETC/roomtone.toml" ] || [ ${#configure[@]} -gt 0 ] || die "where is the broker? give --join FILE or --broker URL (--help)"
+
+# --- 2. Debian packages ---
+missing=()
+for package in "${PACKAGES[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+export DEBIAN_FRONTEND=noninteractive
+offline=$SRC/offline
+if [ ${#missing[@]} -gt 0 ] && [ -d "$offline/debs" ]; then
+  say "installing from $offline/debs: ${missing[*]}"
+  files=()
+  for file in "$offline"/debs/*.deb; do
+    dpkg-query -W -f='${Status}' "$(dpkg-deb -f "$file" Package)" 2>/dev/null | grep -q 'ok installed' || files+=("$file")
+  done
+  apt-get install -y -qq --no-install-recommends -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null "${files[@]}" >/dev/null ||
+    die "these packages do not fit this system; make the folder on one like this: provisioning/bundle-offline"
+elif [ ${#missing[@]} -gt 0 ]; then
+  say "installing Debian packages: ${missing[*]}"
+  apt-get update -qq || die "apt-get update failed; without a network see provisioning/bundle-offline"
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get install failed"
+fi
+python=/usr/bin/python3
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || die "Python 3.11 to 3.14 is needed"
+case $(dpkg --print-architecture) in
+  arm64 | amd64) ;;
+  armhf) extra=${extra/edge/edge-tflite} ;;
+  *) die "$(dpkg --print-architecture) is not supported: arm64, amd64, or armhf with Debian 12" ;;
+esac
+
+# --- 3. users and folders ---
+put "$SRC/provisioning/systemd/roomtone.sysusers" /etc/sysusers.d/roomtone.conf
+put "$SRC/provisioning/systemd/roomtone.tmpfiles" /etc/tmpfiles.d/roomtone.conf
+systemd-sysusers roomtone.conf
+systemd-tmpfiles --create roomtone.conf
+install -d -m 755 "$OPT/versions" "$ETC"
+install -d -m 700 "$ETC/credentials"
+
+# --- 4. this version, in a folder of its own; nothing that runs is touched ---
+parts=(edge provisioning training dashboard pyproject.toml README.md LICENSE)
+id=$(cd "$SRC" && {
+  find "${parts[@]}" models -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | sort -z | xargs -0 sha256sum
+  "$python" -V
+  echo "$extra"
+} | sha256sum | cut -c1-12)
+new=$OPT/versions/$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/version.py")-$id
+works() { # whether the version in folder $1 can do its work, tried as the user who will
+  [ -e "$1/.complete" ] && (cd / && runuser -u roomtone-ear -- "$1/bin/roomtone" doctor --only model >/dev/null) &&
+    runuser -u roomtone-ear -- "$1/bin/python" -c 'import pyaudio, paho.mqtt.client, soxr' 2>/dev/null
+}
+if ! works "$new"; then
+  say "installing $new"
+  rm -rf "$new"
+  "$python" -m venv "$new"
+  # Debian's PyAudio, so that no compiler is needed here.
+  ln -s /usr/lib/python3/dist-packages/{pyaudio,[Pp]y[Aa]udio-*-info} "$(echo "$new"/lib/python3*/site-packages)/"
+  if [ -d "$offline/wheels" ]; then
+    "$new/bin/pip" install -q --no-index --find-links "$offline/wheels" "roomtone[$extra]" || die "pip failed; see above"
+  else
+    build=$(mktemp -d) && trap 'rm -rf "$build"' EXIT
+    (cd "$SRC" && cp -r "${parts[@]}" "$build/")
+    "$new/bin/pip" install -q --no-cache-dir "${build}[$extra]" || die "pip failed; see above, and run this again"
+    rm -rf "$build" && trap - EXIT
+  fi
+  install -d "$new/share/roomtone"
+  cp -r "$SRC/models" "$SRC/provisioning/systemd" "$new/share/roomtone/"
+  chmod -R go+rX "$new"
+  touch "$new/.complete"
+  works "$new" || { rm -f "$new/.complete" && die "what was installed does not work ($new/bin/roomtone doctor); what ran before still runs"; }
+fi
+
+# --- 5. configuration: an existing one is changed only where an option asks for it ---
+(cd / && "$new/bin/python" -m provisioning.device configure \
+  --config "$ETC/roomtone.toml" --credentials "$ETC/credentials" "${configure[@]}") || exit 2
+
+# --- 6. switch over, and back if the new version does not come up ---
+good=$OPT/running # the version that came up last, and what it came up with
+activate() { # makes version folder $1 the one that runs, and waits until it does
+  local unit restarts stamp
+  for unit in "${SERVICES[@]}"; do put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit"; done
+  (cd / && "$1/bin/python" -m provisioning.device dropins --config "$ETC/roomtone.toml" --units "$UNITS")
+  if [ "$(readlink "$OPT/current" || true)" != "$1" ]; then
+    ln -sfn "$1" "$OPT/current.new"
+    mv -T "$OPT/current.new" "$OPT/current"
+    say "$OPT/current is $1"
+  fi
+  ln -sfn "$OPT/current/bin/roomtone" /usr/local/bin/roomtone
+  stamp=$(cat "$UNITS"/roomtone-* "$UNITS"/roomtone-*.d/* "$ETC/roomtone.toml" "$ETC"/credentials/* 2>/dev/null | sha256sum)
+  if systemctl -q is-active "${SERVICES[@]}" && [ "$(cat "$good" 2>/dev/null)" = "$1"$'\n'"$stamp" ]; then
+    say "nothing had to be changed"
+    return 0
+  fi
+  systemctl daemon-reload
+  systemctl -q enable "${SERVICES[@]}" || return 1
+  systemctl restart "${SERVICES[@]}" || return 1
+  restarts=$(systemctl show -P NRestarts roomtone-ear.service roomtone-link.service | xargs)
+  sleep 3
+  systemctl -q is-active "${SERVICES[@]}" || return 1
+  [ "$restarts" = "$(systemctl show -P NRestarts roomtone-ear.service roomtone-link.service | xargs)" ] || return 1
+  printf '%s\n%s\n' "$1" "$stamp" > "$good.new"
+  mv "$good.new" "$good"
+}
+old=$(head -n 1 "$good" 2>/dev/null || true)
+if ! activate "$new"; then
+  systemctl --no-pager -n 15 status roomtone-ear.service roomtone-link.service >&2 || true
+  rm -f "$new/.complete"
+  if [ -z "$old" ] || [ "$old" = "$new" ] || [ ! -d "$old" ]; then die "the services do not come up; see above, and run this again"; fi
+  say "the new version does not come up: going back to $old"
+  activate "$old" || die "neither does $old; see: journalctl -u roomtone-ear -u roomtone-link"
+  die "the new version does not come up; $old runs again"
+fi
+for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done
+
+# --- 7. what people must know, and whether it hears ---
+room=$(cd / && "$new/bin/python" -c 'from edge.config import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
+notice=$(<"$SRC/provisioning/notice.txt")
+printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
+(cd / && roomtone doctor) || say "something failed; the remedies stand beside it"
+heard() { systemctl show -P StatusText roomtone-ear.service | sed -n 's/.*, \([1-9][0-9]* utterances.*\)/\1/p'; }
+[ "$wait_s" -eq 0 ] || say "say something in the room (waiting up to $wait_s s)"
+end=$((SECONDS + wait_s))
+while [ -z "$(heard)" ] && [ $SECONDS -lt $end ]; do sleep 0.5; done
+if [ -n "$(heard)" ]; then say "it hears: $(heard)"; elif [ "$wait_s" -gt 0 ]; then
+  die "nothing was heard ($(systemctl show -P StatusText roomtone-ear.service)); see: roomtone devices"
+fi

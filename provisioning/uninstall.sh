@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Takes Roomtone away from this machine. Asks before it removes configuration and state; `--help` says the rest.
+set -euo pipefail
+
+help() {
+  cat <<'EOF'
+usage: sudo provisioning/uninstall.sh [--keep | --purge]
+
+Removes programs and units. Then it asks whether configuration (/etc/roomtone), state (/var/lib/roomtone) and users
+are to go, too; --keep and --purge answer beforehand. What the device has retained at the broker is removed first.
+EOF
+}
+
+answer=
+case ${1:-} in
+  --keep) answer=n ;;
+  --purge) answer=y ;;
+  -h | --help) help && exit ;;
+  '') ;;
+  *) help >&2 && exit 2 ;;
+esac
+[ "$(id -u)" -eq 0 ] || { echo "uninstall.sh: this needs root: sudo $0" >&2 && exit 1; }
+if [ -z "$answer" ]; then
+  read -r -p "Remove configuration and waiting events (/etc/roomtone, /var/lib/roomtone), too? [y/N] " answer || answer=n
+fi
+
+# The broker is asked to forget the device while the credentials are still there: as the link itself, in its sandbox.
+if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemctl -q is-active roomtone-link.service; then
+  systemctl stop roomtone-ear.service roomtone-link.socket roomtone-link.service 2>/dev/null || true
+  systemd-run -q --wait --pipe -p User=roomtone-link -p LoadCredential=site:/etc/roomtone/credentials --unit roomtone-link \
+    timeout 20 /opt/roomtone/current/bin/roomtone link --config /etc/roomtone/roomtone.toml --forget ||
+    echo "uninstall.sh: the broker was not reached: what the device retained there stays" >&2
+fi
+systemctl disable -q --now roomtone-ear.service roomtone-link.service roomtone-link.socket 2>/dev/null || true
+rm -rf /opt/roomtone /etc/systemd/system/roomtone-{ear,link}.service{,.d} /etc/systemd/system/roomtone-link.socket
+rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf
+systemctl daemon-reload
+rm -rf /run/roomtone /run/roomtone-sound /run/roomtone-ear /run/roomtone-link
+if [ "${answer,,}" = y ]; then
+  rm -rf /etc/roomtone /var/lib/roomtone /etc/sysusers.d/roomtone.conf
+  for user in roomtone-ear roomtone-link; do
+    if id "$user" >/dev/null 2>&1; then userdel "$user" 2>/dev/null; fi
+    if getent group "$user" >/dev/null; then groupdel "$user" 2>/dev/null; fi
+  done
+  echo "Roomtone is gone. Debian packages were left: python3-venv python3-pyaudio"
+else
+  echo "Roomtone is gone; /etc/roomtone and /var/lib/roomtone were kept."
+fi

@@ -1,0 +1,197 @@
+"""A Debian that boots with its own systemd (debootstrap, systemd-nspawn), for the installer and the units as they are.
+
+What is slow to make is kept outside the repository, in `~/.cache/roomtone-tests` (`ROOMTONE_TEST_CACHE`): the
+bare system of each Debian, and for each state of the source the folder that `bundle-offline` made of it. A container
+is an overlay over the bare system: what happens in it is gone with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+CACHE = Path(os.environ.get("ROOMTONE_TEST_CACHE", Path.home() / ".cache" / "roomtone-tests"))
+SOURCE = ("edge", "provisioning", "training", "dashboard", "models", "pyproject.toml")
+INCLUDE = "systemd,systemd-sysv,dbus,python3,ca-certificates"
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
+
+
+def reason_to_skip() -> str:
+    """Why no container can boot here; empty: one can."""
+    if os.geteuid() != 0:
+        return "booting a Debian needs root"
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None]
+    if missing:
+        return f"apt install {' '.join(missing)}"
+    if subprocess.run(["unshare", "-m", "-p", "-n", "-f", "true"], capture_output=True, check=False).returncode:
+        return "namespaces are forbidden here"
+    return ""
+
+
+@contextlib.contextmanager
+def _locked(name: str) -> Iterator[None]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def bare(suite: str) -> Path:
+    """The root folder of a minimal Debian; made once (minutes)."""
+    place = CACHE / f"root-{suite}"
+    with _locked(place.name):
+        if not place.is_dir():
+            part = CACHE / f"part-{suite}"
+            shutil.rmtree(part, ignore_errors=True)
+            command = ["debootstrap", "--variant=minbase", f"--include={INCLUDE}", suite, str(part), _mirror()]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
+            part.rename(place)
+    return place
+
+
+def _mirror() -> str:
+    """Where this machine itself gets its packages."""
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
+    )
+    return next(
+        uri for uri in listed.stdout.split() if uri.rstrip("/").endswith("/debian") and "security" not in uri
+    )
+
+
+def offline_bundle(suite: str, source: Path = ROOT) -> Path:
+    """What `bundle-offline` makes of this source on that Debian; made once for each state of the source."""
+    place = CACHE / "bundles" / f"{suite}-{_digest(source)}"
+    with _locked(place.name):
+        if not place.is_dir():
+            for old in (CACHE / "bundles").glob(f"{suite}-*"):
+                shutil.rmtree(old)
+            (CACHE / "bundles").mkdir(exist_ok=True)
+            (CACHE / f"pip-{suite}").mkdir(exist_ok=True)
+            with overlay(bare(suite), CACHE / f"work-bundle-{suite}") as root:
+                command = [
+                    "systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
+                    "--resolv-conf=copy-host", f"--bind-ro={source}:/src", f"--bind={place.parent}:/out",
+                    f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip", f"--bind-ro={AUTHORITIES}:/authorities",
+                    "--setenv=PIP_CERT=/authorities", "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1",
+                    *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")),
+                    "/src/provisioning/bundle-offline", f"/out/{place.name}",
+                ]  # fmt: skip
+                subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=1500)
+    return place
+
+
+def _digest(source: Path) -> str:
+    total = hashlib.sha256()
+    files = [file for part in SOURCE for file in ([source / part] if (source / part).is_file() else (source / part).rglob("*"))]
+    for file in sorted(files):
+        if file.is_file() and "__pycache__" not in file.parts:
+            total.update(f"{file.relative_to(source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def overlay(lower: Path, work: Path) -> Iterator[Path]:
+    """A writable view of a folder; what is written into it is gone afterwards."""
+    shutil.rmtree(work, ignore_errors=True)
+    for name in ("upper", "work", "merged"):
+        (work / name).mkdir(parents=True)
+    options = f"lowerdir={lower},upperdir={work / 'upper'},workdir={work / 'work'}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(work / "merged")], check=True)
+    try:
+        yield work / "merged"
+    finally:
+        subprocess.run(["umount", "-l", str(work / "merged")], check=True)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+class Container:
+    """A booted system. It shares the host's network, so that a broker outside is at 127.0.0.1."""
+
+    def __init__(self, root: Path, binds: dict[str, str]) -> None:
+        self.root = root
+        self._binds = binds
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self.init = 0
+
+    def boot(self, timeout_s: float = 60.0) -> None:
+        log = (self.root.parent / "console.log").open("ab")
+        self._nspawn = subprocess.Popen(
+            ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
+             "--machine=roomtone-test", *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+        log.close()
+        end = time.monotonic() + timeout_s
+        state = ""
+        while state not in {"running", "degraded"}:
+            assert self._nspawn.poll() is None, (self.root.parent / "console.log").read_text(errors="replace")
+            assert time.monotonic() < end, f"the container does not boot: {state}"
+            time.sleep(0.2)
+            try:
+                self.init = self._child()
+                state = self.run("systemctl is-system-running", check=False).strip()
+            except (OSError, IndexError):
+                continue
+
+    def _child(self) -> int:
+        assert self._nspawn is not None
+        pid = self._nspawn.pid
+        # nspawn forks once more between itself and the system's init.
+        child = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        below = Path(f"/proc/{child}/task/{child}/children").read_text().split()
+        name = Path(f"/proc/{child}/comm").read_text().strip()
+        return child if name.startswith(("systemd", "init")) and "nspawn" not in name else int(below[0])
+
+    def run(self, command: str, *, check: bool = True, timeout_s: float = 300.0) -> str:
+        """A shell command inside; its standard output and error."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "env", "-i",
+             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root",
+             "/bin/bash", "-c", command],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
+        )  # fmt: skip
+        text = done.stdout.decode(errors="replace")
+        assert not check or done.returncode == 0, f"{command}: status {done.returncode}\n{text}\n{self.journal()}"
+        return text
+
+    def journal(self) -> str:
+        return self.run("journalctl --no-pager -n 60 -o short-precise -u 'roomtone-*'", check=False)
+
+    def show(self, unit: str, name: str) -> str:
+        return self.run(f"systemctl show -P {name} {unit}").strip()
+
+    def pid(self, unit: str) -> int:
+        """The main process of a unit, by its number inside."""
+        return int(self.show(unit, "MainPID"))
+
+    def in_sandbox(self, unit: str, command: str, *, check: bool = False) -> tuple[int, str]:
+        """Runs a command in the namespaces, with the user and without the capabilities, of a unit's process."""
+        raise NotImplementedError
+
+    def halt(self) -> None:
+        """Off, as in a power cut."""
+        if self._nspawn is None:
+            return
+        if self.init:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.init, signal.SIGKILL)
+        try:
+            self._nspawn.wait(10)
+        except subprocess.TimeoutExpired:
+            self._nspawn.kill()
+            self._nspawn.wait(10)
+        self._nspawn = None
+        self.init = 0
