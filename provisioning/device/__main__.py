@@ -29,7 +29,9 @@ def main() -> int:
     configure.add_argument("--node")
     configure.add_argument("--name")
     configure.set_defaults(run=_configure)
-    dropins = verbs.add_parser("dropins", help="write what the units need for this configuration; says what changed")
+    dropins = verbs.add_parser(
+        "dropins", help="write what the units need for this configuration; says what changed"
+    )
     dropins.add_argument("--config", type=Path, required=True)
     dropins.add_argument("--units", type=Path, required=True)
     dropins.set_defaults(run=_dropins)

@@ -50,7 +50,7 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
 
 def default_node(hostname: str) -> str:
     """A node id made of the name of the machine."""
-    plain = re.sub(r"[^a-z0-9_-]+", "-", hostname.split(".")[0].lower()).strip("-")[:64]
+    plain = re.sub(r"[^a-z0-9_-]+", "-", hostname.split(".", maxsplit=1)[0].lower()).strip("-")[:64]
     return plain or "room-1"
 
 

@@ -25,11 +25,12 @@ set-default-source room.monitor
 class VirtualMicrophone:
     """A sound server of the test's own; what is played into it is what the microphone hears."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, socket: Path | None = None) -> None:
         self.folder = folder
         for name in ("run", "home"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
-        (folder / "mic.pa").write_text(SCRIPT)
+        where = f"auth-anonymous=1 socket={socket}" if socket else "auth-anonymous=1"
+        (folder / "mic.pa").write_text(SCRIPT.replace("auth-anonymous=1", where))
         (folder / "home" / ".asoundrc").write_text(
             "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
         )
@@ -39,6 +40,8 @@ class VirtualMicrophone:
             "HOME": str(folder / "home"),
         }
         self.environment.pop("PULSE_SERVER", None)
+        if socket is not None:
+            self.environment["PULSE_SERVER"] = f"unix:{socket}"
         self.server: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -71,6 +74,10 @@ class VirtualMicrophone:
         """The server holds the device and no longer gives anything: what a pulled-out USB microphone does."""
         assert self.server is not None
         self.server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.server is not None
+        self.server.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         if self.server is not None:

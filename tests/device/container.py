@@ -23,6 +23,14 @@ from tests.conftest import ROOT
 CACHE = Path(os.environ.get("ROOMTONE_TEST_CACHE", Path.home() / ".cache" / "roomtone-tests"))
 SOURCE = ("edge", "provisioning", "training", "dashboard", "models", "pyproject.toml")
 INCLUDE = "systemd,systemd-sysv,dbus,python3,ca-certificates"
+# What lets ALSA inside reach a sound server outside. The package would bring along a hundred others (FFmpeg).
+PULSE = """
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends libpulse0
+cd /tmp && apt-get download -qq libasound2-plugins
+dpkg-deb --fsys-tarfile libasound2-plugins*.deb | tar x -C / --wildcards '*/libasound_module_pcm_pulse.so'
+rm libasound2-plugins*.deb && apt-get clean
+"""
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 
@@ -35,7 +43,9 @@ def reason_to_skip() -> str:
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool, path=path) is None]
     if missing:
         return f"apt install {' '.join(missing)}"
-    if subprocess.run(["unshare", "-m", "-p", "-n", "-f", "true"], capture_output=True, check=False).returncode:
+    if subprocess.run(
+        ["unshare", "-m", "-p", "-n", "-f", "true"], capture_output=True, check=False
+    ).returncode:
         return "namespaces are forbidden here"
     return ""
 
@@ -55,8 +65,16 @@ def bare(suite: str) -> Path:
         if not place.is_dir():
             part = CACHE / f"part-{suite}"
             shutil.rmtree(part, ignore_errors=True)
-            command = ["debootstrap", "--variant=minbase", f"--include={INCLUDE}", suite, str(part), _mirror()]
+            command = [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={INCLUDE}",
+                suite,
+                str(part),
+                _mirror(),
+            ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
+            _inside(part, [], "/bin/sh", "-ec", PULSE)
             part.rename(place)
     return place
 
@@ -81,24 +99,38 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
             (CACHE / "bundles").mkdir(exist_ok=True)
             (CACHE / f"pip-{suite}").mkdir(exist_ok=True)
             with overlay(bare(suite), CACHE / f"work-bundle-{suite}") as root:
-                command = [
-                    "systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
-                    "--resolv-conf=copy-host", f"--bind-ro={source}:/src", f"--bind={place.parent}:/out",
-                    f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip", f"--bind-ro={AUTHORITIES}:/authorities",
-                    "--setenv=PIP_CERT=/authorities", "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1",
-                    *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")),
-                    "/src/provisioning/bundle-offline", f"/out/{place.name}",
-                ]  # fmt: skip
-                subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=1500)
+                options = [
+                    f"--bind-ro={source}:/src",
+                    f"--bind={place.parent}:/out",
+                    f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip",
+                ]
+                _inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
     return place
+
+
+def _inside(root: Path, options: list[str], *command: str) -> None:
+    """One command in a system that is not booted, with the network and the certificates of this machine."""
+    subprocess.run(
+        ["systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
+         "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities", "--setenv=PIP_CERT=/mnt/authorities",
+         "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1", "--setenv=DEBIAN_FRONTEND=noninteractive",
+         *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")), *options, *command],
+        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=1500,
+    )  # fmt: skip
 
 
 def _digest(source: Path) -> str:
     total = hashlib.sha256()
-    files = [file for part in SOURCE for file in ([source / part] if (source / part).is_file() else (source / part).rglob("*"))]
+    files = [
+        file
+        for part in SOURCE
+        for file in ([source / part] if (source / part).is_file() else (source / part).rglob("*"))
+    ]
     for file in sorted(files):
         if file.is_file() and "__pycache__" not in file.parts:
-            total.update(f"{file.relative_to(source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+            total.update(
+                f"{file.relative_to(source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
+            )
     return total.hexdigest()[:12]
 
 
@@ -164,7 +196,9 @@ class Container:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
         )  # fmt: skip
         text = done.stdout.decode(errors="replace")
-        assert not check or done.returncode == 0, f"{command}: status {done.returncode}\n{text}\n{self.journal()}"
+        assert not check or done.returncode == 0, (
+            f"{command}: status {done.returncode}\n{text}\n{self.journal()}"
+        )
         return text
 
     def journal(self) -> str:
