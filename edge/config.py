@@ -48,6 +48,7 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     """Where sound comes from."""
 
     source: Literal["microphone", "wav"] = "microphone"
+    """A microphone, or the recordings of a folder (`room`)."""
     device: Annotated[str, Meta(max_length=200)] = ""
     """A microphone as `roomtone devices` names it; empty: the system's default."""
     room: Annotated[str, Meta(max_length=4096)] = ""
@@ -75,6 +76,7 @@ class Vad(Struct, frozen=True, forbid_unknown_fields=True):
     """Finding speech."""
 
     engine: Literal["silero", "webrtc"] = "silero"
+    """A small neural network, or the plainer detector of WebRTC (extra `webrtc`)."""
     onset: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     """Probability above which a frame counts as speech while nobody speaks."""
     offset: Annotated[float, Meta(gt=0, lt=1)] = 0.35
@@ -119,14 +121,19 @@ class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     port: Port | None = None
     """Not given: 1883, or 8883 with TLS."""
     username: Annotated[str, Meta(max_length=256)] = ""
+    """Empty: the broker asks for no name, or knows this device by its certificate."""
     password_file: Annotated[str, Meta(max_length=4096)] = ""
     """A file whose first line is the password; never the password itself."""
     tls: bool = False
+    """Whether the connection is encrypted and the broker proves who it is."""
     ca_file: Annotated[str, Meta(max_length=4096)] = ""
     """Who signed the broker's certificate; empty: the authorities the system trusts."""
     cert_file: Annotated[str, Meta(max_length=4096)] = ""
+    """This device's own certificate, where the broker wants one."""
     key_file: Annotated[str, Meta(max_length=4096)] = ""
+    """The key of `cert_file`."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+    """After so long a silence the broker is asked whether it is still there."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto`: MQTT 5, and 3.1.1 where the broker refuses it."""
 
@@ -166,6 +173,7 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     metrics_port: Port | None = None
     """Where the link shows its health to Prometheus, on the loopback interface only; not given: nowhere."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is written to the journal."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

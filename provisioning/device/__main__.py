@@ -58,6 +58,12 @@ def _configure(options: argparse.Namespace) -> None:
             site.write(options.credentials / site.PASSWORD, _password(options, settings["mqtt.host"]), 0o600)
         if options.ca is not None:
             site.write(options.credentials / site.CA, _text(options.ca), 0o600)
+    if options.join is not None:
+        settings = site.from_join(options.join, options.credentials)
+        if options.node not in {None, settings.get("node.id")}:
+            raise UserError(
+                f"--node {options.node}: the join file is for {settings.get('node.id')}; leave --node out"
+            )
     fresh = not options.config.exists()
     if fresh:
         settings.setdefault("runtime.state_dir", "/var/lib/roomtone/link")
@@ -69,7 +75,7 @@ def _configure(options: argparse.Namespace) -> None:
     if options.name is not None:
         settings["node.name"] = options.name
     if settings:
-        text = site.merged(options.config, settings, anew=options.broker is not None)
+        text = site.merged(options.config, settings, anew="mqtt.host" in settings)
         if site.write(options.config, text, 0o644):
             print(f"wrote {options.config}")
     load(options.config)
@@ -86,7 +92,7 @@ def _password(options: argparse.Namespace, host: str) -> str:
         if kept.exists():
             return kept.read_text(encoding="utf-8")
         raise UserError("a password is needed and nobody can be asked here; name a file with --password-file")
-    entered = getpass.getpass(f"Password for {host}: ")
+    entered: str = getpass.getpass(f"Password for {host}: ")
     if not entered:
         raise UserError("no password was given")
     return entered + "\n"

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from edge.config import Config, load
 from edge.errors import UserError
+from edge.join import read, unpack
 from provisioning.device.template import render
 
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
@@ -46,6 +47,15 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
     if ca:
         found["mqtt.ca_file"] = str(SEEN_AS / f"site_{CA}")
     return found
+
+
+def from_join(file: Path, credentials: Path) -> dict[str, Any]:
+    """Settings of a site's join file, whose certificate and key go to the credentials. Raises `UserError`."""
+    found = unpack(read(file), credentials)
+    return {
+        key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value
+        for key, value in found.items()
+    }
 
 
 def default_node(hostname: str) -> str:

@@ -1,0 +1,176 @@
+"""Who may close the microphone, who may open it again, and what outlives a restart."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from edge.config import Button, ConfigError, load
+from edge.contract import MicSignal, Mute, Unmute
+from edge.ear import button as buttons
+from edge.ear import mute
+from edge.ear.button import GpioPanel, NoPanel, attach
+from edge.errors import UserError
+from tests.unit.ear.parts import Ear, Link
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 1, 1, hour, minute)
+
+
+def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> None:
+    first = mute.Mute(tmp_path)
+    assert first.wishes() == []
+    first.set_remote(True)
+    first.set_at_device(True)
+    again = mute.Mute(tmp_path)
+    assert again.wishes() == ["muted at the device", "muted from afar"]
+    again.set_remote(False)
+    assert again.wishes() == ["muted at the device"]
+    again.set_at_device(False)
+    assert again.wishes() == []
+
+
+def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path: Path) -> None:
+    wish = mute.Mute(tmp_path)
+    wish.set_remote(True)
+    wish.set_at_device(False)
+    assert wish.wishes() == []
+
+
+def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wish = mute.Mute(tmp_path / "missing")
+    wish.set_remote(True)
+    assert wish.wishes() == ["muted from afar"]
+    assert "a restart would forget it" in caplog.text
+    wish.set_remote(False)
+    assert wish.wishes() == []
+
+
+@pytest.mark.parametrize(
+    ("span", "moment", "quiet"),
+    [
+        ("22:00-07:00", at(21, 59), False),
+        ("22:00-07:00", at(22), True),
+        ("22:00-07:00", at(3), True),
+        ("22:00-07:00", at(7), False),
+        ("12:00-13:30", at(13, 29), True),
+        ("12:00-13:30", at(13, 30), False),
+        ("00:00-00:00", at(15), True),
+    ],
+)
+def test_quiet_hours_close_the_microphone(tmp_path: Path, span: str, moment: datetime, quiet: bool) -> None:
+    assert mute.Mute(tmp_path, [span], lambda: moment).wishes() == (["quiet hours"] if quiet else [])
+
+
+@pytest.mark.parametrize("span", ["22-7", "24:00-07:00", "22:00", "22:00-07:60", "evening"])
+def test_what_is_no_span_of_hours_is_refused_with_an_example(span: str) -> None:
+    with pytest.raises(ConfigError, match="22:00-07:00"):
+        load(overrides={"audio.quiet_hours": [span]})
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Iterator[Link]:
+    link = Link(tmp_path / "link.sock")
+    yield link
+    link.close()
+
+
+def start(tmp_path: Path, room: Path) -> Ear:
+    state = {"STATE_DIRECTORY": str(tmp_path / "state"), "RUNTIME_DIRECTORY": str(tmp_path / "runtime")}
+    return Ear(tmp_path, {"audio.source": "wav", "audio.room": room, "audio.speed": 4}, state)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    import numpy as np
+    import soundfile
+
+    folder = tmp_path / "room"
+    folder.mkdir()
+    soundfile.write(folder / "noise.wav", np.random.default_rng(1).normal(0, 0.01, 48_000), 16_000)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "runtime").mkdir()
+    return folder
+
+
+def test_a_mute_from_afar_outlives_a_kill(tmp_path: Path, room: Path, link: Link) -> None:
+    ear = start(tmp_path, room)
+    try:
+        link.accept()
+        link.wait_for("ok")
+        link.order(Mute())
+        link.wait_for("muted")
+        assert (tmp_path / "runtime" / "mic").read_text() == "muted"
+    finally:
+        ear.kill()
+    link.hang_up()
+    ear = start(tmp_path, room)
+    try:
+        link.accept()
+        link.wait_for("muted")
+        assert MicSignal("ok") not in link.receive_all(1.5)
+        link.order(Unmute())
+        link.wait_for("ok")
+        assert ear.stop() == 0
+    finally:
+        ear.kill()
+
+
+def test_what_was_muted_at_the_device_is_not_unmuted_from_afar(
+    tmp_path: Path, room: Path, link: Link
+) -> None:
+    ear = start(tmp_path, room)
+    try:
+        link.accept()
+        link.wait_for("ok")
+        at_device = mute.Mute(tmp_path / "state")
+        at_device.set_at_device(True)
+        link.wait_for("muted")
+        link.order(Unmute())
+        assert MicSignal("ok") not in link.receive_all(2.0)
+        at_device.set_at_device(False)
+        link.wait_for("ok")
+    finally:
+        ear.kill()
+
+
+def test_without_pins_there_is_no_panel(tmp_path: Path) -> None:
+    assert isinstance(attach(Button(), mute.Mute(tmp_path)), NoPanel)
+
+
+def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> None:
+    gpiozero = pytest.importorskip("gpiozero")
+    from gpiozero.pins.mock import MockFactory
+
+    factory = MockFactory()
+    gpiozero.Device.pin_factory = factory
+    wish = mute.Mute(tmp_path)
+    try:
+        panel = attach(Button(pin=17, led=27), wish)
+        assert isinstance(panel, GpioPanel)
+        panel.light(True)
+        assert factory.pin(27).state == 1
+        for wishes in (["muted at the device"], []):
+            factory.pin(17).drive_low()
+            deadline = buttons.BOUNCE_S * 3
+            factory.pin(17).drive_high()
+            import time
+
+            time.sleep(deadline)
+            assert wish.wishes() == wishes
+        panel.close()
+    finally:
+        gpiozero.Device.pin_factory = None
+
+
+def test_pins_that_cannot_be_had_are_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpiozero = pytest.importorskip("gpiozero")
+    monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
+    with pytest.raises(UserError, match="the pins cannot be used"):
+        attach(Button(pin=17), mute.Mute(tmp_path))

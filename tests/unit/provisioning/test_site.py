@@ -1,0 +1,172 @@
+"""The configuration that the installer writes: every key explained, what stands there kept, the broker replaced."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.config import Config, Mqtt, Runtime, load
+from edge.errors import UserError
+from provisioning.device import site
+from provisioning.device.template import render
+
+
+def test_every_key_is_in_the_file_and_explained(tmp_path: Path) -> None:
+    lines = render({}).splitlines()
+    for section in msgspec.structs.fields(Config):
+        at = lines.index(f"[{section.name}]")
+        for field in msgspec.structs.fields(section.type):
+            (found,) = [n for n in range(at, len(lines)) if lines[n].startswith(f"#{field.name} = ")][:1]
+            assert lines[found - 1].startswith("# "), f"{section.name}.{field.name} is not explained"
+    path = tmp_path / "roomtone.toml"
+    path.write_text(render({}))
+    assert load(path) == Config()
+
+
+def test_every_default_can_be_taken_from_its_comment(tmp_path: Path) -> None:
+    text = "\n".join(
+        line[1:] if line.startswith("#") and line[1:2].isalpha() and not line.endswith(" = ...") else line
+        for line in render({}).splitlines()
+    )
+    path = tmp_path / "roomtone.toml"
+    path.write_text(text)
+    assert load(path) == Config()
+
+
+def test_values_are_written_and_bad_ones_refused(tmp_path: Path) -> None:
+    text = render(
+        {"node": {"id": "kitchen", "name": 'Küche "Süd" \\'}, "audio": {"quiet_hours": ["22:00-07:00"]}}
+    )
+    values = tomllib.loads(text)
+    assert values["node"] == {"id": "kitchen", "name": 'Küche "Süd" \\'}
+    assert values["audio"] == {"quiet_hours": ["22:00-07:00"]}
+    with pytest.raises(UserError, match=r"node\.id"):
+        render({"node": {"id": "Küche"}})
+
+
+@pytest.mark.parametrize(
+    ("address", "settings"),
+    [
+        ("mqtt://127.0.0.1:1884", {"mqtt.host": "127.0.0.1", "mqtt.tls": False, "mqtt.port": 1884}),
+        (
+            "mqtts://me%40home@hub.local",
+            {
+                "mqtt.host": "hub.local",
+                "mqtt.tls": True,
+                "mqtt.username": "me@home",
+                "mqtt.password_file": "/run/credentials/roomtone-link.service/site_password",
+            },
+        ),
+    ],
+)
+def test_an_address_becomes_settings(address: str, settings: dict[str, object]) -> None:
+    assert site.from_address(address, ca=False) == settings
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("hub.local", "mqtts://USER@HOST"),
+        ("http://hub.local", "mqtts://USER@HOST"),
+        ("mqtt://hub:99999", "mqtts://USER@HOST"),
+        ("mqtt://hub/path", "mqtts://USER@HOST"),
+        ("mqtts://me:secret@hub", "can be read by everybody"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_an_example(address: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        site.from_address(address, ca=False)
+
+
+def test_another_broker_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "roomtone.toml"
+    old = {
+        "node": {"id": "attic"},
+        "audio": {"device": "usb:1:2"},
+        "mqtt": {"host": "old", "tls": True, "ca_file": "/x"},
+    }
+    path.write_text(render(old))
+    config = path.with_name("new.toml")
+    config.write_text(site.merged(path, site.from_address("mqtt://new", ca=False), anew=True))
+    found = load(config)
+    assert (found.node.id, found.audio.device) == ("attic", "usb:1:2")
+    assert found.mqtt == Mqtt(host="new")
+
+
+@pytest.mark.parametrize(
+    ("name", "node"), [("Küche-PI.local", "k-che-pi"), ("raspberrypi", "raspberrypi"), ("é", "room-1")]
+)
+def test_a_node_id_is_made_of_the_name_of_the_machine(name: str, node: str) -> None:
+    assert site.default_node(name) == node
+
+
+def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
+    assert site.dropins(Config(mqtt=Mqtt(host="hub.local")))["roomtone-link"] == ""
+    for host in ("localhost", "127.0.0.1", "::1"):
+        assert "IPAddressAllow=localhost" in site.dropins(Config(mqtt=Mqtt(host=host)))["roomtone-link"]
+    watched = site.dropins(Config(mqtt=Mqtt(host="hub.local"), runtime=Runtime(metrics_port=9100)))[
+        "roomtone-link"
+    ]
+    assert "SocketBindAllow=ipv4:tcp:9100" in watched
+
+
+def device(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "provisioning.device", *map(str, arguments)],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_the_password_is_a_credential_and_never_in_the_configuration(tmp_path: Path) -> None:
+    config, credentials, secret = tmp_path / "roomtone.toml", tmp_path / "credentials", tmp_path / "secret"
+    credentials.mkdir()
+    secret.write_text("s3cret\n")
+    where = [
+        "configure",
+        "--config",
+        config,
+        "--credentials",
+        credentials,
+        "--broker",
+        "mqtts://me@hub.local",
+    ]
+    assert "nobody can be asked here" in device(*where).stderr
+    assert not config.exists()
+    done = device(*where, "--password-file", secret)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (credentials / "password").read_text() == "s3cret\n"
+    assert (credentials / "password").stat().st_mode & 0o777 == 0o600
+    assert "s3cret" not in config.read_text()
+    assert device(*where, "--password-file", secret).stdout == ""
+
+
+def test_plain_mqtt_is_taken_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--broker", "mqtt://hub.local")
+    assert done.returncode == 0
+    assert "not encrypted" in done.stderr
+
+
+def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    made = tmp_path / "site"
+    for command in (["init", "--broker", "hub.local"], ["enrol", "kitchen"]):
+        fleet = [sys.executable, "-m", "edge.cli", "fleet", "--site", str(made), *command]
+        subprocess.run(fleet, check=True, capture_output=True)
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--join", made / "joins" / "kitchen.join")
+    assert done.returncode == 0, done.stderr
+    found = load(tmp_path / "roomtone.toml")
+    assert (found.node.id, found.mqtt.host, found.mqtt.tls) == ("kitchen", "hub.local", True)
+    for key in (found.mqtt.ca_file, found.mqtt.cert_file, found.mqtt.key_file):
+        folder, _, name = key.rpartition("/site_")
+        assert folder == "/run/credentials/roomtone-link.service"
+        assert (tmp_path / "credentials" / name).stat().st_size > 100
+    refused = device(*where, "--join", made / "joins" / "kitchen.join", "--node", "attic")
+    assert "the join file is for kitchen" in refused.stderr

@@ -1,0 +1,44 @@
+"""The shipped units, looked at by systemd itself; what they do is tested in tests/device."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+UNITS = ROOT / "provisioning" / "systemd"
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
+
+
+@pytest.mark.parametrize(("unit", "most"), [("roomtone-ear.service", 0.5), ("roomtone-link.service", 1.0)])
+def test_the_exposure_of_a_unit_stays_below_its_bound(unit: str, most: float) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={round(most * 10)}", UNITS / unit],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
+    for unit in UNITS.glob("roomtone-*.*"):
+        text = unit.read_text().replace(
+            "/opt/roomtone/current/bin/roomtone", shutil.which("true") or "/bin/true"
+        )
+        (tmp_path / unit.name).write_text(text)
+    units = sorted(tmp_path.iterdir())
+    assert [unit.name for unit in units] == [
+        "roomtone-ear.service",
+        "roomtone-link.service",
+        "roomtone-link.socket",
+    ]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    # About units of the machine it may complain; about ours not.
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "roomtone" in line]
+    assert said == []
+    # The positive control: an unknown key is said, and the status would not tell it.
+    broken = tmp_path / "roomtone-ear.service"
+    broken.write_text(broken.read_text().replace("PrivateNetwork=", "PrivateNetwrok="))
+    done = subprocess.run(["systemd-analyze", "verify", broken], capture_output=True, text=True, check=False)
+    assert "PrivateNetwrok" in done.stdout + done.stderr
