@@ -42,6 +42,7 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=64)] = ""
     """What people call the room; empty: the id."""
     base_topic: BaseTopic = "roomtone"
+    """What every topic begins with."""
 
 
 class Audio(Struct, frozen=True, forbid_unknown_fields=True):
@@ -247,7 +248,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
 _REMEDIES = {
     "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
     "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
-    "audio.quiet_hours[...]": 'write spans of local time: ["22:00-07:00"]',
+    "audio.quiet_hours": 'write spans of local time: ["22:00-07:00"]',
     "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
 }
 
@@ -257,7 +258,7 @@ def _place(error: msgspec.ValidationError) -> str:
     found = re.fullmatch(r"(?P<what>.*) - at `\$\.(?P<key>.*)`", str(error))
     if found is None:
         return str(error)
-    key = found["key"]
+    key = re.sub(r"\[\d+\]\Z", "", found["key"])  # of a list: its key, whichever element it was
     what = found["what"][0].lower() + found["what"][1:]
     return f"`{key}`: {_REMEDIES.get(key, what)}" + (_bounds(key) if key not in _REMEDIES else "")
 

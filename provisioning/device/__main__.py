@@ -87,12 +87,12 @@ def _password(options: argparse.Namespace, host: str) -> str:
         if not text or not text[0]:
             raise UserError(f"{options.password_file}: empty; its first line is to be the password")
         return text[0] + "\n"
-    kept = options.credentials / site.PASSWORD
+    kept: Path = options.credentials / site.PASSWORD
     if not sys.stdin.isatty():
         if kept.exists():
             return kept.read_text(encoding="utf-8")
         raise UserError("a password is needed and nobody can be asked here; name a file with --password-file")
-    entered: str = getpass.getpass(f"Password for {host}: ")
+    entered = getpass.getpass(f"Password for {host}: ")
     if not entered:
         raise UserError("no password was given")
     return entered + "\n"

@@ -1,4 +1,4 @@
-"""Back-off between quick restarts: the first ones are free, then it doubles to a minute; a life that lasts clears it."""
+"""Back-off between quick restarts: the first are free, then it doubles to a minute; a life that lasts clears it."""
 
 from pathlib import Path
 
