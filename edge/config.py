@@ -30,6 +30,10 @@ SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 """Where the installer puts it."""
 
 
+RESERVED_IDS: Final = frozenset({"fleet"})
+"""No box may be called so: `B/fleet/announce` speaks to all boxes, and a box writes all that is below its own name."""
+
+
 class ConfigError(UserError):
     """The configuration cannot be used; the text names the place and the remedy."""
 
@@ -273,6 +277,10 @@ def _bounds(dotted: str) -> str:
 def _refuse_contradictions(config: Config, where: str) -> None:
     audio, vad, segmenter, mqtt = config.audio, config.vad, config.segmenter, config.mqtt
     problems = (
+        (
+            config.node.id in RESERVED_IDS,
+            f"`node.id`: {config.node.id!r} is what all boxes together are called; choose another name",
+        ),
         (
             audio.source == "wav" and not audio.room,
             '`audio.room` must name a folder when `audio.source` is "wav"',

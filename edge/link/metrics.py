@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -51,6 +52,7 @@ def text(node: str, health: Health, mic: MicState, connected: bool) -> str:
         ("broker_connected", float(connected)),
         ("clock_synced", float(health.clock == "synced")),
         ("microphone_ok", float(mic == "ok")),
+        *_certificate(health),
         *_figures("", health),
         *(_figures("ear_", health.ear) if health.ear else ()),
     ]
@@ -61,6 +63,13 @@ def text(node: str, health: Health, mic: MicState, connected: bool) -> str:
             full, kind = f"{full}_total", "counter"
         lines += [f"# TYPE {full} {kind}", f'{full}{{node="{node}"}} {value:.15g}']
     return "\n".join(lines) + "\n"
+
+
+def _certificate(health: Health) -> Iterator[tuple[str, float]]:
+    """Its end in Unix time, as Prometheus wants points in time; nothing without a certificate."""
+    if health.certificate_expires is not None:
+        ends = datetime.fromisoformat(health.certificate_expires)
+        yield "certificate_expires_timestamp_seconds", ends.timestamp()
 
 
 def _figures(prefix: str, source: Health | EarHealth) -> Iterator[tuple[str, float]]:

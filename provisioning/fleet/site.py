@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta, Struct
 
-from edge.config import BaseTopic, Port
+from edge.config import RESERVED_IDS, BaseTopic, Port
 from edge.contract import NodeId
 from edge.errors import UserError
 from edge.join import Join, Role, write
@@ -34,8 +34,6 @@ PLACE_IN_TEMPLATE: Final = "/mosquitto/config"
 DATA_IN_TEMPLATE: Final = "/mosquitto/data/"
 PORT_IN_TEMPLATE: Final = "listener 8883"
 BROKER_FILES: Final = ("ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "mosquitto.conf")
-RESERVED: Final = {"fleet"}
-"""`B/fleet/announce` speaks to all boxes: a device of this name could write it."""
 RENEW_DAYS: Final = 30
 
 T = TypeVar("T")
@@ -269,6 +267,6 @@ def name_of(node: str, role: Role) -> str:
         raise UserError(f"{node!r}: use 1 to 64 of a-z, 0-9, `_` and `-`") from None
     if role != "device" and len(node) > 48:
         raise UserError(f"{node!r}: at most 48 characters for a {role}")
-    if node in RESERVED or (role == "device" and node == "broker"):
+    if node in RESERVED_IDS or (role == "device" and node == "broker"):
         raise UserError(f"{node!r}: this name has a meaning of its own; choose another")
     return node if role == "device" else f"{role}.{node}"

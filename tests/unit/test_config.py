@@ -14,6 +14,7 @@ from edge.config import ConfigError, load
         ("audio = 3", "`audio`", "is a section"),
         ('[node]\nid = "a/b"', "`node.id`", "no slash"),
         ('[node]\nid = "a\\n"', "`node.id`", "a-z, 0-9"),
+        ('[node]\nid = "fleet"', "`node.id`", "choose another name"),
         ('[node]\nbase_topic = "a/#"', "`node.base_topic`", "no `#`"),
         ('[node]\nbase_topic = "a/+/b"', "`node.base_topic`", "no `+`"),
         ('[node]\nbase_topic = ""', "`node.base_topic`", "not empty"),

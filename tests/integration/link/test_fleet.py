@@ -7,10 +7,13 @@ import time
 from datetime import timedelta
 
 import pytest
+from cryptography.x509 import load_pem_x509_certificate
 
 from provisioning.fleet.authority import new_key, now_utc
 from provisioning.fleet.site import opened
+from tests.broker import free_port
 from tests.integration.link.parts import EarClient, LinkProcess, event, until
+from tests.integration.link.test_metrics_and_forget import scrape
 from tests.site import Client, FleetSite
 
 ROOM = "roomtone/kitchen"
@@ -122,6 +125,15 @@ def test_a_device_cannot_pretend_to_be_the_broker(site, tmp_path):
         with LinkProcess(tmp_path, false.port, settings=tuple(settings)) as link:
             until(lambda: complaints(link.log), 20)
             assert "the broker's certificate is not accepted" in complaints(link.log)[0]
+
+
+def test_prometheus_reads_when_the_certificate_ends(site, tmp_path):
+    place, port = site.folder / "device-kitchen", free_port()
+    settings = (*site.settings(place), f"runtime.metrics_port={port}")
+    with LinkProcess(tmp_path, site.port, settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        ends = scrape(port)["roomtone_certificate_expires_timestamp_seconds"]
+    assert ends == load_pem_x509_certificate((place / "client.crt").read_bytes()).not_valid_after_utc.timestamp()
 
 
 def test_a_stolen_device_writes_what_is_its_own_and_nothing_else(thief):
