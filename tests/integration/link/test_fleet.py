@@ -133,7 +133,9 @@ def test_prometheus_reads_when_the_certificate_ends(site, tmp_path):
     with LinkProcess(tmp_path, site.port, settings=settings) as link:
         until(lambda: "connected to" in link.log)
         ends = scrape(port)["roomtone_certificate_expires_timestamp_seconds"]
-    assert ends == load_pem_x509_certificate((place / "client.crt").read_bytes()).not_valid_after_utc.timestamp()
+    assert (
+        ends == load_pem_x509_certificate((place / "client.crt").read_bytes()).not_valid_after_utc.timestamp()
+    )
 
 
 def test_a_stolen_device_writes_what_is_its_own_and_nothing_else(thief):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -305,3 +306,32 @@ def test_the_doctor_says_how_the_broker_is(folder, broker):
     broker.stop()
     refused = doctor(broker.port)["broker"]
     assert (refused["state"], "start the broker" in refused["remedy"]) == ("fail", True)
+
+
+def test_a_subscription_that_the_broker_refuses(folder):
+    """With the dynamic security plug-in; an access list alone refuses none."""
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    topic = "roomtone/kitchen/cmd/+"
+    denied = {"acltype": "subscribeLiteral", "topic": topic, "allow": False}
+    rights = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": True,
+            "unsubscribe": True,
+        },
+        "roles": [{"rolename": "deaf", "acls": [denied]}],
+        "groups": [{"groupname": "all", "roles": [{"rolename": "deaf"}], "clients": []}],
+        "anonymousGroup": "all",
+    }
+    (folder / "conf").mkdir()
+    (folder / "conf" / "rights.json").write_text(json.dumps(rights))
+    config = f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {{folder}}/rights.json"
+    with (
+        Broker(config, folder=folder / "conf") as broker,
+        LinkProcess(folder, broker.port) as link,
+    ):
+        until(lambda: complaint(link.log))
+        (line,) = complaint(link.log)
+        assert f"cannot read {topic}: 127.0.0.1:{broker.port} does not allow this" in line
+        until(lambda: "connected to" in link.log)
