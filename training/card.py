@@ -7,12 +7,13 @@ from typing import Any
 
 from edge.contract import LABELS
 from training import plots
+from training.recipe import Cnn, Recipe
 
 HEAD = """\
 # {name}
 
 **Licence of these weights: CC BY-NC-SA 4.0** (not for commercial use; derived works under the same licence),
-because the recordings they were made from are under it. The encoder they started from (openai/whisper-base) is MIT.
+because the recordings they were made from are under it. {origin}
 
 **Intended use:** a private room or a study whose occupants know of it and agree; feedback about the tone in which
 something was said. **Not for** inferring the emotions of people at work or in education: the EU AI Act, Art. 5(1)(f),
@@ -21,15 +22,14 @@ safety device.
 
 ## What it is
 
-The first {layers} layers of the encoder of Whisper base, fine-tuned, with a learned average over layers,
-attentive mean and deviation over time, an embedding of {embedding} and a linear output of {labels} labels:
+{architecture}, an embedding of {embedding} and a linear output of {labels} labels:
 {label_list}.
 `calm` counts as neutral.
 {kernels}; {megabytes:.1f} MB. Input: log-mel features of 3 s (`edge/model/features.py`) and a mask of valid tokens.
 
 ## How it was made
 
-`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}: {epochs} epochs of {draws} clips,
+`roomtone train fit --recipe {recipe}{teacher} --data DATA --out RUN`, seed {seed}: {epochs} epochs of {draws} clips,
 batch {batch}, Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The three disjoint lists of speakers are in `training/splits.toml`: the weights come from `fit`;
@@ -40,6 +40,30 @@ from speakers that were in neither. Epoch {epoch} of {epochs} is shipped{chosen}
 |---|---|---|
 {corpora}
 """
+
+KERNELS = {
+    "dynamic-int8": "int8 weights and int8 matrix products (dynamic range)",
+    "full-int8": "int8 throughout, weights and activations; loads in tflite-runtime 2.14 and in LiteRT,\n"
+    "whose reference kernels give the same bits",
+}
+ORIGIN = {
+    "whisper": "The encoder they started from (openai/whisper-base) is MIT.",
+    "cnn": "They started from random numbers.",
+}
+
+
+def architecture(recipe: Recipe) -> str:
+    """What the network is, in words."""
+    if recipe.architecture == "cnn":
+        sizes = recipe.cnn or Cnn()
+        widths = ", ".join(map(str, (sizes.stem, *sizes.widths)))
+        pooled = "mean and mean absolute deviation" if sizes.deviation else "mean"
+        return f"A residual CNN over time and frequency ({widths} channels), {pooled} over time"
+    return (
+        f"The first {recipe.layers} layers of the encoder of Whisper base, fine-tuned, with a learned average over "
+        "layers,\nattentive mean and deviation over time"
+    )
+
 
 LIMITS = """\
 ## Limits

@@ -19,7 +19,7 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, convert, evaluate, further, golden, head, resume, splits
+from training import calibrate, card, checkpoint, evaluate, further, golden, graph, head, resume, splits
 from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.evaluation import report
@@ -91,8 +91,13 @@ class _Source:
 def _fill(folder: Path, source: _Source) -> None:
     job, recipe, history, epoch = source.job, source.recipe, source.history, source.epoch
     model = folder / bundles.MODEL
+    split = splits.load()
+    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
     log.info("converting epoch %d", epoch)
-    convert.in_own_process(recipe, source.weights, model)
+    fitting = split.select(clips, "fit")
+    graph.write(
+        model, recipe, source.weights, fitting=fitting, data=job.data, seed=history["seed"], labels=LABELS
+    )
     net = Interpreter(model)
     logits = next(out.name for out in net.outputs if out.shape == (1, len(LABELS)))
     embedding = next(out.name for out in net.outputs if out.shape == (1, recipe.embedding))
@@ -101,13 +106,11 @@ def _fill(folder: Path, source: _Source) -> None:
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
     resume.write(folder / resume.FILE, recipe, weights, model)
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
-    split = splits.load()
-    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
     added = further.recordings([Path(root) for root in history.get("notes", {}).get("added", [])])
     manifest = bundles.Manifest(
         name=recipe.name, version=job.version, labels=LABELS, sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
-        logits=logits, embedding=embedding, kernels="dynamic-int8", temperature=1.0, abstain_below=0.0,
+        logits=logits, embedding=embedding, kernels=graph.kernels(recipe), temperature=1.0, abstain_below=0.0,
         min_ms=job.min_ms, embedding_mean=(0.0,) * recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
         licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
     )  # fmt: skip
@@ -198,7 +201,9 @@ def _facts(
     return {
         "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
         "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
-        "kernels": "int8 weights and int8 matrix products (dynamic range)", "recipe": recipe.name,
+        "kernels": card.KERNELS[manifest.kernels], "architecture": card.architecture(recipe), "origin": card.ORIGIN[
+            recipe.architecture], "teacher": f" --teacher {history['teacher']}" if history.get("teacher") else "",
+        "recipe": recipe.name,
         "seed": history["seed"], "epochs": recipe.epochs, "draws": recipe.draws, "batch": recipe.batch,
         "keras": history["keras"], "backend": history["backend"], "where": f", {job.machine}" if job.machine else "",
         "temperature": manifest.temperature, "threshold": manifest.abstain_below, "epoch": epoch,

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.errors import UserError
+from edge.model import bundle as bundles
 from edge.model import features
-from training import batches, checkpoint, metrics, network, probe, weights
+from training import batches, checkpoint, lessons, metrics, network, probe, weights
 from training import task as tasks
 from training.corpora import noise
 from training.corpora.clip import Clip
@@ -75,6 +76,8 @@ class Job:
     """Weights to begin with, in the order of the network, in place of the bare encoder."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Kept in the history: where the weights come from."""
+    teacher: Path | None = None
+    """A bundle that a recipe with `[distil]` learns from; none: from the labels alone."""
     workers: int | None = None
     """Processes that augment; none given: by the number of cores."""
     save_every: int = 100
@@ -150,7 +153,7 @@ class Materials:
     task: Task
     lengths: list[float]
     source: batches.Source
-    kitchen: batches.Kitchen
+    kitchen: batches.Kitchen | lessons.Lessons
     judge: Judge
 
 
@@ -171,7 +174,13 @@ def _materials(job: Job, task: Task) -> Materials:
     )  # fmt: skip
     # The processes that augment are forked here, before the network takes threads and memory.
     source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe)
-    kitchen = batches.Kitchen(source, job.workers)
+    kitchen: batches.Kitchen | lessons.Lessons
+    if job.recipe.distil is None:
+        kitchen = batches.Kitchen(source, job.workers)
+    else:
+        kitchen = lessons.Lessons(
+            source, job.teacher, job.seed, job.out, workers=job.workers, quiet=job.quiet
+        )
     return Materials(task, lengths, source, kitchen, Judge(task.judging, task.labels, sounds))
 
 
@@ -180,10 +189,10 @@ def _teacher(job: Job, labels: int, total: int) -> Teacher:
     recipe = job.recipe
     keras.utils.set_random_seed(job.seed)
     pupil = network.make(recipe, labels)
-    if job.start is None:
-        pupil.load_pretrained(weights.load(job.data))
-    else:
+    if job.start is not None:
         _begin_with(pupil, job.start)
+    elif isinstance(pupil, network.Whisper):
+        pupil.load_pretrained(weights.load(job.data))
     teacher = Teacher(pupil)
     teacher.build()
     teacher.compile(
@@ -211,6 +220,8 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
         "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "task_sha256": task.sha256(),
         "epoch": 0, "step": 0, "history": [], "notes": job.notes,
     }  # fmt: skip
+    if job.teacher is not None:
+        fresh["teacher"] = bundles.load(job.teacher).full_name
     if not state.exists():
         return fresh
     found = checkpoint.facts_of(state)
@@ -218,6 +229,11 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
         raise UserError(
             f"{state} belongs to another recipe or seed, or to other recordings ({found['recipe']}, seed "
             f"{found['seed']}): name another --out, or remove that folder"
+        )
+    if found.get("teacher") != fresh.get("teacher"):
+        raise UserError(
+            f"{state} belongs to a run with the teacher {found.get('teacher', 'none')}: name that one in --teacher, "
+            "or another --out"
         )
     return found
 
@@ -328,6 +344,7 @@ def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     return {
         "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
         "backend": keras.backend.backend(), "keras": keras.__version__, "notes": facts["notes"],
+        "teacher": facts.get("teacher"),
     }  # fmt: skip
 
 

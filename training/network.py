@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model import features
+from training import small
 from training.recipe import Recipe
 
 HEADS = 8
@@ -168,8 +169,10 @@ def is_head(path: str) -> bool:
     return any(part.startswith(HEAD_PREFIXES) for part in path.split("/"))
 
 
-def make(recipe: Recipe, labels: int = len(LABELS)) -> Whisper:
+def make(recipe: Recipe, labels: int = len(LABELS)) -> Any:
     """A network with random weights, built."""
+    if recipe.architecture == "cnn":
+        return small.make(recipe, labels)
     if recipe.architecture != "whisper":
         raise ValueError(f"unknown architecture {recipe.architecture}")
     network = Whisper(recipe, labels, name=recipe.name)

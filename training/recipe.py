@@ -49,6 +49,30 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Half of it times the squared weights is added to the mean loss."""
 
 
+class Cnn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Size of `training/small.py`: a stem and stages that halve the frequency axis."""
+
+    stem: int = 16
+    """Channels after the first convolution (150 frames, 40 bands)."""
+    widths: tuple[int, ...] = (32, 48, 64)
+    """Channels of each stage."""
+    blocks: tuple[int, ...] = (1, 1, 1)
+    """Residual blocks of each stage."""
+    deviation: bool = True
+    """Whether the deviation over time is pooled beside the mean."""
+
+
+class Distil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a small network learns from a large one: `training/lessons.py`."""
+
+    variants: int = 4
+    """So often each clip is augmented and shown to the teacher, once for the whole run."""
+    temperature: float = 2.0
+    """Softens what the teacher says (on top of its own calibrated temperature)."""
+    teacher_share: float = 0.5
+    """Of the targets; the rest is the true label."""
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """See the comments in `recipes/base.toml`."""
 
@@ -79,10 +103,19 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     probe: Probe | None = None
     """How the head begins; none: with random weights."""
     augment: Augment = msgspec.field(default_factory=Augment)
+    cnn: Cnn | None = None
+    """Only for `architecture = "cnn"`."""
+    distil: Distil | None = None
+    """Only for a network that may learn from a teacher."""
 
     def sha256(self) -> str:
         """Tells whether a checkpoint belongs to this recipe."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
+        document = msgspec.to_builtins(self)
+        # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
+        for key in ("cnn", "distil"):
+            if document[key] is None:
+                del document[key]
+        return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
 
 
 def load(name: str) -> Recipe:

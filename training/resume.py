@@ -25,6 +25,10 @@ LARGE: Final = 4096
 """Fewer numbers than this are kept as they are."""
 TOLERANCE: Final = 0.02
 """Root mean square of what rounding to int8 may change, as a share of the weight's own."""
+ORDERS: Final[dict[int, tuple[tuple[int, ...], ...]]] = {
+    2: ((0, 1), (1, 0)), 3: ((0, 1, 2), (1, 2, 0)), 4: ((1, 2, 3, 0),)
+}  # fmt: skip
+"""Axes of a tensor of the graph in the order of the network's weight, by its number of axes."""
 Array = NDArray[np.float32]
 
 
@@ -59,7 +63,7 @@ def _find(weight: NDArray[Any], graph: dict[str, Array]) -> dict[str, Any] | Non
     for name, values in graph.items():
         flat = values.reshape([size for size in values.shape if size != 1])
         # The converter turns dense kernels `[in, out]` to `[out, in]`, and one-dimensional convolutions likewise.
-        for axes in ((0, 1), (1, 0)) if weight.ndim == 2 else ((0, 1, 2), (1, 2, 0)):
+        for axes in ORDERS.get(weight.ndim, ()):
             if flat.ndim != weight.ndim or flat.transpose(axes).shape != weight.shape:
                 continue
             error = float(np.sqrt(np.mean(np.square(flat.transpose(axes) - weight))))

@@ -56,6 +56,7 @@ class Classifier:
         self._spec = manifest.features
         self._abstain_below = manifest.abstain_below if abstain_below is None else abstain_below
         self._room = room
+        self._reference = reference
         self._interpreter = Interpreter(bundle.model, threads, reference)
         self.runtime = self._interpreter.runtime
         """Such as `litert 2.3.0`."""
@@ -126,10 +127,15 @@ class Classifier:
         """Runs the golden inputs and compares with the golden outputs; returns how many there are.
 
         Raises `BundleError` if the outputs differ.
+
+        Bit for bit where the graph is full int8 and the kernels are the reference ones, else by decision and cosine.
         """
         golden = self.bundle.golden()
+        exact = self._reference and self.bundle.manifest.kernels == "full-int8"
         for index, (mel, mask) in enumerate(zip(golden["features"], golden["mask"], strict=True)):
             logits, embedding = self._run(mel[None], mask[None])
+            if exact:
+                self._same_bits(golden, index, logits, embedding)
             expected = golden["logits"][index]
             if not np.isfinite(logits).all() or int(logits.argmax()) != int(expected.argmax()):
                 raise BundleError(
@@ -140,6 +146,19 @@ class Classifier:
                     f"{self.bundle.path}: golden input {index}: cosine {cosine:.3f} to what is expected"
                 )
         return max(1, len(golden["mask"]))
+
+    def _same_bits(
+        self, golden: dict[str, NDArray[Any]], index: int, logits: NDArray[Any], embedding: NDArray[Any]
+    ) -> None:
+        for name, found in (("reference_logits", logits), ("reference_embedding", embedding)):
+            if name not in golden:
+                raise BundleError(
+                    f"{self.bundle.path}: a full-int8 bundle needs {name} in its golden outputs"
+                )
+            if not np.array_equal(found.astype(np.float32), golden[name][index]):
+                raise BundleError(
+                    f"{self.bundle.path}: golden input {index}: the reference kernels give other bits ({name})"
+                )
 
 
 def _cosine(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -168,7 +168,11 @@ def network_input(samples: Float, spec: FeatureSpec = DEFAULT) -> tuple[Float, F
     An odd last frame is dropped and the padding is zero, as the convolutions pad: so the result does not depend on
     how much padding follows.
     """
-    features = log_mel(samples[: spec.window_samples], spec)
+    return pad_features(log_mel(samples[: spec.window_samples], spec), spec)
+
+
+def pad_features(features: Float, spec: FeatureSpec = DEFAULT) -> tuple[Float, Float]:
+    """The same from features `[frames, mels]` of at most `window_frames` frames."""
     valid = features.shape[0] // 2 * 2
     padded = np.zeros((1, spec.window_frames, spec.mels), np.float32)
     padded[0, :valid] = features[:valid]
