@@ -7,11 +7,14 @@ nothing was found. What breaks it is kept as `artefacts/fuzz/TARGET-crash-...`.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 def seeds() -> dict[str, list[bytes]]:
@@ -78,7 +81,14 @@ def main() -> int:
         share = max(1, options.seconds // len(chosen))
         print(f"==> {target}: {share} s", file=sys.stderr, flush=True)
         command = [sys.executable, "-m", "tests.fuzz.fuzz", "--target", target, "--seconds", str(share)]
-        done = subprocess.run([*command, "--worker", str(corpus)], cwd=ROOT, check=False)
+        # atheris ends the process at once: what it has made in this folder would stay.
+        with tempfile.TemporaryDirectory(prefix="fuzz-", dir=MEMORY) as folder:
+            done = subprocess.run(
+                [*command, "--worker", str(corpus)],
+                cwd=ROOT,
+                env={**os.environ, "FUZZ_FOLDER": folder},
+                check=False,
+            )
         print(
             f"==> {target}: {'nothing found' if done.returncode == 0 else 'BROKEN'}",
             file=sys.stderr,

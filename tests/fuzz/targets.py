@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -34,7 +35,7 @@ class _Nobody:
     def ear_says(self, message: contract.Upward) -> None: ...
 
 
-_folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+_folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get("FUZZ_FOLDER")))
 atexit.register(shutil.rmtree, _folder, True)
 _intakes: list[Intake] = []
 
