@@ -1,27 +1,21 @@
 """Temperature and threshold, on speakers that neither fitted the weights nor are tested.
 
 Temperature scaling: Guo et al. 2017 (arXiv 1706.04599). It keeps the logits linear in the embedding, so the device can
-still adapt to its room. A device hears strangers, and they differ more from each other than the few speakers of
-`calibrate` tell; besides, epochs and recipes were chosen on those. So the temperature is not the best one for them: it
-is an upper prediction bound for one more speaker (Hahn & Meeker 1991, Statistical Intervals, section 4.8).
+still adapt to its room.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from edge.model.bundle import Bundle
 from training import metrics
 from training.predict import Predictions, softmax
 
 LOWEST, HIGHEST = 0.3, 5.0
-BOUND = 0.9
-"""So many strangers should need no higher temperature."""
 COVERAGE = 0.85
 """Of the utterances of each calibration speaker."""
 FEWEST = 20
@@ -38,21 +32,6 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
         for t in candidates
     ]
     return round(float(candidates[int(np.argmin(losses))]), 4)
-
-
-def for_strangers(found: Predictions) -> float:
-    """The temperature that `BOUND` of new speakers stay below, and never less than the best for all clips together.
-
-    The logarithms of the speakers' own temperatures are taken as normal. With one speaker only: the best for all.
-    """
-    together = temperature(found.logits, found.truth)
-    own = [temperature(part.logits, part.truth) for part in _speakers(found) if len(part.truth) >= FEWEST]
-    if len(own) < 2:
-        return together
-    logs, count = np.log(own), len(own)
-    spread = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / count)
-    bound = math.exp(float(logs.mean()) + float(stats.t.ppf(BOUND, count - 1)) * spread)
-    return round(min(max(together, bound), HIGHEST), 4)
 
 
 def threshold(probabilities: NDArray[np.float64], coverage: float = COVERAGE) -> float:

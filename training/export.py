@@ -150,7 +150,7 @@ def _calibrated(
 ) -> bundles.Manifest:
     sounds = Sounds()
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
-    temperature = calibrate.for_strangers(found)
+    temperature = calibrate.temperature(found.logits, found.truth)
     threshold = calibrate.threshold_for_strangers(found, temperature)
     # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
     heard = predict(

@@ -29,7 +29,7 @@ PRIOR: Final = 30.0
 """Utterances for which the training mean stands."""
 MEMORY: Final = 2000.0
 """Utterances after which one counts about a third (1/e): weeks of a household."""
-MOODS: Final = (4.25, 5.0)
+MOODS: Final = (4.5, 5.5)
 """Effective number of emotions up to which the mean does not count, and from which it counts in full."""
 LIMIT: Final = 1.5
 """Longest shift of the calibrated logits (Euclidean): odds of two labels change by a factor of 8 at most."""
