@@ -34,13 +34,12 @@ def convolve(samples: Float, kernel: Float) -> Float:
     return np.fft.irfft(product, size)[: samples.size].astype(np.float32)
 
 
-def reverberate(samples: Float, rt60: float, random: np.random.Generator) -> Float:
-    """A room whose echo falls by 60 dB in `rt60` seconds, at a random distance."""
+def reverberate(samples: Float, rt60: float, direct_db: float, random: np.random.Generator) -> Float:
+    """A room whose echo falls by 60 dB in `rt60` seconds and is `direct_db` quieter than the direct sound."""
     time = np.arange(int(rt60 * RATE)) / RATE
     tail = random.standard_normal(time.size) * 10.0 ** (-3.0 * time / rt60)
     tail[: int(random.uniform(0.002, 0.012) * RATE)] = 0.0
-    # Direct sound against echo: from close to the microphone to the far end of the room.
-    echo = 10.0 ** (-random.uniform(-3.0, 12.0) / 20.0)
+    echo = 10.0 ** (-direct_db / 20.0)
     tail *= echo / max(1e-9, float(np.sqrt(np.sum(tail**2))))
     tail[0] = 1.0
     return convolve(samples, tail.astype(np.float32))
@@ -90,7 +89,7 @@ def speech(
         start = int(random.integers(0, samples.size - longest + 1))
         samples = samples[start : start + longest]
     if random.random() < how.reverberation_share:
-        samples = reverberate(samples, random.uniform(*how.rt60_s), random)
+        samples = reverberate(samples, random.uniform(*how.rt60_s), random.uniform(*how.direct_db), random)
     if random.random() < how.noise_share:
         if noises and random.random() < how.recorded_noise_share:
             noise = cut(features.to_float(noises[int(random.integers(len(noises)))]), samples.size, random)

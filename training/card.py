@@ -29,12 +29,12 @@ safety device.
 
 ## How it was made
 
-`roomtone train fit --recipe {recipe}{teacher} --data DATA --out RUN`, seed {seed}: {epochs} epochs of {draws} clips,
-batch {batch}, Keras {keras} on {backend}{where}.
+`roomtone train fit --recipe {recipe}{teacher} --data DATA --out RUN`, seed {seed}: {course},
+Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The three disjoint lists of speakers are in `training/splits.toml`: the weights come from `fit`;
 temperature {temperature} and threshold {threshold} from `calibrate`; the numbers below
-from speakers that were in neither. Epoch {epoch} of {epochs} is shipped{chosen}.
+from speakers that were in neither. {shipped}
 
 | corpus | used for | licence |
 |---|---|---|
@@ -59,10 +59,31 @@ def architecture(recipe: Recipe) -> str:
         widths = ", ".join(map(str, (sizes.stem, *sizes.widths)))
         pooled = "mean and mean absolute deviation" if sizes.deviation else "mean"
         return f"A residual CNN over time and frequency ({widths} channels), {pooled} over time"
+    tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
     return (
-        f"The first {recipe.layers} layers of the encoder of Whisper base, fine-tuned, with a learned average over "
-        "layers,\nattentive mean and deviation over time"
+        f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
+        "each layer,\nprincipal components of these"
     )
+
+
+def course(recipe: Recipe) -> str:
+    """How the weights were found, in words."""
+    parts = []
+    if recipe.probe is not None:
+        parts.append(
+            f"the head solved on {recipe.probe.rounds} rounds of every clip, one clean, the others varied"
+        )
+    if recipe.epochs:
+        parts.append(f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}")
+    return ", then ".join(parts)
+
+
+def shipped(recipe: Recipe, epoch: int) -> str:
+    """Which epoch was taken, and why."""
+    if not recipe.epochs:
+        return "Nothing was chosen by a score."
+    chosen = "the last: none was picked by a score" if epoch == recipe.epochs else "chosen on `calibrate`"
+    return f"Epoch {epoch} of {recipe.epochs} is shipped, {chosen}."
 
 
 LIMITS = """\
@@ -72,8 +93,8 @@ LIMITS = """\
 - It was trained on **acted** speech of {fit_speakers} people, {languages}.
   Real, mixed and mild moods are harder than acted ones.
 - Only RAVDESS has `disgust`: that label rests on {disgust} recordings of {disgust_speakers} people.
-- A stranger in a language it never heard is where it is weakest: see the table. Confidence is calibrated so that it
-  should not be too high for nine strangers of ten of the corpora it knows; elsewhere it is too high.
+- A stranger in a language it never heard is where it is weakest: see the table. Confidence is calibrated on
+  strangers of the corpora it knows; elsewhere it is too high.
 - False alarms were counted with recordings of appliances, taps, a person's miaowing and noise, not with television,
   music or animals.
 - {min_ms} ms is the shortest speech that it says anything about; below its threshold it says `uncertain`.

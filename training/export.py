@@ -197,17 +197,15 @@ def _facts(
     ]
     rows.append("| EMOVO | evaluation only | research |")
     spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
-    last = epoch == recipe.epochs
     return {
         "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
         "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
         "kernels": card.KERNELS[manifest.kernels], "architecture": card.architecture(recipe), "origin": card.ORIGIN[
             recipe.architecture], "teacher": f" --teacher {history['teacher']}" if history.get("teacher") else "",
         "recipe": recipe.name,
-        "seed": history["seed"], "epochs": recipe.epochs, "draws": recipe.draws, "batch": recipe.batch,
+        "seed": history["seed"], "course": card.course(recipe), "shipped": card.shipped(recipe, epoch),
         "keras": history["keras"], "backend": history["backend"], "where": f", {job.machine}" if job.machine else "",
-        "temperature": manifest.temperature, "threshold": manifest.abstain_below, "epoch": epoch,
-        "chosen": ", the last: none was picked by a score" if last else ", chosen on `calibrate`",
+        "temperature": manifest.temperature, "threshold": manifest.abstain_below,
         "corpora": "\n".join(rows), "fit_speakers": len({clip.speaker for clip in fitting}), "languages": spoken,
         "disgust": len(disgust), "disgust_speakers": len({clip.speaker for clip in disgust}), "min_ms": manifest.min_ms,
     }  # fmt: skip

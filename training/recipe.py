@@ -25,6 +25,8 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of the noise: recorded noise; the rest is white and brown noise."""
     reverberation_share: float = 0.3
     rt60_s: tuple[float, float] = (0.15, 0.7)
+    direct_db: tuple[float, float] = (-3.0, 12.0)
+    """Direct sound against echo: from the far end of a room to close to the microphone."""
     edge_ms: int = 300
     """Up to so much of the recording's silence is kept at each end."""
     vocal_tract: float = 0.0

@@ -40,7 +40,7 @@ def test_speed_changes_the_length():
 def test_a_room_keeps_length_and_lengthens_sound():
     click = np.zeros(16000, np.float32)
     click[1000] = 1.0
-    echo = augment.reverberate(click, 0.5, random())
+    echo = augment.reverberate(click, 0.5, 3.0, random())
     assert echo.size == click.size
     assert not echo[:900].any() or np.abs(echo[:900]).max() < 1e-4
     assert np.abs(echo[3000:6000]).max() > 1e-4
