@@ -1,7 +1,7 @@
 """Talking to the service manager: the protocol of `sd_notify(3)` over the datagram socket in `NOTIFY_SOCKET`.
 
-`systemd-python` speaks the same and is not on PyPI as a wheel; these few lines need nothing. Without a
-service manager every call does nothing.
+libsystemd, and so `systemd-python`, waits when the manager's queue is full; these few lines do not
+(docs/decisions/0008-sd-notify-without-libsystemd.md). Without a service manager every call does nothing.
 """
 
 from __future__ import annotations

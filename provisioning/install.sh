@@ -55,7 +55,7 @@ case $wait_s in '' | *[!0-9]*) die "--wait: a number of seconds" ;; esac
 
 # --- 1. does it fit? ---
 [ "$(id -u)" -eq 0 ] || die "this needs root: sudo $0"
-[ -d /run/systemd/system ] || die "systemd does not run here; without it use docker/edge.Dockerfile"
+[ -d /run/systemd/system ] || die "systemd does not run here; without it run \`roomtone link\` and \`roomtone ear\` by hand (README.md)"
 command -v dpkg >/dev/null || die "this is not Debian or Raspberry Pi OS"
 exec 9>/run/roomtone-install.lock
 flock -n 9 || die "another install.sh is running"

@@ -211,10 +211,6 @@ class Container:
         """The main process of a unit, by its number inside."""
         return int(self.show(unit, "MainPID"))
 
-    def in_sandbox(self, unit: str, command: str, *, check: bool = False) -> tuple[int, str]:
-        """Runs a command in the namespaces, with the user and without the capabilities, of a unit's process."""
-        raise NotImplementedError
-
     def halt(self) -> None:
         """Off, as in a power cut."""
         if self._nspawn is None:
