@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.config import Config
 from edge.ear.dumps import forbid_dumps
+from edge.errors import UserError
 from edge.options import add_config_options, config_from
 from edge.restarts import wait_before_start
 
@@ -42,8 +43,20 @@ def register_devices(subparsers: Any) -> None:
         help="the microphones, under names that survive a reboot",
         description="Lists what can record. Put the identity of one into `audio.device`; "
         "a part of its name or its number will do as well.",
+        epilog="examples:\n  roomtone devices\n"
+        "  roomtone devices --meter              how loud is the default one?\n"
+        "  roomtone devices --meter usb:0d8c:0014:A7 --seconds 10",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="one JSON array")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON array; with --meter a line for each second"
+    )
+    parser.add_argument(
+        "--meter", nargs="?", const="", metavar="DEVICE", help="show how loud one is, live, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, metavar="N", help="with --meter: end after so many seconds"
+    )
     parser.set_defaults(run=run_devices)
 
 
@@ -94,8 +107,32 @@ def make_source(config: Config, stopped: threading.Event) -> AudioSource:
     return MicrophoneSource(config.audio.device)
 
 
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86_400:
+        raise argparse.ArgumentTypeError("between 0 and 86400")
+    return value
+
+
+def _run_meter(options: argparse.Namespace) -> int:
+    from edge.ear import meter
+    from edge.ear.microphone import MicrophoneSource
+    from edge.ear.mute_cli import RUNTIME
+    from edge.ear.quiet import silence_native_stderr
+
+    meter.refuse_if_muted(RUNTIME)
+    source = MicrophoneSource(options.meter)
+    silence_native_stderr()
+    forbid_dumps()
+    return 0 if meter.show(source, options.seconds, sys.stdout, as_json=options.json) else 1
+
+
 def run_devices(options: argparse.Namespace) -> int:
-    """Prints the microphones; status 1 when there is none. Raises `UserError` without PyAudio."""
+    """Prints the microphones, or the level of one; status 1 when there is none. Raises `UserError`."""
+    if options.meter is not None:
+        return _run_meter(options)
+    if options.seconds is not None:
+        raise UserError("--seconds goes with --meter")
     import msgspec
 
     from edge.ear.devices import listen

@@ -91,3 +91,34 @@ def test_the_microphone_is_listed_and_can_be_chosen_by_what_is_listed(
         assert ear.stop() == 0
     finally:
         ear.kill()
+
+
+def test_the_meter_shows_how_loud_it_is_and_ends_by_itself(microphone: VirtualMicrophone) -> None:
+    meter = subprocess.Popen(
+        [sys.executable, "-m", "edge.cli", "devices", "--meter", "--json", "--seconds", "4"],
+        env=microphone.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert meter.stdout is not None
+    first = meter.stdout.readline()
+    microphone.play("goforward.raw", wait=False)
+    lines, said = meter.communicate(timeout=20)
+    assert meter.returncode == 0, said
+    assert "16000 Hz" in said
+    levels = [json.loads(line) for line in [first, *lines.splitlines()]]
+    assert len(levels) >= 3
+    assert levels[0]["dbfs"] == -100.0  # nobody spoke yet
+    assert max(level["dbfs"] for level in levels) > -40
+    assert all(level["dbfs"] <= level["peak_dbfs"] <= 0 for level in levels)
+
+
+def test_the_meter_says_that_a_microphone_hangs(microphone: VirtualMicrophone) -> None:
+    meter = subprocess.Popen(
+        [sys.executable, "-m", "edge.cli", "devices", "--meter"],
+        env=microphone.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert meter.stderr is not None
+    assert "Hz" in meter.stderr.readline()
+    microphone.freeze()
+    _, said = meter.communicate(timeout=20)
+    assert meter.returncode != 0
+    assert "the microphone hangs" in said
