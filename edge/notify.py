@@ -1,7 +1,7 @@
 """Talking to the service manager: the protocol of `sd_notify(3)` over the datagram socket in `NOTIFY_SOCKET`.
 
 libsystemd, and so `systemd-python`, waits when the manager's queue is full; these few lines do not
-(docs/decisions/0008-sd-notify-without-libsystemd.md). Without a service manager every call does nothing.
+(docs/decisions/0009-sd-notify-without-libsystemd.md). Without a service manager every call does nothing.
 """
 
 from __future__ import annotations

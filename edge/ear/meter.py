@@ -41,8 +41,9 @@ def refuse_if_muted(runtime: Path) -> None:
 
 
 def show(source: AudioSource, seconds: float | None, out: TextIO, *, as_json: bool = False) -> int:
-    """Draws until the time is over (counted from the opening; None: until Ctrl-C); returns how many pictures or lines were written.
+    """Draws until the time is over, and returns how many pictures or lines were written.
 
+    The time is counted from the opening; None: until Ctrl-C.
     Raises `UserError` when the source cannot be opened, is lost or hangs.
     """
     stopped = threading.Event()
