@@ -139,7 +139,10 @@ class Whisper(keras.Model):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """`(features, mask)` to `(logits, embedding)`."""
-        embedding = self.embed((self.pool(inputs) - self.centre) * self.scale)
+        standard = (self.pool(inputs) - self.centre) * self.scale
+        # In two pieces: the converter would multiply `scale` into the kernel, whose columns int8 could then not hold.
+        half = self.pooled_size // 2
+        embedding = self.embed(ops.concatenate([standard[:, :half], standard[:, half:]], axis=-1))
         dropped = self.drop(embedding, training=training)
         # Not a dense layer: the converter would round its input to 256 steps of the largest component.
         return ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias, embedding
