@@ -1,0 +1,85 @@
+"""The head in closed form: it finds what separates the labels, and is put into the network as it was solved."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
+pytest.importorskip("keras", reason="keras is installed with roomtone[training] only")
+if not any(importlib.util.find_spec(name) for name in ("torch", "tensorflow", "jax")):
+    pytest.skip("no backend of keras is installed (roomtone[training])", allow_module_level=True)
+
+from training import backend
+
+backend.choose("torch", "tensorflow", "jax")
+
+from tests.unit.training.materials import corpora, encoder  # noqa: E402
+from training import batches, network, probe, recipe, task, weights  # noqa: E402
+from training.sounds import Sounds  # noqa: E402
+
+RECIPE = recipe.Recipe(
+    name="tiny", architecture="whisper", layers=1, freeze=1, embedding=16, epochs=0, draws=8, batch=4,
+    probe=recipe.Probe(rounds=2), augment=recipe.Augment(mixup=0.0),
+)  # fmt: skip
+
+
+def blobs(count: int = 700, size: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Seven labels around seven places, with a spread of very different sizes."""
+    random = np.random.default_rng(0)
+    truth = np.arange(count) % 7
+    spread = np.geomspace(1e-3, 1e3, size)
+    pooled = (random.standard_normal((7, size))[truth] * 2 + random.standard_normal((count, size))) * spread
+    return pooled.astype(np.float32), truth
+
+
+def logits(head: probe.Head, pooled: np.ndarray) -> np.ndarray:
+    return ((pooled - head.centre) * head.scale) @ head.components @ head.kernel + head.bias
+
+
+def test_it_separates_labels_whatever_the_size_of_the_numbers():
+    pooled, truth = blobs()
+    head = probe.solve(pooled[::2], truth[::2], np.ones(350), RECIPE.probe, 16)
+    assert (logits(head, pooled[1::2]).argmax(axis=1) == truth[1::2]).mean() > 0.9
+    np.testing.assert_allclose(head.components.T @ head.components, np.eye(16), atol=1e-4)
+
+
+def test_a_clip_that_counts_more_moves_the_head_more():
+    pooled, truth = blobs()
+    heavy = np.where(truth == 3, 20.0, 1.0)
+    plain = probe.solve(pooled, truth, np.ones(700), RECIPE.probe, 4)
+    tilted = probe.solve(pooled, truth, heavy / heavy.mean(), RECIPE.probe, 4)
+    assert (logits(tilted, pooled).argmax(axis=1) == 3).sum() > (
+        logits(plain, pooled).argmax(axis=1) == 3
+    ).sum()
+
+
+@pytest.mark.long
+def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_again(tmp_path, monkeypatch):
+    data = corpora(tmp_path / "data")
+    monkeypatch.setattr(weights, "SHA256", encoder(data))
+    monkeypatch.setattr(probe, "PART", 8)
+    pupil = network.make(RECIPE)
+    pupil.load_pretrained(weights.load(data))
+    own, sounds = task.shipped(data), Sounds()
+    source = batches.Source(own.fitting, own.labels, sounds, [], RECIPE)
+    kitchen = batches.Kitchen(source, 0)
+    lengths = [sounds[clip.path].size / 16000 for clip in own.fitting]
+
+    def gather():
+        return probe.gather(pupil, source, kitchen.serve, lengths, seed=1, out=tmp_path / "out", quiet=True)
+
+    pooled, truth = gather()
+    assert len(pooled) == 2 * len(own.fitting)
+    parts = sorted((tmp_path / "out").iterdir())
+    parts[-1].unlink()
+    again, _ = gather()
+    np.testing.assert_array_equal(pooled, again)
+
+    head = probe.solve(pooled, truth, np.ones(len(truth)), RECIPE.probe, 16)
+    probe.install(pupil, head)
+    batch = source.batch(([0, 1], [1]))
+    found = probe.Pooler(pupil).predict_on_batch((batch.features, batch.mask))
+    said = pupil((batch.features, batch.mask))[0]
+    said = np.asarray(said.detach().cpu() if hasattr(said, "detach") else said)
+    np.testing.assert_allclose(said, logits(head, found), atol=1e-3)
