@@ -124,9 +124,14 @@ def load(name: str) -> Recipe:
     """A shipped recipe by its name, or a TOML file. Raises `UserError`."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
-        return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+        recipe = msgspec.toml.decode(path.read_bytes(), type=Recipe)
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise UserError(f"no recipe {name}: there are {known}, or give a .toml file") from None
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: {error}") from None
+    if recipe.probe is not None and recipe.architecture != "whisper":
+        raise UserError(
+            f"{path}: only an encoder that has learnt already can have a [probe], not a {recipe.architecture}"
+        )
+    return recipe
