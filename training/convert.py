@@ -63,7 +63,7 @@ def convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = lambda: _rows(samples)
-        # tflite-runtime 2.14 knows dense layers with one scale alone (operator version 10 at most).
+        # tflite-runtime 2.14 knows dense layers with one scale alone; `training/small.py` has none.
         converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     elif quantise:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

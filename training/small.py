@@ -76,6 +76,26 @@ class Unit(layers.Layer):  # type: ignore[misc]
         return x if self.linear else ops.relu(x)
 
 
+class Pointwise(layers.Dense):  # type: ignore[misc]
+    """A dense layer that becomes a 1x1 convolution.
+
+    Dense layers have one scale for all outputs, and the reference kernels of LiteRT and tflite-runtime round them
+    differently (by one step, in 3 of 24 inputs); convolutions have a scale for each output and give the same bits.
+    """
+
+    def call(self, x: Any) -> Any:
+        """`[batch, 1, 1, before]` to `[batch, 1, 1, units]`."""
+        y = pointwise(x, self.kernel)
+        return y + self.bias if self.use_bias else y
+
+
+def pointwise(x: Any, kernel: Any) -> Any:
+    """`[batch, 1, 1, before]` times `[before, after]`."""
+    return ops.conv(
+        x, ops.reshape(kernel, (1, 1, *kernel.shape)), padding="valid", data_format="channels_last"
+    )
+
+
 class Residual(layers.Layer):  # type: ignore[misc]
     """Two convolutions beside the identity."""
 
@@ -115,18 +135,18 @@ class Small(keras.Model):  # type: ignore[misc]
         self.deviation = cnn.deviation
         self.pooled = bands * width * (2 if cnn.deviation else 1)
         self.pooled_drop = layers.Dropout(recipe.dropout, seed=1, name="pooled_drop")
-        self.embed = layers.Dense(recipe.embedding, use_bias=False, name="embed")
+        self.embed = Pointwise(recipe.embedding, use_bias=False, name="embed")
         self.embed_norm = layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name="embed_norm")
         self.embed_drop = layers.Dropout(recipe.dropout, seed=2, name="embed_drop")
-        self.classify = layers.Dense(labels, name="classify")
-        self.size = recipe.embedding
+        self.classify = Pointwise(labels, name="classify")
+        self.size, self.labels = recipe.embedding, labels
 
     def build(self, shape: Any = None) -> None:
         """Shapes are known from the recipe."""
         for unit in self.units:
             unit.build()
         self.embed.build((None, self.pooled))
-        self.embed_norm.build((None, self.size))
+        self.embed_norm.build((None, 1, 1, self.size))
         self.classify.build((None, self.size))
         self.built = True
 
@@ -143,15 +163,16 @@ class Small(keras.Model):  # type: ignore[misc]
         x = ops.reshape(x, (-1, steps, x.shape[2] * x.shape[3]))
         weight = step_weights(ops.reshape(mask, (-1, steps, 2)))
         mean = ops.mean(x * weight, axis=1, keepdims=True)
-        pooled = ops.reshape(mean, (-1, x.shape[2]))
+        pooled = mean
         if self.deviation:
             # Half of the mean absolute deviation: no squares and no root, so int8 describes it as well as the mean.
-            above = ops.mean(ops.relu(x - mean) * weight, axis=1)
+            above = ops.mean(ops.relu(x - mean) * weight, axis=1, keepdims=True)
             pooled = ops.concatenate([pooled, above], axis=-1)
         pooled = self.pooled_drop(pooled, training=training)
+        pooled = ops.reshape(pooled, (-1, 1, 1, self.pooled))
         embedding = ops.relu(self.embed_norm(self.embed(pooled), training=training))
         logits = self.classify(self.embed_drop(embedding, training=training))
-        return logits, embedding
+        return ops.reshape(logits, (-1, self.labels)), ops.reshape(embedding, (-1, self.size))
 
     def _padded(self, mel: Any, mask: Any) -> tuple[Any, Any]:
         """So much silence behind the speech that more would change nothing, at most the window of the device."""
@@ -169,7 +190,8 @@ def step_weights(mask: Any) -> Any:
     # A step counts when its first token does.
     valid = mask[:, :, 0]
     kernel, bias = count_weights(most)
-    scale = ops.matmul(valid, ops.convert_to_tensor(kernel[:steps, None])) + bias
+    counted = pointwise(ops.reshape(valid, (-1, 1, 1, steps)), ops.convert_to_tensor(kernel[:steps, None]))
+    scale = ops.reshape(counted, (-1, 1)) + bias
     if steps != most:
         # A shorter batch of the training; the device always has all steps.
         scale = scale * (steps / most)

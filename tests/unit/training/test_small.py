@@ -54,7 +54,8 @@ def test_a_layer_on_the_mask_counts(steps):
 def test_the_graph_is_int8_throughout_and_old_enough(place):
     operators.check_full_int8(place / "model.tflite")
     found = operators.versions(place / "model.tflite")
-    assert found["CONV_2D"] <= 5 and found["FULLY_CONNECTED"] <= 10
+    assert found["CONV_2D"] <= 5
+    assert "FULLY_CONNECTED" not in found, "the two runtimes round dense layers differently"
     assert operators.tensors(place / "model.tflite").computed["FLOAT32"] == 2
 
 
