@@ -220,9 +220,10 @@ class Ear:
         self._liveness.self_tested(time.monotonic())
 
     def _changed(self, state: MicState) -> None:
+        # Here first: who hears of the state by MQTT and then looks on the box must not find the old one.
+        mute.tell(state)
         self._uplink.set_mic(state)
         self._button.light(state == "ok")
-        mute.tell(state)
         self._tell_manager()
         if not self._settled:
             # A missing microphone is a state, not a failed start.

@@ -20,7 +20,10 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="module")
 def voice() -> np.ndarray:
-    return SHIPPED.golden()["samples"][0]
+    golden = SHIPPED.golden()
+    # The clearest of them: what is nearly undecided may turn by anything.
+    margins = np.sort(golden["logits"], axis=1) @ np.eye(7)[:, -2:] @ [-1.0, 1.0]
+    return golden["samples"][margins.argmax()]
 
 
 def test_the_golden_inputs_give_the_golden_outputs(classifier):
