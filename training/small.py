@@ -27,8 +27,6 @@ from edge.contract import LABELS
 from edge.model import features as spec
 from training.recipe import Cnn, Recipe
 
-STRIDE: Final = 4
-"""Frames of one step of the pooled time axis."""
 FEWEST: Final = 10
 """Steps below which the mean is not scaled up any more: 0.4 s, and shorter speech is `uncertain` anyway."""
 MOMENTUM: Final = 0.95
@@ -122,16 +120,11 @@ class Small(keras.Model):  # type: ignore[misc]
         super().__init__(**options)
         self.units: list[Any] = [Unit(1, cnn.stem, (2, 2), name="stem")]
         bands, width, stride = 40, cnn.stem, (2, 2)
-        # Frames on both sides that a step of the last map hears, in frames of the input.
-        reach, scale = 1, 2
         for stage, (after, blocks) in enumerate(zip(cnn.widths, cnn.blocks, strict=True)):
             self.units.append(Unit(width, after, stride, name=f"stage_{stage}"))
-            reach += scale
-            bands, width, scale, stride = -(-bands // 2), after, scale * stride[0], (1, 2)
+            bands, width, stride = -(-bands // 2), after, (1, 2)
             for block in range(blocks):
                 self.units.append(Residual(after, name=f"stage_{stage}_block_{block}"))
-                reach += 2 * scale
-        self.margin = -(-reach // STRIDE) * STRIDE
         self.deviation = cnn.deviation
         self.pooled = bands * width * (2 if cnn.deviation else 1)
         self.pooled_drop = layers.Dropout(recipe.dropout, seed=1, name="pooled_drop")
@@ -152,7 +145,7 @@ class Small(keras.Model):  # type: ignore[misc]
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """`(features, mask)` to `(logits, embedding)`."""
-        mel, mask = self._padded(*inputs)
+        mel, mask = whole_window(*inputs)
         tokens, bands = mask.shape[1], mel.shape[2]
         # What lies beyond the mask is not heard, whatever it is; two frames are one token.
         x = ops.reshape(mel, (-1, tokens, 2 * bands)) * ops.expand_dims(mask, -1)
@@ -174,28 +167,30 @@ class Small(keras.Model):  # type: ignore[misc]
         logits = self.classify(self.embed_drop(embedding, training=training))
         return ops.reshape(logits, (-1, self.labels)), ops.reshape(embedding, (-1, self.size))
 
-    def _padded(self, mel: Any, mask: Any) -> tuple[Any, Any]:
-        """So much silence behind the speech that more would change nothing, at most the window of the device."""
-        frames = mel.shape[1]
-        wanted = min(spec.DEFAULT.window_frames, -(-(frames + self.margin) // STRIDE) * STRIDE)
-        more = wanted - frames
-        if more <= 0:
-            return mel, mask
-        return ops.pad(mel, ((0, 0), (0, more), (0, 0))), ops.pad(mask, ((0, 0), (0, more // 2)))
+
+def whole_window(mel: Any, mask: Any) -> tuple[Any, Any]:
+    """Features and mask with silence behind the speech up to the window of the device.
+
+    In training, too: batch normalisation would else see another share of silence in every batch, and a run that goes on
+    after a kill would not end in the same weights (TensorFlow compiles for one length first, then for any).
+    """
+    window = spec.DEFAULT.window_frames
+    if mel.shape[1] == window:
+        return mel, mask
+    # The length may be unknown while a backend compiles, so the padding is fixed and what is too much is cut off.
+    mel = ops.pad(mel, ((0, 0), (0, window), (0, 0)))[:, :window]
+    mask = ops.pad(mask, ((0, 0), (0, window // 2)))[:, : window // 2]
+    return ops.reshape(mel, (-1, window, mel.shape[2])), ops.reshape(mask, (-1, window // 2))
 
 
 def step_weights(mask: Any) -> Any:
-    """Weights `[batch, steps, 1]` whose mean over all steps is 1, from the mask `[batch, steps, 2]` of their tokens."""
-    steps, most = mask.shape[1], spec.DEFAULT.window_frames // STRIDE
+    """Weights `[batch, steps, 1]` with mean 1 over all steps, from the mask `[batch, steps, 2]` of their tokens."""
+    steps = mask.shape[1]
     # A step counts when its first token does.
     valid = mask[:, :, 0]
-    kernel, bias = count_weights(most)
-    counted = pointwise(ops.reshape(valid, (-1, 1, 1, steps)), ops.convert_to_tensor(kernel[:steps, None]))
-    scale = ops.reshape(counted, (-1, 1)) + bias
-    if steps != most:
-        # A shorter batch of the training; the device always has all steps.
-        scale = scale * (steps / most)
-    return ops.expand_dims(valid * scale, -1)
+    kernel, bias = count_weights(steps)
+    counted = pointwise(ops.reshape(valid, (-1, 1, 1, steps)), ops.convert_to_tensor(kernel[:, None]))
+    return ops.expand_dims(valid * (ops.reshape(counted, (-1, 1)) + bias), -1)
 
 
 def make(recipe: Recipe, labels: int = len(LABELS)) -> Small:
