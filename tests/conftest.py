@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,16 @@ def artefacts() -> Path:
     place = Path(os.environ.get("ROOMTONE_ARTEFACTS", ROOT / "artefacts"))
     place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)

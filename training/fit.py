@@ -275,8 +275,7 @@ def _probe(job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials) -
     pooled, truth = probe.gather(
         pupil, source, held.kitchen.serve, held.lengths, seed=job.seed, out=folder, quiet=job.quiet
     )
-    order = sorted(range(len(source.clips)), key=lambda index: held.lengths[index])
-    counts = np.tile(probe.shares(held.task, order), how.rounds)
+    counts = np.tile(probe.shares(held.task, probe.by_length(held.lengths)), how.rounds)
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, job.recipe.embedding)
     probe.install(pupil, head)

@@ -67,6 +67,11 @@ class Head:
     """Mean weighted cross-entropy on what it was solved for."""
 
 
+def by_length(lengths: Sequence[float]) -> list[int]:
+    """The order in which every round hears the clips: alike lengths together, so that little padding is computed."""
+    return sorted(range(len(lengths)), key=lambda index: lengths[index])
+
+
 def gather(
     pupil: Any,
     source: batches.Source,
@@ -83,7 +88,7 @@ def gather(
     pooler, batch = Pooler(pupil), source.recipe.batch
     clean = msgspec.structs.replace(source.recipe, augment=CLEAN)
     unchanged = batches.Source(source.clips, source.labels, source.sounds, [], clean)
-    order = sorted(range(len(source.clips)), key=lambda index: lengths[index])
+    order = by_length(lengths)
     parts = [order[start : start + PART] for start in range(0, len(order), PART)]
     todo = [
         (turn, place, part) for turn in range(source.recipe.probe.rounds) for place, part in enumerate(parts)

@@ -9,12 +9,12 @@ MQTT. Quiet hours are configuration and need no file.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, time
 from pathlib import Path
 from typing import Final, Literal
 
+from edge.ear.state import synchronise
 from edge.errors import UserError
 from edge.restarts import runtime_dir
 
@@ -55,7 +55,7 @@ class Mute:
         elif not file.exists():
             # Only existence counts: nothing to be half-written. The folder is synchronised, for a power cut.
             file.touch()
-            _synchronise(self._folder)
+            synchronise(self._folder)
 
     def set_at_device(self, muted: bool) -> None:
         """Somebody stands before the box; whoever may unmute there lifts what was muted from afar, too.
@@ -111,11 +111,3 @@ def _within(moment: time, begin: time, end: time) -> bool:
     if begin < end:
         return begin <= moment < end
     return moment >= begin or moment < end
-
-
-def _synchronise(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

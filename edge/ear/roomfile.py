@@ -19,6 +19,7 @@ from msgspec import Struct
 from edge.config import Config
 from edge.contract import ModelName, Sha256, Timestamp
 from edge.ear import state
+from edge.ear.state import synchronise
 from edge.model.room import RoomState
 
 MAX_BYTES: Final = 1 << 20
@@ -88,7 +89,7 @@ def write(path: Path, kept: Kept) -> None:
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
-    _synchronise(path.parent)
+    synchronise(path.parent)
 
 
 def forget(path: Path) -> bool:
@@ -101,14 +102,5 @@ def forget(path: Path) -> bool:
             path.unlink()
         except FileNotFoundError:
             return False
-    _synchronise(path.parent)
+    synchronise(path.parent)
     return True
-
-
-def _synchronise(folder: Path) -> None:
-    """So that a power cut does not bring back the old name."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,26 +1,11 @@
 """The disk of a running link fills up while the broker is away."""
 
 import contextlib
-import os
-import subprocess
 
 import pytest
 
 from tests.broker import Broker
 from tests.integration.link.parts import EarClient, LinkProcess, Subscriber, event, until
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us mount a small disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def fill(disk):

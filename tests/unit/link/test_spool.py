@@ -1,10 +1,8 @@
 """The queue on memory and disk."""
 
 import contextlib
-import os
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -174,19 +172,6 @@ def test_what_is_committed_is_synchronised_to_the_medium(tmp_path, clock):
     with sqlite3.connect(tmp_path / "s") as table:
         assert table.execute("pragma integrity_check").fetchone() == ("ok",)
     assert spool._table.execute("pragma synchronous").fetchone() == (2,)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk needs root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let us mount a small disk")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_full_disk_drops_the_oldest_and_counts_them(small_disk, clock):
