@@ -6,6 +6,7 @@ are those of SpecAugment (Park et al. 2019, arXiv 1904.08779).
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 
@@ -17,6 +18,12 @@ from training.recipe import Augment
 
 Float = NDArray[np.float32]
 RATE = 16000
+CODECS = (
+    ("WAV", "ULAW", 8000),
+    ("WAV", "GSM610", 8000),
+    ("OGG", "OPUS", 16000),
+    ("MP3", "MPEG_LAYER_III", 16000),
+)
 
 
 def change_speed(samples: Float, factor: float) -> Float:
@@ -69,13 +76,39 @@ def add_noise(samples: Float, noise: Float, snr_db: float) -> Float:
     return samples + noise * np.float32(math.sqrt(speech / power * 10.0 ** (-snr_db / 10.0)))
 
 
+def overdrive(samples: Float, decibels: float) -> Float:
+    """The same peak as before, but what was within so many decibels of it is cut off at the peak."""
+    peak = float(np.abs(samples).max())
+    result: Float = np.clip(samples * np.float32(10.0 ** (decibels / 20.0)), -peak, peak)
+    return result
+
+
+def codec(samples: Float, name: tuple[str, str, int]) -> Float:
+    """There and back through a lossy codec (format, subtype, rate) of libsndfile; the same number of samples."""
+    import soundfile
+    import soxr
+
+    container, kind, rate = name
+    file = io.BytesIO()
+    peak = max(1e-6, float(np.abs(samples).max()))
+    soundfile.write(
+        file, soxr.resample(samples / peak * 0.9, RATE, rate), rate, format=container, subtype=kind
+    )
+    file.seek(0)
+    heard, _ = soundfile.read(file, dtype="float32")
+    heard = soxr.resample(heard, rate, RATE) * (peak / 0.9)
+    result: Float = np.pad(heard, (0, max(0, samples.size - heard.size)))[: samples.size].astype(np.float32)
+    return result
+
+
 def speech(
     recording: NDArray[np.int16],
     noises: Sequence[NDArray[np.int16]],
     how: Augment,
     random: np.random.Generator,
+    rooms: Sequence[Float] = (),
 ) -> Float:
-    """A varied stretch of at most 3 s of the recording, float32."""
+    """A varied stretch of at most 3 s of the recording, float32; echo is that of one of `rooms`, if there are any."""
     samples = features.to_float(recording)
     begin, end = features.speech_bounds(samples)
     margin = how.edge_ms * RATE // 1000
@@ -89,13 +122,22 @@ def speech(
         start = int(random.integers(0, samples.size - longest + 1))
         samples = samples[start : start + longest]
     if random.random() < how.reverberation_share:
-        samples = reverberate(samples, random.uniform(*how.rt60_s), random.uniform(*how.direct_db), random)
+        if rooms:
+            samples = convolve(samples, rooms[int(random.integers(len(rooms)))])
+        else:
+            samples = reverberate(
+                samples, random.uniform(*how.rt60_s), random.uniform(*how.direct_db), random
+            )
     if random.random() < how.noise_share:
         if noises and random.random() < how.recorded_noise_share:
             noise = cut(features.to_float(noises[int(random.integers(len(noises)))]), samples.size, random)
         else:
             noise = coloured_noise(samples.size, random)
         samples = add_noise(samples, noise, random.uniform(*how.snr_db))
+    if random.random() < how.overdrive_share:
+        samples = overdrive(samples, random.uniform(*how.overdrive_db))
+    if random.random() < how.codec_share:
+        samples = codec(samples, CODECS[int(random.integers(len(CODECS)))])
     gain = np.float32(10.0 ** (random.uniform(*how.gain_db) / 20.0))
     result: Float = np.clip(samples * gain, -1.0, 1.0)
     return result

@@ -105,6 +105,7 @@ class Source:
     sounds: Sounds
     noises: Sequence[Path]
     recipe: Recipe
+    rooms: Sequence[Float] = ()
 
     def batch(self, task: tuple[Sequence[int], list[int]]) -> Batch:
         """The augmented batch of (indices, key); the key seeds its randomness."""
@@ -115,7 +116,7 @@ class Source:
         places = random.integers(len(self.noises), size=4).tolist() if self.noises else []
         held = [self.sounds[self.noises[int(place)]] for place in places]
         for row, index in enumerate(indices):
-            samples = augment.speech(self.sounds[self.clips[index].path], held, how, random)
+            samples = augment.speech(self.sounds[self.clips[index].path], held, how, random, self.rooms)
             mels.append(augment.spectrum(features.log_mel(samples), how, random))
             targets[row, self.labels.index(self.clips[index].label)] = 1.0
         stacked, mask = pad(mels)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.contract import LABELS
 from training import plots
-from training.recipe import Cnn, Recipe
+from training.recipe import Recipe, Student
 
 HEAD = """\
 # {name}
@@ -29,7 +29,7 @@ safety device.
 
 ## How it was made
 
-`roomtone train fit --recipe {recipe}{teacher} --data DATA --out RUN`, seed {seed}: {course},
+`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}: {course},
 Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The three disjoint lists of speakers are in `training/splits.toml`: the weights come from `fit`;
@@ -48,17 +48,18 @@ KERNELS = {
 }
 ORIGIN = {
     "whisper": "The encoder they started from (openai/whisper-base) is MIT.",
-    "cnn": "They started from random numbers.",
+    "student": "What they learnt from, and their first two convolutions (openai/whisper-base), are MIT.",
 }
 
 
 def architecture(recipe: Recipe) -> str:
     """What the network is, in words."""
-    if recipe.architecture == "cnn":
-        sizes = recipe.cnn or Cnn()
-        widths = ", ".join(map(str, (sizes.stem, *sizes.widths)))
-        pooled = "mean and mean absolute deviation" if sizes.deviation else "mean"
-        return f"A residual CNN over time and frequency ({widths} channels), {pooled} over time"
+    if recipe.architecture == "student":
+        sizes = recipe.student or Student()
+        return (
+            f"The two convolutions of Whisper base as they came, and {sizes.blocks} residual blocks of convolutions "
+            f"({sizes.width} channels);\nmean and mean absolute deviation over time, principal components of these"
+        )
     tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
     return (
         f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
@@ -69,18 +70,23 @@ def architecture(recipe: Recipe) -> str:
 def course(recipe: Recipe) -> str:
     """How the weights were found, in words."""
     parts = []
+    if recipe.distil is not None:
+        parts.append(
+            f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}, of learning to say what layer "
+            f"{recipe.distil.layers} of Whisper base says"
+        )
     if recipe.probe is not None:
         parts.append(
             f"the head solved on {recipe.probe.rounds} rounds of every clip, one clean, the others varied"
         )
-    if recipe.epochs:
+    if recipe.epochs and recipe.distil is None:
         parts.append(f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}")
     return ", then ".join(parts)
 
 
 def shipped(recipe: Recipe, epoch: int) -> str:
     """Which epoch was taken, and why."""
-    if not recipe.epochs:
+    if not recipe.epochs or recipe.distil is not None:
         return "Nothing was chosen by a score."
     chosen = "the last: none was picked by a score" if epoch == recipe.epochs else "chosen on `calibrate`"
     return f"Epoch {epoch} of {recipe.epochs} is shipped, {chosen}."

@@ -40,10 +40,6 @@ def register_on(steps: Any) -> None:
         "--add", type=Path, action="append", default=[], metavar="DIR",
         help="with --from BUNDLE: new recordings DIR/<label>/* or DIR/<label>/<speaker>/*; may be repeated",
     )  # fmt: skip
-    fit.add_argument(
-        "--teacher", default="base",
-        help="for a recipe that is distilled: a bundle's folder or name, or `none` (default: the newest base)",
-    )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     export = _step(
         steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"
@@ -115,7 +111,6 @@ def _job(options: argparse.Namespace) -> Any:
         weights = checkpoint.load_weights(Path(start)) if start else None
         notes = {"from": start} if start else {}
         chosen = chosen or recipe.load("base")
-        own["teacher"] = _teacher(options, chosen)
         return fit.Job(
             chosen,
             options.data,
@@ -126,7 +121,6 @@ def _job(options: argparse.Namespace) -> Any:
             **own,
         )
     plan = further.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
-    own["teacher"] = _teacher(options, plan.recipe)
     return fit.Job(
         plan.recipe,
         options.data,
@@ -137,15 +131,6 @@ def _job(options: argparse.Namespace) -> Any:
         task=plan.task,
         **own,
     )
-
-
-def _teacher(options: argparse.Namespace, chosen: Any) -> Path | None:
-    """The bundle that a recipe is distilled from."""
-    from edge.model import bundle
-
-    if chosen.distil is None or options.teacher == "none":
-        return None
-    return bundle.find(options.teacher)
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -50,7 +50,7 @@ class Job:
 def run(job: Job) -> Path:
     """Makes `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
     history = _history(job.run)
-    recipe = msgspec.convert(history["recipe"], Recipe)
+    recipe = msgspec.convert({k: v for k, v in history["recipe"].items() if v is not None}, Recipe)
     target = job.out / f"{recipe.name}-{job.version}"
     if target.exists():
         raise UserError(f"{target} is there already: bundles are never changed, name another --version")
@@ -201,8 +201,7 @@ def _facts(
         "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
         "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
         "kernels": card.KERNELS[manifest.kernels], "architecture": card.architecture(recipe), "origin": card.ORIGIN[
-            recipe.architecture], "teacher": f" --teacher {history['teacher']}" if history.get("teacher") else "",
-        "recipe": recipe.name,
+            recipe.architecture], "recipe": recipe.name,
         "seed": history["seed"], "course": card.course(recipe), "shipped": card.shipped(recipe, epoch),
         "keras": history["keras"], "backend": history["backend"], "where": f", {job.machine}" if job.machine else "",
         "temperature": manifest.temperature, "threshold": manifest.abstain_below,

@@ -18,33 +18,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.errors import UserError
-from edge.model import bundle as bundles
 from edge.model import features
-from training import batches, checkpoint, lessons, metrics, network, probe, weights
+from training import batches, checkpoint, mimic, network, optimizer, probe, rooms, weights
 from training import task as tasks
 from training.corpora import noise
-from training.corpora.clip import Clip
+from training.judge import Judge
 from training.recipe import Recipe
 from training.sounds import Sounds
 from training.task import Task
 
 log = logging.getLogger(__name__)
-
-
-class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
-    """AdamW (Loshchilov & Hutter 2019) whose trunk learns slower than its head."""
-
-    trunk_share = 0.1
-
-    def build(self, variables: Any) -> None:
-        """Notes which variables belong to the trunk: later, TensorFlow gives bare variables without a path."""
-        super().build(variables)
-        self._shares = [1.0 if network.is_head(variable.path) else self.trunk_share for variable in variables]
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The rate that is scheduled is the head's."""
-        share = self._shares[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * share)
 
 
 class Teacher(keras.Model):  # type: ignore[misc]
@@ -76,8 +59,6 @@ class Job:
     """Weights to begin with, in the order of the network, in place of the bare encoder."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Kept in the history: where the weights come from."""
-    teacher: Path | None = None
-    """A bundle that a recipe with `[distil]` learns from; none: from the labels alone."""
     workers: int | None = None
     """Processes that augment; none given: by the number of cores."""
     save_every: int = 100
@@ -88,64 +69,6 @@ class Job:
     """Whom to learn from; none given: the speakers of `splits.toml`."""
 
 
-def optimizer_for(recipe: Recipe, total: int) -> Optimizer:
-    """Warm-up, then a cosine to zero."""
-    warm = max(1, round(recipe.warm_up * total))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, total - warm), warmup_target=recipe.head_rate, warmup_steps=warm
-    )
-    average = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
-    optimizer = Optimizer(
-        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **average
-    )
-    optimizer.trunk_share = recipe.trunk_rate / recipe.head_rate
-    return optimizer
-
-
-def averaged(teacher: Teacher, optimizer: Optimizer) -> list[NDArray[Any]]:
-    """The network's weights with the moving averages in place of those that have one."""
-    held: dict[int, Any] = {}
-    if optimizer.use_ema:
-        pairs = zip(teacher.trainable_variables, optimizer._model_variables_moving_average, strict=True)
-        held = {id(variable): average for variable, average in pairs}
-    return [keras.ops.convert_to_numpy(held.get(id(v), v)) for v in teacher.pupil.weights]
-
-
-class Judge:
-    """Measures a network on speakers that it does not learn from, with the device's own way of cutting."""
-
-    def __init__(self, clips: list[Clip], labels: tuple[str, ...], sounds: Sounds, limit: int = 360) -> None:
-        self._labels = labels
-        step = max(1, len(clips) // limit)
-        self._truth: list[int] = []
-        self._owner: list[int] = []
-        mels = []
-        for clip in clips[::step]:
-            for window in features.windows(features.trim(features.to_float(sounds[clip.path]))):
-                mels.append(features.log_mel(window))
-                self._owner.append(len(self._truth))
-            self._truth.append(labels.index(clip.label))
-        order = sorted(range(len(mels)), key=lambda index: mels[index].shape[0])
-        self._groups = [order[start : start + 16] for start in range(0, len(order), 16)]
-        self._batches = [batches.pad([mels[index] for index in group]) for group in self._groups]
-
-    def __call__(self, model: Any) -> dict[str, float]:
-        """Accuracy, macro F1, UAR and loss."""
-        total = np.zeros((len(self._truth), len(self._labels)))
-        for group, (mel, mask) in zip(self._groups, self._batches, strict=True):
-            logits = keras.ops.convert_to_numpy(model.predict_on_batch((mel, mask)))
-            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-            shares /= shares.sum(axis=1, keepdims=True)
-            np.add.at(total, [self._owner[index] for index in group], shares)
-        total /= total.sum(axis=1, keepdims=True)
-        truth = np.array(self._truth)
-        found = metrics.summary(total, truth, self._labels)
-        loss = float(-np.log(np.maximum(total[np.arange(len(truth)), truth], 1e-9)).mean())
-        return {key: round(found[key], 4) for key in ("accuracy", "macro_f1", "uar")} | {
-            "loss": round(loss, 4)
-        }
-
-
 @dataclass
 class Materials:
     """What a run reads before it starts."""
@@ -153,7 +76,7 @@ class Materials:
     task: Task
     lengths: list[float]
     source: batches.Source
-    kitchen: batches.Kitchen | lessons.Lessons
+    kitchen: batches.Kitchen
     judge: Judge
 
 
@@ -173,34 +96,37 @@ def _materials(job: Job, task: Task) -> Materials:
         job.recipe.name, len(task.fitting), len(task.judging), len(noises), keras.backend.backend(), job.seed,
     )  # fmt: skip
     # The processes that augment are forked here, before the network takes threads and memory.
-    source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe)
-    kitchen: batches.Kitchen | lessons.Lessons
-    if job.recipe.distil is None:
-        kitchen = batches.Kitchen(source, job.workers)
-    else:
-        kitchen = lessons.Lessons(
-            source, job.teacher, job.seed, job.out, workers=job.workers, quiet=job.quiet
-        )
+    simulated = rooms.bank(job.recipe.augment.rooms, job.seed, job.quiet)
+    source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe, simulated)
+    kitchen = batches.Kitchen(source, job.workers)
     return Materials(task, lengths, source, kitchen, Judge(task.judging, task.labels, sounds))
 
 
-def _teacher(job: Job, labels: int, total: int) -> Teacher:
-    """Network and optimiser, fresh or with the weights that the job begins with."""
-    recipe = job.recipe
+def _model(job: Job, held: Materials, total: int, first: Sequence[list[int]]) -> Any:
+    """Network and optimiser, fresh or with the weights that the job begins with; a student with its teacher."""
+    recipe, labels = job.recipe, len(held.task.labels)
     keras.utils.set_random_seed(job.seed)
     pupil = network.make(recipe, labels)
+    pretrained = weights.load(job.data) if job.start is None or recipe.distil else None
     if job.start is not None:
         _begin_with(pupil, job.start)
-    elif isinstance(pupil, network.Whisper):
-        pupil.load_pretrained(weights.load(job.data))
-    teacher = Teacher(pupil)
-    teacher.build()
-    teacher.compile(
-        optimizer_for(recipe, total),
-        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-    )
-    teacher.optimizer.build(teacher.trainable_variables)
-    return teacher
+    elif pretrained is not None:
+        pupil.load_pretrained(pretrained)
+    model: Any
+    if recipe.distil is not None and pretrained is not None:
+        model, loss = mimic.Mimic(pupil, mimic.encoder(recipe.distil.layers, pretrained)), mimic.error
+        model.build()
+        if first:
+            model.prepare(
+                held.kitchen.serve([(group, [job.seed, 6, step]) for step, group in enumerate(first)])
+            )
+    else:
+        model = Teacher(pupil)
+        model.build()
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    model.compile(optimizer.make(recipe, total), loss)
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def _begin_with(pupil: Any, start: Sequence[NDArray[Any]]) -> None:
@@ -220,8 +146,6 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
         "recipe": recipe.name, "recipe_sha256": recipe.sha256(), "seed": job.seed, "task_sha256": task.sha256(),
         "epoch": 0, "step": 0, "history": [], "notes": job.notes,
     }  # fmt: skip
-    if job.teacher is not None:
-        fresh["teacher"] = bundles.load(job.teacher).full_name
     if not state.exists():
         return fresh
     found = checkpoint.facts_of(state)
@@ -229,11 +153,6 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
         raise UserError(
             f"{state} belongs to another recipe or seed, or to other recordings ({found['recipe']}, seed "
             f"{found['seed']}): name another --out, or remove that folder"
-        )
-    if found.get("teacher") != fresh.get("teacher"):
-        raise UserError(
-            f"{state} belongs to a run with the teacher {found.get('teacher', 'none')}: name that one in --teacher, "
-            "or another --out"
         )
     return found
 
@@ -254,22 +173,27 @@ def run(job: Job) -> dict[str, Any]:
         return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
 
     try:
-        teacher = _teacher(job, len(task.labels), len(groups_of(0)) * recipe.epochs)
-        if state.exists():
-            checkpoint.restore(state, teacher, teacher.optimizer)
+        fresh = not state.exists()
+        # A student looks at its teacher before its first epoch, unless it has none: then its ears are given.
+        first = groups_of(0)[: mimic.FIRST] if fresh and recipe.epochs else []
+        model = _model(job, held, len(groups_of(0)) * recipe.epochs, first)
+        if not fresh:
+            checkpoint.restore(state, model, model.optimizer)
             log.info("continuing at epoch %d, step %d", facts["epoch"] + 1, facts["step"])
-        elif recipe.probe is not None:
-            facts = _probe(job, facts, teacher, held)
+        elif recipe.probe is not None and recipe.distil is None:
+            facts = _probe(job, facts, model, held)
         while facts["epoch"] < recipe.epochs:
-            facts = _epoch(job, facts, teacher, held, groups_of(facts["epoch"]))
+            facts = _epoch(job, facts, model, held, groups_of(facts["epoch"]))
+        if recipe.distil is not None and facts["epoch"] < recipe.last_epoch:
+            facts = _probe(job, facts, model, held)
     finally:
         held.kitchen.close()
     return _public(facts, recipe)
 
 
-def _probe(job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials) -> dict[str, Any]:
-    """Solves the head on the frozen encoder; its checkpoint is that of epoch 0. The facts after it."""
-    begun, pupil, how, source = time.monotonic(), teacher.pupil, job.recipe.probe, held.source
+def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict[str, Any]:
+    """Solves the head on what the encoder says now: before the epochs, or after a student's. The facts after it."""
+    begun, pupil, how, source = time.monotonic(), model.pupil, job.recipe.probe, held.source
     assert how is not None
     folder = job.out / f"pooled-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
     pooled, truth = probe.gather(
@@ -278,31 +202,30 @@ def _probe(job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials) -
     counts = np.tile(probe.shares(held.task, probe.by_length(held.lengths)), how.rounds)
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, job.recipe.embedding)
-    probe.install(pupil, head)
-    entry = {"epoch": 0, "fit_loss": round(head.loss, 4)} | held.judge(teacher)
-    return _kept(
-        job, facts, teacher, entry | {"seconds": round(time.monotonic() - begun)}, pupil.get_weights()
-    )
+    pupil.install(head)
+    epoch = job.recipe.last_epoch if job.recipe.distil else 0
+    entry = {"epoch": epoch, "fit_loss": round(head.loss, 4)} | held.judge(Teacher(pupil))
+    return _kept(job, facts, model, entry | {"seconds": round(time.monotonic() - begun)}, pupil.get_weights())
 
 
 def _kept(
-    job: Job, facts: dict[str, Any], teacher: Teacher, entry: dict[str, Any], weights: list[NDArray[Any]]
+    job: Job, facts: dict[str, Any], model: Any, entry: dict[str, Any], weights: list[NDArray[Any]]
 ) -> dict[str, Any]:
     """Writes weights, history and state of a finished epoch. The facts after it."""
     checkpoint.save_weights(job.out / f"epoch-{entry['epoch']:02d}.npz", weights)
     facts = facts | {"epoch": entry["epoch"], "step": 0, "losses": [], "history": [*facts["history"], entry]}
     history = json.dumps(_public(facts, job.recipe), indent=1).encode()
     checkpoint.write_bytes(job.out / "history.json", history)
-    checkpoint.save(job.out / "state.npz", teacher, teacher.optimizer, facts)
+    checkpoint.save(job.out / "state.npz", model, model.optimizer, facts)
     log.info("%s", entry)
     return facts
 
 
 def _epoch(
-    job: Job, facts: dict[str, Any], teacher: Teacher, held: Materials, groups: list[list[int]]
+    job: Job, facts: dict[str, Any], model: Any, held: Materials, groups: list[list[int]]
 ) -> dict[str, Any]:
     """The rest of one epoch, its measurement and its checkpoints; the facts after it."""
-    state, epoch, pupil = job.out / "state.npz", facts["epoch"], teacher.pupil
+    state, epoch, pupil = job.out / "state.npz", facts["epoch"], model.pupil
     tasks = [(group, [job.seed, epoch, 2, step]) for step, group in enumerate(groups)][facts["step"] :]
     begun, losses = time.monotonic(), list(facts.get("losses", []))
     bar = tqdm(
@@ -310,8 +233,8 @@ def _epoch(
         total=len(groups), initial=facts["step"], disable=job.quiet or None, mininterval=2.0,
     )  # fmt: skip
     for batch in bar:
-        teacher.reset_metrics()
-        losses.append(float(teacher.train_on_batch((batch.features, batch.mask), batch.targets)))
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch((batch.features, batch.mask), batch.targets)))
         facts["step"] += 1
         if not np.isfinite(losses[-1]):
             raise UserError(
@@ -319,7 +242,7 @@ def _epoch(
             )
         bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
         if facts["step"] % job.save_every == 0:
-            checkpoint.save(state, teacher, teacher.optimizer, facts | {"losses": losses})
+            checkpoint.save(state, model, model.optimizer, facts | {"losses": losses})
             log.info(
                 "epoch %d, step %d of %d: loss %.3f",
                 epoch + 1,
@@ -327,23 +250,24 @@ def _epoch(
                 len(groups),
                 np.mean(losses[-100:]),
             )
-    kept, current = averaged(teacher, teacher.optimizer), pupil.get_weights()
+    kept, current = optimizer.averaged(model, model.optimizer), pupil.get_weights()
+    judged = held.judge.distance if job.recipe.distil else held.judge
     pupil.set_weights(kept)
-    entry = {"epoch": epoch + 1, "fit_loss": round(float(np.mean(losses)), 4)} | held.judge(teacher)
+    entry = {"epoch": epoch + 1, "fit_loss": round(float(np.mean(losses)), 4)} | judged(model)
     pupil.set_weights(current)
     entry["seconds"] = round(time.monotonic() - begun)
-    return _kept(job, facts, teacher, entry, kept)
+    return _kept(job, facts, model, entry, kept)
 
 
 def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     import msgspec
 
     history = facts["history"]
-    best = max(history, key=lambda entry: entry["macro_f1"])["epoch"] if history else None
+    scored = [entry for entry in history if "macro_f1" in entry]
+    best = max(scored, key=lambda entry: entry["macro_f1"])["epoch"] if scored else None
     return {
         "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
         "backend": keras.backend.backend(), "keras": keras.__version__, "notes": facts["notes"],
-        "teacher": facts.get("teacher"),
     }  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def gentle(recipe: Recipe) -> Recipe:
     """The recipe of a run that goes on."""
     return msgspec.structs.replace(
         recipe,
-        epochs=min(EPOCHS, recipe.epochs),
+        # What a student learnt from its teacher stays: its head is solved again.
+        epochs=0 if recipe.distil else min(EPOCHS, recipe.epochs),
         head_rate=recipe.head_rate * SLOWER,
         trunk_rate=recipe.trunk_rate * SLOWER,
     )
@@ -57,9 +58,9 @@ def plan(
 ) -> Further:
     """All that such a run begins with. Raises `UserError`, also for a recipe that does not fit the bundle's weights."""
     own, weights = resume.read(bundle)
-    if recipe is not None and (recipe.architecture, recipe.layers, recipe.embedding) != (
-        own.architecture, own.layers, own.embedding,
-    ):  # fmt: skip
+    if recipe is not None and (
+        recipe.architecture, recipe.layers, recipe.embedding, recipe.student
+    ) != (own.architecture, own.layers, own.embedding, own.student):  # fmt: skip
         raise UserError(
             f"the recipe {recipe.name} is of another network than {bundle.full_name}: leave it out"
         )

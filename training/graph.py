@@ -14,7 +14,7 @@ from training.recipe import Recipe
 
 def kernels(recipe: Recipe) -> Literal["dynamic-int8", "full-int8"]:
     """How the graph of a recipe computes; the word of the manifest."""
-    return "full-int8" if recipe.architecture == "cnn" else "dynamic-int8"
+    return "full-int8" if recipe.architecture == "student" else "dynamic-int8"
 
 
 def write(

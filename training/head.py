@@ -1,9 +1,10 @@
-"""The output layer as a file of the bundle: with it, the device moves an embedding and runs the network once."""
+"""The output layer: as it is solved, and as a file of the bundle, with which the device moves an embedding."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,25 @@ from edge.errors import UserError
 
 TOLERANCE: Final = 0.15
 """Of the size of the logits: rounding to int8 in the graph moves them by less."""
+
+
+Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """`logits = ((pooled - centre) * scale) @ components @ kernel + bias`."""
+
+    centre: Float
+    scale: Float
+    components: Float
+    """Principal components `[pooled, embedding]`, orthonormal."""
+    spread: Float
+    """Standard deviation along each component."""
+    kernel: Float
+    bias: Float
+    loss: float
+    """Mean weighted cross-entropy on what it was solved for."""
 
 
 def write(out: Path, weights: Sequence[NDArray[Any]], golden: Path, size: int) -> None:

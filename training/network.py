@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge.contract import LABELS
 from edge.model import features
 from training import small
+from training.head import Solved
 from training.recipe import Recipe
 
 HEADS = 8
@@ -118,8 +119,8 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.embed.build((None, self.pooled_size))
         self.built = True
 
-    def pool(self, inputs: Any) -> Any:
-        """`(features, mask)` to mean and deviation over the valid tokens of each block: `[batch, layers * 1024]`."""
+    def tokens(self, inputs: Any) -> tuple[list[Any], Any]:
+        """What each block says of each token, `[batch, tokens, 512]`, and the mask of these tokens."""
         mel, mask = inputs
         tokens = ops.shape(mel)[1] // 2
         x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
@@ -128,10 +129,18 @@ class Whisper(keras.Model):  # type: ignore[misc]
         if self.merge > 1:
             x, mask = merge_tokens(x, mask, self.merge)
         bias = (1.0 - mask[:, None, None, :]) * -1e4
-        weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
-        pooled = []
+        said = []
         for block in self.blocks:
             x = block(x, bias)
+            said.append(x)
+        return said, mask
+
+    def pool(self, inputs: Any) -> Any:
+        """Mean and deviation over the valid tokens of each block: `[batch, layers * 1024]`."""
+        said, mask = self.tokens(inputs)
+        weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
+        pooled = []
+        for x in said:
             mean = ops.sum(weights * x, axis=1)
             variance = ops.sum(weights * ops.square(x - mean[:, None, :]), axis=1)
             pooled += [mean, ops.sqrt(variance + 1e-6)]
@@ -146,6 +155,16 @@ class Whisper(keras.Model):  # type: ignore[misc]
         dropped = self.drop(embedding, training=training)
         # Not a dense layer: the converter would round its input to 256 steps of the largest component.
         return ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias, embedding
+
+    def install(self, head: Solved) -> None:
+        """Puts a head into the network."""
+        self.centre.assign(head.centre)
+        self.scale.assign(head.scale)
+        short = self.embed.kernel.shape[1] - head.components.shape[1]
+        components = np.pad(head.components, ((0, 0), (0, short)))
+        self.embed.set_weights([components, np.zeros(components.shape[1], np.float32)])
+        self.kernel.assign(np.pad(head.kernel, ((0, short), (0, 0))))
+        self.bias.assign(head.bias)
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
@@ -174,7 +193,7 @@ def is_head(path: str) -> bool:
 
 def make(recipe: Recipe, labels: int = len(LABELS)) -> Any:
     """A network with random weights, built."""
-    if recipe.architecture == "cnn":
+    if recipe.architecture == "student":
         return small.make(recipe, labels)
     if recipe.architecture != "whisper":
         raise ValueError(f"unknown architecture {recipe.architecture}")

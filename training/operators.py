@@ -15,8 +15,8 @@ from edge.errors import UserError
 
 OLDEST: Final = {
     "ABS": 5, "ADD": 5, "AVERAGE_POOL_2D": 3, "CONCATENATION": 4, "CONV_2D": 7, "DEPTHWISE_CONV_2D": 7,
-    "DEQUANTIZE": 5, "FULLY_CONNECTED": 10, "MEAN": 3, "MUL": 7, "PAD": 4, "QUANTIZE": 3, "RELU": 3, "RESHAPE": 1,
-    "STRIDED_SLICE": 8, "SUB": 5, "SUM": 2, "SQUEEZE": 2,
+    "DEQUANTIZE": 5, "FULLY_CONNECTED": 10, "GELU": 2, "MEAN": 3, "MUL": 7, "PAD": 4, "QUANTIZE": 3, "RELU": 3,
+    "RESHAPE": 1, "STRIDED_SLICE": 8, "SUB": 5, "SUM": 2, "SQUEEZE": 2,
 }  # fmt: skip
 """Highest version of each operator in tflite-runtime 2.14 (`core/kernels/register.cc` of TensorFlow 2.14)."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from edge.errors import UserError
 from training import batches, checkpoint
+from training.head import Solved
 from training.recipe import Augment, Probe
 from training.task import Task
 
@@ -51,20 +51,6 @@ class Pooler(keras.Model):  # type: ignore[misc]
     def call(self, inputs: Any, training: bool = False) -> Any:
         """`[batch, pupil.pooled_size]`."""
         return self.pupil.pool(inputs)
-
-
-@dataclass(frozen=True)
-class Head:
-    """`logits = ((pooled - centre) * scale) @ components @ kernel + bias`."""
-
-    centre: Float
-    scale: Float
-    components: Float
-    """Principal components `[pooled, embedding]`, orthonormal."""
-    kernel: Float
-    bias: Float
-    loss: float
-    """Mean weighted cross-entropy on what it was solved for."""
 
 
 def by_length(lengths: Sequence[float]) -> list[int]:
@@ -127,7 +113,7 @@ def shares(task: Task, order: Sequence[int]) -> NDArray[np.float64]:
 
 def solve(
     pooled: Float, truth: NDArray[np.int64], weights: NDArray[np.float64], how: Probe, size: int
-) -> Head:
+) -> Solved:
     """Standardises, keeps the `size` largest principal components, and fits a multinomial logistic regression.
 
     The penalty is on the weights of the components in units of the standardised numbers, so a component with little
@@ -138,7 +124,7 @@ def solve(
     centre, scale = pooled.mean(axis=0), 1.0 / (pooled.std(axis=0) + 1e-6)
     standard = (pooled - centre) * scale
     size = min(size, standard.shape[1])
-    _, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
     components = vectors[:, ::-1][:, :size].astype(np.float32)
     inputs = standard @ components
     solver = LogisticRegression(C=1.0 / (how.penalty * len(inputs)), max_iter=300, tol=1e-4)
@@ -148,18 +134,8 @@ def solve(
     logits = solver.decision_function(inputs)
     logits -= logits.max(axis=1, keepdims=True)
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(truth)), truth]
-    return Head(
-        centre.astype(np.float32), scale.astype(np.float32), components, solver.coef_.T.astype(np.float32),
+    return Solved(
+        centre.astype(np.float32), scale.astype(np.float32), components,
+        np.sqrt(np.maximum(values[::-1][:size], 0.0)).astype(np.float32), solver.coef_.T.astype(np.float32),
         solver.intercept_.astype(np.float32), float(np.average(losses, weights=weights)),
     )  # fmt: skip
-
-
-def install(pupil: Any, head: Head) -> None:
-    """Puts the head into the network."""
-    pupil.centre.assign(head.centre)
-    pupil.scale.assign(head.scale)
-    short = pupil.embed.kernel.shape[1] - head.components.shape[1]
-    components = np.pad(head.components, ((0, 0), (0, short)))
-    pupil.embed.set_weights([components, np.zeros(components.shape[1], np.float32)])
-    pupil.kernel.assign(np.pad(head.kernel, ((0, short), (0, 0))))
-    pupil.bias.assign(head.bias)

@@ -9,6 +9,7 @@ import msgspec
 
 from edge.errors import UserError
 
+ARCHITECTURES = ("whisper", "student")
 FOLDER = Path(__file__).with_name("recipes")
 
 
@@ -27,6 +28,13 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rt60_s: tuple[float, float] = (0.15, 0.7)
     direct_db: tuple[float, float] = (-3.0, 12.0)
     """Direct sound against echo: from the far end of a room to close to the microphone."""
+    rooms: int = 0
+    """So many rooms are simulated (`training/rooms.py`), one of them is drawn; 0: decaying noise as `rt60_s` says."""
+    overdrive_share: float = 0.0
+    overdrive_db: tuple[float, float] = (3.0, 15.0)
+    """The loudest moment is so much beyond what the converter can say, and is cut off."""
+    codec_share: float = 0.0
+    """Through a telephone (mu-law, GSM) or a low rate of Opus or MP3."""
     edge_ms: int = 300
     """Up to so much of the recording's silence is kept at each end."""
     vocal_tract: float = 0.0
@@ -51,28 +59,21 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Half of it times the squared weights is added to the mean loss."""
 
 
-class Cnn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Size of `training/small.py`: a stem and stages that halve the frequency axis."""
+class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Size of `training/small.py` behind the convolutions of Whisper."""
 
-    stem: int = 16
-    """Channels after the first convolution (150 frames, 40 bands)."""
-    widths: tuple[int, ...] = (32, 48, 64)
-    """Channels of each stage."""
-    blocks: tuple[int, ...] = (1, 1, 1)
-    """Residual blocks of each stage."""
-    deviation: bool = True
-    """Whether the deviation over time is pooled beside the mean."""
+    width: int = 192
+    """Channels of each block."""
+    blocks: int = 4
+    reach: int = 9
+    """Tokens (20 ms each) that a block looks at."""
 
 
 class Distil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a small network learns from a large one: `training/lessons.py`."""
+    """What a student learns to say before the head is solved: `training/mimic.py`."""
 
-    variants: int = 4
-    """So often each clip is augmented and shown to the teacher, once for the whole run."""
-    temperature: float = 2.0
-    """Softens what the teacher says (on top of its own calibrated temperature)."""
-    teacher_share: float = 0.5
-    """Of the targets; the rest is the true label."""
+    layers: int = 2
+    """The layer of Whisper whose tokens it learns."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -105,16 +106,20 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     probe: Probe | None = None
     """How the head begins; none: with random weights."""
     augment: Augment = msgspec.field(default_factory=Augment)
-    cnn: Cnn | None = None
-    """Only for `architecture = "cnn"`."""
+    student: Student | None = None
     distil: Distil | None = None
-    """Only for a network that may learn from a teacher."""
+    """Both only for `architecture = "student"`."""
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of the epoch whose weights are the result: a student's head is solved after its epochs."""
+        return self.epochs + 1 if self.distil else self.epochs
 
     def sha256(self) -> str:
         """Tells whether a checkpoint belongs to this recipe."""
         document = msgspec.to_builtins(self)
         # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
-        for key in ("cnn", "distil"):
+        for key in ("student", "distil"):
             if document[key] is None:
                 del document[key]
         return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
@@ -130,8 +135,14 @@ def load(name: str) -> Recipe:
         raise UserError(f"no recipe {name}: there are {known}, or give a .toml file") from None
     except msgspec.MsgspecError as error:
         raise UserError(f"{path}: {error}") from None
-    if recipe.probe is not None and recipe.architecture != "whisper":
+    if recipe.architecture not in ARCHITECTURES:
         raise UserError(
-            f"{path}: only an encoder that has learnt already can have a [probe], not a {recipe.architecture}"
+            f"{path}: architecture is one of {', '.join(ARCHITECTURES)}, not {recipe.architecture}"
         )
+    if recipe.architecture == "student" and (recipe.probe is None or recipe.distil is None):
+        raise UserError(
+            f"{path}: a student needs [distil], which trains it, and [probe], which solves its head"
+        )
+    if recipe.architecture == "whisper" and (recipe.student or recipe.distil):
+        raise UserError(f'{path}: [student] and [distil] go with architecture = "student" alone')
     return recipe

@@ -89,4 +89,6 @@ def read(bundle: Bundle) -> tuple[Recipe, list[NDArray[Any]]]:
         else:
             values = kept[f"weight{index:04d}"].astype(np.float32)
         weights.append(np.ascontiguousarray(values))
-    return msgspec.convert(facts["recipe"], Recipe), weights
+    # Keys that an older recipe did not use may be gone since.
+    used = {key: value for key, value in facts["recipe"].items() if value is not None}
+    return msgspec.convert(used, Recipe), weights

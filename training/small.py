@@ -1,21 +1,22 @@
-"""A residual CNN that is int8 from end to end, with operators that the oldest runtime (tflite-runtime 2.14) has.
+"""A convolutional pupil of Whisper, int8 from end to end, with operators that tflite-runtime 2.14, the oldest, has.
 
 The same inputs and outputs as `training/network.py`: log-mel features `[batch, frames, 80]` and a mask of valid tokens
 `[batch, frames // 2]` to logits `[batch, labels]` and embedding `[batch, size]`.
 
-Full 3x3 convolutions with batch normalisation and ReLU (He et al. 2016, arXiv 1512.03385): they fold into one int8
-operator each, and their activations are bounded on one side, which is what 256 levels describe well. Time is halved
-twice, frequency with each stage, and what is left of frequency goes into the embedding as it is.
+The two convolutions of Whisper as they came, then residual blocks of one depthwise and two pointwise convolutions. The
+blocks learn to say what the transformer layers of Whisper say about each token (`training/mimic.py`), so they need no
+label and hear as many strangers as there are recordings. Attention needs softmax, layer normalisation and products of
+two activations, which int8 describes badly; convolutions with ReLU it describes well. There is no batch normalisation:
+blocks begin as the identity (Zhang et al. 2019, "Fixup", arXiv 1901.09321).
 
-**The mean over valid time in int8.** A sum over at most 75 steps divided by their number would need a range of 1 to 75.
-Here each step is multiplied by `weight = mask * 75 / count` *before* a plain mean over all 75 steps, so short and long
-speech use the same range. There is no division either: the mask is a run of ones and then zeros, a thermometer, so any
-function of its count is one dense layer on it (`count_weights`), with weights that are whole numbers of int8 steps.
+**The mean over valid time in int8.** A sum over at most 150 tokens divided by their number would need a range of 1 to
+150. Here each token is multiplied by `weight = mask * 150 / count` *before* a plain mean over all 150, so short and
+long speech use the same range. There is no division either: the mask is a run of ones and then zeros, a thermometer,
+so any function of its count is one linear layer on it (`count_weights`), with weights that are whole int8 steps.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import keras
@@ -25,11 +26,13 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model import features as spec
-from training.recipe import Cnn, Recipe
+from training.head import Solved
+from training.recipe import Recipe, Student
 
-FEWEST: Final = 10
-"""Steps below which the mean is not scaled up any more: 0.4 s, and shorter speech is `uncertain` anyway."""
-MOMENTUM: Final = 0.95
+FEWEST: Final = 20
+"""Tokens below which the mean is not scaled up any more: 0.4 s, and shorter speech is `uncertain` anyway."""
+FRONT: Final = 512
+"""Channels of Whisper's convolutions."""
 
 
 def count_weights(steps: int, fewest: int = FEWEST) -> tuple[NDArray[np.float32], float]:
@@ -42,36 +45,6 @@ def count_weights(steps: int, fewest: int = FEWEST) -> tuple[NDArray[np.float32]
     step = float(np.abs(np.diff(wanted)).max()) / 127.0
     levels = np.round((wanted - wanted[0]) / step)
     return (np.diff(levels) * step).astype(np.float32), float(wanted[0])
-
-
-class Unit(layers.Layer):  # type: ignore[misc]
-    """Convolution, batch normalisation and, unless `linear`, ReLU: one operator after conversion."""
-
-    def __init__(
-        self,
-        before: int,
-        after: int,
-        strides: tuple[int, int] = (1, 1),
-        *,
-        linear: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        self.conv = layers.Conv2D(after, 3, strides=strides, padding="same", use_bias=False, name="conv")
-        self.norm = layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name="norm")
-        self.linear = linear
-        self._before, self._after = before, after
-
-    def build(self, shape: Any = None) -> None:
-        """Channels are known, frames and bands do not matter."""
-        self.conv.build((None, None, None, self._before))
-        self.norm.build((None, None, None, self._after))
-        self.built = True
-
-    def call(self, x: Any, training: bool = False) -> Any:
-        """`[batch, frames, bands, before]` to `[..., after]`."""
-        x = self.norm(self.conv(x), training=training)
-        return x if self.linear else ops.relu(x)
 
 
 class Pointwise(layers.Dense):  # type: ignore[misc]
@@ -94,118 +67,147 @@ def pointwise(x: Any, kernel: Any) -> Any:
     )
 
 
-class Residual(layers.Layer):  # type: ignore[misc]
-    """Two convolutions beside the identity."""
+class Block(layers.Layer):  # type: ignore[misc]
+    """Looks around in time, one channel at a time; then mixes channels; added to what came in."""
 
-    def __init__(self, width: int, **options: Any) -> None:
+    def __init__(self, width: int, reach: int, **options: Any) -> None:
         super().__init__(**options)
-        self.first = Unit(width, width, name="first")
-        self.second = Unit(width, width, linear=True, name="second")
+        self.look = layers.DepthwiseConv1D(reach, padding="same", name="look")
+        self.up = layers.Conv1D(width, 1, activation="relu", name="up")
+        self.down = layers.Conv1D(width, 1, kernel_initializer="zeros", name="down")
+        self._width = width
 
     def build(self, shape: Any = None) -> None:
-        """Nothing depends on the shape."""
-        self.first.build()
-        self.second.build()
+        """Any number of tokens."""
+        for layer in (self.look, self.up, self.down):
+            layer.build((None, None, self._width))
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
-        """Keeps the shape."""
-        return ops.relu(x + self.second(self.first(x, training=training), training=training))
+    def call(self, x: Any, mask: Any) -> Any:
+        """`[batch, tokens, width]` and `[batch, tokens, 1]`; keeps the shape. What is masked stays zero."""
+        return x + self.down(self.up(self.look(x))) * mask
 
 
 class Small(keras.Model):  # type: ignore[misc]
-    """See the head of this file. `cnn` gives the sizes."""
+    """See the head of this file. `student` gives the sizes."""
 
-    def __init__(self, recipe: Recipe, cnn: Cnn, labels: int, **options: Any) -> None:
+    def __init__(self, recipe: Recipe, student: Student, labels: int, **options: Any) -> None:
         super().__init__(**options)
-        self.units: list[Any] = [Unit(1, cnn.stem, (2, 2), name="stem")]
-        bands, width, stride = 40, cnn.stem, (2, 2)
-        for stage, (after, blocks) in enumerate(zip(cnn.widths, cnn.blocks, strict=True)):
-            self.units.append(Unit(width, after, stride, name=f"stage_{stage}"))
-            bands, width, stride = -(-bands // 2), after, (1, 2)
-            for block in range(blocks):
-                self.units.append(Residual(after, name=f"stage_{stage}_block_{block}"))
-        self.deviation = cnn.deviation
-        self.pooled = bands * width * (2 if cnn.deviation else 1)
-        self.pooled_drop = layers.Dropout(recipe.dropout, seed=1, name="pooled_drop")
-        self.embed = Pointwise(recipe.embedding, use_bias=False, name="embed")
-        self.embed_norm = layers.BatchNormalization(momentum=MOMENTUM, epsilon=1e-3, name="embed_norm")
-        self.embed_drop = layers.Dropout(recipe.dropout, seed=2, name="embed_drop")
+        width = student.width
+        self.conv1 = layers.Conv1D(FRONT, 3, padding="valid", name="conv1", trainable=recipe.train_front)
+        self.conv2 = layers.Conv1D(
+            FRONT, 3, strides=2, padding="valid", name="conv2", trainable=recipe.train_front
+        )
+        self.entry = layers.Conv1D(width, 1, name="entry")
+        self.blocks = [Block(width, student.reach, name=f"block_{index}") for index in range(student.blocks)]
+        self.exit = layers.Conv1D(width, 1, name="exit")
+        self.embed_mean = Pointwise(recipe.embedding, use_bias=False, name="embed_mean")
+        self.embed_deviation = Pointwise(recipe.embedding, name="embed_deviation")
         self.classify = Pointwise(labels, name="classify")
-        self.size, self.labels = recipe.embedding, labels
+        for solved in (self.embed_mean, self.embed_deviation, self.classify):
+            solved.trainable = False
+        self.width, self.size, self.labels = width, recipe.embedding, labels
+        self.pooled_size = 2 * width
 
     def build(self, shape: Any = None) -> None:
         """Shapes are known from the recipe."""
-        for unit in self.units:
-            unit.build()
-        self.embed.build((None, self.pooled))
-        self.embed_norm.build((None, 1, 1, self.size))
-        self.classify.build((None, self.size))
+        self.conv1.build((None, None, spec.DEFAULT.mels))
+        self.conv2.build((None, None, FRONT))
+        self.entry.build((None, None, FRONT))
+        for block in self.blocks:
+            block.build()
+        self.exit.build((None, None, self.width))
+        self.embed_mean.build((None, 1, 1, self.width))
+        self.embed_deviation.build((None, 1, 1, self.width))
+        self.classify.build((None, 1, 1, self.size))
         self.built = True
+
+    def front(self, inputs: Any) -> Any:
+        """What Whisper's convolutions say: `[batch, tokens, 512]`."""
+        mel, mask = inputs
+        # What lies beyond the mask is not heard, whatever it is; two frames are one token.
+        tokens, bands = ops.shape(mask)[1], mel.shape[2]
+        x = ops.reshape(mel, (-1, tokens, 2 * bands)) * ops.expand_dims(mask, -1)
+        x = ops.reshape(x, (-1, 2 * tokens, bands))
+        # Padding of one on each side, as PyTorch pads: "same" with a stride of 2 would pad on one side only.
+        x = ops.gelu(self.conv1(ops.pad(x, ((0, 0), (1, 1), (0, 0)))), approximate=False)
+        return ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 1), (0, 0)))), approximate=False)
+
+    def tokens(self, inputs: Any) -> Any:
+        """One vector for each 20 ms: `[batch, tokens, width]`."""
+        mask = ops.expand_dims(inputs[1], -1)
+        x = self.entry(self.front(inputs)) * mask
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.exit(x)
+
+    def _pools(self, inputs: Any) -> tuple[Any, Any]:
+        """Mean over valid tokens, and half of the mean absolute deviation: `[batch, 1, width]` each."""
+        x, mask = whole_window(self.tokens(inputs), inputs[1])
+        weight = token_weights(mask)
+        mean = ops.mean(x * weight, axis=1, keepdims=True)
+        # Above the mean is as far as below it. No squares and no root: int8 describes it as well as the mean.
+        return mean, ops.mean(ops.relu(x - mean) * weight, axis=1, keepdims=True)
+
+    def pool(self, inputs: Any) -> Any:
+        """`[batch, 2 * width]`."""
+        return ops.reshape(ops.concatenate(self._pools(inputs), axis=-1), (-1, self.pooled_size))
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
         """`(features, mask)` to `(logits, embedding)`."""
-        mel, mask = whole_window(*inputs)
-        tokens, bands = mask.shape[1], mel.shape[2]
-        # What lies beyond the mask is not heard, whatever it is; two frames are one token.
-        x = ops.reshape(mel, (-1, tokens, 2 * bands)) * ops.expand_dims(mask, -1)
-        x = ops.reshape(x, (-1, 2 * tokens, bands, 1))
-        for unit in self.units:
-            x = unit(x, training=training)
-        steps = x.shape[1]
-        x = ops.reshape(x, (-1, steps, x.shape[2] * x.shape[3]))
-        weight = step_weights(ops.reshape(mask, (-1, steps, 2)))
-        mean = ops.mean(x * weight, axis=1, keepdims=True)
-        pooled = mean
-        if self.deviation:
-            # Half of the mean absolute deviation: no squares and no root, so int8 describes it as well as the mean.
-            above = ops.mean(ops.relu(x - mean) * weight, axis=1, keepdims=True)
-            pooled = ops.concatenate([pooled, above], axis=-1)
-        pooled = self.pooled_drop(pooled, training=training)
-        pooled = ops.reshape(pooled, (-1, 1, 1, self.pooled))
-        embedding = ops.relu(self.embed_norm(self.embed(pooled), training=training))
-        logits = self.classify(self.embed_drop(embedding, training=training))
+        mean, deviation = (ops.reshape(part, (-1, 1, 1, self.width)) for part in self._pools(inputs))
+        embedding = self.embed_mean(mean) + self.embed_deviation(deviation)
+        logits = self.classify(embedding)
         return ops.reshape(logits, (-1, self.labels)), ops.reshape(embedding, (-1, self.size))
 
+    def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
+        """Takes the encoder's convolutions; weights there are `[out, in, 3]`."""
+        for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
+            conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
 
-def whole_window(mel: Any, mask: Any) -> tuple[Any, Any]:
-    """Features and mask with silence behind the speech up to the window of the device.
+    def install(self, head: Solved) -> None:
+        """Puts a head into the network, in a scaling that suits one int8 step for all channels of a tensor.
 
-    In training, too: batch normalisation would else see another share of silence in every batch, and a run that goes on
-    after a kill would not end in the same weights (TensorFlow compiles for one length first, then for any).
-    """
-    window = spec.DEFAULT.window_frames
-    if mel.shape[1] == window:
-        return mel, mask
+        Each channel of `exit` is centred and scaled so that the means of speech have mean 0 and deviation 1, and each
+        number of the embedding so that it has deviation 1; `classify` scales back.
+        """
+        width = self.width
+        kernel, bias = (ops.convert_to_numpy(part) for part in self.exit.get_weights())
+        gain = head.scale[:width]
+        self.exit.set_weights([kernel * gain, (bias - head.centre[:width]) * gain])
+        # The deviation grew with the gain of its channel; the rest of its scale goes into the weights.
+        rest = head.scale[width:] / gain
+        unit = 1.0 / np.maximum(head.spread, 1e-3)
+        short = self.size - unit.size
+        upper = np.pad(head.components[:width] * unit, ((0, 0), (0, short)))
+        lower = np.pad(rest[:, None] * head.components[width:] * unit, ((0, 0), (0, short)))
+        shift = -(head.centre[width:] * gain) @ lower
+        self.embed_mean.set_weights([upper])
+        self.embed_deviation.set_weights([lower, shift])
+        self.classify.set_weights([np.pad(head.kernel / unit[:, None], ((0, short), (0, 0))), head.bias])
+
+
+def whole_window(x: Any, mask: Any) -> tuple[Any, Any]:
+    """Tokens and mask with nothing behind them, up to the window of the device."""
+    window = spec.DEFAULT.tokens
+    if x.shape[1] == window:
+        return x, mask
     # The length may be unknown while a backend compiles, so the padding is fixed and what is too much is cut off.
-    mel = ops.pad(mel, ((0, 0), (0, window), (0, 0)))[:, :window]
-    mask = ops.pad(mask, ((0, 0), (0, window // 2)))[:, : window // 2]
-    return ops.reshape(mel, (-1, window, mel.shape[2])), ops.reshape(mask, (-1, window // 2))
+    x = ops.pad(x, ((0, 0), (0, window), (0, 0)))[:, :window]
+    mask = ops.pad(mask, ((0, 0), (0, window)))[:, :window]
+    return ops.reshape(x, (-1, window, x.shape[2])), ops.reshape(mask, (-1, window))
 
 
-def step_weights(mask: Any) -> Any:
-    """Weights `[batch, steps, 1]` with mean 1 over all steps, from the mask `[batch, steps, 2]` of their tokens."""
-    steps = mask.shape[1]
-    # A step counts when its first token does.
-    valid = mask[:, :, 0]
-    kernel, bias = count_weights(steps)
-    counted = pointwise(ops.reshape(valid, (-1, 1, 1, steps)), ops.convert_to_tensor(kernel[:, None]))
-    return ops.expand_dims(valid * (ops.reshape(counted, (-1, 1)) + bias), -1)
+def token_weights(mask: Any) -> Any:
+    """Weights `[batch, tokens, 1]` with mean 1 over all tokens, from the mask `[batch, tokens]`."""
+    tokens = mask.shape[1]
+    kernel, bias = count_weights(tokens)
+    counted = pointwise(ops.reshape(mask, (-1, 1, 1, tokens)), ops.convert_to_tensor(kernel[:, None]))
+    return ops.expand_dims(mask * (ops.reshape(counted, (-1, 1)) + bias), -1)
 
 
 def make(recipe: Recipe, labels: int = len(LABELS)) -> Small:
     """A network with random weights, built."""
-    network = Small(recipe, recipe.cnn or Cnn(), labels, name=recipe.name)
+    network = Small(recipe, recipe.student or Student(), labels, name=recipe.name)
     network.build()
     return network
-
-
-def multiplications(cnn: Cnn) -> int:
-    """Multiply-accumulates of the convolutions for one window of the device."""
-    frames, bands, before, total = spec.DEFAULT.window_frames // 2, 40, cnn.stem, 0
-    total += frames * bands * 9 * cnn.stem
-    for stage, (after, blocks) in enumerate(zip(cnn.widths, cnn.blocks, strict=True)):
-        frames, bands = (frames // 2 if stage == 0 else frames), math.ceil(bands / 2)
-        total += frames * bands * 9 * after * (before + 2 * blocks * after)
-        before = after
-    return total

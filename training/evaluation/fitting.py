@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training import backend, convert
+from training import backend, graph
 from training.recipe import Recipe
 from training.task import Task
 
@@ -31,9 +30,18 @@ def train(lesson: Lesson) -> Path:
     fit.run(
         fit.Job(lesson.recipe, lesson.data, lesson.out, lesson.seed, quiet=lesson.quiet, task=lesson.task)
     )
-    return lesson.out / f"epoch-{lesson.recipe.epochs:02d}.npz"
+    return lesson.out / f"epoch-{lesson.recipe.last_epoch:02d}.npz"
 
 
-def to_int8(recipe: Recipe, weights: Path, out: Path, labels: Sequence[str]) -> None:
+def to_int8(lesson: Lesson, weights: Path, out: Path) -> None:
     """Writes the graph as `export` would."""
-    convert.in_own_process(recipe, weights, out, labels=len(labels))
+    task = lesson.task
+    graph.write(
+        out,
+        lesson.recipe,
+        weights,
+        fitting=task.fitting,
+        data=lesson.data,
+        seed=lesson.seed,
+        labels=task.labels,
+    )

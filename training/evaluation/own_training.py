@@ -44,8 +44,8 @@ RESULT = "result.npz"
 
 Train = Callable[[fitting.Lesson], Path]
 """From what there is to learn to the weights of the last epoch."""
-Convert = Callable[[Recipe, Path, Path, Sequence[str]], None]
-"""From recipe, weights, the `.tflite` to write and the labels."""
+Convert = Callable[[fitting.Lesson, Path, Path], None]
+"""From the lesson, its weights and the `.tflite` to write."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,11 @@ def summarise(
 def _fold(job: Job, fold: Fold, labels: Sequence[str]) -> tuple[Float, NDArray[np.int64]]:
     folder, recipe = job.out / fold.name, job.recipe
     task = Task(fold.fitting, fold.testing, tuple(labels))
-    weights = job.train(fitting.Lesson(recipe, job.data, task, folder, job.seed, job.quiet))
+    lesson = fitting.Lesson(recipe, job.data, task, folder, job.seed, job.quiet)
+    weights = job.train(lesson)
     model = folder / MODEL
     if not model.is_file():
-        job.convert(recipe, weights, model, labels)
+        job.convert(lesson, weights, model)
     bundle = graphs.bare(folder, recipe.name, labels, recipe.embedding)
     found = predict(bundle, fold.testing, Sounds(), fold.name, labels=labels, quiet=job.quiet)
     arrays: dict[str, NDArray[Any]] = {"logits": found.logits, "truth": found.truth}

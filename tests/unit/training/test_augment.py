@@ -104,3 +104,26 @@ def test_an_error_while_batches_are_made_is_raised_where_they_are_used():
 
     with pytest.raises(OSError, match="disk"):
         list(batches.ahead(broken()))
+
+
+def test_overdrive_keeps_the_peak_and_flattens_the_rest():
+    speech = features.to_float(golden.voice(1))
+    driven = augment.overdrive(speech, 12.0)
+    assert np.abs(driven).max() == pytest.approx(np.abs(speech).max())
+    assert (np.abs(driven) > 0.999 * np.abs(driven).max()).mean() > 0.01
+
+
+@pytest.mark.parametrize("name", augment.CODECS, ids=lambda name: name[1])
+def test_a_codec_changes_samples_but_not_their_number_or_level(name):
+    speech = features.to_float(golden.voice(1))
+    heard = augment.codec(speech, name)
+    assert heard.size == speech.size and not np.array_equal(heard, speech)
+    assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(np.mean(speech**2)), rel=0.35)
+
+
+def test_one_of_the_rooms_is_heard():
+    how = recipe.Augment(reverberation_share=1.0, noise_share=0.0, speed_share=0.0, gain_db=(0.0, 0.0))
+    recording = golden.voice(1)
+    dry = augment.speech(recording, [], how, random(), [np.ones(1, np.float32)])
+    wet = augment.speech(recording, [], how, random(), [np.array([1.0, *[0.0] * 400, 0.5], np.float32)])
+    np.testing.assert_allclose(wet[401:], np.clip(dry[401:] + 0.5 * dry[:-401], -1, 1), atol=1e-4)

@@ -16,6 +16,7 @@ backend.choose("torch", "tensorflow", "jax")
 
 from tests.unit.training.materials import corpora, encoder  # noqa: E402
 from training import batches, network, probe, recipe, task, weights  # noqa: E402
+from training.head import Solved  # noqa: E402
 from training.sounds import Sounds  # noqa: E402
 
 RECIPE = recipe.Recipe(
@@ -33,7 +34,7 @@ def blobs(count: int = 700, size: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return pooled.astype(np.float32), truth
 
 
-def logits(head: probe.Head, pooled: np.ndarray) -> np.ndarray:
+def logits(head: Solved, pooled: np.ndarray) -> np.ndarray:
     return ((pooled - head.centre) * head.scale) @ head.components @ head.kernel + head.bias
 
 
@@ -52,6 +53,35 @@ def test_a_clip_that_counts_more_moves_the_head_more():
     assert (logits(tilted, pooled).argmax(axis=1) == 3).sum() > (
         logits(plain, pooled).argmax(axis=1) == 3
     ).sum()
+
+
+def test_a_student_says_what_was_solved_in_whatever_scaling_suits_int8():
+    pupil = network.make(
+        recipe.Recipe(
+            name="tiny", architecture="student", embedding=24, epochs=0, draws=8,
+            student=recipe.Student(width=16, blocks=1),
+        )
+    )  # fmt: skip
+    random = np.random.default_rng(3)
+    mel = random.uniform(-1.0, 1.0, (60, 80, 80)).astype(np.float32)
+    mask = (np.arange(40) < random.integers(20, 40, (60, 1))).astype(np.float32)
+    truth = np.arange(60) % 7
+    for _ in range(2):  # and again on top of the first, as `fit --from` does
+        pooled = probe.Pooler(pupil).predict_on_batch((mel, mask))
+        head = probe.solve(pooled, truth, np.ones(60), probe_of(), 20)
+        pupil.install(head)
+        said, embedding = (numbers(part) for part in pupil((mel, mask)))
+        np.testing.assert_allclose(said, logits(head, pooled), rtol=2e-3, atol=2e-2)
+        np.testing.assert_allclose(embedding.std(axis=0)[:8], 1.0, atol=0.05)
+        assert (embedding[:, 20:] == 0.0).all()
+
+
+def probe_of() -> recipe.Probe:
+    return recipe.Probe(rounds=1, penalty=1e-3)
+
+
+def numbers(tensor) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)
 
 
 @pytest.mark.long
@@ -77,9 +107,8 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
     np.testing.assert_array_equal(pooled, again)
 
     head = probe.solve(pooled, truth, np.ones(len(truth)), RECIPE.probe, 16)
-    probe.install(pupil, head)
+    pupil.install(head)
     batch = source.batch(([0, 1], [1]))
     found = probe.Pooler(pupil).predict_on_batch((batch.features, batch.mask))
     said = pupil((batch.features, batch.mask))[0]
-    said = np.asarray(said.detach().cpu() if hasattr(said, "detach") else said)
-    np.testing.assert_allclose(said, logits(head, found), atol=1e-3)
+    np.testing.assert_allclose(numbers(said), logits(head, found), atol=1e-3)

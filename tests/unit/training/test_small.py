@@ -1,4 +1,4 @@
-"""The full-int8 CNN: its interface, its padding, its graph; converted once from made-up weights."""
+"""The full-int8 student: its interface, its padding, its graph; converted once from made-up weights."""
 
 import importlib.util
 from pathlib import Path
@@ -39,7 +39,7 @@ def run(net: Interpreter, mel: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray
     return named(net.run({"features": mel[None], "mask": mask[None]}))
 
 
-@pytest.mark.parametrize("steps", [75, 40])
+@pytest.mark.parametrize("steps", [150, 75])
 def test_a_layer_on_the_mask_counts(steps):
     kernel, bias = small.count_weights(steps)
     counts = np.arange(steps + 1)
@@ -119,7 +119,7 @@ def test_padding_of_a_batch_changes_nothing(place):
     from training import network
 
     net = network.make(load(str(place / "tiny.toml")))
-    net.set_weights(load_weights(place / "epoch-02.npz"))
+    net.set_weights(load_weights(place / "epoch-03.npz"))
     mel, mask = (part[2] for part in tiny.speech(8))
     size = 2 * int(mask.sum())
     whole = net((mel[None], mask[None]))
@@ -145,7 +145,7 @@ def bundle(place) -> bundles.Bundle:
         patch.setattr(golden, "MARGIN", 0.0)  # it was never trained, so nothing is decided clearly
         golden.write(model, folder / bundles.GOLDEN, logits, embedding)
     resume.write(
-        folder / resume.FILE, load(str(place / "tiny.toml")), load_weights(place / "epoch-02.npz"), model
+        folder / resume.FILE, load(str(place / "tiny.toml")), load_weights(place / "epoch-03.npz"), model
     )
     (folder / bundles.CARD).write_text("a test\n")
     manifest = bundles.Manifest(
@@ -180,6 +180,6 @@ def test_golden_outputs_without_the_bits_are_refused(bundle, monkeypatch):
 
 def test_a_bundle_gives_its_weights_back_to_go_on_training(bundle, place):
     recipe, weights = resume.read(bundle)
-    assert recipe.architecture == "cnn" and recipe.cnn is not None and recipe.cnn.stem == 4
-    for one, other in zip(weights, load_weights(place / "epoch-02.npz"), strict=True):
+    assert recipe.architecture == "student" and recipe.student is not None and recipe.student.width == 16
+    for one, other in zip(weights, load_weights(place / "epoch-03.npz"), strict=True):
         np.testing.assert_allclose(one, other, rtol=0.02, atol=0.02 * float(np.abs(other).max()))

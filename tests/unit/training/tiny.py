@@ -1,4 +1,4 @@
-"""A tiny CNN with made-up weights and its full-int8 graph, made once and in a process of its own."""
+"""A tiny student with made-up weights and its full-int8 graph, made once and in a process of its own."""
 
 import subprocess
 import sys
@@ -11,20 +11,21 @@ from training import golden
 
 RECIPE = """
 name = "small"
-architecture = "cnn"
+architecture = "student"
 embedding = 16
 epochs = 2
 draws = 24
 batch = 4
 head_rate = 2e-3
 trunk_rate = 2e-3
-average = 0.9
-[cnn]
-stem = 4
-widths = [8, 8, 8]
-blocks = [0, 1, 0]
+[student]
+width = 16
+blocks = 2
+reach = 5
 [distil]
-variants = 2
+layers = 1
+[probe]
+rounds = 2
 """
 MAKE = """
 import sys
@@ -38,16 +39,14 @@ net = network.make(recipe.load(toml))
 random = np.random.default_rng(7)
 weights = []
 for variable, value in zip(net.weights, net.get_weights()):
-    if variable.path.endswith("moving_variance"):
-        value = random.uniform(0.5, 2.0, value.shape)
-    elif value.ndim == 1:
+    if value.ndim == 1:
         value = value + random.normal(0.0, 0.2, value.shape)
     else:
-        value = value * 2.0
+        value = random.normal(0.0, 2.0 / np.sqrt(value[..., 0].size), value.shape)
     weights.append(np.asarray(value, np.float32))
-checkpoint.save_weights(root / "epoch-02.npz", weights)
-convert.convert(recipe.load(toml), root / "epoch-02.npz", root / "float.tflite", False, 7)
-convert.convert(recipe.load(toml), root / "epoch-02.npz", root / "model.tflite", True, 7, samples=root / "samples.npz")
+checkpoint.save_weights(root / "epoch-03.npz", weights)
+convert.convert(recipe.load(toml), root / "epoch-03.npz", root / "float.tflite", False, 7)
+convert.convert(recipe.load(toml), root / "epoch-03.npz", root / "model.tflite", True, 7, samples=root / "samples.npz")
 """
 
 
@@ -61,7 +60,7 @@ def speech(count: int, longest: float = 2.9) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(root: Path) -> Path:
-    """Writes `tiny.toml`, `samples.npz`, `epoch-02.npz`, `float.tflite` and `model.tflite`."""
+    """Writes `tiny.toml`, `samples.npz`, `epoch-03.npz`, `float.tflite` and `model.tflite`."""
     (root / "tiny.toml").write_text(RECIPE)
     mel, mask = speech(16)
     np.savez(root / "samples.npz", features=mel, mask=mask)
