@@ -201,7 +201,7 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict
     )
     counts = np.tile(probe.shares(held.task, probe.by_length(held.lengths)), how.rounds)
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
-    head = probe.solve(pooled, truth, counts, how, job.recipe.embedding)
+    head = probe.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
     pupil.install(head)
     epoch = job.recipe.last_epoch if job.recipe.distil else 0
     entry = {"epoch": epoch, "fit_loss": round(head.loss, 4)} | held.judge(Teacher(pupil))

@@ -28,13 +28,33 @@ class Solved:
     centre: Float
     scale: Float
     components: Float
-    """Principal components `[pooled, embedding]`, orthonormal."""
+    """`[pooled, embedding]`: principal components, orthonormal until `compress`."""
     spread: Float
     """Standard deviation along each component."""
     kernel: Float
     bias: Float
     loss: float
     """Mean weighted cross-entropy on what it was solved for."""
+
+
+def compress(head: Solved, size: int) -> Solved:
+    """The same answers from an embedding of only `size` numbers, uncorrelated and each of deviation 1.
+
+    It spans the directions that the answers depend on (one fewer than labels), and then the largest components of what
+    is left. Raises `ValueError` where `size` is smaller than that.
+    """
+    whitened = head.spread[:, None] * head.kernel
+    left, values, _ = np.linalg.svd(whitened.astype(np.float64), full_matrices=False)
+    needed = left[:, values > 1e-6 * values[0]]
+    if needed.shape[1] > size:
+        raise ValueError(f"an embedding of {size} is too small for {needed.shape[1]} directions")
+    basis, _ = np.linalg.qr(np.concatenate([needed, np.eye(len(needed))], axis=1))
+    basis = basis[:, :size]
+    components = head.components @ (basis / head.spread[:, None])
+    return Solved(
+        head.centre, head.scale, components.astype(np.float32), np.ones(basis.shape[1], np.float32),
+        (basis.T @ whitened).astype(np.float32), head.bias, head.loss,
+    )  # fmt: skip
 
 
 def write(out: Path, weights: Sequence[NDArray[Any]], golden: Path, size: int) -> None:

@@ -136,6 +136,6 @@ def solve(
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(truth)), truth]
     return Solved(
         centre.astype(np.float32), scale.astype(np.float32), components,
-        np.sqrt(np.maximum(values[::-1][:size], 0.0)).astype(np.float32), solver.coef_.T.astype(np.float32),
+        np.sqrt(np.maximum(values[::-1][:size], 1e-6)).astype(np.float32), solver.coef_.T.astype(np.float32),
         solver.intercept_.astype(np.float32), float(np.average(losses, weights=weights)),
     )  # fmt: skip

@@ -55,6 +55,8 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     rounds: int = 8
     """So often each clip is heard: once clean, then varied as `augment` says."""
+    components: int | None = None
+    """Principal components that the regression sees; none given: as many as the embedding has numbers."""
     penalty: float = 0.1
     """Half of it times the squared weights is added to the mean loss."""
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from edge.contract import LABELS
 from edge.model import features as spec
-from training.head import Solved
+from training.head import Solved, compress
 from training.recipe import Recipe, Student
 
 FEWEST: Final = 20
@@ -169,22 +169,19 @@ class Small(keras.Model):  # type: ignore[misc]
         """Puts a head into the network, in a scaling that suits one int8 step for all channels of a tensor.
 
         Each channel of `exit` is centred and scaled so that the means of speech have mean 0 and deviation 1, and each
-        number of the embedding so that it has deviation 1; `classify` scales back.
+        number of the embedding so that it has deviation 1.
         """
-        width = self.width
+        width, head = self.width, compress(head, self.size)
         kernel, bias = (ops.convert_to_numpy(part) for part in self.exit.get_weights())
         gain = head.scale[:width]
         self.exit.set_weights([kernel * gain, (bias - head.centre[:width]) * gain])
         # The deviation grew with the gain of its channel; the rest of its scale goes into the weights.
         rest = head.scale[width:] / gain
-        unit = 1.0 / np.maximum(head.spread, 1e-3)
-        short = self.size - unit.size
-        upper = np.pad(head.components[:width] * unit, ((0, 0), (0, short)))
-        lower = np.pad(rest[:, None] * head.components[width:] * unit, ((0, 0), (0, short)))
+        upper, lower = head.components[:width], rest[:, None] * head.components[width:]
         shift = -(head.centre[width:] * gain) @ lower
         self.embed_mean.set_weights([upper])
         self.embed_deviation.set_weights([lower, shift])
-        self.classify.set_weights([np.pad(head.kernel / unit[:, None], ((0, short), (0, 0))), head.bias])
+        self.classify.set_weights([head.kernel, head.bias])
 
 
 def whole_window(x: Any, mask: Any) -> tuple[Any, Any]:

@@ -58,7 +58,7 @@ def test_a_clip_that_counts_more_moves_the_head_more():
 def test_a_student_says_what_was_solved_in_whatever_scaling_suits_int8():
     pupil = network.make(
         recipe.Recipe(
-            name="tiny", architecture="student", embedding=24, epochs=0, draws=8,
+            name="tiny", architecture="student", embedding=12, epochs=0, draws=8,
             student=recipe.Student(width=16, blocks=1),
         )
     )  # fmt: skip
@@ -72,8 +72,7 @@ def test_a_student_says_what_was_solved_in_whatever_scaling_suits_int8():
         pupil.install(head)
         said, embedding = (numbers(part) for part in pupil((mel, mask)))
         np.testing.assert_allclose(said, logits(head, pooled), rtol=2e-3, atol=2e-2)
-        np.testing.assert_allclose(embedding.std(axis=0)[:8], 1.0, atol=0.05)
-        assert (embedding[:, 20:] == 0.0).all()
+        np.testing.assert_allclose(embedding.std(axis=0), 1.0, atol=0.05)
 
 
 def probe_of() -> recipe.Probe:
