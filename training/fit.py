@@ -22,6 +22,7 @@ from edge.model import features
 from training import batches, checkpoint, mimic, network, optimizer, probe, rooms, weights
 from training import task as tasks
 from training.corpora import noise
+from training.corpora.clip import Clip
 from training.judge import Judge
 from training.recipe import Recipe
 from training.sounds import Sounds
@@ -67,6 +68,10 @@ class Job:
     """Ends after so many steps of an epoch: to try things out."""
     task: Task | None = None
     """Whom to learn from; none given: the speakers of `splits.toml`."""
+    pooled: Path | None = None
+    """Where a frozen encoder's numbers are kept for several runs; none given: in `out`."""
+    also: Sequence[Clip] = ()
+    """Heard by the frozen encoder for those other runs, and not learnt from."""
 
 
 @dataclass
@@ -74,6 +79,8 @@ class Materials:
     """What a run reads before it starts."""
 
     task: Task
+    heard: list[Clip]
+    """The clips of `source` in its order: those of `task.fitting`, and those that are heard for other runs."""
     lengths: list[float]
     source: batches.Source
     kitchen: batches.Kitchen
@@ -90,16 +97,21 @@ def _materials(job: Job, task: Task) -> Materials:
     noises = [
         path for path in noises if path not in unreadable and np.abs(sounds[path].astype(np.int32)).max() > 30
     ]
-    lengths = [_speech_seconds(sounds[clip.path]) for clip in task.fitting]
+    heard = fitting
+    if job.also:
+        # One order for all runs that share the numbers, whoever is learnt from.
+        also = sounds.readable(job.also, "reading", job.quiet)
+        heard = sorted(fitting + also, key=lambda clip: clip.path)
+    lengths = [_speech_seconds(sounds[clip.path]) for clip in heard]
     log.info(
         "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
         job.recipe.name, len(task.fitting), len(task.judging), len(noises), keras.backend.backend(), job.seed,
     )  # fmt: skip
     # The processes that augment are forked here, before the network takes threads and memory.
     simulated = rooms.bank(job.recipe.augment.rooms, job.seed, job.quiet)
-    source = batches.Source(task.fitting, task.labels, sounds, noises, job.recipe, simulated)
+    source = batches.Source(heard, task.labels, sounds, noises, job.recipe, simulated)
     kitchen = batches.Kitchen(source, job.workers)
-    return Materials(task, lengths, source, kitchen, Judge(task.judging, task.labels, sounds))
+    return Materials(task, heard, lengths, source, kitchen, Judge(task.judging, task.labels, sounds))
 
 
 def _model(job: Job, held: Materials, total: int, first: Sequence[list[int]]) -> Any:
@@ -165,6 +177,8 @@ def run(job: Job) -> dict[str, Any]:
     except OSError as error:
         raise UserError(f"{job.out}: cannot be made: {error}") from None
     task = job.task or tasks.shipped(job.data)
+    if job.also and not recipe.is_frozen:
+        raise ValueError("only what a frozen encoder says can be shared between runs")
     facts = _facts(job, task, state)
     held = _materials(job, task)
 
@@ -195,11 +209,22 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict
     """Solves the head on what the encoder says now: before the epochs, or after a student's. The facts after it."""
     begun, pupil, how, source = time.monotonic(), model.pupil, job.recipe.probe, held.source
     assert how is not None
-    folder = job.out / f"pooled-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
+    what: Any = facts
+    if job.also:
+        what = [job.recipe.sha256(), job.seed, [f"{clip.speaker}/{clip.path.name}" for clip in held.heard]]
+    folder = (job.pooled or job.out) / f"pooled-{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}"
     pooled, truth = probe.gather(
         pupil, source, held.kitchen.serve, held.lengths, seed=job.seed, out=folder, quiet=job.quiet
     )
-    counts = np.tile(probe.shares(held.task, probe.by_length(held.lengths)), how.rounds)
+    order = probe.by_length(held.lengths)
+    if job.also:
+        learnt = {clip.path for clip in held.task.fitting}
+        order = [index for index in order if held.heard[index].path in learnt]
+        rows = np.tile(
+            [held.heard[index].path in learnt for index in probe.by_length(held.lengths)], how.rounds
+        )
+        pooled, truth = pooled[rows], truth[rows]
+    counts = np.tile(probe.shares(held.task, [held.heard[index] for index in order]), how.rounds)
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
     pupil.install(head)

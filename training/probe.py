@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from edge.errors import UserError
 from training import batches, checkpoint
+from training.corpora.clip import Clip
 from training.head import Solved
 from training.recipe import Augment, Probe
 from training.task import Task
@@ -101,12 +102,12 @@ def gather(
     return np.concatenate(found), np.array(labels, np.int64)
 
 
-def shares(task: Task, order: Sequence[int]) -> NDArray[np.float64]:
+def shares(task: Task, clips: Sequence[Clip]) -> NDArray[np.float64]:
     """How much each clip counts: one over the square root of the size of its corpus's label, on average 1."""
     cells: dict[tuple[str, str], int] = {}
     for clip in task.fitting:
         cells[clip.corpus, clip.label] = cells.get((clip.corpus, clip.label), 0) + 1
-    weights = np.array([cells[task.fitting[i].corpus, task.fitting[i].label] ** -0.5 for i in order])
+    weights = np.array([cells[clip.corpus, clip.label] ** -0.5 for clip in clips])
     result: NDArray[np.float64] = weights / weights.mean()
     return result
 

@@ -113,6 +113,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Both only for `architecture = "student"`."""
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether the encoder stays as it came, so that what it says of a clip is the same in every run."""
+        return self.architecture == "whisper" and self.freeze >= self.layers and self.epochs == 0
+
+    @property
     def last_epoch(self) -> int:
         """The number of the epoch whose weights are the result: a student's head is solved after its epochs."""
         return self.epochs + 1 if self.distil else self.epochs

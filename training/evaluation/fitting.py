@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from training import backend, graph
+from training.corpora.clip import Clip
 from training.recipe import Recipe
 from training.task import Task
 
@@ -20,6 +22,9 @@ class Lesson:
     out: Path
     seed: int
     quiet: bool
+    pooled: Path | None = None
+    """See `fit.Job`."""
+    also: Sequence[Clip] = ()
 
 
 def train(lesson: Lesson) -> Path:
@@ -28,7 +33,16 @@ def train(lesson: Lesson) -> Path:
     from training import fit
 
     fit.run(
-        fit.Job(lesson.recipe, lesson.data, lesson.out, lesson.seed, quiet=lesson.quiet, task=lesson.task)
+        fit.Job(
+            lesson.recipe,
+            lesson.data,
+            lesson.out,
+            lesson.seed,
+            quiet=lesson.quiet,
+            task=lesson.task,
+            pooled=lesson.pooled,
+            also=lesson.also,
+        )
     )
     return lesson.out / f"epoch-{lesson.recipe.last_epoch:02d}.npz"
 

@@ -115,6 +115,9 @@ def _fold(job: Job, fold: Fold, labels: Sequence[str]) -> tuple[Float, NDArray[n
     folder, recipe = job.out / fold.name, job.recipe
     task = Task(fold.fitting, fold.testing, tuple(labels))
     lesson = fitting.Lesson(recipe, job.data, task, folder, job.seed, job.quiet)
+    if recipe.is_frozen:
+        # What the encoder says of a clip does not depend on the fold: it is asked once, not five times.
+        lesson = replace(lesson, pooled=job.out, also=fold.testing)
     weights = job.train(lesson)
     model = folder / MODEL
     if not model.is_file():

@@ -111,3 +111,33 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
     found = probe.Pooler(pupil).predict_on_batch((batch.features, batch.mask))
     said = pupil((batch.features, batch.mask))[0]
     np.testing.assert_allclose(numbers(said), logits(head, found), atol=1e-3)
+
+
+@pytest.mark.long
+def test_runs_that_share_what_a_frozen_encoder_says_learn_only_from_their_own_clips(tmp_path, monkeypatch):
+    from training import fit
+
+    data = corpora(tmp_path / "data")
+    monkeypatch.setattr(weights, "SHA256", encoder(data))
+    how = recipe.Recipe(
+        name="tiny", architecture="whisper", layers=1, freeze=1, embedding=16, epochs=0, draws=80, batch=4,
+        probe=recipe.Probe(rounds=1),
+    )  # fmt: skip
+    clips = task.shipped(data).fitting
+    people = sorted({clip.speaker for clip in clips})
+    found = []
+    for shared in (True, False):
+        for left_out in people[:2]:
+            own = task.Task(
+                [clip for clip in clips if clip.speaker != left_out],
+                [clip for clip in clips if clip.speaker == left_out],
+            )
+            out = tmp_path / f"{shared}-{left_out.replace('/', '-')}"
+            together = {"pooled": tmp_path, "also": own.judging} if shared else {}
+            fit.run(fit.Job(how, data, out, 1, quiet=True, workers=0, task=own, **together))
+            with np.load(out / "epoch-00.npz") as kept:
+                found.append([kept[name] for name in kept.files][-2:])
+    assert len(list(tmp_path.glob("pooled-*"))) == 1
+    for one, other in zip(found[:2], found[2:], strict=True):
+        np.testing.assert_allclose(one[0], other[0], atol=2e-3)
+    assert not np.allclose(found[0][0], found[1][0], atol=2e-3)
