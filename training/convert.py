@@ -43,6 +43,9 @@ def convert(
     tf.get_logger().setLevel("ERROR")
     net = network.make(recipe, labels)
     net.set_weights(checkpoint.load_weights(weights))
+    if samples is not None:
+        with np.load(samples, allow_pickle=False) as archive:
+            net.settle((archive["features"], archive["mask"]))
     spec = features.DEFAULT
     signature = [
         tf.TensorSpec((1, spec.window_frames, spec.mels), tf.float32, name="features"),

@@ -131,6 +131,24 @@ def test_padding_of_a_batch_changes_nothing(place):
             )
 
 
+def test_parts_of_the_front_say_what_the_whole_says(place):
+    from training import backend
+
+    backend.choose("torch", "tensorflow", "jax")
+    import keras
+
+    from training import network
+
+    net = network.make(load(str(place / "tiny.toml")))
+    net.set_weights(load_weights(place / "epoch-03.npz"))
+    inputs = tiny.speech(8)
+    whole = [keras.ops.convert_to_numpy(part) for part in net(inputs)]
+    net.settle(inputs)
+    assert len(net.settled) == small.PARTS
+    for one, part in zip(whole, net(inputs), strict=True):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(part), one, atol=0.02 * np.abs(one).max())
+
+
 @pytest.fixture(scope="module")
 def bundle(place) -> bundles.Bundle:
     """A bundle around the graph; its numbers are made up, its golden outputs are not."""
