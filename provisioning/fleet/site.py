@@ -28,12 +28,15 @@ from edge.join import Join, Role, write
 from provisioning.fleet import authority
 from provisioning.fleet.access import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
+from provisioning.fleet.subscriptions import subscriptions
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
 PLACE_IN_TEMPLATE: Final = "/mosquitto/config"
 DATA_IN_TEMPLATE: Final = "/mosquitto/data/"
 PORT_IN_TEMPLATE: Final = "listener 8883"
-BROKER_FILES: Final = ("ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "mosquitto.conf")
+BROKER_FILES: Final = (
+    "ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "dynamic-security.json", "mosquitto.conf"
+)  # fmt: skip
 RENEW_DAYS: Final = 30
 
 T = TypeVar("T")
@@ -153,6 +156,12 @@ class Site:
         write(
             broker / "acl",
             access_list(self.about.base_topic, self.about.homeassistant_prefix, clients),
+            0o600,
+        )
+        devices = [name for name, role in clients if role == "device"]
+        write(
+            broker / "dynamic-security.json",
+            subscriptions(self.about.base_topic, self.about.homeassistant_prefix, devices),
             0o600,
         )
 

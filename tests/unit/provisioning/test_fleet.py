@@ -263,7 +263,7 @@ def test_deploying_fills_in_the_place_and_tells_the_broker(site, tmp_path):
     fleet(site, "enrol", "kitchen")
     fleet(site, "enrol", "main", "--role", "recorder")
     fleet(site, "revoke", "kitchen")
-    assert told.read_text().split() == ["restart", "reload", "restart"]
+    assert told.read_text().split() == ["restart", "restart", "reload", "restart"]
     assert (place / "crl.pem").read_bytes() == (site / "broker" / "crl.pem").read_bytes()
     assert "user recorder.main" in (place / "acl").read_text()
 
@@ -303,3 +303,22 @@ def test_the_key_of_the_authority_is_on_p256(site):
     key = load_pem_private_key((site / "ca.key").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.curve.name == "secp256r1"
+
+
+def test_the_broker_knows_by_name_what_each_device_may_subscribe_to(site, tmp_path):
+    def named():
+        rights = json.loads((site / "broker" / "dynamic-security.json").read_bytes())
+        roles = {role["rolename"]: role["acls"] for role in rights["roles"]}
+        return {
+            client["username"]: {rule["topic"] for one in client["roles"] for rule in roles[one["rolename"]]}
+            for client in rights["clients"]
+        }
+
+    assert named() == {}
+    fleet(site, "enrol", "kitchen")
+    fleet(site, "enrol", "study")
+    fleet(site, "enrol", "main", "--role", "operator")
+    shared = {"roomtone/fleet/announce", "homeassistant/status", "#"}
+    assert named() == {node: {f"roomtone/{node}/cmd/+", *shared} for node in ("kitchen", "study")}
+    fleet(site, "revoke", "kitchen")
+    assert set(named()) == {"study"}
