@@ -18,7 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 from provisioning.fleet.site import BROKER_FILES, Deployed, Site, broker_config
 
 RELOAD: Final = "systemctl reload mosquitto"

@@ -24,7 +24,8 @@ from msgspec import Meta, Struct
 from edge.config import RESERVED_IDS, BaseTopic, Port
 from edge.contract import NodeId
 from edge.errors import UserError
-from edge.join import Join, Role, write
+from edge.files import write
+from edge.join import Join, Role
 from provisioning.fleet import authority
 from provisioning.fleet.access import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from edge.errors import UserError
-from edge.join import Join, Role, read, write
+from edge.files import write
+from edge.join import Join, Role, read
 from provisioning.fleet import authority
 from provisioning.fleet import deploy as deployment
 from provisioning.fleet import site as sites
