@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -252,9 +253,22 @@ def opened(folder: Path) -> Iterator[Site]:
             fcntl.flock(file, fcntl.LOCK_EX)
             about = _decode(folder / "site.json", About)
             signer = Authority.load(about.name, file.read(), (folder / "ca.crt").read_bytes())
-            yield Site(folder, about, _decode(folder / "issued.json", list[Issued]), signer)
+            try:
+                yield Site(folder, about, _decode(folder / "issued.json", list[Issued]), signer)
+            finally:
+                _leave_to_owner(folder)
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+
+
+def _leave_to_owner(folder: Path) -> None:
+    """`sudo roomtone fleet deploy` must not take the site away from whom it belongs to."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        for path in folder.rglob("*"):
+            # Only what we wrote: a file with a second name may be one of the system.
+            if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _decode(path: Path, kind: type[T]) -> T:

@@ -92,12 +92,12 @@ def enrol(options: argparse.Namespace) -> int:
             site.issued.pop()
             site.save()
             raise UserError(f"{out}: {error.strerror}; nothing was enrolled") from None
-        # What devices may subscribe to is read at the start alone.
+        secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
+        say(f"{name}: enrolled as {role} until {join.expires[:10]}")
+        say(f"{out} is {secret}; at the client: roomtone join {out.name}")
+        print(out, flush=True)
+        # Last, as it may fail. What devices may subscribe to is read at the start alone.
         _tell_broker(site, "restart" if role == "device" else "reload")
-    secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
-    say(f"{name}: enrolled as {role} until {join.expires[:10]}")
-    say(f"{out} is {secret}; at the client: roomtone join {out.name}")
-    print(out)
     return 0
 
 
