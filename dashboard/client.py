@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
 
 CONNECT_TIMEOUT_S: Final = 5.0
+
+log = logging.getLogger(__name__)
 
 
 def make(address: BrokerAddress, client_id: str, protocol: MQTTProtocolVersion, **more: Any) -> mqtt.Client:
@@ -28,7 +33,20 @@ def make(address: BrokerAddress, client_id: str, protocol: MQTTProtocolVersion, 
     if context is not None:
         client.tls_set_context(context)
     client.connect_timeout = CONNECT_TIMEOUT_S
+    client.on_subscribe = _on_subscribe
     return client
+
+
+def _on_subscribe(
+    client: mqtt.Client, data: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
+) -> None:
+    refused = sum(code.is_failure for code in codes)
+    if refused:
+        log.warning(
+            "the broker refuses %d of %d subscriptions: is our certificate, or our user, one that may read all rooms?",
+            refused,
+            len(codes),
+        )
 
 
 def why(error: Exception, address: BrokerAddress) -> str:

@@ -1,5 +1,6 @@
-"""The words that everything shares: labels, topics, and every message between ear, link, broker and subscriber.
+"""The contract that everything shares: every message between ear, link, broker and subscriber.
 
+Its words (`edge.words`), commands (`edge.verbs`) and topics (`edge.topics`) are had from here, too.
 All structs are frozen and refuse unknown keys; decoding raises
 `msgspec.ValidationError` (wrong shape or value) or `msgspec.DecodeError` (not JSON).
 JSON has no NaN or infinity, so no such number can pass in either direction.
@@ -7,35 +8,34 @@ JSON has no NaN or infinity, so no such number can pass in either direction.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from edge.topics import AVAILABILITY, EVENT, HEALTH, INFO, LEVEL, MIC, STATE, TOPICS, Topic, topic
+from edge.verbs import Command, Response
+from edge.words import (
+    LABELS,
+    UNCERTAIN,
+    Availability,
+    BootId,
+    Count,
+    Decibel,
+    EventType,
+    Label,
+    MicState,
+    Milliseconds,
+    ModelName,
+    NodeId,
+    Sha256,
+    Share,
+    Timestamp,
+    Ulid,
+    VersionText,
+)
+
 PROTOCOL: Final = 1
-
-LABELS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-"""The emotions, in the order of every probability vector in the system. `calm` of some corpora counts as `neutral`."""
-
-UNCERTAIN: Final = "uncertain"
-"""What the classifier says instead of a label it does not trust."""
-
-Label = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
-EventType = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
-MicState = Literal["starting", "ok", "lost", "muted"]
-Availability = Literal["online", "offline"]
-
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
-Decibel = Annotated[float, Meta(ge=-160.0, le=160.0)]
-NodeId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
-BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]
-Ulid = Annotated[str, Meta(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
-ModelName = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[0-9a-z.]{1,32}){1,3}\Z", max_length=64)]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")]
-Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
-VersionText = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.+-]{1,32}\Z")]
 
 # Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 as
 # on a telephone line: what the socket lets through is a fraction of that, and its schema leaves no room for sound.
@@ -228,39 +228,6 @@ class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", ta
 
 Downward = Ack | Mute | Unmute | LevelOn | Restart
 
-# --- commands of subscribers: `B/N/cmd/<verb>` -> `B/N/resp/<verb>` ---
-
-
-class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The payload of a command; a retained one is ignored."""
-
-    transaction: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
-    """Chosen by the sender, echoed in the answer."""
-    sent_at: Timestamp | None = None
-    seconds: Annotated[int, Meta(ge=0, le=60)] = 60
-    """Only for `level_on`."""
-    on: bool = True
-    """Only for `mute`: false unmutes, for switches that know one topic only."""
-    boot: BootId | None = None
-    """Only for `replay`: the start of the ear whose events are wanted."""
-    from_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 1
-    """Only for `replay`."""
-    to_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 2**53 - 1
-    """Only for `replay`: the last one, included."""
-
-
-class Response(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The answer to a command, QoS 1, not retained."""
-
-    transaction: str
-    ok: bool
-    error: str = ""
-    events: Count = 0
-    """Only for `replay`: how many events come again."""
-    first_seq: Count = 0
-    """Only for `replay`: the first of them; above `from_seq` where the older ones are no longer kept."""
-
-
 # --- checking ---
 
 T = TypeVar("T")
@@ -310,29 +277,3 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
         raise ContractError(str(error)) from None
     except UnicodeDecodeError:
         raise ContractError("not UTF-8") from None
-
-
-# --- topics ---
-
-
-class Topic(NamedTuple):
-    """How a message is published."""
-
-    leaf: str
-    qos: Literal[0, 1]
-    retain: bool
-
-
-AVAILABILITY: Final = Topic("availability", 1, True)
-MIC: Final = Topic("mic", 1, True)
-EVENT: Final = Topic("event", 1, False)
-STATE: Final = Topic("state", 1, False)
-LEVEL: Final = Topic("level", 0, False)
-HEALTH: Final = Topic("health", 0, False)
-INFO: Final = Topic("info", 1, True)
-TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO)
-
-
-def topic(base: str, node: str, leaf: Topic | str) -> str:
-    """The full topic name, `B/N/leaf`; `node` may be the wildcard `+`."""
-    return f"{base}/{node}/{leaf.leaf if isinstance(leaf, Topic) else leaf}"

@@ -6,7 +6,6 @@ without, the key is at the client already, and the file may travel openly.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,6 +15,7 @@ from msgspec import Meta, Struct
 
 from edge.config import BaseTopic, Config, Port
 from edge.errors import UserError
+from edge.files import write
 
 MAX_BYTES: Final = 65_536
 CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
@@ -106,21 +106,3 @@ def _settings(join: Join, folder: Path) -> dict[str, Any]:
     if join.homeassistant_prefix != Config().homeassistant.prefix:
         own["homeassistant.prefix"] = join.homeassistant_prefix
     return own
-
-
-def write(path: Path, text: str | bytes, mode: int) -> None:
-    """A file with these rights from its first byte, all of it or nothing. Raises `OSError`."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    data = text.encode("utf-8") if isinstance(text, str) else text
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

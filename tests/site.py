@@ -86,6 +86,10 @@ class FleetSite:
 
         os.kill(self.broker.pid, signal.SIGHUP)
 
+    def restart(self) -> None:
+        self.broker.stop()
+        self.broker.start()
+
     def __enter__(self) -> FleetSite:
         self.broker.start()
         return self

@@ -13,8 +13,8 @@ from edge.commands.check import Check
 from edge.config import Config
 from edge.errors import UserError
 from edge.link import certificate, credentials, reasons
+from edge.link.folders import state_dir
 from edge.link.probe import handshake, probe
-from edge.link.service import state_dir
 from edge.link.session import Up
 
 FREE_MB: Final = 20
@@ -83,20 +83,16 @@ def _somebody_listens(path: Path) -> bool:
 
 def _spool(config: Config) -> Check:
     place = state_dir(config)
-    if not place.is_dir():
+    # The link makes it.
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
         return Check(
             "spool",
             "warn",
-            f"{place} does not exist: in an outage of the broker events would wait in memory only",
-            "make the directory, or set `runtime.state_dir`",
-        )
-    if not os.access(place, os.W_OK):
-        return Check(
-            "spool",
-            "warn",
-            f"this user cannot write to {place}",
+            f"this user cannot write to {there}: in an outage of the broker events would wait in memory only",
             "set `runtime.state_dir`, or change the owner",
         )
+    place = there
     free = shutil.disk_usage(place).free / 1e6
     if free < FREE_MB:
         return Check(

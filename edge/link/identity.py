@@ -6,7 +6,6 @@ One small JSON file in the state directory; written only when something changes.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
@@ -14,6 +13,7 @@ from msgspec import Struct
 
 from edge.config import Config
 from edge.contract import TOPICS, topic
+from edge.files import update
 from edge.link.discovery import discovery_topic
 
 log = logging.getLogger(__name__)
@@ -56,17 +56,12 @@ def left_over(path: Path, now: Identity) -> set[str]:
 
 def remember(path: Path, now: Identity) -> None:
     """Writes the file, all of it or nothing."""
-    content = msgspec.json.encode(now)
     try:
-        if path.exists() and path.read_bytes() == content:
-            return
-        new = path.with_name(f"{path.name}.new")
-        with new.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        update(path, msgspec.json.encode(now), 0o644)
     except OSError as error:
         log.warning(
-            "%s cannot be written (%s): after a renaming, old retained messages will stay", path, error
+            "%s cannot be written (%s): after a renaming, old retained messages will stay; "
+            "let this user write there, or set `runtime.state_dir`",
+            path,
+            error.strerror,
         )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import queue
-import socket
 import threading
 
 from edge.config import Config
 from edge.link import reasons
-from edge.link.credentials import tls_context
+from edge.link.greeting import waits_for_us
 from edge.link.reasons import Reason
-from edge.link.session import CONNECT_TIMEOUT_S, BrokerEvent, Session, Up
+from edge.link.session import BrokerEvent, Session, Up
 
 
 def probe(config: Config) -> Up | Reason:
@@ -28,20 +27,10 @@ def handshake(config: Config) -> Reason | None:
     """TLS alone: what is wrong with it. A broker that makes the client id of the name in the certificate would throw
     the running link out for a second client with the same one.
     """
-    address = (config.mqtt.host, reasons.port(config))
     try:
-        with (
-            socket.create_connection(address, CONNECT_TIMEOUT_S) as plain,
-            tls_context(config.mqtt).wrap_socket(plain, server_hostname=config.mqtt.host) as channel,
-        ):
-            # With TLS 1.3 the broker speaks about our certificate after the handshake; else it waits for our word.
-            channel.settimeout(2.0)
-            channel.recv(1)
-    except TimeoutError as error:
-        return None if "read operation" in str(error) else reasons.of_exception(error, config)
+        return None if waits_for_us(config) else reasons.closed(config)
     except (OSError, ValueError) as error:
         return reasons.of_exception(error, config)
-    return reasons.closed(config)
 
 
 def _attempt(config: Config, five: bool) -> tuple[Up | Reason, bool]:

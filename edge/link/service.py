@@ -9,13 +9,11 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import random
 import time
 from pathlib import Path
 from typing import Final
 
-from edge import restarts
 from edge.config import Config
 from edge.contract import (
     AVAILABILITY,
@@ -38,6 +36,7 @@ from edge.link import certificate, clock, discovery, identity, metrics, reasons
 from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
+from edge.link.folders import made_state_dir, runtime_dir, state_dir
 from edge.link.health import rss_mb, temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
@@ -84,7 +83,7 @@ class Link:
         beside = runtime_dir(config)
         journal = Journal(beside / f"{node.id}.journal", time.time)
         spool = Spool(
-            state_dir(config) / f"{node.id}.spool",
+            made_state_dir(config) / f"{node.id}.spool",
             config.runtime.spool_events,
             config.runtime.spool_days * 86_400,
             time.time,
@@ -262,6 +261,8 @@ class Link:
     def _tidy(self) -> None:
         """Takes away what is retained under the names that this device had before."""
         path = state_dir(self._config) / f"{Path(self._config.runtime.socket).stem}.identity"
+        if not path.parent.is_dir():
+            return  # That it cannot be made was said at the start.
         now = identity.of(self._config)
         old = identity.left_over(path, now)
         for name in sorted(old):
@@ -297,15 +298,3 @@ class Link:
                 log.warning("the broker has not taken our farewell; its will says the same")
         await asyncio.to_thread(self._broker.stop)
         self._outbox.close()
-
-
-def runtime_dir(config: Config) -> Path:
-    """Where the journal for replays is: in memory, and beyond the life of this process."""
-    return restarts.runtime_dir() or Path(config.runtime.socket).parent
-
-
-def state_dir(config: Config) -> Path:
-    """Where events wait on disk."""
-    # systemd passes a list, separated by colons, when the unit has several.
-    given = config.runtime.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return Path(given) if given else Path(config.runtime.socket).parent

@@ -25,12 +25,12 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge.config import Config
 from edge.link import reasons
 from edge.link.credentials import password, tls_context
+from edge.link.greeting import CONNECT_TIMEOUT_S, waits_for_us
 from edge.link.reasons import Reason
 
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 3600
-CONNECT_TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -303,14 +303,8 @@ def _tls_refusal(config: Config) -> Reason | None:
     """
     if not config.mqtt.tls:
         return None
-    address = (config.mqtt.host, reasons.port(config))
     try:
-        with (
-            socket.create_connection(address, CONNECT_TIMEOUT_S) as plain,
-            tls_context(config.mqtt).wrap_socket(plain, server_hostname=config.mqtt.host) as channel,
-        ):
-            channel.settimeout(2.0)
-            channel.recv(1)
+        waits_for_us(config)
     except ssl.SSLError as error:
         return reasons.of_exception(error, config)
     except (OSError, ValueError):

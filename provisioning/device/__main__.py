@@ -11,6 +11,7 @@ from typing import Any
 
 from edge.config import load
 from edge.errors import UserError
+from edge.files import update
 from provisioning.device import site
 
 
@@ -55,9 +56,9 @@ def _configure(options: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
         if "mqtt.username" in settings:
-            site.write(options.credentials / site.PASSWORD, _password(options, settings["mqtt.host"]), 0o600)
+            update(options.credentials / site.PASSWORD, _password(options, settings["mqtt.host"]), 0o600)
         if options.ca is not None:
-            site.write(options.credentials / site.CA, _text(options.ca), 0o600)
+            update(options.credentials / site.CA, _text(options.ca), 0o600)
     if options.join is not None:
         settings = site.from_join(options.join, options.credentials)
         if options.node not in {None, settings.get("node.id")}:
@@ -76,7 +77,7 @@ def _configure(options: argparse.Namespace) -> None:
         settings["node.name"] = options.name
     if settings:
         text = site.merged(options.config, settings, anew="mqtt.host" in settings)
-        if site.write(options.config, text, 0o644):
+        if update(options.config, text, 0o644):
             print(f"wrote {options.config}")
     load(options.config)
 
@@ -103,7 +104,7 @@ def _dropins(options: argparse.Namespace) -> None:
         file = options.units / f"{unit}.service.d" / "50-configuration.conf"
         if text:
             file.parent.mkdir(exist_ok=True)
-            if site.write(file, text, 0o644):
+            if update(file, text, 0o644):
                 print(f"wrote {file}")
         elif file.exists():
             file.unlink()

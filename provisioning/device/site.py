@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -81,28 +79,6 @@ def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
         section, _, key = dotted.partition(".")
         values.setdefault(section, {})[key] = value
     return render(values)
-
-
-def write(path: Path, text: str, mode: int) -> bool:
-    """Writes beside and renames, with these rights from the first byte; False when it was so already."""
-    try:
-        if path.read_text(encoding="utf-8") == text and path.stat().st_mode & 0o777 == mode:
-            return False
-    except (FileNotFoundError, UnicodeDecodeError):
-        pass
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    new = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, mode)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    return True
 
 
 def dropins(config: Config) -> dict[str, str]:

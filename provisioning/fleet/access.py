@@ -1,6 +1,6 @@
 """Who may do what at the broker, as mosquitto's access list.
 
-Devices are covered by patterns (`%u` is the name in the certificate), so enrolling one changes nothing at the broker.
+Devices are covered by patterns (`%u` is the name in the certificate): one that the broker has not heard of yet works.
 All others are named one by one, and are kept from what the patterns would give them.
 """
 

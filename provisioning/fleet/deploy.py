@@ -1,8 +1,9 @@
 """Brings the broker's files to where the broker reads them, and tells it.
 
 mosquitto reads access list and certificates again at SIGHUP, but an open connection stays open: whom a revoked
-certificate has let in stays in. So after a revocation the broker is started anew; the boxes keep what they hear
-meanwhile, and come back by themselves (docs/decisions/0007-revoke-by-list-and-restart.md).
+certificate has let in stays in. What devices may subscribe to it reads at its start alone. So after a device was
+enrolled or revoked the broker is started anew; the boxes keep what they hear meanwhile, and come back by themselves
+(docs/decisions/0007-revoke-by-list-and-restart.md).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Final, Literal
 import msgspec
 
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 from provisioning.fleet.site import BROKER_FILES, Deployed, Site, broker_config
 
 RELOAD: Final = "systemctl reload mosquitto"
 RESTART: Final = "systemctl restart mosquitto"
 OWNER: Final = "mosquitto"
-SECRET: Final = {"broker.key", "acl"}
+SECRET: Final = {"broker.key", "acl", "dynamic-security.json"}
 COMMAND_TIMEOUT_S: Final = 90
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,16 +25,20 @@ from msgspec import Meta, Struct
 from edge.config import RESERVED_IDS, BaseTopic, Port
 from edge.contract import NodeId
 from edge.errors import UserError
-from edge.join import Join, Role, write
+from edge.files import write
+from edge.join import Join, Role
 from provisioning.fleet import authority
 from provisioning.fleet.access import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
+from provisioning.fleet.subscriptions import subscriptions
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
 PLACE_IN_TEMPLATE: Final = "/mosquitto/config"
 DATA_IN_TEMPLATE: Final = "/mosquitto/data/"
 PORT_IN_TEMPLATE: Final = "listener 8883"
-BROKER_FILES: Final = ("ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "mosquitto.conf")
+BROKER_FILES: Final = (
+    "ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "dynamic-security.json", "mosquitto.conf"
+)  # fmt: skip
 RENEW_DAYS: Final = 30
 
 T = TypeVar("T")
@@ -155,6 +160,12 @@ class Site:
             access_list(self.about.base_topic, self.about.homeassistant_prefix, clients),
             0o600,
         )
+        devices = [name for name, role in clients if role == "device"]
+        write(
+            broker / "dynamic-security.json",
+            subscriptions(self.about.base_topic, self.about.homeassistant_prefix, devices),
+            0o600,
+        )
 
     def _next_update(self) -> datetime:
         """Later than that of the list before: OpenSSL prefers the newer of two, by whole seconds.
@@ -242,9 +253,22 @@ def opened(folder: Path) -> Iterator[Site]:
             fcntl.flock(file, fcntl.LOCK_EX)
             about = _decode(folder / "site.json", About)
             signer = Authority.load(about.name, file.read(), (folder / "ca.crt").read_bytes())
-            yield Site(folder, about, _decode(folder / "issued.json", list[Issued]), signer)
+            try:
+                yield Site(folder, about, _decode(folder / "issued.json", list[Issued]), signer)
+            finally:
+                _leave_to_owner(folder)
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+
+
+def _leave_to_owner(folder: Path) -> None:
+    """`sudo roomtone fleet deploy` must not take the site away from whom it belongs to."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        for path in folder.rglob("*"):
+            # Only what we wrote: a file with a second name may be one of the system.
+            if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+                os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _decode(path: Path, kind: type[T]) -> T:

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from edge.errors import UserError
-from edge.join import Join, Role, read, write
+from edge.files import write
+from edge.join import Join, Role, read
 from provisioning.fleet import authority
 from provisioning.fleet import deploy as deployment
 from provisioning.fleet import site as sites
@@ -91,12 +92,12 @@ def enrol(options: argparse.Namespace) -> int:
             site.issued.pop()
             site.save()
             raise UserError(f"{out}: {error.strerror}; nothing was enrolled") from None
-        if role != "device":
-            _tell_broker(site, "reload")
-    secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
-    say(f"{name}: enrolled as {role} until {join.expires[:10]}")
-    say(f"{out} is {secret}; at the client: roomtone join {out.name}")
-    print(out)
+        secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
+        say(f"{name}: enrolled as {role} until {join.expires[:10]}")
+        say(f"{out} is {secret}; at the client: roomtone join {out.name}")
+        print(out, flush=True)
+        # Last, as it may fail. What devices may subscribe to is read at the start alone.
+        _tell_broker(site, "restart" if role == "device" else "reload")
     return 0
 
 

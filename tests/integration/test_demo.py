@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,13 @@ from tests.conftest import SPEECH
 ROOMTONE = [sys.executable, "-m", "edge.cli"]
 # Three rooms, a broker and a page on two busy cores; a Pi is not faster.
 PATIENCE_S = 150
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short name: pytest's own, with a worker's in it, is too long for the sockets of a room."""
+    with tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

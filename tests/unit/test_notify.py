@@ -57,6 +57,7 @@ def test_a_manager_that_does_not_read_blocks_nobody(tmp_path: Path, monkeypatch:
         ("x", "", None),
         ("0", "", None),
     ],
+    ids=["no pid", "ours", "another's", "unset", "no number", "zero"],
 )
 def test_the_watchdog_is_fed_at_half_its_limit_and_only_by_whom_it_watches(
     monkeypatch: pytest.MonkeyPatch, usec: str, pid: str, seconds: float | None

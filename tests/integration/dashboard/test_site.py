@@ -70,6 +70,23 @@ def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
         dashboard.close()
 
 
+def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_may_not_read(site, tmp_path):
+    place = site.join("study")
+    site.restart()
+    dashboard = Dashboard(tmp_path, "--join", str(place))
+    try:
+        dashboard.wait_ready()
+        until(lambda: "refuses 7 of 7 subscriptions" in dashboard.stderr)
+    finally:
+        dashboard.close()
+    recorder = Recorder(site.broker, tmp_path, "--join", str(place))
+    recorder.start()
+    try:
+        until(lambda: "refuses 3 of 3 subscriptions" in recorder.log.read_text())
+    finally:
+        recorder.end(signal.SIGTERM)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

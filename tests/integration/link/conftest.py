@@ -1,6 +1,7 @@
 import pytest
 
 from tests.integration.link.parts import EarClient, LinkProcess, Subscriber, until
+from tests.site import Client, FleetSite
 
 
 @pytest.fixture
@@ -21,4 +22,36 @@ def ear(link):
 @pytest.fixture
 def subscriber(broker):
     with Subscriber(broker.port) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """With two devices, of which `study` is the stolen one, and one client of each other role."""
+    with FleetSite(tmp_path_factory.mktemp("fleet")) as made:
+        for node in ("kitchen", "study"):
+            made.join(node)
+        for role in ("subscriber", "recorder", "operator"):
+            made.join("me", role)
+        made.restart()
+        yield made
+
+
+@pytest.fixture
+def kitchen(site, tmp_path):
+    settings = site.settings(site.folder / "device-kitchen")
+    with LinkProcess(tmp_path, site.port, settings=settings) as link:
+        until(lambda: "connected to" in link.log, what=link.log)
+        yield link
+
+
+@pytest.fixture
+def thief(site):
+    with Client(site.port, site.folder / "device-study") as client:
+        yield client
+
+
+@pytest.fixture
+def operator(site):
+    with Client(site.port, site.folder / "operator-me") as client:
         yield client

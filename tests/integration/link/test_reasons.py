@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -335,3 +336,26 @@ def test_a_subscription_that_the_broker_refuses(folder):
         (line,) = complaint(link.log)
         assert f"cannot read {topic}: 127.0.0.1:{broker.port} does not allow this" in line
         until(lambda: "connected to" in link.log)
+
+
+def test_a_state_folder_that_does_not_exist_is_made_for_the_link_alone(folder, broker):
+    place = folder / "state" / "link"
+    with LinkProcess(folder, broker.port, settings=(f"runtime.state_dir={place}",)) as link:
+        until((place / "kitchen.identity").exists)
+        assert "WARNING" not in link.log, link.log
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_folder_that_cannot_be_made_is_said_with_the_remedy(folder, broker):
+    (folder / "file").write_text("no folder")
+    setting = f"runtime.state_dir={folder / 'file' / 'link'}"
+    with LinkProcess(folder, broker.port, settings=(setting,)) as link:
+        until(lambda: "connected to" in link.log)
+        time.sleep(0.3)
+        (said,) = [line for line in link.log.splitlines() if "WARNING" in line]
+        assert "cannot be made (Not a directory)" in said
+        assert "set `runtime.state_dir`" in said
+    command = [sys.executable, "-m", "edge.cli", "doctor", "--json", "--set", setting]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    spool = next(check for check in json.loads(done.stdout) if check["name"] == "spool")
+    assert (spool["state"], str(folder / "file") in spool["detail"]) == ("warn", True)

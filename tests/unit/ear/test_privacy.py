@@ -6,6 +6,7 @@ floats at several scalings, as hexadecimal and decimal digits, and in base64 at 
 """
 
 import base64
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -73,6 +74,16 @@ def files(*folders: Path) -> Iterator[Path]:
         yield from (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
+def in_shared_memory(begun: set[Path]) -> dict[str, bytes]:
+    """What came after `begun`; the files of other programs may go away while we look."""
+    found = {}
+    for path in set(Path("/dev/shm").iterdir()) - begun:
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                found[str(path)] = path.read_bytes()
+    return found
+
+
 @pytest.fixture(scope="module")
 def sound() -> Samples:
     path = SPEECH / "goforward.raw"
@@ -111,7 +122,7 @@ def test_no_sound_reaches_disk_socket_or_log(tmp_path: Path, sound: Samples) -> 
         "socket": b"".join(link.raw),
         "log": "\n".join(ear.log).encode(),
         **{str(path): path.read_bytes() for path in files(own)},
-        **{str(path): path.read_bytes() for path in set(Path("/dev/shm").iterdir()) - begun if path.is_file()},
+        **in_shared_memory(begun),
         **{str(path): path.read_bytes() for path in written if os.access(path, os.R_OK) and "pulse" not in str(path)
            and path.suffix not in {".so", ".tflite"}},
     }  # fmt: skip

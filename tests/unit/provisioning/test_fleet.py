@@ -263,7 +263,7 @@ def test_deploying_fills_in_the_place_and_tells_the_broker(site, tmp_path):
     fleet(site, "enrol", "kitchen")
     fleet(site, "enrol", "main", "--role", "recorder")
     fleet(site, "revoke", "kitchen")
-    assert told.read_text().split() == ["restart", "reload", "restart"]
+    assert told.read_text().split() == ["restart", "restart", "reload", "restart"]
     assert (place / "crl.pem").read_bytes() == (site / "broker" / "crl.pem").read_bytes()
     assert "user recorder.main" in (place / "acl").read_text()
 
@@ -303,3 +303,46 @@ def test_the_key_of_the_authority_is_on_p256(site):
     key = load_pem_private_key((site / "ca.key").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.curve.name == "secp256r1"
+
+
+def test_the_broker_knows_by_name_what_each_device_may_subscribe_to(site, tmp_path):
+    def named():
+        rights = json.loads((site / "broker" / "dynamic-security.json").read_bytes())
+        roles = {role["rolename"]: role["acls"] for role in rights["roles"]}
+        return {
+            client["username"]: {rule["topic"] for one in client["roles"] for rule in roles[one["rolename"]]}
+            for client in rights["clients"]
+        }
+
+    assert named() == {}
+    fleet(site, "enrol", "kitchen")
+    fleet(site, "enrol", "study")
+    fleet(site, "enrol", "main", "--role", "operator")
+    shared = {"roomtone/fleet/announce", "homeassistant/status", "#"}
+    assert named() == {node: {f"roomtone/{node}/cmd/+", *shared} for node in ("kitchen", "study")}
+    fleet(site, "revoke", "kitchen")
+    assert set(named()) == {"study"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as sudo gives it")
+def test_root_leaves_the_site_to_its_owner(site, tmp_path):
+    for path in (site, *site.rglob("*")):
+        os.chown(path, 1234, 1234)
+    where = ("--to", tmp_path / "m", "--owner", "0", "--restart", "true")
+    assert fleet(site, "deploy", *where) == 0
+    assert fleet(site, "enrol", "kitchen") == 0
+    assert {path.stat().st_uid for path in (site, *site.rglob("*"))} == {1234}
+    assert {path.stat().st_uid for path in (tmp_path / "m").rglob("*")} == {0}
+
+
+def test_an_enrolment_that_the_broker_was_not_told_of_stands_and_says_where_the_join_file_is(
+    site, tmp_path, capsys
+):
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart")
+    assert fleet(site, "deploy", *where, "true") == 0
+    assert fleet(site, "deploy", *where, "false") == 2
+    capsys.readouterr()
+    assert fleet(site, "enrol", "kitchen") == 2
+    shown = capsys.readouterr()
+    assert shown.out.strip() == str(site / "joins" / "kitchen.join")
+    assert "run it yourself" in shown.err

@@ -1,0 +1,28 @@
+"""The topics of a room, and how each is published."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+
+class Topic(NamedTuple):
+    """How a message is published."""
+
+    leaf: str
+    qos: Literal[0, 1]
+    retain: bool
+
+
+AVAILABILITY: Final = Topic("availability", 1, True)
+MIC: Final = Topic("mic", 1, True)
+EVENT: Final = Topic("event", 1, False)
+STATE: Final = Topic("state", 1, False)
+LEVEL: Final = Topic("level", 0, False)
+HEALTH: Final = Topic("health", 0, False)
+INFO: Final = Topic("info", 1, True)
+TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO)
+
+
+def topic(base: str, node: str, leaf: Topic | str) -> str:
+    """The full topic name, `B/N/leaf`; `node` may be the wildcard `+`."""
+    return f"{base}/{node}/{leaf.leaf if isinstance(leaf, Topic) else leaf}"

@@ -1,0 +1,30 @@
+"""The vocabulary: labels, states, and the shapes of the values that messages are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+LABELS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+"""The emotions, in the order of every probability vector in the system. `calm` of some corpora counts as `neutral`."""
+
+UNCERTAIN: Final = "uncertain"
+"""What the classifier says instead of a label it does not trust."""
+
+Label = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+EventType = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
+MicState = Literal["starting", "ok", "lost", "muted"]
+Availability = Literal["online", "offline"]
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Decibel = Annotated[float, Meta(ge=-160.0, le=160.0)]
+NodeId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
+BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]
+Ulid = Annotated[str, Meta(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
+ModelName = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[0-9a-z.]{1,32}){1,3}\Z", max_length=64)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
+VersionText = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.+-]{1,32}\Z")]
