@@ -20,6 +20,7 @@ from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
 from training import calibrate, card, checkpoint, evaluate, further, golden, graph, head, resume, splits
+from training import weights as encoder
 from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.evaluation import report
@@ -104,7 +105,7 @@ def _fill(folder: Path, source: _Source) -> None:
     golden.write(model, folder / bundles.GOLDEN, logits, embedding)
     weights = checkpoint.load_weights(source.weights)
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
-    resume.write(folder / resume.FILE, recipe, weights, model)
+    resume.write(folder / resume.FILE, recipe, weights, model, encoder.load(job.data))
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
     added = further.recordings([Path(root) for root in history.get("notes", {}).get("added", [])])
     manifest = bundles.Manifest(

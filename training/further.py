@@ -21,6 +21,7 @@ from edge.errors import UserError
 from edge.model.bundle import Bundle
 from training import resume
 from training import task as tasks
+from training import weights as encoder
 from training.corpora import folder
 from training.corpora.clip import Clip
 from training.recipe import Recipe
@@ -57,7 +58,7 @@ def plan(
     bundle: Bundle, added: Sequence[Path], data: Path, seed: int, recipe: Recipe | None = None
 ) -> Further:
     """All that such a run begins with. Raises `UserError`, also for a recipe that does not fit the bundle's weights."""
-    own, weights = resume.read(bundle)
+    own, weights = resume.read(bundle, lambda: encoder.load(data))
     if recipe is not None and (
         recipe.architecture, recipe.layers, recipe.embedding, recipe.student
     ) != (own.architecture, own.layers, own.embedding, own.student):  # fmt: skip

@@ -159,11 +159,15 @@ def _titled(what: str, objects: list[dict[str, Any]]) -> str:
 
 def _training(path: Path, history: Mapping[str, Any]) -> None:
     entries = history["history"]
+    # Of a student, the epochs in which it listens to its teacher: the head, solved afterwards, has another loss.
+    student = any("macro_f1" not in entry for entry in entries)
+    if student:
+        entries = [entry for entry in entries if "macro_f1" not in entry]
     epochs = [entry["epoch"] for entry in entries]
     figure, axes = _figure(6.5, 4)
     for key, title in (
-        ("fit_loss", "loss, fit (mixup, smoothed labels)"),
-        ("loss", "loss, calibration speakers"),
+        ("fit_loss", "error against the teacher, fit" if student else "loss, fit (mixup, smoothed labels)"),
+        ("loss", f"{'error against the teacher' if student else 'loss'}, calibration speakers"),
         ("macro_f1", "macro F1, calibration speakers"),
     ):
         if all(key in entry for entry in entries):

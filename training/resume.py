@@ -8,7 +8,7 @@ graph is which weight of the network, and holds the few weights that the convert
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ ORDERS: Final[dict[int, tuple[tuple[int, ...], ...]]] = {
 }  # fmt: skip
 """Axes of a tensor of the graph in the order of the network's weight, by its number of axes."""
 Array = NDArray[np.float32]
+EMPTY: Final[dict[str, Array]] = {}
 
 
 def constants(model: Path) -> dict[str, Array]:
@@ -43,13 +44,22 @@ def constants(model: Path) -> dict[str, Array]:
     }
 
 
-def write(out: Path, recipe: Recipe, weights: Sequence[NDArray[Any]], model: Path) -> None:
-    """Writes what `read` needs beside the graph itself; `weights` in the order of the network."""
+def write(
+    out: Path,
+    recipe: Recipe,
+    weights: Sequence[NDArray[Any]],
+    model: Path,
+    encoder: Mapping[str, Array] = EMPTY,
+) -> None:
+    """Writes what `read` needs beside the graph itself; `weights` in the order of the network.
+
+    What is neither in the graph nor learnt, but the `encoder`'s (`training/weights.py`), is named only.
+    """
     graph = constants(model)
     places: list[dict[str, Any]] = []
     kept: dict[str, NDArray[Any]] = {}
     for index, weight in enumerate(weights):
-        found = _find(weight, graph) if weight.size >= LARGE else None
+        found = (_find(weight, graph) or _borrowed(weight, encoder)) if weight.size >= LARGE else None
         places.append(found or {})
         if found is None:
             kept[f"weight{index:04d}"] = weight.astype(np.float16 if weight.size >= LARGE else np.float32)
@@ -72,8 +82,21 @@ def _find(weight: NDArray[Any], graph: dict[str, Array]) -> dict[str, Any] | Non
     return None
 
 
-def read(bundle: Bundle) -> tuple[Recipe, list[NDArray[Any]]]:
-    """The recipe that a bundle was made by, and its weights. Raises `UserError` where the bundle does not hold them."""
+def _borrowed(weight: NDArray[Any], encoder: Mapping[str, Array]) -> dict[str, Any] | None:
+    """The convolution of the encoder that this weight is, as it came."""
+    for name, values in encoder.items():
+        if values.ndim == weight.ndim == 3 and np.array_equal(values.transpose(2, 1, 0), weight):
+            return {"encoder": name}
+    return None
+
+
+def read(
+    bundle: Bundle, encoder: Callable[[], Mapping[str, Array]] = lambda: EMPTY
+) -> tuple[Recipe, list[NDArray[Any]]]:
+    """The recipe that a bundle was made by, and its weights; `encoder` is asked where it only names the encoder's.
+
+    Raises `UserError` where the bundle does not hold them.
+    """
     path = bundle.path / FILE
     if FILE not in bundle.manifest.files:
         raise UserError(f"{bundle.path} has no {FILE}: it was made to be used, not to be trained further")
@@ -83,7 +106,9 @@ def read(bundle: Bundle) -> tuple[Recipe, list[NDArray[Any]]]:
     graph = constants(bundle.model)
     weights = []
     for index, place in enumerate(facts["places"]):
-        if place:
+        if "encoder" in place:
+            values = encoder()[place["encoder"]].transpose(2, 1, 0)
+        elif place:
             values = graph[place["tensor"]]
             values = values.reshape([size for size in values.shape if size != 1]).transpose(place["axes"])
         else:

@@ -67,6 +67,7 @@ def kill_when(process: subprocess.Popen[str], there: Path, pattern: str) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_student_that_is_killed_twice_ends_in_the_same_weights(place, tmp_path):
     whole = start(place, tmp_path / "whole")
     out, err = whole.communicate(timeout=900)
