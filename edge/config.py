@@ -127,10 +127,10 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     root_file: Annotated[str, Meta(max_length=4096)] = ""
     """Who may sign: the first `root.json` of the site, which only root may write."""
     ca_file: Annotated[str, Meta(max_length=4096)] = ""
-    """Who signed the hub's certificate; empty: that of the broker, and without one the authorities the system trusts."""
+    """Who signed the hub's certificate; empty: as `mqtt.ca_file`, else the authorities of the system."""
     dir: Annotated[str, Meta(max_length=4096)] = ""
-    """Where models that were pushed are kept; empty: /var/lib/roomtone/models, and where that does not exist the folder
-    `models` beside the socket."""
+    """Where pushed models are kept; empty: /var/lib/roomtone/models, without that the folder `models` beside the
+    socket."""
     channel: Literal["stable", "beta"] = "stable"
     """`beta` gets what is meant for `stable` too."""
     pin: Annotated[str, Meta(pattern=r"^(\d{1,6}\.\d{1,6}\.\d{1,6})?\Z")] = ""
