@@ -69,10 +69,10 @@ class Online(Repository):
             path = self._newest(role)
         if path is not None and path.exists():
             return Metadata.from_file(str(path))
-        if role == Snapshot.type:
-            return Metadata(Snapshot(version=0))
-        if role == Timestamp.type:
-            return Metadata(Timestamp(version=0, snapshot_meta=MetaFile(1)))
+        if role in (Snapshot.type, Timestamp.type):
+            first: Metadata[Any] = Metadata(Snapshot() if role == Snapshot.type else Timestamp())
+            first.signed.version = 0
+            return first
         raise UserError(f"{self.metadata}: no {role}.json; make the keys with `roomtone fleet keys init`")
 
     def close(self, role: str, md: Metadata[Any]) -> None:

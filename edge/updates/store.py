@@ -55,7 +55,9 @@ class Store:
         self._clock = clock
         try:
             for made in (folder, folder / state.SLOTS, self.incoming, self.tuf):
-                made.mkdir(mode=0o755, parents=True, exist_ok=True)
+                if not made.is_dir():
+                    made.mkdir(parents=True, exist_ok=True)
+                    made.chmod(0o755)  # whatever the umask: the ear is another user
         except OSError as error:
             raise StoreError(f"{error.filename or folder}: {error.strerror}") from None
 
@@ -166,6 +168,10 @@ class Store:
     def gate_begins(self, candidate: Candidate) -> Candidate:
         """Counts a start of the gate before it happens: a model that takes the whole box down is found, too."""
         return self._advance(candidate, candidate.stage, gate_tries=candidate.gate_tries + 1)
+
+    def gate_unseen(self, candidate: Candidate) -> Candidate:
+        """The gate was not there: the model is not to blame."""
+        return self._advance(candidate, candidate.stage, gate_tries=candidate.gate_tries - 1)
 
     def gated(self, candidate: Candidate) -> Candidate:
         """The gate has let it through."""
@@ -289,6 +295,9 @@ class Store:
             if found.name not in wanted:
                 self._step("prune: slot")
                 _remove(found)
+        # An archive that is unpacked is of no more use.
+        if now.candidate is not None and now.candidate.stage not in ("wanted", "staged"):
+            candidate = None
         for found in self.incoming.iterdir():
             if candidate is None or found.name.partition(".")[0] != candidate.target_sha256:
                 self._step("prune: archive")

@@ -166,6 +166,7 @@ class Agent:
     def _gate(self, candidate: Candidate) -> Outcome | None:
         """None where the model passes."""
         name = candidate.slot.name
+        why = f"{name}: refused by the gate: this box went down {GATE_TRIES} times while it was tried"
         while candidate.gate_tries < GATE_TRIES:
             candidate = self._store.gate_begins(candidate)
             question = Ask(
@@ -174,14 +175,14 @@ class Agent:
             )  # fmt: skip
             answer = door.ask(question, Path(self._config.updates.gate_socket))
             self._step("gate: answered")
+            if not answer.reached:
+                self._store.gate_unseen(candidate)
+                raise UpdateError(answer.died)
+            if answer.verdict is not None and answer.verdict.ok:
+                return None
+            why = f"{name}: refused by the gate: {answer.verdict.why if answer.verdict else answer.died}"
             if answer.verdict is not None:
-                if answer.verdict.ok:
-                    return None
-                why = f"{name}: refused by the gate: {answer.verdict.why}"
                 break
-            why = f"{name}: refused by the gate: {answer.died}"
-        else:
-            why = f"{name}: refused by the gate: it died of this model {GATE_TRIES} times"
         self._store.abandon(candidate, why, for_good=True)
         return Outcome("refused", why)
 

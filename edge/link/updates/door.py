@@ -26,6 +26,8 @@ class Answer(Struct, frozen=True):
 
     verdict: Verdict | None
     died: str = ""
+    reached: bool = True
+    """False: the gate never saw the model, which is not to blame then."""
 
 
 def ask(question: Ask, gate_socket: Path, patience_s: float = PATIENCE_S) -> Answer:
@@ -36,7 +38,7 @@ def ask(question: Ask, gate_socket: Path, patience_s: float = PATIENCE_S) -> Ans
             return _read(*_of_service(data, gate_socket, patience_s))
         return _read(*_of_child(data, patience_s))
     except OSError as error:
-        return Answer(None, f"the gate cannot be reached: {error}")
+        return Answer(None, f"the gate cannot be reached: {error}", reached=False)
 
 
 def _read(data: bytes, how: str) -> Answer:

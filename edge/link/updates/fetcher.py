@@ -45,7 +45,7 @@ class HttpsFetcher(FetcherInterface):
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"updates.ca_file {ca_file}: cannot be read ({error})") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._patience_s = patience_s
+        self._patience_s, self._slowest = patience_s, slowest
         self._step = step
         self._pool = urllib3.PoolManager(
             ssl_context=context,
@@ -67,7 +67,7 @@ class HttpsFetcher(FetcherInterface):
         marked = have
         with path.open("ab") as file:
             if have < length:
-                for data in self._bytes(url, have, self._patience_s + length / SLOWEST):
+                for data in self._bytes(url, have, self._patience_s + length / self._slowest):
                     have += len(data)
                     if have > length:
                         file.truncate(0)
