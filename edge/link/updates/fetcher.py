@@ -39,6 +39,7 @@ class HttpsFetcher(FetcherInterface):
         step: Step = no_step,
         patience_s: float = PATIENCE_S,
         stall_s: float = STALL_S,
+        slowest: float = SLOWEST,
     ) -> None:
         try:
             context = ssl.create_default_context(cafile=ca_file or None)
