@@ -32,6 +32,7 @@ from edge.contract import (
     MicSignal,
     MicState,
     ModelInfo,
+    TallyReport,
 )
 from edge.ear.outbox import Outbox
 
@@ -82,6 +83,8 @@ class Uplink:
         self._outbox = Outbox()
         self._mic: MicState = "starting"
         self._health: EarHealth | None = None
+        self._tallies: dict[str, TallyReport] = {}
+        """The latest of each model; of more than two nobody wants to know."""
         self._mic_sent = self._info_sent = False
         self._level_until = self._level_due = 0.0
         self._stopped = False
@@ -114,6 +117,21 @@ class Uplink:
         """Figures to send once."""
         with self._lock:
             self._health = health
+        self._kick()
+
+    def set_info(self, info: ModelInfo) -> None:
+        """Another model runs: told now, and first on every new connection."""
+        with self._lock:
+            self._info = info
+            self._info_sent = False
+        self._kick()
+
+    def tell_tally(self, tally: TallyReport) -> None:
+        """Figures of a model to send once."""
+        with self._lock:
+            self._tallies[tally.model_sha256] = tally
+            while len(self._tallies) > 2:
+                del self._tallies[next(iter(self._tallies))]
         self._kick()
 
     @property
@@ -230,7 +248,8 @@ class Uplink:
     def _next_messages(self) -> Iterator[tuple[Bucket, bytes, Callable[[], None]]]:
         """What there is to send, in order of importance, each with its bucket and what to note when it has gone."""
         if not self._info_sent:
-            yield self._reports, contract.encode(InfoReport(self._info)), self._note_info
+            info = self._info
+            yield self._reports, contract.encode(InfoReport(info)), lambda: self._note_info(info)
             if not self._info_sent:
                 return  # it is the first message of every connection
         if not self._mic_sent:
@@ -246,15 +265,22 @@ class Uplink:
             with self._lock:
                 unsent = self._outbox.next_unsent()
             if unsent is None:
-                return
+                break
             key, data = unsent
             yield self._reports, data, lambda key=key: self._outbox.mark_sent(key)  # type: ignore[misc]
             with self._lock:
                 if self._outbox.next_unsent() == unsent:
                     return  # it has to wait for its turn, and so has all behind it
+        # Last of all: an utterance never waits for figures.
+        for tally in list(self._tallies.values()):
+            yield self._reports, contract.encode(tally), lambda tally=tally: self._note_tally(tally)  # type: ignore[misc]
 
-    def _note_info(self) -> None:
-        self._info_sent = True
+    def _note_tally(self, tally: TallyReport) -> None:
+        if self._tallies.get(tally.model_sha256) is tally:
+            del self._tallies[tally.model_sha256]
+
+    def _note_info(self, info: ModelInfo) -> None:
+        self._info_sent = info == self._info
 
     def _note_mic(self, state: MicState) -> None:
         self._mic_sent = state == self._mic

@@ -69,11 +69,11 @@ def _try(ask: Ask) -> Verdict:
 
 
 def _reference(path: str) -> tuple[Inputs, float]:
-    """The golden inputs of the model that runs now and its median; nothing where it cannot be used."""
+    """The golden inputs of the model that runs now (a folder or a name) and its median; nothing where it has none."""
     if not path:
         return [], 0.0
     try:
-        bundle = bundles.load(Path(path))
+        bundle = bundles.load(bundles.find(path))
         inputs = _golden_inputs(bundle)
         interpreter = Interpreter(bundle.model)
         return inputs, _latency(interpreter, inputs)
