@@ -143,6 +143,9 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a new model is on probation at least."""
     probation_utterances: Annotated[int, Meta(ge=1, le=1000)] = 20
     """How many utterances it has to have heard before it counts as good."""
+    clock: Literal["checked", "trusted"] = "checked"
+    """`checked`: nothing is fetched until a time service has set the clock. `trusted`: somebody else keeps it, such as
+    the host of a container, where the kernel does not say so."""
     gate_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/gate.sock"
     """Where the service that tries a model waits; where there is no such socket, a child process tries it."""
 

@@ -44,6 +44,8 @@ LASTING_S: Final = 1.0
 """A connection that ends sooner counts as refused."""
 REFUSED: Final = "it closes the connection at once: is another ear connected already?"
 LEVEL_PERIOD_S: Final = 0.5
+TALLY_PERIOD_S: Final = 5.0
+"""Figures of a model are sent no more often: they take the turn of an event."""
 
 
 class Bucket:
@@ -85,6 +87,7 @@ class Uplink:
         self._health: EarHealth | None = None
         self._tallies: dict[str, TallyReport] = {}
         """The latest of each model; of more than two nobody wants to know."""
+        self._tally_due = 0.0
         self._mic_sent = self._info_sent = False
         self._level_until = self._level_due = 0.0
         self._stopped = False
@@ -243,6 +246,9 @@ class Uplink:
         if now < self._level_due < self._level_until:
             due = self._level_due - now
             soonest = due if soonest is None else min(soonest, due)
+        if self._tallies:
+            due = max(0.001, self._tally_due - now)
+            soonest = due if soonest is None else min(soonest, due)
         return soonest, False
 
     def _next_messages(self) -> Iterator[tuple[Bucket, bytes, Callable[[], None]]]:
@@ -261,23 +267,25 @@ class Uplink:
         health = self._health
         if health is not None:
             yield self._reports, contract.encode(HealthReport(health)), self._note_health
+        if now >= self._tally_due:
+            for tally in list(self._tallies.values()):
+                yield self._reports, contract.encode(tally), lambda tally=tally: self._note_tally(tally)  # type: ignore[misc]
         while True:
             with self._lock:
                 unsent = self._outbox.next_unsent()
             if unsent is None:
-                break
+                return
             key, data = unsent
             yield self._reports, data, lambda key=key: self._outbox.mark_sent(key)  # type: ignore[misc]
             with self._lock:
                 if self._outbox.next_unsent() == unsent:
                     return  # it has to wait for its turn, and so has all behind it
-        # Last of all: an utterance never waits for figures.
-        for tally in list(self._tallies.values()):
-            yield self._reports, contract.encode(tally), lambda tally=tally: self._note_tally(tally)  # type: ignore[misc]
 
     def _note_tally(self, tally: TallyReport) -> None:
         if self._tallies.get(tally.model_sha256) is tally:
             del self._tallies[tally.model_sha256]
+        if not self._tallies:
+            self._tally_due = time.monotonic() + TALLY_PERIOD_S
 
     def _note_info(self, info: ModelInfo) -> None:
         self._info_sent = info == self._info

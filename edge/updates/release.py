@@ -148,6 +148,9 @@ def choose(targets: Iterable[Target], device: Device) -> Choice:
     newest = mine[0] if mine else None
     why = ""
     for target in mine:
+        if {target.sha256, target.release.model_sha256} & set(device.bad):
+            why = why or f"{target.release.full_name}: was rolled back here before, and is not tried again"
+            continue
         if target.release.release <= device.floor:
             break
         reason = _obstacle(target, device)
@@ -159,8 +162,6 @@ def choose(targets: Iterable[Target], device: Device) -> Choice:
 
 def _obstacle(target: Target, device: Device) -> str:
     release = target.release
-    if {target.sha256, release.model_sha256} & set(device.bad):
-        return "was rolled back here before, and is not tried again"
     if target.length > MAX_ARCHIVE_BYTES:
         return f"is {target.length >> 20} MiB, more than {MAX_ARCHIVE_BYTES >> 20} MiB"
     if version_key(release.min_daemon) > version_key(device.daemon):

@@ -106,8 +106,11 @@ class Agent:
 
     def _look(self, now: State) -> tuple[Client, Choice]:
         updates = self._config.updates
-        if not self._synced():
-            raise UpdateError("the clock is not synchronised: whether metadata has expired cannot be known")
+        if updates.clock == "checked" and not self._synced():
+            raise UpdateError(
+                "the clock is not synchronised, so nobody knows what has expired; the look is made when it is "
+                '(`updates.clock = "trusted"` where the host of a container keeps it)'
+            )
         self._tell(Progress("looking", 0))
         fetcher = self._fetcher or HttpsFetcher(updates.ca_file or self._config.mqtt.ca_file, self._step)
         client = Client(updates.url, Path(updates.root_file), self._store.tuf, fetcher)

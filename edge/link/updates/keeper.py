@@ -218,7 +218,8 @@ class Keeper:
                         else:
                             self._progress = found
                             self.changed()
-        finally:
+                await child.wait()
+        except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()

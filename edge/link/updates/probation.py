@@ -20,7 +20,8 @@ NOT_TAKEN_S: Final = 120.0
 """An ear that is there has to run it by then."""
 LONGEST_S: Final = 86_400.0
 """After a day without a fault it is good, however little was said."""
-MIN_BASELINE: Final = 10
+MIN_COMPARED: Final = 10
+"""Utterances of each model below which their shares say nothing."""
 CHANCE: Final = 1e-3
 """Probability below which a streak of one label is no chance."""
 ONE_LABEL: Final = 0.7
@@ -79,7 +80,7 @@ def judge(seen: Seen, before: Baseline, rules: Rules) -> Judgement:
 def fault(now: TallyReport, before: Baseline) -> str:
     """What is wrong with what it says; empty: nothing."""
     count = now.utterances
-    known = before.utterances >= MIN_BASELINE
+    known = before.utterances >= MIN_COMPARED
     counts = np.array(now.labels, np.float64)
     past = np.array(before.labels, np.float64)
     top = int(counts.argmax())
@@ -89,11 +90,12 @@ def fault(now: TallyReport, before: Baseline) -> str:
         return f"collapsed: {count} utterances, and all of them {LABELS[top]}"
     share = now.uncertain / count
     share_before = before.uncertain / before.utterances if known else 0.0
-    if known and share > share_before + ABSTAINS_MORE:
+    much = count >= MIN_COMPARED
+    if known and much and share > share_before + ABSTAINS_MORE:
         return f"abstains from {share:.0%} of what is said, the model before from {share_before:.0%}"
-    if not known and share > ABSTAINS:
+    if not known and much and share > ABSTAINS:
         return f"abstains from {share:.0%} of what is said"
-    if known and before.utterances >= count:
+    if known and much:
         distance = float(np.abs(counts / count - past / past.sum()).sum()) / 2
         if distance > DISAGREES:
             return f"disagrees with the model before on {distance:.0%} of what is said in this room: wrong labels?"
