@@ -19,7 +19,7 @@ from edge.contract import ModelStatus
 from edge.errors import UserError
 from edge.updates.release import Release, Target
 from provisioning.fleet.cli import say
-from provisioning.fleet.models import keys, setup, verbs
+from provisioning.fleet.models import setup, verbs
 from provisioning.fleet.models.catalogue import Catalogue
 from provisioning.fleet.models.table import Table
 from provisioning.fleet.models.upload import hub_of
@@ -59,10 +59,12 @@ class HaltedError(UserError):
 def run(options: argparse.Namespace) -> int:
     """Publishes where a folder is given, then pushes. Raises `UserError`."""
     catalogue = verbs.catalogue_of(options)
+    if options.no_upload:
+        raise UserError("--no-upload: a push has to bring what it signs to the hub; `publish` need not")
     plan = Plan(_stages(options.percent, options.then), _seconds(options.wait), options.halt_at / 100)
     about = _release(catalogue, options)
     nodes = _nodes(catalogue, options.to)
-    signer = setup.targets_signer(catalogue, options.targets_key, keys.asker(options.passphrase_file))
+    signer = setup.targets_signer(catalogue, options.targets_key, verbs.passphrase_of(options))
     hub = hub_of(catalogue, options.ca)
 
     def sign(percent: int) -> int:
@@ -79,9 +81,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def roll_out(
+def roll_out(  # noqa: PLR0917 - a plan, and what it acts on
     about: Release, nodes: Sequence[str], plan: Plan, watcher: Watch, sign: Callable[[int], int],
-    show: Callable[[dict[str, tuple[str, ModelStatus | None]]], None], sleep: Callable[[float], None] = time.sleep,
+    show: Callable[[dict[str, tuple[str, ModelStatus | None]]], None], *, sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic, quiet_s: float = QUIET_S,
 ) -> None:  # fmt: skip
     """All stages. Raises `HaltedError`; then no further box is meant."""
@@ -107,7 +109,9 @@ def roll_out(
                 break
             sleep(LOOK_S)
         if index + 1 < len(plan.stages):
-            say(f"{percent} %: {len(done)} good, {len(back)} refused, {len(rows) - len(done) - len(back)} not yet")
+            say(
+                f"{percent} %: {len(done)} good, {len(back)} refused, {len(rows) - len(done) - len(back)} not yet"
+            )
 
 
 def rows_of(about: Release, watcher: Watch) -> dict[str, tuple[str, ModelStatus | None]]:
@@ -174,4 +178,3 @@ def _seconds(text: str) -> float:
     if not 0 < value <= 30 * 86_400:
         raise UserError(f"--wait {text!r}: such as 90s, 30m or 1h")
     return value
-

@@ -21,7 +21,9 @@ class Table:
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
         console = Console(stderr=True)
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal and not as_json else None
+        self._live = (
+            Live(console=console, refresh_per_second=4) if console.is_terminal and not as_json else None
+        )
         self._said: dict[str, str] = {}
 
     def show(self, rows: Rows) -> None:

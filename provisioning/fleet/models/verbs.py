@@ -27,13 +27,21 @@ def catalogue_of(options: argparse.Namespace) -> Catalogue:
     return Catalogue(options.site / FOLDER)
 
 
+def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
+    """Asks for each passphrase once in a command."""
+    if not hasattr(options, "asker"):
+        options.asker = keys.asker(options.passphrase_file)
+    found: keys.Passphrase = options.asker
+    return found
+
+
 def keys_init(options: argparse.Namespace) -> int:
     """Makes the keys."""
     try:
         about = msgspec.convert({"profile": options.profile, "url": options.url}, About)
     except msgspec.ValidationError as error:
         raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
-    catalogue = setup.init(options.site / FOLDER, about, keys.asker(options.passphrase_file))
+    catalogue = setup.init(options.site / FOLDER, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
     say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
     say(f"2. give {catalogue.roots()[0]} to every box, as updates.root_file, where only root may write")
@@ -47,11 +55,16 @@ def keys_show(options: argparse.Namespace) -> int:
     catalogue = catalogue_of(options)
     root = catalogue.root().signed
     rows = [
-        {"role": role, "keys": sorted(one.keyids), "threshold": one.threshold} for role, one in root.roles.items()
+        {"role": role, "keys": sorted(one.keyids), "threshold": one.threshold}
+        for role, one in root.roles.items()
     ]
     if options.json:
         ends = {"root": root.expires, "targets": catalogue.targets().signed.expires}
-        print(msgspec.json.encode({"url": catalogue.about.url, "root_version": root.version, "roles": rows, "ends": ends}).decode())
+        print(
+            msgspec.json.encode(
+                {"url": catalogue.about.url, "root_version": root.version, "roles": rows, "ends": ends}
+            ).decode()
+        )
         return 0
     print(f"{catalogue.about.url}, profile {catalogue.about.profile}, root {root.version}")
     for row in rows:
@@ -63,7 +76,7 @@ def keys_show(options: argparse.Namespace) -> int:
 def keys_rotate(options: argparse.Namespace) -> int:
     """A new key for a role."""
     catalogue = catalogue_of(options)
-    passphrase = keys.asker(options.passphrase_file)
+    passphrase = passphrase_of(options)
     whole = setup.rotate(catalogue, options.role, options.key, passphrase)
     if not whole:
         say(f"{catalogue.pending()} waits for further root keys: roomtone fleet keys sign --key FILE")
@@ -74,7 +87,7 @@ def keys_rotate(options: argparse.Namespace) -> int:
 def keys_sign(options: argparse.Namespace) -> int:
     """Adds a signature to a root that waits for it."""
     catalogue = catalogue_of(options)
-    passphrase = keys.asker(options.passphrase_file)
+    passphrase = passphrase_of(options)
     if not catalogue.pending().exists():
         raise UserError("no root waits for signatures")
     from tuf.api.metadata import Metadata, Root
@@ -88,7 +101,9 @@ def keys_sign(options: argparse.Namespace) -> int:
     return _after_root(catalogue, options, passphrase, role)
 
 
-def _after_root(catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str) -> int:
+def _after_root(
+    catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
+) -> int:
     if role == "targets":
         # The list as it is, signed by the new key: without it no box would believe it any more.
         setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, passphrase))
@@ -126,7 +141,7 @@ def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: i
     about = publish.about(
         bundle, catalogue.next_release(), options.channel, percent=percent, forced=reason if objection else ""
     )
-    signer = setup.targets_signer(catalogue, options.targets_key, keys.asker(options.passphrase_file))
+    signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
     catalogue.sign_targets(signer, put=[(about, archive.pack(bundle.path))])
     say(f"{about.full_name}: signed as release {about.release}")
     return about
@@ -137,7 +152,7 @@ def refresh(options: argparse.Namespace) -> int:
     catalogue = catalogue_of(options)
     due = catalogue.due()
     if "targets" in due or options.targets:
-        signer = setup.targets_signer(catalogue, options.targets_key, keys.asker(options.passphrase_file))
+        signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
         setup.resign_targets(catalogue, signer)
         say("targets: signed anew")
     if "root" in due:
@@ -155,14 +170,18 @@ def withdraw(options: argparse.Namespace) -> int:
     listed = catalogue.listed()
     back = publish.latest_of(listed, gone.release.tier, gone.release.version)
     drop = [t.release.path for t in listed if t.release.full_name == gone.release.full_name]
-    signer = setup.targets_signer(catalogue, options.targets_key, keys.asker(options.passphrase_file))
+    signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
     put = [] if back is None else [_again(catalogue, back, gone)]
     catalogue.sign_targets(signer, put=put, drop=drop)
     if back is None:
-        say(f"{gone.release.full_name} is withdrawn; nothing else is published, so boxes that have it keep it")
+        say(
+            f"{gone.release.full_name} is withdrawn; nothing else is published, so boxes that have it keep it"
+        )
         say("there: roomtone model rollback, or publish the one before: fleet publish BUNDLE --again")
     else:
-        say(f"{gone.release.full_name} is withdrawn; release {put[0][0].release} brings {back.release.full_name} back")
+        say(
+            f"{gone.release.full_name} is withdrawn; release {put[0][0].release} brings {back.release.full_name} back"
+        )
     _bring(catalogue, options)
     return 0
 
@@ -183,7 +202,9 @@ def group(options: argparse.Namespace) -> int:
     elif groups.pop(options.name, None) is None:
         raise UserError(f"no group {options.name!r}; known: {', '.join(groups) or 'none'}")
     try:
-        about = msgspec.convert(msgspec.to_builtins(msgspec.structs.replace(catalogue.about, groups=groups)), About)
+        about = msgspec.convert(
+            msgspec.to_builtins(msgspec.structs.replace(catalogue.about, groups=groups)), About
+        )
     except msgspec.ValidationError as error:
         raise UserError(f"fleet group: {error}") from None
     catalogue.save_about(about)
@@ -197,4 +218,3 @@ def _bring(catalogue: Catalogue, options: argparse.Namespace) -> None:
         return
     hub_of(catalogue, options.ca).bring(catalogue)
     say(f"{catalogue.about.url} has it")
-

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import secrets
 import threading
 from types import TracebackType
 from typing import Any, Final
 
 import msgspec
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from dashboard import address
+from dashboard.client import make
 from edge.contract import Announcement, ModelStatus, announce_topic, encode
 from edge.errors import UserError
 
@@ -28,7 +30,9 @@ class Watcher:
         self._online: set[str] = set()
         self._up = threading.Event()
         self._refused = ""
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="", protocol=paho.MQTTv5)
+        self._client = make(
+            self._broker, f"roomtone-fleet-{secrets.token_hex(4)}", MQTTProtocolVersion.MQTTv311
+        )
         self._client.on_connect = self._on_connect
         self._client.on_message = self._on_message
 
@@ -66,7 +70,6 @@ class Watcher:
                 self._statuses.pop(node, None)
 
     def __enter__(self) -> Watcher:
-        self._broker.prepare(self._client)
         try:
             self._client.connect(self._broker.host, self._broker.port, keepalive=30)
         except (OSError, ValueError) as error:
