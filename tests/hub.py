@@ -17,7 +17,7 @@ from tests.model_site import certificate
 
 
 class Hub:
-    """Serves a folder that `fleet keys init` has made; the port is known before, as the site has to know the address."""
+    """Serves what `fleet keys init` has made; the port is known before, as the site has to know the address."""
 
     def __init__(self, scratch: Path) -> None:
         self.cert, self._key = certificate(scratch)

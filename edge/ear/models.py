@@ -93,6 +93,10 @@ class Models:
                 )
                 chosen = self._choose(self._state(), but=chosen.slot)
 
+    def would_run(self) -> Chosen:
+        """What an ear that starts now would run; nothing is counted. Raises `UserError`."""
+        return self._choose(self._state())
+
     def _state(self) -> State:
         return updates.read_or_new(self._folder)
 

@@ -5,6 +5,7 @@ On a device systemd starts it for each connection to its socket (roomtone-gate.s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -18,11 +19,13 @@ def main() -> int:
     """The exit status says nothing; an answer that is missing is one, too."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # Where no unit sets limits (the demo), these do.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for which, most in ((resource.RLIMIT_AS, ADDRESS_SPACE), (resource.RLIMIT_CPU, CPU_S)):
-        _, hard = resource.getrlimit(which)
-        if hard == resource.RLIM_INFINITY or hard > most:
+    # Where no unit sets limits (the demo), these do; where one does, it allows no change.
+    for which, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, ADDRESS_SPACE),
+        (resource.RLIMIT_CPU, CPU_S),
+    ):
+        with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(which, (most, most))
 
     import msgspec
