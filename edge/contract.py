@@ -277,6 +277,7 @@ class SwapModel(Struct, frozen=True, forbid_unknown_fields=True, tag="swap_model
 
 Downward = Ack | Mute | Unmute | LevelOn | Restart | SwapModel
 
+
 class Announcement(Struct, frozen=True, kw_only=True):
     """Topic `B/fleet/announce`, QoS 1, retained: look for models soon. It carries no trust, only a hint."""
 

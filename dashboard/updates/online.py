@@ -29,7 +29,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 from tuf.repository import Repository
 
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 from edge.updates.release import MAX_ARCHIVE_BYTES
 
 TIMESTAMP_DAYS: Final = 3

@@ -22,7 +22,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from edge.contract import NodeId
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 from edge.updates import release as releases
 from edge.updates.release import Release, Target, version_key
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner
 
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 
 MIN_PASSPHRASE: Final = 8
 

@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from dashboard.updates.online import Online
 from edge.errors import UserError
-from edge.join import write
+from edge.files import write
 from provisioning.fleet.models import keys
 from provisioning.fleet.models.catalogue import ROOT_DAYS, TARGETS_DAYS, About, Catalogue
 from provisioning.fleet.models.keys import Passphrase
