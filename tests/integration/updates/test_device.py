@@ -76,6 +76,7 @@ def test_a_person_rolls_back_by_mqtt_and_the_ear_obeys(device, site, home, folde
     assert complete(home, "kitchen")
 
 
+@pytest.mark.long
 def test_a_model_with_which_ears_keep_dying_is_rolled_back(device, site, home, folder) -> None:
     box = device(updates__probation_utterances=500).start()
     site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1))
@@ -91,6 +92,7 @@ def test_a_model_with_which_ears_keep_dying_is_rolled_back(device, site, home, f
     until(lambda: status(home, "kitchen")["model"] == "base-1.0.0", 30, lambda: box.log("ear") + box.log())
 
 
+@pytest.mark.long
 def test_an_ear_without_a_link_leaves_out_a_model_that_kills_it(device, site, home, folder) -> None:
     """Nobody is there who could roll it back: the ear itself counts."""
     from edge.config import load
