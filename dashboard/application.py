@@ -24,6 +24,8 @@ from dashboard.recorder.database import connect, reason
 from dashboard.settings import Settings
 from dashboard.tryit import api
 from dashboard.tryit.pool import Pool
+from dashboard.updates import api as updates_api
+from dashboard.updates.online import Online
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ def build(settings: Settings) -> FastAPI:
     hub = Hub(settings.broker, settings.base_topic)
     history = None if settings.database is None else History(connect(settings.database, read_only=True))
     pool = None if settings.bundle is None else Pool(settings.bundle)
+    online = None if settings.updates is None else Online(settings.updates)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,7 +50,10 @@ def build(settings: Settings) -> FastAPI:
             except SQLAlchemyError as error:
                 log.error("the database does not answer: %s", reason(error))
         await hub.start()
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            if online is not None:
+                await stack.enter_async_context(updates_api.refreshing(online))
+            yield
         if pool is not None:
             await pool.stop()
         await hub.stop()
@@ -58,6 +64,9 @@ def build(settings: Settings) -> FastAPI:
     @application.get("/healthz")
     async def healthz() -> dict[str, Any]:
         return hub.health()
+
+    if online is not None:
+        updates_api.install(application, online)
 
     # A page that is not there is the reader's affair, not the log's.
     logging.getLogger("nicegui").setLevel(logging.ERROR)

@@ -40,6 +40,12 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--no-try-it", action="store_true", help="leave out the page where anyone can try it")
     parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
+    parser.add_argument(
+        "--updates",
+        type=Path,
+        metavar="DIR",
+        help="serve the models in this folder to the boxes (`roomtone fleet keys init` makes it: models/hub)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -64,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
             "there is no login yet: everybody in the network of --host %s sees these pages", options.host
         )
     bundle = None if options.no_try_it else options.bundle
-    settings = Settings(broker, base_topic, options.database, bundle, secret)
+    settings = Settings(broker, base_topic, options.database, bundle, secret, options.updates)
     return server.serve(settings, listener)
 
 

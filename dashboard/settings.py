@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dashboard.address import BrokerAddress
 
@@ -19,3 +20,5 @@ class Settings:
     """The model of the try-it page; None: there is no such page."""
     storage_secret: str | None = field(default=None, repr=False)
     """Signs the cookies of sessions; None: there are none."""
+    updates: Path | None = None
+    """The repository of models that this hub serves; None: it serves none."""

@@ -119,6 +119,37 @@ class Room(Struct, frozen=True, forbid_unknown_fields=True):
     """After so many utterances what was heard has faded to a third."""
 
 
+class Updates(Struct, frozen=True, forbid_unknown_fields=True):
+    """Models that are pushed to this box (docs/updates.md). Without `url` and `root_file` nothing is ever fetched."""
+
+    url: Annotated[str, Meta(max_length=1024, pattern=r"^(https://[^\s]+)?\Z")] = ""
+    """Where the hub serves the repository, such as `https://hub.local/updates`."""
+    root_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Who may sign: the first `root.json` of the site, which only root may write."""
+    ca_file: Annotated[str, Meta(max_length=4096)] = ""
+    """Who signed the hub's certificate; empty: as `mqtt.ca_file`, else the authorities of the system."""
+    dir: Annotated[str, Meta(max_length=4096)] = ""
+    """Where pushed models are kept; empty: /var/lib/roomtone/models, without that the folder `models` beside the
+    socket."""
+    channel: Literal["stable", "beta"] = "stable"
+    """`beta` gets what is meant for `stable` too."""
+    pin: Annotated[str, Meta(pattern=r"^(\d{1,6}\.\d{1,6}\.\d{1,6})?\Z")] = ""
+    """A version of the model: no other one is ever installed."""
+    check_hours: Annotated[float, Meta(ge=0.001, le=168)] = 6.0
+    """How often the box looks by itself, jittered by a tenth."""
+    jitter_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
+    """After an announcement, and after a start, it looks within this time at random: a fleet must not come at once."""
+    probation_minutes: Annotated[float, Meta(ge=0, le=1440)] = 10.0
+    """How long a new model is on probation at least."""
+    probation_utterances: Annotated[int, Meta(ge=1, le=1000)] = 20
+    """How many utterances it has to have heard before it counts as good."""
+    clock: Literal["checked", "trusted"] = "checked"
+    """`checked`: nothing is fetched until a time service has set the clock. `trusted`: somebody else keeps it, such as
+    the host of a container, where the kernel does not say so."""
+    gate_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/gate.sock"
+    """Where the service that tries a model waits; where there is no such socket, a child process tries it."""
+
+
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     """The broker."""
 
@@ -191,6 +222,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     segmenter: Segmenter = field(default_factory=Segmenter)
     model: Model = field(default_factory=Model)
     room: Room = field(default_factory=Room)
+    updates: Updates = field(default_factory=Updates)
     mqtt: Mqtt = field(default_factory=Mqtt)
     state: State = field(default_factory=State)
     homeassistant: HomeAssistant = field(default_factory=HomeAssistant)
@@ -253,6 +285,7 @@ _REMEDIES = {
     "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
     "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
     "audio.quiet_hours": 'write spans of local time: ["22:00-07:00"]',
+    "updates.url": "an address that begins with https://, as `roomtone fleet keys show` says",
     "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
 }
 
@@ -297,6 +330,10 @@ def _refuse_contradictions(config: Config, where: str) -> None:
         (
             config.button.led is not None and config.button.led == config.button.pin,
             "`button.led` and `button.pin` must be two pins",
+        ),
+        (
+            bool(config.updates.url) != bool(config.updates.root_file),
+            "`updates.url` and `updates.root_file` belong together: nothing is trusted on first use",
         ),
         (
             bool(mqtt.ca_file or mqtt.cert_file) and not mqtt.tls,

@@ -13,7 +13,20 @@ from typing import Annotated, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from edge.topics import AVAILABILITY, EVENT, HEALTH, INFO, LEVEL, MIC, STATE, TOPICS, Topic, topic
+from edge.topics import (
+    AVAILABILITY,
+    EVENT,
+    HEALTH,
+    INFO,
+    LEVEL,
+    MIC,
+    MODEL,
+    STATE,
+    TOPICS,
+    Topic,
+    announce_topic,
+    topic,
+)
 from edge.verbs import Command, Response
 from edge.words import (
     LABELS,
@@ -161,6 +174,27 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: ModelName
 
 
+UpdateState = Literal["idle", "looking", "downloading", "unpacking", "trying", "switching", "probation"]
+
+
+class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/model`, QoS 1, retained: the model, and what becomes of a new one. Home Assistant reads it so."""
+
+    installed_version: Annotated[str, Meta(max_length=32)]
+    latest_version: Annotated[str, Meta(max_length=32)]
+    """Of what is meant for this box; the installed one where nothing newer is known."""
+    in_progress: bool = False
+    update_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
+    state: UpdateState = "idle"
+    error: Annotated[str, Meta(max_length=300)] = ""
+    """What went wrong last; empty: nothing."""
+    model: Annotated[str, Meta(max_length=64)] = ""
+    release: Count = 0
+    """Number of the release that runs; 0: the model that came with the package."""
+    refused: Count = 0
+    """Number of the last release that was refused or rolled back here; 0: none."""
+
+
 # --- the socket, upwards: ear -> link ---
 
 
@@ -182,6 +216,17 @@ class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", ta
     info: ModelInfo
 
 
+class TallyReport(Struct, frozen=True, forbid_unknown_fields=True, tag="tally", tag_field="t", kw_only=True):
+    """At most 1 KiB; what a model has said so far without adaptation to the room: counts, nothing of any utterance."""
+
+    model_sha256: Sha256
+    utterances: Count
+    uncertain: Count
+    labels: Annotated[tuple[Count, ...], Meta(min_length=7, max_length=7)]
+    """How often each label was the most likely, in the order of `LABELS`."""
+    p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
+
+
 class MicSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="mic", tag_field="t"):
     """At most 64 bytes; on every change and on every connection."""
 
@@ -195,7 +240,7 @@ class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", 
     speech: bool
 
 
-Report = EventReport | HealthReport | InfoReport
+Report = EventReport | HealthReport | InfoReport | TallyReport
 Signal = MicSignal | LevelSignal
 Upward = Report | Signal
 
@@ -226,7 +271,18 @@ class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", ta
     """End the process in good order; the service manager starts it again."""
 
 
-Downward = Ack | Mute | Unmute | LevelOn | Restart
+class SwapModel(Struct, frozen=True, forbid_unknown_fields=True, tag="swap_model", tag_field="t"):
+    """Look into the store of models, and run what it says is current. Which one is not the link's to say here."""
+
+
+Downward = Ack | Mute | Unmute | LevelOn | Restart | SwapModel
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """Topic `B/fleet/announce`, QoS 1, retained: look for models soon. It carries no trust, only a hint."""
+
+    timestamp_version: Count
+
 
 # --- checking ---
 

@@ -36,6 +36,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
     ),
     ("health", 0, "no", "JSON", contract.Health, "at each connection and every 60 s"),
     ("info", 1, "yes", "JSON", contract.Info, "at each connection and on change"),
+    ("model", 1, "yes", "JSON", contract.ModelStatus, "at each connection and on change"),
     ("cmd/<verb>", 1, "no", "JSON", contract.Command, "from you to the device; a retained one is ignored"),
     ("resp/<verb>", 1, "no", "JSON", contract.Response, "the answer, with your `transaction`"),
 )
@@ -45,6 +46,8 @@ VERBS: Final = (
     ("unmute", "opens it again, unless it was muted at the device; answered when it is open"),
     ("level_on", "publishes `level` for `seconds` (60 at most)"),
     ("replay", "publishes the events `from_seq` to `to_seq` of `boot` again, as far as they are kept"),
+    ("model_check", "looks for a new model now; answered when the look has begun"),
+    ("model_rollback", "back to the model before, and never again to this one"),
     ("restart", "restarts the ear"),
     ("identify", "writes the name of the box into its log"),
 )

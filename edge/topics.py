@@ -20,7 +20,13 @@ STATE: Final = Topic("state", 1, False)
 LEVEL: Final = Topic("level", 0, False)
 HEALTH: Final = Topic("health", 0, False)
 INFO: Final = Topic("info", 1, True)
-TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO)
+MODEL: Final = Topic("model", 1, True)
+TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO, MODEL)
+
+
+def announce_topic(base: str) -> str:
+    """`B/fleet/announce`."""
+    return f"{base}/fleet/announce"
 
 
 def topic(base: str, node: str, leaf: Topic | str) -> str:

@@ -4,7 +4,8 @@
 set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
-SERVICES=(roomtone-link.socket roomtone-link.service roomtone-ear.service)
+SERVICES=(roomtone-link.socket roomtone-gate.socket roomtone-link.service roomtone-ear.service)
+TEMPLATES=(roomtone-gate@.service)
 PACKAGES=(python3-venv python3-pyaudio)
 
 help() {
@@ -138,7 +139,7 @@ fi
 good=$OPT/running # the version that came up last, and what it came up with
 activate() { # makes version folder $1 the one that runs, and waits until it does
   local unit restarts stamp
-  for unit in "${SERVICES[@]}"; do put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit"; done
+  for unit in "${SERVICES[@]}" "${TEMPLATES[@]}"; do put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit"; done
   (cd / && "$1/bin/python" -m provisioning.device dropins --config "$ETC/roomtone.toml" --units "$UNITS")
   if [ "$(readlink "$OPT/current" || true)" != "$1" ]; then
     ln -sfn "$1" "$OPT/current.new"

@@ -70,28 +70,23 @@ def run(options: argparse.Namespace) -> int:
     forbid_dumps()
     restarts = wait_before_start()
 
-    from edge.ear import adaptation
+    from edge.ear.models import Models
     from edge.ear.process import Ear
-    from edge.model import bundle
-    from edge.model.classifier import Classifier
     from edge.speech.vad import make_vad
 
     stopped = threading.Event()
     source = make_source(config, stopped)
     vad = make_vad(config)
-    found = bundle.load(bundle.find(config.model.bundle))
-    room = adaptation.begin(config, found)
-    classifier = Classifier(
-        found, abstain_below=config.model.abstain_below, room=room.room if room is not None else None
-    )
+    models = Models(config)
+    first = models.first()
 
     def on_ready(seconds: float) -> None:
         if options.print_ready:
             print(f"ready {seconds:.3f}", flush=True)
 
     ear = Ear(
-        config=config, source=source, vad=vad, classifier=classifier, on_ready=on_ready, stopped=stopped,
-        adaptation=room, restarts=restarts,
+        config=config, source=source, vad=vad, classifier=first.classifier, on_ready=on_ready, stopped=stopped,
+        adaptation=first.adaptation, restarts=restarts, models=models, on_probation=first.chosen.on_probation,
     )  # fmt: skip
     return ear.run()
 

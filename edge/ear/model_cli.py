@@ -6,7 +6,7 @@ import argparse
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,9 @@ from msgspec import Struct
 from edge.config import Config
 from edge.errors import UserError
 from edge.options import add_config_options, config_from
+
+if TYPE_CHECKING:
+    from edge.ear.models import Chosen
 
 PATIENCE_S: Final = 3.0
 """An ear that runs looks every second."""
@@ -39,6 +42,24 @@ class RoomStatus(Struct, frozen=True, kw_only=True):
     saved: str | None = None
 
 
+class StoreStatus(Struct, frozen=True, kw_only=True):
+    """What is known of models that were pushed."""
+
+    folder: str
+    shipped: bool
+    """Whether the model of the package runs."""
+    release: int = 0
+    """Of the model that runs; 0: none."""
+    floor: int = 0
+    """Nothing at or below this release is ever installed."""
+    probation: bool = False
+    previous: str | None = None
+    """What a roll-back leads to; null: the model of the package."""
+    refused: tuple[str, ...] = ()
+    """Never again."""
+    error: str = ""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """What `roomtone model status --json` prints."""
 
@@ -50,6 +71,7 @@ class Status(Struct, frozen=True, kw_only=True):
     abstain_below: float
     min_ms: int
     room: RoomStatus
+    pushed: StoreStatus
 
 
 def register(subparsers: Any) -> None:
@@ -60,12 +82,19 @@ def register(subparsers: Any) -> None:
         description="Which model this box runs, what the mean of the room has heard, and how to forget it.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="examples:\n  sudo roomtone model status\n  sudo roomtone model status --json\n"
-        "  sudo roomtone model forget      the ear need not be stopped\n\nMore: docs/privacy.md",
+        "  sudo roomtone model forget      the ear need not be stopped\n"
+        "  sudo roomtone model rollback    back to the model before, which a push has replaced\n\n"
+        "More: docs/privacy.md, docs/updates.md",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, text, run in (
         ("status", "the model, its hash, and how many utterances the mean of the room has heard", run_status),
         ("forget", "forget what the mean of the room has heard, also while the ear runs", run_forget),
+        (
+            "rollback",
+            "back to the model before, and never again to this one; the ear need not be stopped",
+            run_rollback,
+        ),
     ):
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         add_config_options(action)
@@ -96,14 +125,27 @@ def run_status(options: argparse.Namespace) -> int:
     else:
         print(f"room     nothing is kept yet{f' ({room.why_not})' if room.why_not else ''}")
     print(f"file     {room.file}")
+    pushed = status.pushed
+    if pushed.shipped:
+        print(f"pushed   nothing: the model of the package runs (no release up to {pushed.floor} any more)")
+    else:
+        how = "on probation" if pushed.probation else "good"
+        print(
+            f"pushed   release {pushed.release}, {how}; before it: {pushed.previous or 'the model of the package'}"
+        )
+    if pushed.refused:
+        print(f"never    {', '.join(pushed.refused)}")
+    if pushed.error:
+        print(f"error    {pushed.error}")
     return 0
 
 
 def status_of(config: Config) -> Status:
     """Reads bundle and file. Raises `UserError`."""
-    from edge.model import bundle
+    from edge.ear.models import Models
 
-    found = bundle.load(bundle.find(config.model.bundle))
+    chosen = Models(config).would_run()
+    found = chosen.bundle
     manifest = found.manifest
     threshold = config.model.abstain_below
     return Status(
@@ -115,6 +157,24 @@ def status_of(config: Config) -> Status:
         abstain_below=manifest.abstain_below if threshold is None else threshold,
         min_ms=manifest.min_ms,
         room=_room(config, found),
+        pushed=_pushed(config, chosen),
+    )
+
+
+def _pushed(config: Config, chosen: Chosen) -> StoreStatus:
+    from edge.updates import state
+    from edge.updates.store import folder_of
+
+    now = state.read_or_new(folder_of(config))
+    return StoreStatus(
+        folder=str(folder_of(config)),
+        shipped=chosen.slot is None,
+        release=chosen.slot.release if chosen.slot is not None else 0,
+        floor=now.floor,
+        probation=chosen.on_probation,
+        previous=now.previous.name if now.previous is not None else None,
+        refused=tuple(bad.name for bad in now.bad),
+        error=now.error,
     )
 
 
@@ -151,6 +211,24 @@ def _room(config: Config, bundle: Any) -> RoomStatus:
         since=kept.since,
         saved=kept.saved,
     )
+
+
+def run_rollback(options: argparse.Namespace) -> int:
+    """Back to the model before; a link that runs tells its ear within a second. Raises `UserError`."""
+    from edge.updates.state import STATE
+    from edge.updates.store import Store, folder_of
+
+    config = config_from(options, installed=True)
+    folder = folder_of(config)
+    if not (folder / STATE).is_file():
+        raise UserError(f"{folder}: no model was ever pushed here: the model of the package runs")
+    now = Store(folder).roll_back("rolled back at the box")
+    back = now.current.name if now.current is not None else "the model of the package"
+    if options.json:
+        print(msgspec.json.encode({"model": now.current.name if now.current else None}).decode())
+    else:
+        print(f"back to {back}; {now.bad[-1].name} is never tried again")
+    return 0
 
 
 def run_forget(options: argparse.Namespace) -> int:

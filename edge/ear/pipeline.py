@@ -20,6 +20,7 @@ from edge.contract import Event, EventType, LevelSignal, Probabilities
 from edge.ear.adaptation import Quality
 from edge.ear.level import SILENCE_DBFS, NoiseFloor, clipped, dbfs, power
 from edge.ear.source import BLOCK_S, Block
+from edge.ear.tally import Tally
 from edge.model.classifier import Result
 from edge.speech.segmenter import BLOCK, Samples, Segmenter, Utterance
 from edge.speech.vad import Vad
@@ -65,6 +66,8 @@ class Pipeline:
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self.boot = secrets.token_hex(4)
         """Names this start of the ear."""
+        self.tally = Tally()
+        """What the model has said, without adaptation, since it runs."""
         self.frames = 0
         """Blocks that have passed the voice activity detector."""
         self.utterances = 0
@@ -73,6 +76,12 @@ class Pipeline:
     def speaking(self) -> bool:
         """Whether an utterance is open."""
         return self._segmenter.speaking
+
+    def swap(self, classifier: Classify, model: str, learner: Learn | None) -> None:
+        """Another model, between two utterances: the next one is its first."""
+        self._classifier, self._model, self._learner = classifier, model, learner
+        self.tally = Tally()
+        self._latencies.clear()
 
     def level(self) -> LevelSignal:
         """The level of the last half second, roughly, and whether somebody speaks."""
@@ -113,6 +122,7 @@ class Pipeline:
             self._learner.learn(result, Quality(snr, clipped(speech)))
         latency_ms = 1000 * (time.monotonic() - decided)
         self._latencies.append(latency_ms)
+        self.tally.add(result, latency_ms)
         return Event(
             id=str(ULID()),
             boot=self.boot,

@@ -17,11 +17,12 @@ from typing import Final
 
 from edge import contract
 from edge.config import Config
-from edge.contract import Downward, EarHealth, MicState, ModelInfo, Restart, Unmute
+from edge.contract import Downward, EarHealth, MicState, ModelInfo, Restart, SwapModel, Unmute
 from edge.ear import button, mute, state
 from edge.ear.adaptation import Adaptation
 from edge.ear.capture import Capture, Notice
 from edge.ear.liveness import Liveness
+from edge.ear.models import Loaded, Models
 from edge.ear.mute import Mute
 from edge.ear.pipeline import Pipeline
 from edge.ear.source import AudioSource, Block
@@ -65,7 +66,12 @@ class Ear:
         stopped: threading.Event,
         adaptation: Adaptation | None = None,
         restarts: Restarts | None = None,
+        models: Models | None = None,
+        on_probation: bool = False,
     ) -> None:
+        self._config = config
+        self._models = models
+        self._on_probation = on_probation
         self._stopped = stopped
         self._restarts = restarts or Restarts(None)
         self._classifier = classifier
@@ -129,6 +135,8 @@ class Ear:
         for event in self._pipeline.feed(block):
             log.debug("utterance %d: %s %.2f", event.seq, event.event_type, event.confidence)
             self._uplink.publish(event)
+            if self._on_probation:
+                self._tell_tally()
             self._tell_manager()
         self._liveness.heard(time.monotonic(), zeros=not block.samples.any())
         if not self._ready and self._liveness.state == "ok":
@@ -195,9 +203,30 @@ class Ear:
             self._adaptation.look()
         self._restarts.alive()
         self._follow_wishes()
+        if self._models is not None and not self._pipeline.speaking:
+            self._swap(self._models.look())
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
+            self._tell_tally()
+
+    def _swap(self, new: Loaded | None) -> None:
+        """Another model from the next utterance on. Nobody speaks now, so none is lost and none is heard by two."""
+        if new is None:
+            return
+        self._tell_tally()
+        if self._adaptation is not None:
+            self._adaptation.close()
+        self._classifier, self._adaptation = new.classifier, new.adaptation
+        self._on_probation = new.chosen.on_probation
+        self._pipeline.swap(new.classifier, new.classifier.bundle.full_name, new.adaptation)
+        self._liveness.self_tested(time.monotonic())
+        self._uplink.set_info(model_info(self._config, new.classifier, self._vad))
+        how = ", on probation" if self._on_probation else ""
+        log.info("the model is %s now%s", new.classifier.bundle.full_name, how)
+
+    def _tell_tally(self) -> None:
+        self._uplink.tell_tally(self._pipeline.tally.report(self._classifier.bundle.sha256))
 
     def _follow_wishes(self) -> None:
         """Closes the microphone while anybody wants it closed; whoever wishes need not ask the ear."""
@@ -240,6 +269,9 @@ class Ear:
                 self._mute.set_remote(True)
             case Unmute():
                 self._mute.set_remote(False)
+            case SwapModel():
+                if self._models is not None:
+                    self._models.wish()
             case Restart():
                 log.info("the link asks for a restart")
                 self._status = EXIT_RESTART
@@ -264,6 +296,8 @@ class Ear:
             self._adaptation.close()
         if self._status != EXIT_FAILED:
             self._restarts.clear()
+            if self._models is not None:
+                self._models.lasted()
         self._button.close()
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()

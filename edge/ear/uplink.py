@@ -32,6 +32,7 @@ from edge.contract import (
     MicSignal,
     MicState,
     ModelInfo,
+    TallyReport,
 )
 from edge.ear.outbox import Outbox
 
@@ -43,6 +44,8 @@ LASTING_S: Final = 1.0
 """A connection that ends sooner counts as refused."""
 REFUSED: Final = "it closes the connection at once: is another ear connected already?"
 LEVEL_PERIOD_S: Final = 0.5
+TALLY_PERIOD_S: Final = 5.0
+"""Figures of a model are sent no more often: they take the turn of an event."""
 
 
 class Bucket:
@@ -82,6 +85,9 @@ class Uplink:
         self._outbox = Outbox()
         self._mic: MicState = "starting"
         self._health: EarHealth | None = None
+        self._tallies: dict[str, TallyReport] = {}
+        """The latest of each model; of more than two nobody wants to know."""
+        self._tally_due = 0.0
         self._mic_sent = self._info_sent = False
         self._level_until = self._level_due = 0.0
         self._stopped = False
@@ -114,6 +120,21 @@ class Uplink:
         """Figures to send once."""
         with self._lock:
             self._health = health
+        self._kick()
+
+    def set_info(self, info: ModelInfo) -> None:
+        """Another model runs: told now, and first on every new connection."""
+        with self._lock:
+            self._info = info
+            self._info_sent = False
+        self._kick()
+
+    def tell_tally(self, tally: TallyReport) -> None:
+        """Figures of a model to send once."""
+        with self._lock:
+            self._tallies[tally.model_sha256] = tally
+            while len(self._tallies) > 2:
+                del self._tallies[next(iter(self._tallies))]
         self._kick()
 
     @property
@@ -225,12 +246,16 @@ class Uplink:
         if now < self._level_due < self._level_until:
             due = self._level_due - now
             soonest = due if soonest is None else min(soonest, due)
+        if self._tallies:
+            due = max(0.001, self._tally_due - now)
+            soonest = due if soonest is None else min(soonest, due)
         return soonest, False
 
     def _next_messages(self) -> Iterator[tuple[Bucket, bytes, Callable[[], None]]]:
         """What there is to send, in order of importance, each with its bucket and what to note when it has gone."""
         if not self._info_sent:
-            yield self._reports, contract.encode(InfoReport(self._info)), self._note_info
+            info = self._info
+            yield self._reports, contract.encode(InfoReport(info)), lambda: self._note_info(info)
             if not self._info_sent:
                 return  # it is the first message of every connection
         if not self._mic_sent:
@@ -242,6 +267,9 @@ class Uplink:
         health = self._health
         if health is not None:
             yield self._reports, contract.encode(HealthReport(health)), self._note_health
+        if now >= self._tally_due:
+            for tally in list(self._tallies.values()):
+                yield self._reports, contract.encode(tally), lambda tally=tally: self._note_tally(tally)  # type: ignore[misc]
         while True:
             with self._lock:
                 unsent = self._outbox.next_unsent()
@@ -253,8 +281,14 @@ class Uplink:
                 if self._outbox.next_unsent() == unsent:
                     return  # it has to wait for its turn, and so has all behind it
 
-    def _note_info(self) -> None:
-        self._info_sent = True
+    def _note_tally(self, tally: TallyReport) -> None:
+        if self._tallies.get(tally.model_sha256) is tally:
+            del self._tallies[tally.model_sha256]
+        if not self._tallies:
+            self._tally_due = time.monotonic() + TALLY_PERIOD_S
+
+    def _note_info(self, info: ModelInfo) -> None:
+        self._info_sent = info == self._info
 
     def _note_mic(self, state: MicState) -> None:
         self._mic_sent = state == self._mic

@@ -11,6 +11,7 @@ from edge.config import Config
 from edge.contract import Command, Downward, LevelOn, MicState, Mute, Response, Restart, Unmute
 from edge.link.commands import Action, Reply, failed, ok
 from edge.link.entry import Entry
+from edge.link.updates.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,10 @@ class House(Protocol):
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
         """Sends events once more; returns them."""
 
+    @property
+    def keeper(self) -> Keeper:
+        """Who looks after the model."""
+
 
 class Actions:
     """`table` maps verbs to actions; `mic_is` has to be told every state of the microphone."""
@@ -49,6 +54,8 @@ class Actions:
             "restart": self._restart,
             "identify": self._identify,
             "replay": self._replay,
+            "model_check": self._model_check,
+            "model_rollback": self._model_rollback,
         }
 
     def level_seconds(self) -> int:
@@ -110,6 +117,14 @@ class Actions:
 
     def _restart(self, command: Command, reply: Reply) -> None:
         reply(ok(command) if self._house.tell_ear(Restart()) else failed(command, NO_EAR))
+
+    def _model_check(self, command: Command, reply: Reply) -> None:
+        why_not = self._house.keeper.check()
+        reply(failed(command, why_not) if why_not else ok(command))
+
+    def _model_rollback(self, command: Command, reply: Reply) -> None:
+        why_not = self._house.keeper.roll_back("rolled back by a command")
+        reply(failed(command, why_not) if why_not else ok(command))
 
     def _identify(self, command: Command, reply: Reply) -> None:
         log.warning("identify: this is %s (%s)", self._config.node.id, self._config.node.name or "no name")

@@ -119,6 +119,18 @@ def announcement(config: Config, ear: ModelInfo | None) -> bytes:
             ),
         )
     )
+    if config.updates.url:
+        key, update = entity(
+            "update",
+            "model",
+            "Model",
+            state_topic=at("model"),
+            command_topic=at("cmd/model_check"),
+            payload_install='{"transaction":"home-assistant"}',
+            entity_category="config",
+            qos=1,
+        )
+        components[key] = update
     device: dict[str, Any] = {
         "identifiers": [f"roomtone_{node.id}"],
         "name": node.name or node.id,

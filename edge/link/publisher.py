@@ -13,6 +13,7 @@ from edge.contract import (
     LevelSignal,
     MicState,
     ModelInfo,
+    ModelStatus,
     Response,
     State,
     Topic,
@@ -45,6 +46,7 @@ class Publisher:
         self._send = send
         self._mic: MicState = "starting"
         self._ear: ModelInfo | None = None
+        self._model: ModelStatus | None = None
 
     @property
     def mic(self) -> MicState:
@@ -60,6 +62,8 @@ class Publisher:
         self._announce()
         self._tell(contract.INFO, self._info())
         self._tell(contract.MIC, self._mic.encode())
+        if self._model is not None:
+            self._tell(contract.MODEL, encode(self._model))
         self._tell(contract.AVAILABILITY, b"online")
 
     def farewell(self) -> int | None:
@@ -79,6 +83,11 @@ class Publisher:
             self._ear = ear
             self._announce()
             self._tell(contract.INFO, self._info())
+
+    def model(self, status: ModelStatus) -> None:
+        """Which model runs, and what becomes of a new one."""
+        self._model = status
+        self._tell(contract.MODEL, encode(status))
 
     def state(self, state: State) -> None:
         """The emotion of the room; retained where the configuration says so."""

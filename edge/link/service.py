@@ -29,7 +29,9 @@ from edge.contract import (
     MicSignal,
     MicState,
     State,
+    TallyReport,
     Upward,
+    announce_topic,
     topic,
 )
 from edge.link import certificate, clock, discovery, identity, metrics, reasons
@@ -47,6 +49,7 @@ from edge.link.outbox import Outbox
 from edge.link.publisher import Publisher
 from edge.link.session import BrokerEvent, Down, Incoming, Taken, Up, Will
 from edge.link.spool import Spool
+from edge.link.updates.keeper import Keeper
 from edge.notify import notify
 
 log = logging.getLogger(__name__)
@@ -73,10 +76,15 @@ class Link:
         node = config.node
         ha = config.homeassistant
         self._ha_status = f"{ha.prefix}/status" if ha.discovery else ""
+        self._announce = announce_topic(node.base_topic)
         self._broker = Broker(
             config,
             Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
-            [topic(node.base_topic, node.id, "cmd/+"), *([self._ha_status] if self._ha_status else [])],
+            [
+                topic(node.base_topic, node.id, "cmd/+"),
+                *([self._announce] if config.updates.url else []),
+                *([self._ha_status] if self._ha_status else []),
+            ],
             self._post,
         )
         self._publisher = Publisher(config, self._broker.publish)
@@ -98,6 +106,7 @@ class Link:
         )
         self._clock = clock.Clock(beside / f"{node.id}.clock", self._outbox, self._outbox.next_n)
         self._intake = Intake(listener.socket, self, self._loop)
+        self._keeper = Keeper(config, self.tell_ear, self._publisher.model, self._loop)
         self._actions = Actions(config, self, self._loop)
         self._commands = Commands(self._actions.table, self._publisher.answer, clock.synced)
         self._mood = Mood(config.state.half_life_s)
@@ -115,6 +124,7 @@ class Link:
     async def run(self) -> None:
         """Serves until `stop`; then says farewell and leaves nothing behind but what waits on disk."""
         self._broker.start()
+        self._keeper.start()
         if warning := certificate.warning(self._config.mqtt.cert_file, time.time()):
             log.warning("%s", warning)
         grace = self._loop.call_later(EAR_GRACE_S, self._miss_the_ear)
@@ -125,6 +135,7 @@ class Link:
             self._clock.watch()
             self._outbox.tick()
             self._tell_state()
+            self._keeper.tick()
             notify("WATCHDOG=1")
             if self._loop.time() >= health_at:
                 health_at = self._loop.time() + HEALTH_S
@@ -150,6 +161,7 @@ class Link:
     def ear_gone(self) -> None:
         """Nobody hears any more."""
         self._ear_health = None
+        self._keeper.ear_gone()
         self._publisher.mic_is("lost")
 
     def ear_says(self, message: Upward) -> None:
@@ -166,8 +178,12 @@ class Link:
                     self._publisher.level(message)
             case InfoReport(info):
                 self._publisher.ear_is(info)
+                self._keeper.ear_is(info)
             case HealthReport(health):
                 self._ear_health = health
+                self._keeper.ear_health(health)
+            case TallyReport():
+                self._keeper.tally(message)
 
     def _miss_the_ear(self) -> None:
         if not self._intake.connected:
@@ -210,6 +226,8 @@ class Link:
                 if discovery.wakes(payload):
                     # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
                     self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
+            case Incoming(name) if name == self._announce:
+                self._keeper.announced()
             case Incoming(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
 
@@ -233,6 +251,11 @@ class Link:
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
         """Sends events once more; returns them."""
         return self._outbox.replay(boot, from_seq, to_seq)
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who looks after the model."""
+        return self._keeper
 
     # --- the rest ---
 
@@ -290,6 +313,7 @@ class Link:
         self._intake.close()
         self._listener.close()
         self._outbox.tick()
+        await self._keeper.close()
         self._farewell = self._publisher.farewell()
         if self._farewell is not None:
             try:

@@ -34,6 +34,10 @@ class Result(msgspec.Struct, frozen=True):
     """`[7]`, averaged over windows, as the network gave them: neither calibrated nor moved by the room's mean."""
     trusted: bool
     """Whether there was speech enough to judge; what is shorter is `uncertain`."""
+    plain: int = 0
+    """Number of the label that the network alone would say, without the room's mean."""
+    plain_sure: bool = False
+    """Whether it would be said, or be `uncertain`."""
 
 
 class Classifier:
@@ -114,6 +118,11 @@ class Classifier:
         best = int(shares.argmax())
         confidence = float(shares[best])
         sure = trusted and confidence >= self._abstain_below
+        plain, plain_confidence = best, confidence
+        if moved is not logits:
+            alone = np.exp((logits - logits.max()) / self.bundle.manifest.temperature)
+            plain = int(alone.argmax())
+            plain_confidence = float(alone[plain] / alone.sum())
         return Result(
             LABELS[best] if sure else UNCERTAIN,
             confidence,
@@ -121,6 +130,8 @@ class Classifier:
             embedding.astype(np.float32),
             logits,
             trusted,
+            plain,
+            trusted and plain_confidence >= self._abstain_below,
         )
 
     def self_test(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import UserError
+from provisioning.fleet.models import cli as models
 
 EPILOG: Final = """examples:
   roomtone fleet init --broker hub.local --broker 192.168.1.10     a site: authority, broker, access list
@@ -20,8 +21,8 @@ EPILOG: Final = """examples:
   roomtone fleet list                                              who has a certificate, and until when
   roomtone fleet renew --due                                       new certificates where less than 30 days are left
   roomtone fleet revoke kitchen                                    a stolen device: never again
-
-All of it is in docs/fleet.md.
+@MODELS@
+All of it is in docs/fleet.md and docs/updates.md.
 """
 
 ROLES: Final = ("device", "subscriber", "recorder", "operator")
@@ -32,9 +33,9 @@ def register(subparsers: Any) -> None:
     """Adds `fleet` to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "fleet",
-        help="certificates and access list of a site: make, enrol, list, renew, revoke",
+        help="certificates of a site (enrol, renew, revoke) and its models (publish, push, withdraw)",
         description="A certificate authority of your own for the broker and all its clients.",
-        epilog=EPILOG,
+        epilog=EPILOG.replace("@MODELS@\n", models.EPILOG),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -45,15 +46,17 @@ def register(subparsers: Any) -> None:
     _deploy(verbs)
     _enrol(verbs)
     _others(verbs)
+    models.register(verbs, _verb)
 
 
 def _verb(
-    verbs: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
+    verbs: Any, name: str, run: Callable[[argparse.Namespace], int] | None, text: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}."
     )
-    parser.set_defaults(run=run)
+    if run is not None:
+        parser.set_defaults(run=run)
     return parser
 
 

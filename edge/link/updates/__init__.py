@@ -1,0 +1,1 @@
+"""Models for this box: fetched, verified, tried, switched to, and watched (docs/updates.md)."""

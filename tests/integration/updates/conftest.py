@@ -1,0 +1,53 @@
+"""A site with its hub, a broker, and devices."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import tiny_bundle
+from tests.broker import Broker
+from tests.integration.link.parts import Subscriber
+from tests.integration.updates.parts import Device
+from tests.model_site import Server, Site
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short: the path of a socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="up-") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def site(folder: Path) -> Site:
+    return Site(folder / "site")
+
+
+@pytest.fixture
+def server(folder: Path, site: Site) -> Iterator[Server]:
+    with Server(site.catalogue.hub, folder) as running:
+        yield running
+
+
+@pytest.fixture
+def home(broker: Broker) -> Iterator[Subscriber]:
+    with Subscriber(broker.port) as listening:
+        yield listening
+
+
+@pytest.fixture
+def device(folder: Path, broker: Broker, site: Site, server: Server) -> Iterator[Callable[..., Device]]:
+    made: list[Device] = []
+    factory = tiny_bundle.make(folder / "shipped", "1.0.0")
+
+    def one(node: str = "kitchen", **settings: object) -> Device:
+        made.append(Device(folder / node, node, broker.port, factory, site, server, **settings))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.stop()

@@ -1,0 +1,72 @@
+"""Well signed and no good: the gate refuses them, with the reason, and never tries them again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from edge.gate.words import Budget
+from tests import tiny_bundle
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"gain": 0}, "collapsed: it answers the same whatever it hears"),
+        ({"nan": True}, "is not finite (NaN or infinity)"),
+        ({"wrong_golden": True}, "is decided differently on this machine"),
+        ({"slow": 150}, "too slow"),
+        ({"model": b"TFL3 this is no flatbuffer"}, "cannot load this model"),
+    ],
+)
+def test_a_bad_model_stops_at_the_gate(site, box, make, changes, words) -> None:
+    site.publish(make(**changes))
+    found = box.look()
+    assert found.result == "refused", found
+    assert "refused by the gate" in found.text
+    assert words in found.text
+    assert box.model() == "base-1.0.0"
+    again = box.look()
+    assert (again.result, "not tried again" in again.text) == ("refused", True)
+    assert not list((box.folder / "slots").iterdir())
+
+
+def test_swapped_labels_stop_at_the_gate(site, box, make, monkeypatch) -> None:
+    path = make()
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["labels"] = manifest["labels"][::-1]
+    from edge.model import bundle as bundles
+    from edge.updates import archive
+    from provisioning.fleet.models import publish
+
+    about = publish.about(bundles.load(path), 1, "stable")
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    site.sign(about, archive.pack(path))
+    found = box.look()
+    assert "labels are" in found.text
+    assert box.model() == "base-1.0.0"
+
+
+def test_a_model_that_needs_too_much_memory_stops_at_the_gate(site, box, make) -> None:
+    site.publish(make(slow=120))
+    found = box.look(budget=Budget(times_reference=1e9, window_ms=1e6, memory_mb=0.5))
+    assert "MB of memory" in found.text
+
+
+def test_a_flatbuffer_that_crashes_the_interpreter_kills_the_gate_alone(site, box, make) -> None:
+    site.publish(make(model=tiny_bundle.crashing()))
+    found = box.look()
+    assert found.result == "refused"
+    assert "the gate died of this model (SIGSEGV)" in found.text
+    assert box.model() == "base-1.0.0"
+    assert "not tried again" in box.look().text
+
+
+def test_a_model_that_only_prefers_one_label_passes_the_gate_and_is_left_to_the_probation(
+    site, box, make
+) -> None:
+    site.publish(make(bias=np.array([0, 0, 0, 50, 0, 0, 0])))
+    assert box.look().result == "switched"
+    assert box.store.state.probation is not None
