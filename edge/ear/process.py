@@ -84,7 +84,8 @@ class Ear:
             config.runtime.socket, model_info(config, classifier, vad), self._pipeline.level, self._obey
         )
         now = time.monotonic()
-        self._liveness = Liveness(self._changed, now)
+        speed = config.audio.speed if config.audio.source == "wav" else 1.0
+        self._liveness = Liveness(self._changed, now, speed)
         self._watchdog_s = watchdog_interval_s()
         self._watchdog_due = now
         self._health_due = now + HEALTH_PERIOD_S
@@ -181,7 +182,7 @@ class Ear:
             notify("STATUS=the microphone hangs")
             logging.shutdown()
             os._exit(EXIT_HUNG)
-        if self._liveness.self_test_due(now) and not self._pipeline.speaking:
+        if self._liveness.self_test_due(now, speaking=self._pipeline.speaking):
             try:
                 self._self_test()
             except UserError as error:
