@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,7 +116,7 @@ def _inside(root: Path, options: list[str], *command: str) -> None:
          "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities", "--setenv=PIP_CERT=/mnt/authorities",
          "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1", "--setenv=DEBIAN_FRONTEND=noninteractive",
          *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")), *options, *command],
-        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=1500,
+        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=1500,
     )  # fmt: skip
 
 
@@ -162,7 +163,7 @@ class Container:
         log = (self.root.parent / "console.log").open("ab")
         self._nspawn = subprocess.Popen(
             ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
-             "--machine=roomtone-test", *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
+             f"--machine={self.root.parent.name}", *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()

@@ -13,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker import Broker
 from tests.device import container as containers
-from tests.device.box import ASOUND, BACK_S, Box, Subscriber, until
-from tests.device.conftest import VirtualMicrophone
-from tests.device.container import Container
+from tests.device.box import BACK_S, Box, booted, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -27,39 +24,12 @@ SUITES = ("bookworm", "trixie")
 
 @pytest.fixture(scope="module", params=SUITES)
 def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    reason = containers.reason_to_skip()
-    if reason:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"in CI these tests must run: {reason}")
-        pytest.skip(reason)
-    suite: str = request.param
-    bundle = containers.offline_bundle(suite)
-    folder = tmp_path_factory.mktemp(suite)
-    sound = folder / "socket"
-    sound.mkdir(mode=0o755)
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    microphone = VirtualMicrophone(folder, sound / "native")
-    microphone.start()
-    with (
-        Broker() as broker,
-        containers.overlay(containers.bare(suite), containers.CACHE / f"work-box-{suite}") as root,
-    ):
-        (root / "etc/asound.conf").write_text(ASOUND)
-        binds = {str(sound): "/run/roomtone-sound", str(bundle): "/mnt/roomtone"}
-        container = Container(root, binds)
-        heard = Subscriber(broker)
-        try:
-            container.boot()
-            yield Box(container, microphone, broker, heard)
-        finally:
-            heard.close()
-            container.halt()
-            microphone.kill()
+    with booted(request.param, tmp_path_factory.mktemp(request.param)) as box:
+        yield box
 
 
 def test_the_installer_leaves_a_box_that_hears(box: Box) -> None:
-    said = box.install("--broker", f"mqtt://127.0.0.1:{box.broker.port}", "--name", "'Küche & Co'")
+    said = box.install("--name", "'Küche & Co'")
     assert "warning: mqtt:// is not encrypted" in said
     assert "NOTICE to put up in the room" in said
     assert "Küche & Co" in said
@@ -91,7 +61,7 @@ def everything(box: Box) -> dict[str, tuple[str, float]]:
 
 def test_a_second_run_changes_nothing(box: Box) -> None:
     before, pids = everything(box), (box.container.pid(EAR), box.container.pid(LINK))
-    said = box.install("--broker", f"mqtt://127.0.0.1:{box.broker.port}", "--name", "'Küche & Co'")
+    said = box.install("--name", "'Küche & Co'")
     assert "nothing had to be changed" in said
     after = everything(box)
     assert {path for path in after if after[path] != before.get(path)} <= {
