@@ -163,7 +163,8 @@ class Container:
         log = (self.root.parent / "console.log").open("ab")
         self._nspawn = subprocess.Popen(
             ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
-             f"--machine={self.root.parent.name}", *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
+             f"--machine={self.root.parent.name}",
+             *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()
