@@ -123,7 +123,7 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the microphone gives. Other rates than 16,000 Hz are converted (soxr), several channels become their mean."""
+    """What the microphone gives. Other rates than 16 kHz are converted (soxr), several channels become their mean."""
 
     rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
     channels: Annotated[int, Meta(ge=1, le=1024)]
