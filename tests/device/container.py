@@ -33,6 +33,7 @@ dpkg-deb --fsys-tarfile libasound2-plugins*.deb | tar x -C / --wildcards '*/liba
 rm libasound2-plugins*.deb && apt-get clean
 """
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+BUNDLE_AGE_S = 7200
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 
 
@@ -93,10 +94,12 @@ def _mirror() -> str:
 def offline_bundle(suite: str, source: Path = ROOT) -> Path:
     """What `bundle-offline` makes of this source on that Debian; made once for each state of the source."""
     place = CACHE / "bundles" / f"{suite}-{_digest(source)}"
-    with _locked(place.name):
+    with _locked(f"bundle-{suite}"):
         if not place.is_dir():
             for old in (CACHE / "bundles").glob(f"{suite}-*"):
-                shutil.rmtree(old)
+                # A younger one may be what a box of another run installs from.
+                if time.time() - old.stat().st_mtime > BUNDLE_AGE_S:
+                    shutil.rmtree(old)
             (CACHE / "bundles").mkdir(exist_ok=True)
             (CACHE / f"pip-{suite}").mkdir(exist_ok=True)
             with overlay(bare(suite), CACHE / f"work-bundle-{suite}") as root:
@@ -106,6 +109,7 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
                     f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip",
                 ]
                 _inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
+        os.utime(place)
     return place
 
 
