@@ -121,7 +121,7 @@ if ! works "$new"; then
     "$new/bin/pip" install -q --no-index --find-links "$offline/wheels" "roomtone[$extra]" || die "pip failed; see above"
   else
     build=$(mktemp -d) && trap 'rm -rf "$build"' EXIT
-    (cd "$SRC" && cp -r "${parts[@]}" "$build/")
+    (cd "$SRC" && cp -rL "${parts[@]}" "$build/")
     "$new/bin/pip" install -q --no-cache-dir "${build}[$extra]" || die "pip failed; see above, and run this again"
     rm -rf "$build" && trap - EXIT
   fi

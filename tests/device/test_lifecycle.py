@@ -7,6 +7,7 @@ between the versions is the source it comes with.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import re
 import shutil
@@ -45,7 +46,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 
 
 def there(box: Box, pattern: str) -> bool:
-    return next(box.outside("/").glob(pattern.lstrip("/")), None) is not None
+    return bool(glob.glob(f"{box.outside('/')}{pattern}"))  # unlike Path.glob it sees a link that leads nowhere out here
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.replace(" ", "-"))
