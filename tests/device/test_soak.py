@@ -130,8 +130,6 @@ def draw(path: Path, seconds: np.ndarray, megabytes: np.ndarray, files: np.ndarr
     axes = figure.add_subplot()
     axes.plot(seconds, megabytes, label="resident memory (MB)")
     axes.plot(seconds, files, label="open files")
-    axes.set(
-        xlabel="seconds", ylim=(0, None), title="The ear through an hour of speech, 20 times as fast"
-    )
+    axes.set(xlabel="seconds", ylim=(0, None), title="The ear through an hour of speech, 20 times as fast")
     axes.legend()
     figure.savefig(path)
