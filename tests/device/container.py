@@ -73,7 +73,7 @@ def bare(suite: str) -> Path:
                 f"--include={INCLUDE}",
                 suite,
                 str(part),
-                _mirror(),
+                mirror(),
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
             _inside(part, [], "/bin/sh", "-ec", PULSE)
@@ -81,7 +81,7 @@ def bare(suite: str) -> Path:
     return place
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine itself gets its packages."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
