@@ -1,7 +1,7 @@
-"""`./run test-arm64`: what a 64-bit Raspberry Pi installs and computes, on an emulated one (qemu-user, no kernel of its own).
+"""`./run test-arm64`: what a 64-bit Raspberry Pi installs and computes, on an emulated one (qemu-user).
 
-A Debian 12 of that architecture is unpacked, not booted: wheels are installed into it by its own Python and pip, and the
-code of this checkout runs there. Times say nothing.
+A Debian 12 of that architecture is unpacked, not booted: wheels are installed into it by its own Python and pip, and
+the code of this checkout runs there. Times say nothing.
 """
 
 from __future__ import annotations
