@@ -5,6 +5,7 @@ One box for each Debian, and the tests of this file one after another on it: wha
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ def test_the_installer_leaves_a_box_that_hears(box: Box) -> None:
     assert "0 failed" in said
     assert box.speak_until_heard(30.0) < 30.0
     assert box.heard.last("mic") == "ok"
+    assert json.loads(box.heard.last("info"))["ear"]["mic"] == {"rate_hz": 16000, "channels": 1}
 
 
 def test_systemd_has_nothing_to_say_about_the_units(box: Box) -> None:
