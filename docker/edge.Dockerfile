@@ -20,9 +20,9 @@ FROM debian:12-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 python3-pyaudio \
  && rm -rf /var/lib/apt/lists/* \
- && groupadd --system --gid 2000 roomtone \
- && useradd --system --uid 2001 --gid roomtone --no-create-home --home-dir /run/roomtone-ear roomtone-ear \
- && useradd --system --uid 2002 --gid roomtone --no-create-home --home-dir /run/roomtone-link roomtone-link \
+ && groupadd --gid 2000 roomtone \
+ && useradd --uid 2001 --gid roomtone --no-create-home --home-dir /run/roomtone-ear roomtone-ear \
+ && useradd --uid 2002 --gid roomtone --no-create-home --home-dir /run/roomtone-link roomtone-link \
  && install -d -m 2770 -o root -g roomtone /run/roomtone \
  && install -d -m 700 -o roomtone-ear -g roomtone /var/lib/roomtone-ear /run/roomtone-ear \
  && install -d -m 700 -o roomtone-link -g roomtone /var/lib/roomtone-link /run/roomtone-link
