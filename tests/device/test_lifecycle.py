@@ -55,7 +55,7 @@ def test_killed_when(box: Box, step: str) -> None:
     """One kill a step, and the next run goes on from what that leaves."""
     assert not there(box, STEPS[step]), "this moment is over: the kill before came too late"
     box.container.run(f"systemd-run -q --unit=install --collect -p KillMode=control-group {box.installer}")
-    until(lambda: there(box, STEPS[step]), 120.0, step)
+    until(lambda: there(box, STEPS[step]), 300.0, step)
     box.container.run("systemctl kill -s KILL install.service")
     until(
         lambda: (
