@@ -44,7 +44,7 @@ def _microphone(config: Config) -> Check:
         device = choose(found, config.audio.device)
     except (NoSuchDeviceError, OSError) as error:
         # The ear waits for it, and so may the doctor's verdict: a box is often set up before its microphone comes.
-        held = "; ".join(holder.words for holder in holder.holders())
+        held = "; ".join(one.words for one in holder.holders())
         remedy = held or "plug one in; `roomtone devices` shows what is there"
         return Check("microphone", "warn", str(error), remedy)
     return Check("microphone", "ok", f"{device.name} [{device.identity}]")
