@@ -193,7 +193,7 @@ class Container:
         name = Path(f"/proc/{child}/comm").read_text().strip()
         return child if name.startswith(("systemd", "init")) and "nspawn" not in name else int(below[0])
 
-    def run(self, command: str, *, check: bool = True, timeout_s: float = 300.0) -> str:
+    def run(self, command: str, *, check: bool = True, timeout_s: float = 900.0) -> str:
         """A shell command inside; its standard output and error."""
         done = subprocess.run(
             ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "env", "-i",

@@ -1,7 +1,7 @@
 """`./run test-arm64`: what a 64-bit Raspberry Pi installs and computes, on an emulated one (qemu-user).
 
 A Debian 12 of that architecture is unpacked, not booted: wheels are installed into it by its own Python and pip, and
-the code of this checkout runs there. Times say nothing.
+the wheel of this checkout with them. Times say nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ pytestmark = [
 ]
 
 EMULATOR = "qemu-aarch64-static"
+CPU = "cortex-a72"
+"""That of a Raspberry Pi 4."""
+CRASHES = "LiteRT 2.3 crashes in its constructor (SIGSEGV) under qemu-user 7.2 of Debian 12, with `cortex-a72` and `max`"
+"""Measured; whether a newer emulator does better is for the test to say."""
 PLATFORMS = (
     "manylinux_2_28_aarch64",
     "manylinux_2_27_aarch64",
@@ -44,11 +48,11 @@ class Pi:
 
     def python(self, *arguments: str | Path, timeout_s: float = 1200) -> str:
         environment = {
-            "PYTHONPATH": f"{self.site}:{ROOT}:{self.root}/usr/lib/python3/dist-packages",
+            "PYTHONPATH": f"{self.site}:{self.root}/usr/lib/python3/dist-packages",
             "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin", "HOME": str(self.site), "LC_ALL": "C.UTF-8",
         }  # fmt: skip
         done = subprocess.run(
-            [EMULATOR, "-L", self.root, self.root / "usr/bin/python3.11", *arguments],
+            [EMULATOR, "-cpu", CPU, "-L", self.root, self.root / "usr/bin/python3.11", *arguments],
             env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
@@ -73,6 +77,9 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Pi:
          *(f"--platform={one}" for one in PLATFORMS), *wanted],
         check=True,
     )  # fmt: skip
+    # Its own wheel, too: without it there are no sub-commands.
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT], check=True)
+    wanted.append("roomtone")
     (pip,) = (pi.root / "usr/share/python-wheels").glob("pip-*.whl")
     pi.python(
         f"{pip}/pip", "install", "-q", "--no-index", "--find-links", wheels, "--target", pi.site, *wanted
@@ -103,13 +110,16 @@ def test_every_library_of_the_ear_and_the_link_loads(pi: Pi) -> None:
     pi.python("-c", "import ai_edge_litert, msgspec, numpy, paho.mqtt.client, pyaudio, soundfile, soxr, ulid")
 
 
+@pytest.mark.xfail(reason=CRASHES)
 def test_the_golden_outputs_are_met_with_reference_and_with_default_kernels(pi: Pi) -> None:
     for bundle in sorted((ROOT / "models").glob("*/manifest.json")):
         assert "litert" in pi.python("-c", SELF_TEST, bundle.parent), bundle
 
 
+@pytest.mark.xfail(reason=CRASHES)
 def test_a_recording_is_classified_as_on_this_machine(pi: Pi) -> None:
-    arguments = ["-m", "edge.cli", "classify", str(SPEECH / "goforward.raw"), "--json"]
+    bundle = str(next((ROOT / "models").glob("base-*")))
+    arguments = ["-m", "edge.cli", "classify", str(SPEECH / "goforward.raw"), "--json", "--bundle", bundle]
     here = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
     mine, theirs = json.loads(here.stdout), json.loads(pi.python(*arguments))
     assert theirs.keys() == mine.keys()
