@@ -28,7 +28,7 @@ pytestmark = [
 EMULATOR = "qemu-aarch64-static"
 CPU = "cortex-a72"
 """That of a Raspberry Pi 4."""
-CRASHES = "LiteRT 2.3 crashes in its constructor (SIGSEGV) under qemu-user 7.2 of Debian 12, with `cortex-a72` and `max`"
+CRASHES = "LiteRT 2.3 crashes in its constructor (SIGSEGV) under qemu-user 7.2, with `cortex-a72` and `max`"
 """Measured; whether a newer emulator does better is for the test to say."""
 PLATFORMS = (
     "manylinux_2_28_aarch64",
