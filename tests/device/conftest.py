@@ -119,7 +119,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """In CI a device test that was left out is a failure, whatever the reason."""
-    asked = {item.path.name for item in getattr(session, "items", []) if item.path.parent == Path(__file__).parent}
+    asked = {
+        item.path.name for item in getattr(session, "items", []) if item.path.parent == Path(__file__).parent
+    }
     if os.environ.get("CI") != "true" or not session.config.getoption("--long"):
         return
     for name, least in MUST_RUN.items():
