@@ -135,8 +135,15 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ear: EarHealth | None = None
 
 
+class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the microphone gives. Other rates than 16 kHz are converted (soxr), several channels become their mean."""
+
+    rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
+    channels: Annotated[int, Meta(ge=1, le=1024)]
+
+
 class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which model the ear runs; part of `B/N/info`."""
+    """Which model the ear runs, and on what; part of `B/N/info`."""
 
     model: ModelName
     model_sha256: Sha256
@@ -145,6 +152,8 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     vad: Literal["silero", "webrtc"]
     ear_version: VersionText
     config_sha256: Sha256
+    mic: MicFormat | None = None
+    """Null: not opened yet, or recordings are played in its place."""
 
 
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -211,7 +220,7 @@ class HealthReport(Struct, frozen=True, forbid_unknown_fields=True, tag="health"
 
 
 class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", tag_field="t"):
-    """At most 1 KiB; the first message on every connection."""
+    """At most 1 KiB; the first message on every connection, and again when the microphone gives another format."""
 
     info: ModelInfo
 

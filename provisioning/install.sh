@@ -68,6 +68,8 @@ for package in "${PACKAGES[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 export DEBIAN_FRONTEND=noninteractive
+# What an install left half-done that was killed in the middle; without this apt refuses every other one.
+[ ${#missing[@]} -eq 0 ] || dpkg --configure -a >/dev/null 2>&1 || true
 offline=$SRC/offline
 if [ ${#missing[@]} -gt 0 ] && [ -d "$offline/debs" ]; then
   say "installing from $offline/debs: ${missing[*]}"
@@ -75,12 +77,12 @@ if [ ${#missing[@]} -gt 0 ] && [ -d "$offline/debs" ]; then
   for file in "$offline"/debs/*.deb; do
     dpkg-query -W -f='${Status}' "$(dpkg-deb -f "$file" Package)" 2>/dev/null | grep -q 'ok installed' || files+=("$file")
   done
-  apt-get install -y -qq --no-install-recommends -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null "${files[@]}" >/dev/null ||
+  apt-get install -y -qq -f --no-install-recommends -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null "${files[@]}" >/dev/null ||
     die "these packages do not fit this system; make the folder on one like this: provisioning/bundle-offline"
 elif [ ${#missing[@]} -gt 0 ]; then
   say "installing Debian packages: ${missing[*]}"
   apt-get update -qq || die "apt-get update failed; without a network see provisioning/bundle-offline"
-  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get install failed"
+  apt-get install -y -qq -f --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get install failed"
 fi
 python=/usr/bin/python3
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || die "Python 3.11 to 3.14 is needed"
@@ -120,7 +122,7 @@ if ! works "$new"; then
     "$new/bin/pip" install -q --no-index --find-links "$offline/wheels" "roomtone[$extra]" || die "pip failed; see above"
   else
     build=$(mktemp -d) && trap 'rm -rf "$build"' EXIT
-    (cd "$SRC" && cp -r "${parts[@]}" "$build/")
+    (cd "$SRC" && cp -rL "${parts[@]}" "$build/")
     "$new/bin/pip" install -q --no-cache-dir "${build}[$extra]" || die "pip failed; see above, and run this again"
     rm -rf "$build" && trap - EXIT
   fi

@@ -36,7 +36,9 @@ rm -rf /opt/roomtone /etc/systemd/system/roomtone-{ear,link}.service{,.d} /etc/s
   /etc/systemd/system/roomtone-gate@.service
 rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf
 systemctl daemon-reload
-rm -rf /run/roomtone /run/roomtone-sound /run/roomtone-ear /run/roomtone-link
+rm -rf /run/roomtone /run/roomtone-ear /run/roomtone-link /run/roomtone-install.lock
+# The socket in it belongs to a sound server, which would not make it again.
+[ ! -d /run/roomtone-sound ] || rmdir /run/roomtone-sound 2>/dev/null || echo "uninstall.sh: /run/roomtone-sound is in use and stays until the next boot" >&2
 if [ "${answer,,}" = y ]; then
   rm -rf /etc/roomtone /var/lib/roomtone /etc/sysusers.d/roomtone.conf
   for user in roomtone-ear roomtone-link; do

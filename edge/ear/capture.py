@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
+from edge.contract import MicFormat
 from edge.ear.source import AudioSource, Block, SourceEndedError, SourceLostError
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,11 @@ class Capture:
     def overruns(self) -> int:
         """Times that sound was lost: before it could be read, or because this queue was full."""
         return self._source.overruns + self._dropped
+
+    @property
+    def format(self) -> MicFormat | None:
+        """What the device gave when it was opened last."""
+        return self._source.format
 
     @property
     def muted(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from edge.commands.check import Check
 from edge.config import Config
+from edge.ear import holder
 from edge.ear.devices import NoSuchDeviceError, choose, listen
 from edge.ear.microphone import portaudio
 from edge.ear.quiet import quiet_native_stderr
@@ -43,5 +44,7 @@ def _microphone(config: Config) -> Check:
         device = choose(found, config.audio.device)
     except (NoSuchDeviceError, OSError) as error:
         # The ear waits for it, and so may the doctor's verdict: a box is often set up before its microphone comes.
-        return Check("microphone", "warn", str(error), "plug one in; `roomtone devices` shows what is there")
+        held = "; ".join(one.words for one in holder.holders())
+        remedy = held or "plug one in; `roomtone devices` shows what is there"
+        return Check("microphone", "warn", str(error), remedy)
     return Check("microphone", "ok", f"{device.name} [{device.identity}]")

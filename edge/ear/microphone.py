@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge.contract import MicFormat
+from edge.ear import holder
 from edge.ear.devices import SYSFS, Device, NoSuchDeviceError, choose, listen
 from edge.ear.source import BLOCK_S, Block, SourceLostError
 from edge.errors import UserError
@@ -48,20 +50,27 @@ class MicrophoneSource:
 
     waits = False
 
-    def __init__(self, wanted: str = "", sysfs: Path = SYSFS) -> None:
+    def __init__(self, wanted: str = "", sysfs: Path = SYSFS, proc: Path = holder.PROC) -> None:
         self._library = portaudio()
         self._wanted = wanted
         self._sysfs = sysfs
+        self._proc = proc
         self._system: Any = None
         self._stream: Any = None
         self._blocks: Iterator[Samples] | None = None
         self._overruns = 0
         self._name = wanted or "default microphone"
+        self._given: MicFormat | None = None
 
     @property
     def name(self) -> str:
         """Name, identity and format of the device."""
         return self._name
+
+    @property
+    def format(self) -> MicFormat | None:
+        """Rate and channels of the device, before they are converted; None before it was opened."""
+        return self._given
 
     @property
     def overruns(self) -> int:
@@ -74,7 +83,7 @@ class MicrophoneSource:
         try:
             self._system = self._library.PyAudio()
             device = choose(listen(self._system, self._sysfs), self._wanted)
-            rate, channels = self._format(device)
+            rate, channels = self._best(device)
             self._stream = self._system.open(
                 format=self._library.paInt16,
                 channels=channels,
@@ -85,8 +94,10 @@ class MicrophoneSource:
             )
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
-            raise SourceLostError(_words(error)) from None
-        self._name = f"{device.name} [{device.identity}], {rate} Hz, {channels} channel(s)"
+            raise SourceLostError(holder.explain(_words(error), self._proc)) from None
+        self._given = MicFormat(rate_hz=rate, channels=channels)
+        converted = "" if (rate, channels) == (RATE, 1) else f", converted to {RATE} Hz, 1 channel"
+        self._name = f"{device.name} [{device.identity}], {rate} Hz, {channels} channel(s){converted}"
         self._blocks = self._convert(rate, channels)
 
     def read(self) -> Block:
@@ -115,7 +126,7 @@ class MicrophoneSource:
                 with contextlib.suppress(OSError):
                     system.terminate()
 
-    def _format(self, device: Device) -> tuple[int, int]:
+    def _best(self, device: Device) -> tuple[int, int]:
         """Rate and channels: ours if the device can, else the nearest above."""
         rates = sorted(
             {*RATES, device.rate}, key=lambda rate: (rate != RATE, rate != device.rate, rate < RATE)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from edge import contract
 from edge.config import Config
 from edge.contract import Downward, EarHealth, MicState, ModelInfo, Restart, SwapModel, Unmute
@@ -86,11 +88,11 @@ class Ear:
         self._wishes: list[str] = []
         self._button = button.attach(config.button, self._mute)
         self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, adaptation)
-        self._uplink = Uplink(
-            config.runtime.socket, model_info(config, classifier, vad), self._pipeline.level, self._obey
-        )
+        self._info = model_info(config, classifier, vad)
+        self._uplink = Uplink(config.runtime.socket, self._info, self._pipeline.level, self._obey)
         now = time.monotonic()
-        self._liveness = Liveness(self._changed, now)
+        speed = config.audio.speed if config.audio.source == "wav" else 1.0
+        self._liveness = Liveness(self._changed, now, speed)
         self._watchdog_s = watchdog_interval_s()
         self._watchdog_due = now
         self._health_due = now + HEALTH_PERIOD_S
@@ -155,6 +157,8 @@ class Ear:
             case "opened":
                 log.info("listening: %s", notice.text)
                 self._liveness.opened(now)
+                self._info = msgspec.structs.replace(self._info, mic=self._capture.format)
+                self._uplink.set_info(self._info)
             case "turn":
                 self._liveness.turned(now)
             case "lost":
@@ -189,7 +193,7 @@ class Ear:
             notify("STATUS=the microphone hangs")
             logging.shutdown()
             os._exit(EXIT_HUNG)
-        if self._liveness.self_test_due(now) and not self._pipeline.speaking:
+        if self._liveness.self_test_due(now, speaking=self._pipeline.speaking):
             try:
                 self._self_test()
             except UserError as error:

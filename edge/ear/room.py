@@ -36,6 +36,7 @@ class WavRoomSource:
     """Plays all recordings below a folder in the order of their paths. Raises `UserError` when there are none."""
 
     waits = True
+    format = None
     overruns = 0
 
     def __init__(self, audio: Audio, stopped: threading.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from edge.contract import MicFormat
 from edge.speech.segmenter import BLOCK, RATE, Samples
 
 BLOCK_S: Final = BLOCK / RATE
@@ -42,6 +43,10 @@ class AudioSource(Protocol):
     @property
     def overruns(self) -> int:
         """How often the system told that sound was lost before it could be read."""
+
+    @property
+    def format(self) -> MicFormat | None:
+        """What the device gives before it is converted; None for what is no device, and before it was opened."""
 
     def open(self) -> None:
         """Makes it ready to be read. Raises `SourceLostError`."""

@@ -116,6 +116,15 @@ class Uplink:
             self._mic_sent = False
         self._kick()
 
+    def set_info(self, info: ModelInfo) -> None:
+        """What this ear is, to tell now and on every new connection."""
+        with self._lock:
+            if info == self._info:
+                return
+            self._info = info
+            self._info_sent = False
+        self._kick()
+
     def set_health(self, health: EarHealth) -> None:
         """Figures to send once."""
         with self._lock:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import Event, decode_event
 from tests.broker import Broker
+from tests.device import container as containers
 from tests.device.conftest import VirtualMicrophone
 from tests.device.container import Container
 
@@ -89,12 +93,16 @@ class Box:
         self.broker = broker
         self.heard = heard
 
-    def install(self, *options: str, check: bool = True) -> str:
-        broker = f"--broker mqtt://127.0.0.1:{self.broker.port}" if not options else ""
-        command = (
-            f"/mnt/roomtone/provisioning/install.sh {broker} --node kitchen --wait 0 {' '.join(options)}"
+    @property
+    def installer(self) -> str:
+        """The command that installs, with this broker."""
+        return (
+            "/mnt/roomtone/provisioning/install.sh "
+            f"--broker mqtt://127.0.0.1:{self.broker.port} --node kitchen --wait 0"
         )
-        return self.container.run(command, check=check)
+
+    def install(self, *options: str, check: bool = True) -> str:
+        return self.container.run(" ".join((self.installer, *options)), check=check)
 
     def speak_until_heard(self, timeout_s: float) -> float:
         """Somebody speaks again and again; the seconds until an event of it is at the subscriber."""
@@ -115,5 +123,35 @@ class Box:
             f"nothing was heard within {timeout_s} s; mic {self.heard.last('mic')}\n{self.container.journal()}"
         )
 
-    def sound_folder(self) -> Path:
-        return self.microphone.folder / "socket"
+    def outside(self, path: str) -> Path:
+        """A path of the running box, seen from here; also what is in its memory alone, as `/run` is."""
+        return Path(f"/proc/{self.container.init}/root{path}")
+
+
+@contextlib.contextmanager
+def booted(suite: str, folder: Path) -> Iterator[Box]:
+    """A fresh Debian with nothing of Roomtone in it; skips, or in CI fails, where none can be booted."""
+    reason = containers.reason_to_skip()
+    if reason:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"in CI these tests must run: {reason}")
+        pytest.skip(reason)
+    bundle = containers.offline_bundle(suite)
+    sound = folder / "socket"
+    sound.mkdir(mode=0o755)
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    microphone = VirtualMicrophone(folder, sound / "native")
+    microphone.start()
+    work = containers.CACHE / f"work-{folder.name}-{os.getpid()}"
+    with Broker() as broker, containers.overlay(containers.bare(suite), work) as root:
+        (root / "etc/asound.conf").write_text(ASOUND)
+        container = Container(root, {str(sound): "/run/roomtone-sound", str(bundle): "/mnt/roomtone"})
+        heard = Subscriber(broker)
+        try:
+            container.boot()
+            yield Box(container, microphone, broker, heard)
+        finally:
+            heard.close()
+            container.halt()
+            microphone.kill()

@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ dpkg-deb --fsys-tarfile libasound2-plugins*.deb | tar x -C / --wildcards '*/liba
 rm libasound2-plugins*.deb && apt-get clean
 """
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+BUNDLE_AGE_S = 7200
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 
 
@@ -71,7 +73,7 @@ def bare(suite: str) -> Path:
                 f"--include={INCLUDE}",
                 suite,
                 str(part),
-                _mirror(),
+                mirror(),
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
             _inside(part, [], "/bin/sh", "-ec", PULSE)
@@ -79,7 +81,7 @@ def bare(suite: str) -> Path:
     return place
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """Where this machine itself gets its packages."""
     listed = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
@@ -92,10 +94,12 @@ def _mirror() -> str:
 def offline_bundle(suite: str, source: Path = ROOT) -> Path:
     """What `bundle-offline` makes of this source on that Debian; made once for each state of the source."""
     place = CACHE / "bundles" / f"{suite}-{_digest(source)}"
-    with _locked(place.name):
+    with _locked(f"bundle-{suite}"):
         if not place.is_dir():
             for old in (CACHE / "bundles").glob(f"{suite}-*"):
-                shutil.rmtree(old)
+                # A younger one may be what a box of another run installs from.
+                if time.time() - old.stat().st_mtime > BUNDLE_AGE_S:
+                    shutil.rmtree(old)
             (CACHE / "bundles").mkdir(exist_ok=True)
             (CACHE / f"pip-{suite}").mkdir(exist_ok=True)
             with overlay(bare(suite), CACHE / f"work-bundle-{suite}") as root:
@@ -105,6 +109,7 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
                     f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip",
                 ]
                 _inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
+        os.utime(place)
     return place
 
 
@@ -115,7 +120,7 @@ def _inside(root: Path, options: list[str], *command: str) -> None:
          "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities", "--setenv=PIP_CERT=/mnt/authorities",
          "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1", "--setenv=DEBIAN_FRONTEND=noninteractive",
          *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")), *options, *command],
-        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=1500,
+        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=1500,
     )  # fmt: skip
 
 
@@ -162,7 +167,8 @@ class Container:
         log = (self.root.parent / "console.log").open("ab")
         self._nspawn = subprocess.Popen(
             ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
-             "--machine=roomtone-test", *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
+             f"--machine={self.root.parent.name}",
+             *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         log.close()
@@ -187,7 +193,7 @@ class Container:
         name = Path(f"/proc/{child}/comm").read_text().strip()
         return child if name.startswith(("systemd", "init")) and "nspawn" not in name else int(below[0])
 
-    def run(self, command: str, *, check: bool = True, timeout_s: float = 300.0) -> str:
+    def run(self, command: str, *, check: bool = True, timeout_s: float = 900.0) -> str:
         """A shell command inside; its standard output and error."""
         done = subprocess.run(
             ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "env", "-i",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edge import contract
+from edge.contract import InfoReport, MicFormat
 from edge.ear.process import EXIT_HUNG
 from tests.device.conftest import VirtualMicrophone
 from tests.unit.ear.parts import Ear, Link
@@ -40,6 +42,8 @@ def test_what_is_said_into_the_microphone_arrives_as_an_event(
     assert 1200 < event.duration_ms < 2800
     assert event.seq == 1
     assert event.latency_ms < 1000
+    told = [message for message in map(contract.decode_upward, link.raw) if isinstance(message, InfoReport)]
+    assert [message.info.mic for message in told] == [None, MicFormat(rate_hz=16_000, channels=1)]
     assert ear.stop() == 0
     noise = [line for line in ear.log if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]
     assert noise == []

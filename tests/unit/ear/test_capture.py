@@ -18,6 +18,7 @@ class Scripted:
         self.waits = waits
         self.overruns = 0
         self.name = "script"
+        self.format = None
         self.opened = self.closed = 0
         self.count = 0
         self._script = self._play(steps)

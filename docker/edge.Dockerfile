@@ -1,0 +1,35 @@
+# The edge as one image for two containers: the ear hears and has no network, the link talks and has no microphone.
+# How they are run is what makes it so: docker/edge/compose.yml. Build it from the root of a checkout:
+#   docker build -f docker/edge.Dockerfile -t roomtone-edge .
+FROM debian:12-slim AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3-venv python3-pyaudio \
+ && rm -rf /var/lib/apt/lists/*
+COPY pyproject.toml README.md LICENSE /src/
+COPY edge /src/edge
+COPY provisioning /src/provisioning
+COPY training /src/training
+COPY dashboard /src/dashboard
+# Debian's PyAudio, so that no compiler is needed; ALSA comes with it.
+RUN python3 -m venv /opt/roomtone \
+ && ln -s /usr/lib/python3/dist-packages/pyaudio /usr/lib/python3/dist-packages/[Pp]y[Aa]udio-*-info \
+      /opt/roomtone/lib/python3*/site-packages/ \
+ && /opt/roomtone/bin/pip install --no-cache-dir "/src[edge]"
+
+FROM debian:12-slim
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 python3-pyaudio \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 2000 roomtone \
+ && useradd --uid 2001 --gid roomtone --no-create-home --home-dir /run/roomtone-ear roomtone-ear \
+ && useradd --uid 2002 --gid roomtone --no-create-home --home-dir /run/roomtone-link roomtone-link \
+ && install -d -m 2770 -o root -g roomtone /run/roomtone \
+ && install -d -m 700 -o roomtone-ear -g roomtone /var/lib/roomtone-ear /run/roomtone-ear \
+ && install -d -m 700 -o roomtone-link -g roomtone /var/lib/roomtone-link /run/roomtone-link
+COPY --from=build /opt/roomtone /opt/roomtone
+COPY models /opt/roomtone/share/roomtone/models
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/roomtone/bin:/usr/bin:/bin
+# Nobody is root in it, whoever forgets to say so.
+USER roomtone-link
+ENTRYPOINT ["roomtone"]
+CMD ["--help"]

@@ -1,0 +1,88 @@
+"""Runs inside the sandbox of a unit and tells, as one line of JSON, what is possible there. Standard library only.
+
+It is started by a drop-in in place of the program: as the unit's user, with every directive of the installed unit.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+
+def outcome(attempt):
+    """`ok`, or the name of the error."""
+    try:
+        attempt()
+    except OSError as error:
+        return type(error).__name__ if error.errno is None else os.strerror(error.errno)
+    return "ok"
+
+
+def sockets(_):
+    kinds = {
+        "inet": (socket.AF_INET, socket.SOCK_STREAM),
+        "inet6": (socket.AF_INET6, socket.SOCK_STREAM),
+        "udp": (socket.AF_INET, socket.SOCK_DGRAM),
+        "netlink": (socket.AF_NETLINK, socket.SOCK_RAW),
+        "packet": (socket.AF_PACKET, socket.SOCK_RAW),
+        "bluetooth": (31, socket.SOCK_STREAM),
+        "vsock": (40, socket.SOCK_STREAM),
+    }
+    return {name: outcome(lambda kind=kind: socket.socket(*kind).close()) for name, kind in kinds.items()}
+
+
+def tcp(port):
+    return outcome(lambda: socket.create_connection(("127.0.0.1", int(port)), 2).close())
+
+
+def unix(path):
+    def connect():
+        with socket.socket(socket.AF_UNIX) as channel:
+            channel.connect(path)
+
+    return outcome(connect)
+
+
+def write(folder):
+    """A new file in a folder: what was written into it can be found from outside."""
+
+    def attempt():
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="probe-", delete=False) as file:
+            file.write(b"the probe was here")
+            os.fchmod(file.fileno(), 0o644)
+
+    return outcome(attempt)
+
+
+def read(path):
+    return outcome(lambda: Path(path).open("rb").close())
+
+
+def send(script):
+    """Messages to the link, as the ear would send them; each `{"hex": ...}` or `{"text": ...}` of a file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.connect("/run/roomtone/link.sock")
+        for message in json.loads(Path(script).read_text()):
+            channel.send(message.encode())
+        # Until the link has read all that waits: it takes two a second and acknowledges the good one, the last.
+        channel.settimeout(30)
+        while True:
+            answer = channel.recv(4096)
+            if not answer or b'"ack"' in answer:
+                return answer.decode()
+
+
+def main():
+    with contextlib.suppress(FileExistsError):
+        os.umask(0o022)
+    found = {}
+    for wish in sys.argv[1:]:
+        verb, _, value = wish.partition("=")
+        found[wish] = {f.__name__: f for f in (sockets, tcp, unix, write, read, send)}[verb](value)
+    print("PROBE " + json.dumps(found), flush=True)
+
+
+main()
