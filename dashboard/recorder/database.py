@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -15,6 +16,8 @@ from edge.errors import UserError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_MS: Final = 5000
+LOCK: Final = 0x726F6F6D
+"""Any number that nobody else locks."""
 
 
 class DatabaseError(UserError):
@@ -39,13 +42,19 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Brings the tables to a revision (the newest). Raises `DatabaseError`."""
+    """Brings the tables to a revision (the newest), up or down. Raises `DatabaseError`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     try:
         with engine.begin() as connection:
+            # Recorder and dashboard may start in the same moment: one of them waits here, and then finds all done.
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
-            if revision == "base":
+            here = MigrationContext.configure(connection).get_current_revision() or ""
+            if revision == "base" or (revision != "head" and revision < here):
                 command.downgrade(config, revision)
             else:
                 command.upgrade(config, revision)
