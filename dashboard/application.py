@@ -5,25 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import app as nicegui_app
 from nicegui import ui
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import ASGIApp
 
-from dashboard import theme
-from dashboard.headers import SecurityHeaders
+from dashboard import api, theme
+from dashboard.access import login
+from dashboard.access.accounts import Accounts
+from dashboard.access.gate import IDENTITY, Gate
+from dashboard.access.limits import Limiter
+from dashboard.access.watch import watch
+from dashboard.api.common import Parts
+from dashboard.headers import SecurityHeaders, install_nonces
 from dashboard.history import History
 from dashboard.hub import Hub
 from dashboard.pages import room, rooms, try_it
-from dashboard.recorder.database import connect, reason
+from dashboard.recorder.database import connect, migrate, reason
+from dashboard.records import Records
 from dashboard.settings import Settings
-from dashboard.tryit import api
+from dashboard.tryit import api as tryit
 from dashboard.tryit.pool import Pool
+from edge.errors import UserError
+from edge.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +42,12 @@ REMEMBERED_S: Final = 86_400
 """A room of which nothing was heard for a day is shown when it speaks up again."""
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings) -> ASGIApp:
     """Makes it, once in a process. Raises `UserError`."""
     hub = Hub(settings.broker, settings.base_topic)
     history = None if settings.database is None else History(connect(settings.database, read_only=True))
+    accounts = _accounts(settings)
+    limiter = Limiter()
     pool = None if settings.bundle is None else Pool(settings.bundle)
 
     @contextlib.asynccontextmanager
@@ -47,29 +60,48 @@ def build(settings: Settings) -> FastAPI:
             except SQLAlchemyError as error:
                 log.error("the database does not answer: %s", reason(error))
         await hub.start()
+        tasks = [asyncio.create_task(watch(accounts))] if settings.login and accounts is not None else []
         yield
+        for task in tasks:
+            task.cancel()
         if pool is not None:
             await pool.stop()
         await hub.stop()
 
     # FastAPI's own documentation pages load their scripts from elsewhere.
-    application = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    application = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        title="Roomtone hub",
+        version=VERSION,
+    )
 
-    @application.get("/healthz")
-    async def healthz() -> dict[str, Any]:
-        return hub.health()
+    @application.get("/healthz", include_in_schema=False)
+    async def healthz(request: Request) -> dict[str, Any]:
+        health = hub.health()
+        known = request.scope.get(IDENTITY) is not None
+        return health if known else {key: health[key] for key in ("status", "broker")}
 
     # A page that is not there is the reader's affair, not the log's.
     logging.getLogger("nicegui").setLevel(logging.ERROR)
     nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
     pages = [("/", "Rooms")]
+    install_nonces()
     rooms.register(hub)
     room.register(hub, history)
     if pool is not None:
         pages.append(("/try", "Try it"))
         try_it.register()
-        api.install(application, pool)
+        tryit.install(application, pool, limiter)
+    engine = None if settings.database is None else connect(settings.database, make=False)
+    records = None if settings.database is None else Records(connect(settings.database, read_only=True))
+    api.install(application, Parts(hub, limiter, engine, accounts, history, records))
     theme.install(pages)
+    gate = Gate(application, accounts if settings.login else None, limiter)
+    if settings.login and accounts is not None:
+        login.install(application, accounts, limiter, gate)
     ui.run_with(
         application,
         title="Roomtone",
@@ -78,8 +110,29 @@ def build(settings: Settings) -> FastAPI:
         language="en-US",
         tailwind=False,
         binding_refresh_interval=None,
-        storage_secret=settings.storage_secret,
         show_welcome_message=False,
     )
-    application.add_middleware(SecurityHeaders)
-    return application
+    return SecurityHeaders(gate)
+
+
+def _accounts(settings: Settings) -> Accounts | None:
+    """The accounts, with a first one where there was none; None without a database. Raises `UserError`."""
+    if settings.database is None:
+        return None
+    try:
+        first = connect(settings.database)
+        migrate(first)
+        first.dispose()
+    except UserError as error:
+        if settings.login:
+            raise
+        log.error("%s", error)
+    accounts = Accounts(connect(settings.database, make=False))
+    if settings.login and (made := accounts.first()) is not None:
+        print(
+            f"first start: log in as `{made[0]}` with the password {made[1]}\n"
+            "It is shown this once. Another: roomtone hub user passwd operator",
+            file=sys.stderr,
+            flush=True,
+        )
+    return accounts

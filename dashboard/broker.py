@@ -20,9 +20,9 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
 from dashboard.client import closed, make, why
-from dashboard.incoming import Incoming, decode
+from dashboard.incoming import Incoming, decode, decode_answer
 from edge import contract
-from edge.contract import Command, ContractError
+from edge.contract import Command, ContractError, Response
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Connection:
 
 
 class Broker:
-    """Owns the thread and the client. The two callbacks are called on that thread and must not block."""
+    """Owns the thread and the client. The callbacks are called on that thread and must not block."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Broker:
         base_topic: str,
         on_message: Callable[[Incoming], None],
         on_connection: Callable[[Connection], None],
+        on_answer: Callable[[str, Response], None] = lambda _node, _response: None,
     ) -> None:
         self.address = address
         self.base_topic = base_topic
@@ -56,6 +57,7 @@ class Broker:
         """Messages that broke the contract."""
         self._on_message = on_message
         self._on_connection = on_connection
+        self._on_answer = on_answer
         self._stop = threading.Event()
         self._attempts = 0
         self._welcomed = False
@@ -123,11 +125,15 @@ class Broker:
         topics: list[tuple[str, int]] = [
             (contract.topic(self.base_topic, "+", t), t.qos) for t in contract.TOPICS
         ]
-        client.subscribe(topics)
+        client.subscribe([*topics, (contract.topic(self.base_topic, "+", "resp/+"), 1)])
         self._say(Connection("connected"))
 
     def _received(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
+            if message.topic.rpartition("/")[0].endswith("/resp"):
+                node, response = decode_answer(self.base_topic, message.topic, bytes(message.payload))
+                self._on_answer(node, response)
+                return
             incoming = decode(self.base_topic, message.topic, bytes(message.payload))
             if message.retain and incoming.leaf == contract.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")

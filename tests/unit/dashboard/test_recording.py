@@ -57,9 +57,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_can_be_undone(eng
 def test_the_tables_of_the_hub_come_and_go_and_what_was_recorded_stays(engine):
     Writer(engine).write([said(n) for n in range(1, 500)])
     with engine.begin() as connection:
-        connection.execute(
-            users.insert().values(name="ann", password="x", role="viewer", created=NOW)
-        )
+        connection.execute(users.insert().values(name="ann", password="x", role="viewer", created=NOW))
     migrate(engine, "0001")
     assert not inspect(engine).has_table("users")
     assert count(engine, events) == 499
