@@ -7,9 +7,10 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from fastapi import FastAPI, Request
 from nicegui import app as nicegui_app
@@ -17,12 +18,14 @@ from nicegui import ui
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
-from dashboard import api, theme
+from dashboard import api, reachability, theme
 from dashboard.access import login
 from dashboard.access.accounts import Accounts
 from dashboard.access.gate import IDENTITY, Gate
 from dashboard.access.limits import Limiter
 from dashboard.access.watch import watch
+from dashboard.alerts.rules import Rules
+from dashboard.alerts.teller import Teller
 from dashboard.api.common import Parts
 from dashboard.headers import SecurityHeaders, install_nonces
 from dashboard.history import History
@@ -60,13 +63,21 @@ def build(settings: Settings) -> ASGIApp:
             except SQLAlchemyError as error:
                 log.error("the database does not answer: %s", reason(error))
         await hub.start()
-        tasks = [asyncio.create_task(watch(accounts))] if settings.login and accounts is not None else []
+        tasks = [asyncio.create_task(work) for work in background()]
         yield
         for task in tasks:
             task.cancel()
         if pool is not None:
             await pool.stop()
         await hub.stop()
+
+    def background() -> Iterator[Coroutine[Any, Any, NoReturn]]:
+        if accounts is None or parts.rules is None or parts.reachability is None:
+            return
+        if settings.login:
+            yield watch(accounts)
+        yield Teller(parts.rules, hub, accounts).run()
+        yield reachability.watch(parts.reachability, hub, settings.own_address)
 
     # FastAPI's own documentation pages load their scripts from elsewhere.
     application = FastAPI(
@@ -95,9 +106,8 @@ def build(settings: Settings) -> ASGIApp:
         pages.append(("/try", "Try it"))
         try_it.register()
         tryit.install(application, pool, limiter)
-    engine = None if settings.database is None else connect(settings.database, make=False)
-    records = None if settings.database is None else Records(connect(settings.database, read_only=True))
-    api.install(application, Parts(hub, limiter, engine, accounts, history, records))
+    parts = _parts(settings.database, Parts(hub, limiter, accounts=accounts, history=history))
+    api.install(application, parts)
     theme.install(pages)
     gate = Gate(application, accounts if settings.login else None, limiter)
     if settings.login and accounts is not None:
@@ -113,6 +123,20 @@ def build(settings: Settings) -> ASGIApp:
         show_welcome_message=False,
     )
     return SecurityHeaders(gate)
+
+
+def _parts(database: str | None, without: Parts) -> Parts:
+    """With a database, what works on it, too."""
+    if database is None:
+        return without
+    engine = connect(database, make=False)
+    return replace(
+        without,
+        engine=engine,
+        records=Records(connect(database, read_only=True)),
+        rules=Rules(engine),
+        reachability=reachability.Reachability(engine),
+    )
 
 
 def _accounts(settings: Settings) -> Accounts | None:

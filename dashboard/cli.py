@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         )
     public = bool(os.environ.get(PUBLIC))
     bundle = None if options.no_try_it or (public and not options.try_it) else options.bundle
-    settings = Settings(broker, base_topic, options.database, bundle, login, proxies)
+    own = server.url_of(listener)
+    settings = Settings(broker, base_topic, options.database, bundle, login, own, proxies)
     return server.serve(settings, listener)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dashboard.address import BrokerAddress
-from dashboard.broker import Broker, Connection
+from dashboard.broker import PROBE, Broker, Connection
 from dashboard.incoming import Incoming
 from dashboard.levels import LevelRequests
 from dashboard.rooms import House, timestamp
@@ -105,6 +105,23 @@ class Hub:
             return None
         finally:
             del self._waiting[key]
+
+    async def probe(self) -> bool:
+        """Whether a message to the broker comes back from it in time."""
+        transaction = secrets.token_hex(8)
+        back: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting[PROBE, transaction] = back
+        try:
+            if not self.broker.publish(PROBE, transaction.encode("ascii")):
+                return False
+            async with asyncio.timeout(ANSWER_S):
+                await back
+        except TimeoutError:
+            return False
+        else:
+            return True
+        finally:
+            del self._waiting[PROBE, transaction]
 
     def forget(self, node: str, begin: float, end: float) -> None:
         """What was erased is not shown any more."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, and_, func, or_, select
 from ulid import ULID
 
-from dashboard.recorder.tables import EMOTIONS, events, quarters, rooms
+from dashboard.recorder.tables import EMOTIONS, events, lost, quarters, rooms
 from dashboard.rooms import timestamp
 from edge.contract import LABELS
 
@@ -58,6 +58,18 @@ class Records:
                 }
                 for row in connection.execute(statement)
             }
+
+    def lost(self, since_ms: int) -> dict[str, int]:
+        """Of each room how many events were found lost since a time."""
+        count = func.sum(lost.c.to_seq - lost.c.from_seq + 1)
+        statement = (
+            select(rooms.c.node, count)
+            .join(rooms, rooms.c.id == lost.c.room_id)
+            .where(lost.c.found >= since_ms)
+            .group_by(rooms.c.node)
+        )
+        with self._engine.connect() as connection:
+            return {node: int(number) for node, number in connection.execute(statement)}
 
     def page(
         self, node: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int

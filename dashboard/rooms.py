@@ -26,6 +26,7 @@ MAX_ROOMS: Final = 1000
 STRIP: Final = 20
 KEPT_EVENTS: Final = 200
 KNOWN_IDS: Final = 10_000
+LIVE: Final = tuple(topic.leaf for topic in contract.TOPICS if not topic.retain)
 
 
 class Heard(NamedTuple):
@@ -55,6 +56,8 @@ class Room:
     level: Level | None = None
     recent: list[Heard] = field(default_factory=list)
     """The newest utterances, oldest first, at most `STRIP`."""
+    seen: float = 0.0
+    """When it last said something that the broker does not keep (seconds since 1970); 0: not since this start."""
     since: float = 0.0
     """When the run of equal emotions began to which the newest utterance belongs."""
     revision: int = 0
@@ -96,6 +99,7 @@ class House:
         if room is None:
             self.refused += 1
             return False
+        room.seen = now if leaf in LIVE else room.seen
         match message:
             case Event():
                 if not self._hear(room, message, now):

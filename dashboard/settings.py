@@ -19,5 +19,7 @@ class Settings:
     """The model of the try-it page; None: there is no such page."""
     login: bool = False
     """Whether people have to log in; without it the pages answer to this machine only."""
+    own_address: str = "http://127.0.0.1:8080/"
+    """Where the pages are at this machine, for the probe."""
     proxies: tuple[str, ...] = ()
     """Addresses of proxies whose word is taken for where a request comes from."""

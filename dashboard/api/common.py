@@ -17,8 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard.access.accounts import Accounts
 from dashboard.access.gate import address_of, identity_of
 from dashboard.access.limits import Limiter
+from dashboard.alerts.rules import Rules
 from dashboard.history import History
 from dashboard.hub import Hub
+from dashboard.reachability import Reachability
 from dashboard.recorder.database import reason
 from dashboard.records import Records
 
@@ -39,6 +41,8 @@ class Parts:
     accounts: Accounts | None = None
     history: History | None = None
     records: Records | None = None
+    rules: Rules | None = None
+    reachability: Reachability | None = None
 
 
 async def ask(query: Callable[..., T], *arguments: Any) -> T:

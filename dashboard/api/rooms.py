@@ -104,7 +104,8 @@ def _add_reading(routes: APIRouter, parts: Parts) -> None:
     async def all_rooms() -> list[RoomOut]:
         """All rooms that are there or were ever recorded."""
         recorded = await ask(parts.records.rooms) if parts.records is not None else {}
-        nodes = sorted(recorded.keys() | parts.hub.house.rooms.keys())
+        # What was erased may be kept as a bare name for a day.
+        nodes = sorted({n for n, was in recorded.items() if was["utterances"]} | parts.hub.house.rooms.keys())
         return [_room(node, parts.hub.house.rooms.get(node), recorded.get(node)) for node in nodes]
 
     @routes.get("/{node}")

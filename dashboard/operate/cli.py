@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any, Final
 
-from dashboard.operate import users
+from dashboard.operate import demo_data, users
 
 DATABASE: Final = "ROOMTONE_DATABASE"
 
@@ -16,6 +16,7 @@ examples:
   roomtone hub user add ann --role viewer             asks for a password; --generate makes one
   roomtone hub user token ann --label "wall display"  a token for a program: Authorization: Bearer TOKEN
   roomtone hub user list --json
+  roomtone hub simulate --rooms 12 --days 30          a made-up month; --remove takes it away again
 """
 
 
@@ -30,6 +31,7 @@ def register(subparsers: Any) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     users.register(verbs)
+    demo_data.register(verbs)
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:
