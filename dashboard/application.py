@@ -30,7 +30,7 @@ from dashboard.api.common import Parts
 from dashboard.headers import SecurityHeaders, install_nonces
 from dashboard.history import History
 from dashboard.hub import Hub
-from dashboard.pages import room, rooms, try_it
+from dashboard.pages import alerts, fleet, room, rooms, try_it
 from dashboard.recorder.database import connect, migrate, reason
 from dashboard.records import Records
 from dashboard.settings import Settings
@@ -98,10 +98,12 @@ def build(settings: Settings) -> ASGIApp:
     # A page that is not there is the reader's affair, not the log's.
     logging.getLogger("nicegui").setLevel(logging.ERROR)
     nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
-    pages = [("/", "Rooms")]
+    pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/alerts", "Alerts")]
     install_nonces()
     rooms.register(hub)
     room.register(hub, history)
+    fleet.register()
+    alerts.register()
     if pool is not None:
         pages.append(("/try", "Try it"))
         try_it.register()

@@ -34,10 +34,12 @@ def devices(house: House, lost: dict[str, int], now: float, started: float) -> l
         _row(room, list(_problems(room, lost.get(room.node, 0), now, started, version, model)))
         for room in rooms
     ]
-    order = {"bad": 0, "warn": 1}
+    order = {"bad": 0, "warn": 1, "note": 2}
+    for row in rows:
+        row["problems"].sort(key=lambda problem: order[problem["level"]])
     return sorted(
         rows,
-        key=lambda row: (min((order.get(p["level"], 2) for p in row["problems"]), default=3), row["name"]),
+        key=lambda row: (min((order[p["level"]] for p in row["problems"]), default=3), row["name"]),
     )
 
 
@@ -65,7 +67,9 @@ def _row(room: Room, problems: list[Problem]) -> Row:
 
 def _problems(room: Room, lost: int, now: float, started: float, *usual: str | None) -> Iterator[Problem]:
     newest, commonest = usual
-    if room.availability == "offline":
+    if room.availability == "":
+        yield _problem("unknown", "note")
+    elif room.availability == "offline":
         yield _problem("offline", "bad")
     elif room.availability == "online" and now - max(room.seen, started) > SILENT_S:
         yield _problem("silent", "bad")

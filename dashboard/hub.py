@@ -79,6 +79,9 @@ class Hub:
         """Takes what was recorded before this dashboard started, so that its first page is not empty."""
         for incoming in earlier:
             self._apply(incoming)
+            room = self.house.rooms.get(incoming.node)
+            if room is not None and room.last is not None:
+                room.seen = room.last.at
 
     def health(self) -> View:
         """For `/healthz`."""

@@ -62,7 +62,14 @@ def frame(here: str) -> Iterator[None]:
                     link = html.a(text[name], href=address)
                     if address == here:
                         link.props('aria-current="page"')
-        _own(identity_of(request), text)
+        with html.div().classes("rt-tools"):
+            html.button(text["language"], type="button", lang=text["language_code"]).props(
+                f'data-rt="{text["language_code"]}"'
+            ).classes("rt-tool")
+            html.button("◐", type="button", aria_label=text["theme"], title=text["theme"]).props(
+                'data-rt="theme"'
+            ).classes("rt-tool")
+            _own(identity_of(request), text)
     # NiceGUI has put all of it into a `main` already.
     with html.div(id="main", tabindex=-1).classes("rt-main"):
         yield

@@ -75,7 +75,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
     assert [row["node"] for row in rows] == ["hall", "attic", "cellar"]
     assert codes(rows) == {
         "hall": ["offline", "mic_lost"],
-        "attic": ["muted", "lost_events", "old_version"],
+        "attic": ["lost_events", "muted", "old_version"],
         "cellar": ["certificate", "hot", "queue", "drops", "ear_drops", "clock"],
     }
 
