@@ -1,4 +1,4 @@
-"""`roomtone hub`: accounts, demo data, backup and restore."""
+"""`roomtone hub`: the hub as a whole, accounts, demo data, backup and restore."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any, Final
 
-from dashboard.operate import demo_data, users
+from dashboard.operate import backup, demo_data, serve, setup, users
 
 DATABASE: Final = "ROOMTONE_DATABASE"
 
@@ -17,6 +17,8 @@ examples:
   roomtone hub user token ann --label "wall display"  a token for a program: Authorization: Bearer TOKEN
   roomtone hub user list --json
   roomtone hub simulate --rooms 12 --days 30          a made-up month; --remove takes it away again
+  roomtone hub backup --to roomtone-backup.db
+  roomtone hub run --host hub.local --lan             the whole hub on this machine, without Docker
 """
 
 
@@ -24,7 +26,7 @@ def register(subparsers: Any) -> None:
     """Adds the sub-command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "hub",
-        help="the hub's accounts, demo data, backup and restore",
+        help="run a hub; its accounts, demo data, backup and restore",
         description="What whoever keeps the hub does at a terminal.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -32,6 +34,9 @@ def register(subparsers: Any) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     users.register(verbs)
     demo_data.register(verbs)
+    setup.register(verbs)
+    serve.register(verbs)
+    backup.register(verbs)
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:
