@@ -53,11 +53,11 @@ def frame(here: str) -> Iterator[None]:
     text = words(language_of(request))
     html.a(text["skip"], href="#main").classes("rt-skip")
     with html.header().classes("rt-header"):
-        with html.a(href="/", aria_label=text["home"]).classes("rt-brand"):
+        with html.a(href="/", **{"aria-label": text["home"]}).classes("rt-brand"):
             html.img(src="/assets/favicon.svg", alt="", width=28, height=28)
             html.span("Roomtone")
         if len(_pages) > 1:
-            with html.nav(aria_label=text["pages"]).classes("rt-nav"):
+            with html.nav(**{"aria-label": text["pages"]}).classes("rt-nav"):
                 for address, name in _pages:
                     link = html.a(text[name], href=address)
                     if address == here:
@@ -66,7 +66,7 @@ def frame(here: str) -> Iterator[None]:
             html.button(text["language"], type="button", lang=text["language_code"]).props(
                 f'data-rt="{text["language_code"]}"'
             ).classes("rt-tool")
-            html.button("◐", type="button", aria_label=text["theme"], title=text["theme"]).props(
+            html.button("◐", type="button", title=text["theme"], **{"aria-label": text["theme"]}).props(
                 'data-rt="theme"'
             ).classes("rt-tool")
             _own(identity_of(request), text)

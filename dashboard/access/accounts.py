@@ -67,7 +67,7 @@ class Accounts:
             raise UserError(said)
         row = {"name": name, "role": role, "password": passwords.hash_of(password), "created": now_ms()}
         with self._engine.begin() as connection:
-            new = connection.execute(insert(connection, users).on_conflict_do_nothing(), [row]).rowcount
+            new = connection.execute(insert(connection, users).values(row).on_conflict_do_nothing()).rowcount
         if new != 1:
             raise UserError(
                 f"there is a user {name} already; `roomtone hub user passwd {name}` changes the password"

@@ -33,6 +33,7 @@ def register(verbs: Any) -> None:
         description="Makes all that a hub needs in one folder; run again it renews what ends soon.",
     )
     add_place(parser)
+    parser.add_argument("--site", type=Path, metavar="DIR", help="where the authority is (default: DIR/site)")
     parser.add_argument(
         "--own-broker",
         metavar="HOST",
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
         options.dir,
         options.host,
         options.mqtt_port,
+        site=options.site,
         own_broker=options.own_broker,
         broker_data=options.broker_data,
     )
@@ -75,11 +77,12 @@ def prepare(
     hosts: list[str],
     port: int,
     *,
+    site: Path | None = None,
     own_broker: str | None = None,
     broker_data: str | None = None,
 ) -> bool:
     """Makes what is missing; whether the site is new. Raises `UserError`."""
-    site = folder / "site"
+    site = site or folder / "site"
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     new = not (site / "ca.key").exists()
