@@ -67,8 +67,9 @@ class Accounts:
             raise UserError(said)
         row = {"name": name, "role": role, "password": passwords.hash_of(password), "created": now_ms()}
         with self._engine.begin() as connection:
-            new = connection.execute(insert(connection, users).values(row).on_conflict_do_nothing()).rowcount
-        if new != 1:
+            statement = insert(connection, users).values(row).on_conflict_do_nothing().returning(users.c.name)
+            new = connection.execute(statement).scalar()
+        if new is None:
             raise UserError(
                 f"there is a user {name} already; `roomtone hub user passwd {name}` changes the password"
             )
