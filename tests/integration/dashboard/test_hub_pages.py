@@ -28,16 +28,17 @@ SPANISH = DESKTOP | {"color_scheme": "dark", "locale": "es-ES"}
 def house(mosquitto, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.start()
-    connected(recorder)
-    child = Dashboard(
-        tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}", "--no-try-it"
-    )
-    url = child.wait_ready()
-    until(lambda: health(url)["broker"] == "connected")
-    yield url, recorder
-    child.close()
+    database = f"sqlite:///{recorder.file}"
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", database, "--no-try-it")
+    try:
+        connected(recorder)
+        url = child.wait_ready()
+        until(lambda: health(url)["broker"] == "connected")
+        yield url, recorder
+    finally:
+        child.close()
+        recorder.end(signal.SIGKILL)
     assert "Traceback" not in child.stderr, child.stderr
-    recorder.end(signal.SIGKILL)
 
 
 def well(**changes):
