@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import UserError
-from edge.join import ABOUT, write
+from edge.files import write
+from edge.join import ABOUT
 
 CLIENTS: Final = (("dashboard", "operator"), ("recorder", "recorder"))
 
