@@ -11,4 +11,8 @@ export const language = [chosen, ...navigator.languages.map((name) => name.slice
 export const locale = navigator.language.startsWith(language) ? undefined : language;
 export const text = tables[language];
 
-if (!document.documentElement.lang.startsWith(language)) document.documentElement.lang = language;
+// Quasar writes its own language there, whenever it has loaded.
+const root = document.documentElement;
+const keep = () => root.lang.startsWith(language) || (root.lang = language);
+new MutationObserver(keep).observe(root, { attributes: true, attributeFilter: ["lang"] });
+keep();

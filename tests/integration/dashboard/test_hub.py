@@ -93,6 +93,8 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
             page.get_by_label("Name").fill("operator")
             page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Log in").click()
+            expect(page.get_by_role("article", name="Kitchen")).to_be_visible(timeout=20_000)
+            ear.tell(event(2))
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
             assert page.evaluate("window.isSecureContext")
             assert "__Host-roomtone" in {cookie["name"] for cookie in context.cookies()}
@@ -102,7 +104,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
             expect(page.get_by_role("button", name="Record", exact=True)).to_be_enabled()
             browser.close()
     database = sqlite3.connect(folder / "data" / "roomtone.db")
-    until(lambda: database.execute("select count(*) from events").fetchone() == (1,))
+    until(lambda: database.execute("select count(*) from events").fetchone() == (2,))
     database.close()
     children = _children(process.pid)
     process.send_signal(signal.SIGTERM)
