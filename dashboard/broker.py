@@ -20,14 +20,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
 from dashboard.client import closed, make, why
-from dashboard.incoming import Incoming, decode
+from dashboard.incoming import Incoming, decode, decode_answer
 from edge import contract
-from edge.contract import Command, ContractError
+from edge.contract import Command, ContractError, Response
 
 log = logging.getLogger(__name__)
 
 FIRST_DELAY_S: Final = 0.5
 LONGEST_DELAY_S: Final = 15.0
+FLEET: Final = "fleet"
+PROBE: Final = "probe"
+ALERT: Final = "alert"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Connection:
 
 
 class Broker:
-    """Owns the thread and the client. The two callbacks are called on that thread and must not block."""
+    """Owns the thread and the client. The callbacks are called on that thread and must not block."""
 
     def __init__(
         self,
@@ -48,14 +51,17 @@ class Broker:
         base_topic: str,
         on_message: Callable[[Incoming], None],
         on_connection: Callable[[Connection], None],
+        on_answer: Callable[[str, Response], None] = lambda _node, _response: None,
     ) -> None:
         self.address = address
         self.base_topic = base_topic
         self.connection = Connection("connecting")
+        self._probe_topic = contract.topic(base_topic, FLEET, PROBE)
         self.ignored = 0
         """Messages that broke the contract."""
         self._on_message = on_message
         self._on_connection = on_connection
+        self._on_answer = on_answer
         self._stop = threading.Event()
         self._attempts = 0
         self._welcomed = False
@@ -79,6 +85,13 @@ class Broker:
             return False
         name = contract.topic(self.base_topic, node, f"cmd/{verb}")
         return self._client.publish(name, contract.encode(command), qos=1).rc == mqtt.MQTT_ERR_SUCCESS
+
+    def publish(self, leaf: str, payload: bytes) -> bool:
+        """Publishes below `B/fleet`, where no room can be; says whether there was a broker to take it."""
+        if self.connection.state != "connected":
+            return False
+        name = contract.topic(self.base_topic, FLEET, leaf)
+        return self._client.publish(name, payload, qos=1).rc == mqtt.MQTT_ERR_SUCCESS
 
     def _make_client(self) -> mqtt.Client:
         name = f"roomtone-dashboard-{secrets.token_hex(6)}"
@@ -123,11 +136,19 @@ class Broker:
         topics: list[tuple[str, int]] = [
             (contract.topic(self.base_topic, "+", t), t.qos) for t in contract.TOPICS
         ]
-        client.subscribe(topics)
+        answers = (contract.topic(self.base_topic, "+", "resp/+"), 1)
+        client.subscribe([*topics, answers, (self._probe_topic, 1)])
         self._say(Connection("connected"))
 
     def _received(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
+            if message.topic == self._probe_topic:
+                self._on_answer(PROBE, Response(transaction=message.payload[:64].decode("ascii"), ok=True))
+                return
+            if message.topic.rpartition("/")[0].endswith("/resp"):
+                node, response = decode_answer(self.base_topic, message.topic, bytes(message.payload))
+                self._on_answer(node, response)
+                return
             incoming = decode(self.base_topic, message.topic, bytes(message.payload))
             if message.retain and incoming.leaf == contract.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")

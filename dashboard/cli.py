@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Any
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
 
 from dashboard import address, server
 from dashboard.settings import Settings
 from edge.errors import UserError
+
+PUBLIC: Final = "ROOMTONE_PUBLIC_HOST"
+"""The name under which Caddy gets a public certificate; docker/proxy/Caddyfile."""
 
 
 def register(subparsers: Any) -> None:
@@ -28,17 +31,30 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")
     address.add_options(parser)
     parser.add_argument(
-        "--storage-secret-file",
-        type=Path,
-        metavar="FILE",
-        help="first line: signs the readers' session cookies",
-    )
-    parser.add_argument(
         "--database",
         metavar="URL",
-        help="what `roomtone recorder` writes, for the pages that look back",
+        help="what `roomtone recorder` writes, for the pages that look back; accounts are kept there, too",
     )
-    parser.add_argument("--no-try-it", action="store_true", help="leave out the page where anyone can try it")
+    parser.add_argument(
+        "--login",
+        action="store_true",
+        help="people have to log in (always so where other machines can connect; needs --database). The first "
+        "start makes an operator and shows the password once; `roomtone hub user` makes more",
+    )
+    parser.add_argument(
+        "--proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a TLS proxy in front of this: its word is taken for where requests come from (address or network)",
+    )
+    tries = parser.add_mutually_exclusive_group()
+    tries.add_argument("--no-try-it", action="store_true", help="leave out the page where anyone can try it")
+    tries.add_argument(
+        "--try-it",
+        action="store_true",
+        help=f"have it even behind a public certificate (${PUBLIC}), where it is left out otherwise",
+    )
     parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
     parser.add_argument(
         "--updates",
@@ -56,22 +72,33 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     broker, base_topic = address.from_options(options)
-    secret = None
-    if options.storage_secret_file is not None:
-        secret = address.first_line(options.storage_secret_file, "--storage-secret-file")
-        if len(secret) < 32:
-            raise UserError(
-                "--storage-secret-file: at least 32 characters; make one with `openssl rand -hex 32`"
-            )
+    proxies = tuple(network(text) for text in options.proxy)
     listener = server.listen(options.host, options.port)
-
-    if not ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback:
-        logging.warning(
-            "there is no login yet: everybody in the network of --host %s sees these pages", options.host
+    here = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+    login = options.login or bool(proxies) or not here
+    if login and options.database is None:
+        raise UserError(
+            "a login needs --database URL, where the accounts are kept"
+            + ("" if options.login or here else f": --host {options.host} is open to other machines")
         )
-    bundle = None if options.no_try_it else options.bundle
-    settings = Settings(broker, base_topic, options.database, bundle, secret, options.updates)
+    if not here and not proxies:
+        logging.warning(
+            "passwords come unencrypted over the network of --host %s: put a TLS proxy in front (docs/hub.md)",
+            options.host,
+        )
+    public = bool(os.environ.get(PUBLIC))
+    bundle = None if options.no_try_it or (public and not options.try_it) else options.bundle
+    own = server.url_of(listener)
+    settings = Settings(broker, base_topic, options.database, bundle, login, own, proxies, options.updates)
     return server.serve(settings, listener)
+
+
+def network(text: str) -> str:
+    """The address or network of a proxy. Raises `UserError`."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise UserError(f"--proxy {text}: not an address such as 127.0.0.1 or 172.28.0.0/16") from None
 
 
 def port(text: str) -> int:

@@ -5,7 +5,7 @@ Every function is one or two indexed queries; the sums come from `quarters`, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -99,25 +99,27 @@ class History:
                 .where(quarters.c.room_id == number, quarters.c.quarter >= _ms(month) // QUARTER_MS)
                 .order_by(quarters.c.quarter)
             ).all()
-        rows = [(datetime.fromtimestamp(q * QUARTER_MS / 1000, zone), e, n) for q, e, n in sums]
+        # Calendars are slow: each quarter is looked up once, not once for each emotion.
+        at = {q: datetime.fromtimestamp(q * QUARTER_MS / 1000, zone) for q in {q for q, _, _ in sums}}
         return {
             "today": _ms(today),
             "marks": [list(mark) for mark in reversed(marks)],
-            "hours": _sum(rows, today, lambda at: _ms(at.replace(minute=0))),
-            "week": _sum(rows, week, lambda at: at.weekday() * 24 + at.hour),
-            "days": _sum(rows, month, lambda at: _ms(at.replace(hour=0, minute=0))),
-            "total": sum(n for _, _, n in rows),
+            "hours": _sum(sums, at, today, lambda at: _ms(at.replace(minute=0))),
+            "week": _sum(sums, at, week, lambda at: at.weekday() * 24 + at.hour),
+            "days": _sum(sums, at, month, lambda at: _ms(at.replace(hour=0, minute=0))),
+            "total": sum(n for _, _, n in sums),
         }
 
 
 def _sum(
-    rows: list[tuple[datetime, int, int]], begin: datetime, bucket: Callable[[datetime], int]
+    rows: Sequence[Any], moments: dict[int, datetime], begin: datetime, bucket: Callable[[datetime], int]
 ) -> list[View]:
     """`[{"at": bucket, "counts": [for each emotion]}]`, in the order of time."""
+    buckets = {quarter: bucket(at) for quarter, at in moments.items() if at >= begin}
     sums: dict[int, list[int]] = {}
-    for at, emotion, count in rows:
-        if at >= begin:
-            sums.setdefault(bucket(at), [0] * len(EMOTIONS))[emotion] += count
+    for quarter, emotion, count in rows:
+        if quarter in buckets:
+            sums.setdefault(buckets[quarter], [0] * len(EMOTIONS))[emotion] += count
     return [{"at": at, "counts": counts} for at, counts in sums.items()]
 
 

@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dashboard.address import BrokerAddress
-from dashboard.broker import Broker, Connection
+from dashboard.broker import PROBE, Broker, Connection
 from dashboard.incoming import Incoming
 from dashboard.levels import LevelRequests
-from dashboard.rooms import House
+from dashboard.rooms import House, timestamp
 from dashboard.views import Cursor, View, patch
-from edge.contract import Command
+from edge.contract import Command, Response
 
 log = logging.getLogger(__name__)
 
 PUSH_EVERY_S: Final = 0.25
 ASK_EVERY_S: Final = 1.0
+ANSWER_S: Final = 5.0
+"""A room that is there answers in milliseconds."""
 
 
 @dataclass(eq=False)
@@ -52,7 +54,8 @@ class Hub:
 
     def __init__(self, address: BrokerAddress, base_topic: str) -> None:
         self.house = House()
-        self.broker = Broker(address, base_topic, self._from_broker, self._connection_changed)
+        self.broker = Broker(address, base_topic, self._from_broker, self._connection_changed, self._answered)
+        self._waiting: dict[tuple[str, str], asyncio.Future[Response]] = {}
         self._viewers: set[Viewer] = set()
         self._levels = LevelRequests()
         self._news = asyncio.Event()
@@ -76,6 +79,9 @@ class Hub:
         """Takes what was recorded before this dashboard started, so that its first page is not empty."""
         for incoming in earlier:
             self._apply(incoming)
+            room = self.house.rooms.get(incoming.node)
+            if room is not None and room.last is not None:
+                room.seen = room.last.at
 
     def health(self) -> View:
         """For `/healthz`."""
@@ -86,6 +92,44 @@ class Hub:
             "events": self.house.arrived,
             "ignored": self.broker.ignored + self.house.refused,
         }
+
+    async def command(self, node: str, verb: str) -> Response | None:
+        """Sends a command to a room and waits for its answer; None: there is none. Raises `ConnectionError`."""
+        command = Command(transaction=secrets.token_hex(8), sent_at=timestamp(time.time()))
+        key = node, command.transaction
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = answer
+        try:
+            if not self.broker.send(node, verb, command):
+                raise ConnectionError("there is no connection to the broker just now")
+            async with asyncio.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError:
+            return None
+        finally:
+            del self._waiting[key]
+
+    async def probe(self) -> bool:
+        """Whether a message to the broker comes back from it in time."""
+        transaction = secrets.token_hex(8)
+        back: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._waiting[PROBE, transaction] = back
+        try:
+            if not self.broker.publish(PROBE, transaction.encode("ascii")):
+                return False
+            async with asyncio.timeout(ANSWER_S):
+                await back
+        except TimeoutError:
+            return False
+        else:
+            return True
+        finally:
+            del self._waiting[PROBE, transaction]
+
+    def forget(self, node: str, begin: float, end: float) -> None:
+        """What was erased is not shown any more."""
+        self.house.forget(node, begin, end)
+        self._news.set()
 
     def first_view(self, viewer: Viewer) -> View:
         """Everything, for a page that is being built."""
@@ -148,6 +192,14 @@ class Hub:
     def _apply(self, incoming: Incoming) -> None:
         if self.house.apply(incoming, time.time()):
             self._news.set()
+
+    def _answered(self, node: str, response: Response) -> None:
+        self._on_loop(self._take_answer, node, response)
+
+    def _take_answer(self, node: str, response: Response) -> None:
+        answer = self._waiting.get((node, response.transaction))
+        if answer is not None and not answer.done():
+            answer.set_result(response)
 
     def _connection_changed(self, _connection: Connection) -> None:
         self._on_loop(self._news.set)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from edge import contract
-from edge.contract import Availability, ContractError, Event, Health, Info, Level, MicState, State
+from edge.contract import Availability, ContractError, Event, Health, Info, Level, MicState, Response, State
 
 MAX_BYTES: Final = 4096
 """Four times the largest message of the contract; larger ones are not even parsed."""
@@ -36,6 +36,22 @@ class Incoming(NamedTuple):
     node: str
     leaf: str
     message: Message
+
+
+_response = msgspec.json.Decoder(Response)
+
+
+def decode_answer(base: str, topic: str, payload: bytes) -> tuple[str, Response]:
+    """The room and its answer to a command, from `B/N/resp/<verb>`. Raises `ContractError`."""
+    node = topic[len(base) + 1 :].partition("/")[0]
+    if not topic.startswith(f"{base}/{node}/resp/") or _NODE.fullmatch(node) is None:
+        raise ContractError(f"not a topic of a room: {topic[:100]!r}")
+    if len(payload) > MAX_BYTES:
+        raise ContractError(f"{len(payload)} bytes, at most {MAX_BYTES} are read")
+    try:
+        return node, _response.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"answer: {error}") from None
 
 
 def decode(base: str, topic: str, payload: bytes) -> Incoming:

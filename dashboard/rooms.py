@@ -11,7 +11,7 @@ import bisect
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -26,6 +26,7 @@ MAX_ROOMS: Final = 1000
 STRIP: Final = 20
 KEPT_EVENTS: Final = 200
 KNOWN_IDS: Final = 10_000
+LIVE: Final = tuple(topic.leaf for topic in contract.TOPICS if not topic.retain)
 
 
 class Heard(NamedTuple):
@@ -55,6 +56,8 @@ class Room:
     level: Level | None = None
     recent: list[Heard] = field(default_factory=list)
     """The newest utterances, oldest first, at most `STRIP`."""
+    seen: float = 0.0
+    """When it last said something that the broker does not keep (seconds since 1970); 0: not since this start."""
     since: float = 0.0
     """When the run of equal emotions began to which the newest utterance belongs."""
     revision: int = 0
@@ -96,6 +99,7 @@ class House:
         if room is None:
             self.refused += 1
             return False
+        room.seen = now if leaf in LIVE else room.seen
         match message:
             case Event():
                 if not self._hear(room, message, now):
@@ -138,6 +142,17 @@ class House:
     def removed_after(self, revision: int) -> list[str]:
         """The rooms that went after a revision."""
         return [node for node, at in self.removed.items() if at > revision]
+
+    def forget(self, node: str, begin: float, end: float) -> None:
+        """What a room said from one time to another (seconds since 1970) is no more."""
+        room = self.rooms.get(node)
+        if room is not None:
+            room.recent = [heard for heard in room.recent if not begin <= heard.at < end]
+            room.state = None
+            self.revision += 1
+            room.revision = self.revision
+        kept = [heard for heard in self._events if heard.node != node or not begin <= heard.at < end]
+        self._events = deque(kept, maxlen=KEPT_EVENTS)
 
     def _add(self, node: str) -> Room | None:
         if len(self.rooms) >= self._max_rooms:
@@ -188,9 +203,14 @@ def heard_at(event: Event, now: float) -> float:
     return min(seconds(event.started_at, now), now)
 
 
-def seconds(timestamp: str, otherwise: float) -> float:
+def timestamp(at: float) -> str:
+    """Seconds since 1970 as the contract writes a time."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds(text: str, otherwise: float) -> float:
     """A timestamp of the contract as seconds since 1970; `otherwise` for a date that does not exist."""
     try:
-        return datetime.fromisoformat(timestamp).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
         return otherwise

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from types import FrameType
 
@@ -48,15 +48,13 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(settings: Settings, listener: socket.socket) -> int:
     """Serves until SIGINT or SIGTERM; the exit status is 0. Raises `UserError`."""
-    with contextlib.ExitStack() as stack:
-        # NiceGUI keeps what it stores in files (by default in the working directory) and looks once, at import.
-        # Without a secret it stores nothing, and with this path it could not.
-        folder = "/dev/null/roomtone"
-        if settings.storage_secret is not None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="roomtone-dashboard-"))
-        os.environ["NICEGUI_STORAGE_PATH"] = folder
-        os.environ.pop("NICEGUI_REDIS_URL", None)
-        asyncio.run(_serve(settings, listener))
+    # NiceGUI keeps what it stores in files (by default in the working directory) and looks once, at import.
+    # Without a secret it stores nothing, and with this path it could not.
+    os.environ["NICEGUI_STORAGE_PATH"] = "/dev/null/roomtone"
+    os.environ.pop("NICEGUI_REDIS_URL", None)
+    # A slow client costs a descriptor: as many as the kernel allows.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    asyncio.run(_serve(settings, listener))
     return 0
 
 
@@ -94,6 +92,8 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         ws="wsproto",
         timeout_graceful_shutdown=1,
         server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         ws_max_size=2**20,
     )
     # What uvicorn says of the sockets that it closes at the end is not news.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.address import BrokerAddress
@@ -18,7 +18,11 @@ class Settings:
     """What the recorder writes; None: no page looks back."""
     bundle: str | None = "base"
     """The model of the try-it page; None: there is no such page."""
-    storage_secret: str | None = field(default=None, repr=False)
-    """Signs the cookies of sessions; None: there are none."""
+    login: bool = False
+    """Whether people have to log in; without it the pages answer to this machine only."""
+    own_address: str = "http://127.0.0.1:8080/"
+    """Where the pages are at this machine, for the probe."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of proxies whose word is taken for where a request comes from."""
     updates: Path | None = None
     """The repository of models that this hub serves; None: it serves none."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from nicegui import html, ui
 from nicegui.dependencies import register_esm
+
+from dashboard.access.accounts import Identity
+from dashboard.access.gate import identity_of
+from dashboard.language import language_of, words
 
 STATIC: Final = Path(__file__).parent / "static"
 WEB: Final = Path(__file__).parent / "web"
@@ -33,20 +37,39 @@ def install(pages: Iterable[tuple[str, str]]) -> None:
     )
 
 
+def _own(identity: Identity, text: Mapping[str, str]) -> None:
+    """Who has logged in, and the way out."""
+    if not identity.session or identity.label:
+        return
+    with html.form(method="post", action="/logout").classes("rt-own"):
+        html.span(identity.name)
+        html.button(text["logout"], type="submit").classes("rt-button")
+
+
 @contextmanager
 def frame(here: str) -> Iterator[None]:
     """The frame of a page; `here` is its address. What is made inside becomes the page's content."""
-    html.a("Skip to the content", href="#main").classes("rt-skip")
+    request = ui.context.client.request
+    text = words(language_of(request))
+    html.a(text["skip"], href="#main").classes("rt-skip")
     with html.header().classes("rt-header"):
-        with html.a(href="/", aria_label="Roomtone, to the start").classes("rt-brand"):
+        with html.a(href="/", **{"aria-label": text["home"]}).classes("rt-brand"):
             html.img(src="/assets/favicon.svg", alt="", width=28, height=28)
             html.span("Roomtone")
         if len(_pages) > 1:
-            with html.nav(aria_label="Pages").classes("rt-nav"):
+            with html.nav(**{"aria-label": text["pages"]}).classes("rt-nav"):
                 for address, name in _pages:
-                    link = html.a(name, href=address)
+                    link = html.a(text[name], href=address)
                     if address == here:
                         link.props('aria-current="page"')
+        with html.div().classes("rt-tools"):
+            html.button(text["language"], type="button", lang=text["language_code"]).props(
+                f'data-rt="{text["language_code"]}"'
+            ).classes("rt-tool")
+            html.button("◐", type="button", title=text["theme"], **{"aria-label": text["theme"]}).props(
+                'data-rt="theme"'
+            ).classes("rt-tool")
+            _own(identity_of(request), text)
     # NiceGUI has put all of it into a `main` already.
     with html.div(id="main", tabindex=-1).classes("rt-main"):
         yield

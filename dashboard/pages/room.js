@@ -1,15 +1,16 @@
 // One room: its tile, its charts, its utterances. State comes as patches from hub.py, history from history.py.
 
 import { echarts } from "nicegui-echart";
-import { EMOTIONS, Glyph, Tile, Utterances, charts as draw, text } from "roomtone";
+import { EMOTIONS, Glyph, Manage, Tile, Utterances, charts as draw, text } from "roomtone";
+import { locale } from "roomtone/text.js";
 
 const REFRESH_MS = 60_000;
 
 export default {
-  components: { Glyph, Tile, Utterances },
-  props: { node: String, name: String, first: Object, recorded: Boolean },
+  components: { Glyph, Manage, Tile, Utterances },
+  props: { node: String, name: String, first: Object, recorded: Boolean, operator: Boolean },
   emits: ["seen", "look", "more"],
-  setup: () => ({ text, EMOTIONS, names: draw.names, day: (ms) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium" }).format(ms) }),
+  setup: () => ({ text, EMOTIONS, names: draw.names, until: (ms) => new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(ms) }),
   data: () => ({ room: null, level: null, events: [], link: { state: "connecting" }, charts: null, failed: false, mode: "hours", complete: false, skew: 0, now: Date.now() }),
   created() {
     this.plots = new Map();
@@ -23,8 +24,7 @@ export default {
       if (!document.hidden) this.look();
     };
     document.addEventListener("visibilitychange", this.seen);
-    this.dark = matchMedia("(prefers-color-scheme: dark)");
-    this.dark.addEventListener("change", this.draw);
+    window.addEventListener("rt-theme", this.draw);
     this.observer = new ResizeObserver(() => this.plots.forEach((plot) => plot.resize()));
     this.look();
     if (this.recorded) this.$emit("more", null);
@@ -33,7 +33,7 @@ export default {
     clearInterval(this.ticker);
     clearInterval(this.refresher);
     document.removeEventListener("visibilitychange", this.seen);
-    this.dark.removeEventListener("change", this.draw);
+    window.removeEventListener("rt-theme", this.draw);
     this.observer.disconnect();
     this.plots.forEach((plot) => plot.dispose());
   },
@@ -120,7 +120,7 @@ export default {
       </div>
       <p v-if="!room && charts && !charts.total" class="rt-hint">{{ text.unknown_room }}</p>
       <div class="rt-now">
-        <Tile v-if="room" :room="room" :level="level" :now="now" :stale="isLost" />
+        <Tile v-if="room" :room="room" :level="level" :now="now" :stale="isLost" :operator="operator" />
         <section v-if="charts" class="rt-card" aria-labelledby="rt-day">
           <h2 id="rt-day">{{ text.today }} <small>{{ text.today_hint }}</small></h2>
           <p v-if="!charts.marks.length" class="rt-hint">{{ text.nothing_today }}</p>
@@ -148,10 +148,11 @@ export default {
           <div ref="week" class="rt-chart"></div>
         </section>
       </div>
-      <p v-if="room && room.certificate" class="rt-hint">{{ text.certificate(day(room.certificate)) }}</p>
+      <p v-if="room && room.certificate" class="rt-hint">{{ text.certificate(until(room.certificate)) }}</p>
       <ul v-if="charts" class="rt-legend" :aria-label="text.legend">
         <li v-for="emotion in EMOTIONS" :key="emotion" :class="'is-' + emotion"><Glyph :emotion="emotion" />{{ text[emotion] }}</li>
       </ul>
       <Utterances :events="events" :names="roomNames" :more="recorded && !complete && events.length > 0" @more="earlier" />
+      <Manage v-if="charts && charts.total" :node="node" :name="roomNames[node]" :operator="operator" />
     </div>`,
 };

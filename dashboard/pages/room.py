@@ -16,6 +16,7 @@ from nicegui.events import GenericEventArguments
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import theme
+from dashboard.access.gate import identity_of
 from dashboard.history import History, zone_of
 from dashboard.hub import Hub, Viewer
 from dashboard.recorder.database import reason
@@ -30,12 +31,13 @@ PAGE = 100
 class RoomView(ui.element, component=Path(__file__).parent / "room.js"):
     """Live tile, charts and list, drawn in the browser."""
 
-    def __init__(self, node: str, name: str, first: View, recorded: bool) -> None:
+    def __init__(self, node: str, name: str, first: View, recorded: bool, operator: bool) -> None:
         super().__init__()
         self.props["node"] = node
         self.props["name"] = name
         self.props["first"] = first
         self.props["recorded"] = recorded
+        self.props["operator"] = operator
 
 
 def only(view: View, node: str) -> View:
@@ -60,7 +62,8 @@ def register(hub: Hub, history: History | None) -> None:
         name = known.name if known else await _ask(history, "name_of", node) or Room(node).name
         viewer = Viewer()
         with theme.frame("/"):
-            view = RoomView(node, name, only(hub.first_view(viewer), node), history is not None)
+            operator = identity_of(ui.context.client.request).may("operator")
+            view = RoomView(node, name, only(hub.first_view(viewer), node), history is not None, operator)
 
         def push(news: View) -> None:
             mine = only(news, node)

@@ -6,7 +6,7 @@ const KEPT = 200;
 
 export default {
   components: { Glyph, Tile, Utterances },
-  props: { first: Object, broker: String, baseTopic: String },
+  props: { first: Object, broker: String, baseTopic: String, operator: Boolean },
   emits: ["seen"],
   setup: () => ({ text, EMOTIONS }),
   data: () => ({ rooms: {}, levels: {}, events: [], link: { state: "connecting", detail: "" }, skew: 0, now: Date.now() }),
@@ -78,17 +78,17 @@ export default {
       </div>
       <section v-if="!sorted.length" class="rt-empty">
         <Glyph emotion="neutral" face />
-        <h2>No room has spoken up yet</h2>
-        <p>Rooms appear here by themselves as soon as they publish to the broker at <code>{{ broker }}</code>, below the topic <code>{{ baseTopic }}</code>.</p>
+        <h2>{{ text.empty_title }}</h2>
+        <p>{{ text.empty_text[0] }} <code>{{ broker }}</code>{{ text.empty_text[1] }} <code>{{ baseTopic }}</code>.</p>
         <ul>
-          <li><strong>Only trying?</strong> <code>./run demo</code> starts a broker, this page and a few rooms with recorded voices.</li>
-          <li><strong>A device of your own:</strong> start <code>roomtone ear</code> and <code>roomtone link</code> on it, with this broker in their configuration. <code>roomtone doctor</code> says what is missing there.</li>
-          <li><strong>Nothing arrives?</strong> Listen in: <code>mosquitto_sub -t '{{ baseTopic }}/#' -v</code></li>
+          <li><strong>{{ text.empty_demo[0] }}</strong> <code>./run demo</code> {{ text.empty_demo[1] }}</li>
+          <li><strong>{{ text.empty_device[0] }}</strong> {{ text.empty_device[1] }} <code>roomtone ear</code> {{ text.empty_device[2] }} <code>roomtone link</code> {{ text.empty_device[3] }} <code>roomtone doctor</code> {{ text.empty_device[4] }}</li>
+          <li><strong>{{ text.empty_listen[0] }}</strong> {{ text.empty_listen[1] }} <code>mosquitto_sub -t '{{ baseTopic }}/#' -v</code></li>
         </ul>
       </section>
       <template v-else>
         <div class="rt-tiles">
-          <Tile v-for="room in sorted" :key="room.node" :room="room" :level="levels[room.node]" :now="now" :stale="isLost" link />
+          <Tile v-for="room in sorted" :key="room.node" :room="room" :level="levels[room.node]" :now="now" :stale="isLost" :operator="operator" link />
         </div>
         <Utterances :events="events" :names="names" />
         <ul class="rt-legend" :aria-label="text.legend">

@@ -8,6 +8,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from dashboard import theme
+from dashboard.access.gate import identity_of
 from dashboard.hub import Hub, Viewer
 from dashboard.views import View
 
@@ -15,11 +16,12 @@ from dashboard.views import View
 class Board(ui.element, component=Path(__file__).parent / "rooms.js"):
     """Tiles and list, drawn in the browser; it takes one view to begin with, then patches."""
 
-    def __init__(self, first: View, broker: str, base_topic: str) -> None:
+    def __init__(self, first: View, broker: str, base_topic: str, operator: bool) -> None:
         super().__init__()
         self.props["first"] = first
         self.props["broker"] = broker
         self.props["baseTopic"] = base_topic
+        self.props["operator"] = operator
 
     def patch(self, view: View) -> None:
         """Sends what changed. What is in it reaches the page as data and is shown as text, never as HTML."""
@@ -33,7 +35,8 @@ def register(hub: Hub) -> None:
     def rooms() -> None:
         viewer = Viewer()
         with theme.frame("/"):
-            board = Board(hub.first_view(viewer), str(hub.broker.address), hub.broker.base_topic)
+            operator = identity_of(ui.context.client.request).may("operator")
+            board = Board(hub.first_view(viewer), str(hub.broker.address), hub.broker.base_topic, operator)
         viewer.push = board.patch
 
         def seen(event: GenericEventArguments) -> None:

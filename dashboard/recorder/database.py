@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -15,21 +16,24 @@ from edge.errors import UserError
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_MS: Final = 5000
+LOCK: Final = 0x726F6F6D
+"""Any number that nobody else locks."""
 
 
 class DatabaseError(UserError):
     """The database cannot be used."""
 
 
-def connect(url: str, *, read_only: bool = False) -> Engine:
+def connect(url: str, *, read_only: bool = False, make: bool = True) -> Engine:
     """Opens the database without touching its tables. Raises `DatabaseError`.
 
     `url` as SQLAlchemy writes it: `sqlite:////var/lib/roomtone/events.db`, `postgresql+psycopg://user@host/name`.
+    Without `make` a file of SQLite that is missing stays missing.
     """
     try:
         place = make_url(url)
         if place.get_backend_name() == "sqlite":
-            return _sqlite(url, place.database, read_only)
+            return _sqlite(url, place.database, read_only, make and not read_only)
         # A connection that PostgreSQL closed while it restarted is noticed before it is used.
         return create_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": read_only})
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -39,13 +43,19 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
-    """Brings the tables to a revision (the newest). Raises `DatabaseError`."""
+    """Brings the tables to a revision (the newest), up or down. Raises `DatabaseError`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     try:
         with engine.begin() as connection:
+            # Recorder and dashboard may start in the same moment: one of them waits here, and then finds all done.
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
-            if revision == "base":
+            here = MigrationContext.configure(connection).get_current_revision() or ""
+            if revision == "base" or (revision != "head" and revision < here):
                 command.downgrade(config, revision)
             else:
                 command.upgrade(config, revision)
@@ -58,16 +68,15 @@ def reason(error: SQLAlchemyError) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def _sqlite(url: str, file: str | None, read_only: bool) -> Engine:
+def _sqlite(url: str, file: str | None, read_only: bool, make: bool) -> Engine:
     if not file or file == ":memory:":
         raise DatabaseError("--database: SQLite needs a file: sqlite:////folder/file.db")
-    if not read_only and not Path(file).absolute().parent.is_dir():
+    if make and not Path(file).absolute().parent.is_dir():
         raise DatabaseError(f"--database: no such folder: {Path(file).absolute().parent}; make it first")
-    if read_only:
-        # Opening must not make the file where it is missing: it is the recorder's.
+    if not make:
         url = f"sqlite:///file:{quote(file)}?mode=rw&uri=true"
-    # A reader opens the file for each question: one that it kept open might have been replaced from a backup.
-    pool = NullPool if read_only else None
+    # The dashboard opens the file for each question: one that it kept open might have been replaced from a backup.
+    pool = None if make else NullPool
     engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000}, poolclass=pool)
 
     @event.listens_for(engine, "connect")

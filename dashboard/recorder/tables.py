@@ -92,3 +92,74 @@ lost = Table(
     Column("found", BigInteger, nullable=False),
 )
 """Gaps that nobody could close: said, not hidden."""
+
+# --- what the dashboard writes: accounts, what was done, rules and what they said, reachability ---
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("password", String(200), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", LargeBinary(32), primary_key=True),
+    Column("user", ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+)
+"""Of a token only its SHA-256 is kept. A label marks the token of a program, which nobody's password change ends."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(100), nullable=False),
+    Column("result", String(200), nullable=False),
+    Index("audit_by_time", "at"),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("node", String(64), nullable=False),
+    Column("emotion", SmallInteger, nullable=False),
+    Column("share", SmallInteger, nullable=False),
+    Column("minutes", SmallInteger, nullable=False),
+    Column("least", SmallInteger, nullable=False),
+    Column("webhook", String(500), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+"""`angry for 10 minutes above 60 %`, in one room or (empty `node`) in each; `least` utterances must have been heard."""
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule_id", ForeignKey("rules.id", ondelete="CASCADE"), nullable=False),
+    Column("room_id", ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=True),
+    Column("share", SmallInteger, nullable=False),
+    Index("alerts_by_time", "since"),
+)
+
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("minute", BigInteger, primary_key=True),
+    Column("page", SmallInteger, nullable=False),
+    Column("event", SmallInteger, nullable=False),
+)
+"""Reachability: whether a probe got the page and an event in that minute (requirement O.3)."""

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from dashboard.access.gate import address_of
+from dashboard.access.limits import TRY, Limiter, group
 from dashboard.tryit.pool import BrokenError, BusyError, Pool
 from dashboard.tryit.worker import MAX_BYTES
 
 BODY_S: Final = 20.0
 PATIENCE_BYTES: Final = 4 * MAX_BYTES
-PER_MINUTE: Final = 20
-REMEMBERED: Final = 10_000
 HEADER: Final = "x-roomtone"
-
-
-class Rate:
-    """At most so many requests a minute from one address; a bounded memory of addresses."""
-
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
-        self._seen: OrderedDict[str, list[float]] = OrderedDict()
-
-    def allows(self, address: str, now: float) -> bool:
-        """Counts one request."""
-        times = [t for t in self._seen.pop(address, []) if now - t < 60]
-        allowed = len(times) < self._per_minute
-        if allowed:
-            times.append(now)
-        self._seen[address] = times
-        while len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
-        return allowed
 
 
 class RefusedError(Exception):
@@ -48,17 +27,16 @@ class RefusedError(Exception):
         self.status = status
 
 
-def install(application: FastAPI, pool: Pool) -> None:
+def install(application: FastAPI, pool: Pool, limiter: Limiter) -> None:
     """Adds the route."""
-    rate = Rate(PER_MINUTE)
 
-    @application.post("/api/try")
+    @application.post("/api/try", include_in_schema=False)
     async def try_it(request: Request) -> JSONResponse:
         try:
             if HEADER not in request.headers:
                 # A page of another site cannot set this header without being asked first, and it is not answered then.
                 raise RefusedError(403, "send the header X-Roomtone: try")
-            if not rate.allows(request.client.host if request.client else "", time.monotonic()):
+            if not limiter.allows(TRY, "try", group(address_of(request))):
                 raise RefusedError(429, "too many recordings in a minute; wait a little")
             answer = await pool.classify(await _body(request))
         except RefusedError as refused:

@@ -1,84 +1,18 @@
-// Every word that the pages show, in one place, so that a second language is a second table.
+// The words of the reader's language: the one that they chose, else the first of their browser's that there is.
 
-const en = {
-  neutral: "Neutral",
-  happy: "Happy",
-  sad: "Sad",
-  angry: "Angry",
-  fearful: "Fearful",
-  disgust: "Disgust",
-  surprised: "Surprised",
-  uncertain: "Not sure",
-  maybe: (what, share) => `maybe ${what.toLowerCase()} ${share}`,
-  sure: (share) => `${share} sure`,
-  nothing: "Nothing heard yet",
-  since: "since",
-  now: "just now",
-  seconds: (n) => `${n} s ago`,
-  minutes: (n) => `${n} min ago`,
-  for_seconds: (n) => `for ${n} s`,
-  for_minutes: (n) => `for ${n} min`,
-  last: "last heard",
-  listening: "Listening",
-  speaking: "Somebody speaks",
-  muted: "Muted",
-  lost: "No microphone",
-  starting: "Starting",
-  offline: "Offline",
-  unknown: "Not known",
-  certificate: (date) => `Certificate of the device: until ${date}`,
-  certificate_ends: (days) => `Certificate ends in ${days} ${days === 1 ? "day" : "days"}: renew it`,
-  certificate_over: "Certificate has ended: renew it",
-  level: "Sound level",
-  no_level: "no level",
-  strip: (n, words) => (n ? `Last ${n} utterances, the newest last: ${words}` : "No utterances yet"),
-  rooms: "Rooms",
-  utterances: "Utterances",
-  none_yet: "Nothing has been said yet. Every sentence appears here a moment after it ends.",
-  heard: (n) => `${n} ${n === 1 ? "utterance" : "utterances"}`,
-  back: "All rooms",
-  today: "Today",
-  today_hint: "Every utterance, paler where less sure",
-  share: "What was heard, by share",
-  by_hour: "Hours of today",
-  by_day: "Days of the month",
-  week: "The week",
-  week_hint: "Heard most besides neutral, larger where it was a larger share",
-  day_alt: (n) => `Chart of ${en.heard(n)} of today; the list below says the same in words.`,
-  shares_alt: (n) => `Chart of the shares of all emotions in ${n} spans of time; the table below says the same in numbers.`,
-  week_alt: (n) => `Chart of ${n} hours of this week, each with the emotion heard most besides neutral.`,
-  loading: "Loading",
-  no_history: "Nothing is recorded. Start `roomtone recorder` and give its database to this dashboard: `roomtone dashboard --database URL`.",
-  no_charts: "The database does not answer just now.",
-  nothing_today: "Nothing was said yet today.",
-  earlier: "Show earlier ones",
-  time: "Time",
-  table: "As a table",
-  unknown_room: "Nothing has ever been heard from this room.",
-  try_title: "Try it",
-  try_press: "Press, say a sentence, press again",
-  try_asking: "May this page use the microphone?",
-  try_recording: (time) => `Listening, ${time}`,
-  try_thinking: "One moment",
-  try_record: "Record",
-  try_stop: "Stop",
-  try_or: "Or",
-  try_choose: "choose a recording",
-  try_drop: "or drop one here: WAV, FLAC, Opus or MP3, up to a minute.",
-  try_insecure: "This browser gives its microphone only to pages over HTTPS. A recording can be dropped here all the same.",
-  try_denied: "The browser did not allow the microphone. It can be allowed in the settings of this page, beside its address.",
-  try_none: "The browser finds no microphone.",
-  try_failed: "It did not work",
-  try_large: "at most 8 MiB",
-  try_nobody: "Nobody is heard speaking",
-  try_speech: (time) => `${time} of speech`,
-  try_promise: "The sound goes to this dashboard and no further. It is classified in memory by the program that runs on the room devices, and is then gone: nothing is stored, and nothing is learnt from it.",
-  legend: "What the shapes mean",
-  live: "Live",
-  connecting: "Connecting to the broker",
-  lost_title: "The connection to the broker is lost.",
-  lost_text: "Below is what was known last. Trying again by itself.",
-  count: (n, ill) => `${n} ${n === 1 ? "room" : "rooms"}${ill ? ` · ${ill} ${ill === 1 ? "needs" : "need"} attention` : ""}`,
-};
+import { en } from "roomtone/english.js";
+import { es } from "roomtone/spanish.js";
 
-export const text = en;
+const tables = { en, es };
+const chosen = (document.cookie.match(/(?:^|; )rt-language=(\w\w)/) || [])[1];
+
+export const language = [chosen, ...navigator.languages.map((name) => name.slice(0, 2))].find((code) => code in tables) || "en";
+// Times and numbers are written as the browser does it, unless its reader wants another language here.
+export const locale = navigator.language.startsWith(language) ? undefined : language;
+export const text = tables[language];
+
+// Quasar writes its own language there, whenever it has loaded.
+const root = document.documentElement;
+const keep = () => root.lang.startsWith(language) || (root.lang = language);
+new MutationObserver(keep).observe(root, { attributes: true, attributeFilter: ["lang"] });
+keep();

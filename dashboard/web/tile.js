@@ -1,6 +1,7 @@
 // The tile of one room.
 
 import { Glyph } from "roomtone/glyph.js";
+import { call } from "roomtone/shell.js";
 import { text } from "roomtone/text.js";
 import { ago, clockTime, fullTime, isoTime, lasting, percent } from "roomtone/times.js";
 
@@ -26,8 +27,9 @@ export const condition = (room) => {
 
 export const Tile = {
   components: { Glyph },
-  props: { room: Object, level: Object, now: Number, stale: Boolean, link: Boolean },
-  setup: () => ({ text, fullTime, isoTime, percent, clockTime }),
+  props: { room: Object, level: Object, now: Number, stale: Boolean, link: Boolean, operator: Boolean },
+  setup: () => ({ text, fullTime, isoTime, percent, clockTime, icons }),
+  data: () => ({ busy: false, refused: "" }),
   computed: {
     condition() {
       // Without a broker nobody knows whether it still listens.
@@ -86,6 +88,17 @@ export const Tile = {
     },
   },
   methods: {
+    async toggle() {
+      this.busy = true;
+      this.refused = "";
+      try {
+        const answer = await call("POST", `rooms/${this.room.node}/commands/${this.condition === "muted" ? "unmute" : "mute"}`);
+        if (!answer.ok) throw new Error(answer.error);
+      } catch (error) {
+        this.refused = `${text.command_failed}: ${error.message}`;
+      }
+      this.busy = false;
+    },
     slotTitle(e) {
       const what = e.maybe ? `${text.uncertain}, ${text.maybe(text[e.maybe], percent(e.confidence))}` : `${text[e.emotion]} ${percent(e.confidence)}`;
       return `${what} · ${clockTime(e.at)}`;
@@ -118,7 +131,10 @@ export const Tile = {
             <Glyph v-if="e" :emotion="e.emotion" /><i v-else class="rt-dot"></i>
           </span>
         </div>
+        <p v-if="refused" class="rt-refused" role="alert">{{ refused }}</p>
         <div class="rt-foot">
+        <button v-if="operator && ['ok', 'muted'].includes(condition)" type="button" class="rt-mute" :disabled="busy" :aria-label="condition === 'muted' ? text.unmute_room(room.name) : text.mute_room(room.name)" @click="toggle">
+          <svg viewBox="0 0 24 24" aria-hidden="true"><path :d="icons[condition === 'muted' ? 'ok' : 'muted']"/></svg>{{ condition === "muted" ? text.unmute : text.mute }}</button>
         <time v-if="last" class="rt-last" :datetime="isoTime(last.at)" :title="fullTime(last.at)">{{ lastAgo }}</time>
         <div class="rt-level" role="meter" :aria-label="text.level" aria-valuemin="-60" aria-valuemax="0" :aria-valuenow="fresh ? Math.round(level.dbfs) : -60" :aria-valuetext="decibels || text.no_level">
         <span class="rt-track"><i :style="{ transform: 'scaleX(' + loudness + ')' }" :class="{ 'is-speaking': speaking }"></i></span>

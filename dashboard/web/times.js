@@ -1,15 +1,15 @@
 // Times in the reader's zone and language. `skew` is how far the reader's clock is from the server's.
 
-import { text } from "roomtone/text.js";
+import { locale, text } from "roomtone/text.js";
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit", second: "2-digit" });
-const short = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+const clock = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit", second: "2-digit" });
+const short = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", timeZone: "UTC" });
-const dayOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const hourOnly = new Intl.DateTimeFormat(undefined, { hour: "numeric", timeZone: "UTC" });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" });
+const dayOnly = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const hourOnly = new Intl.DateTimeFormat(locale, { hour: "numeric", timeZone: "UTC" });
 
 const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
 
@@ -36,7 +36,7 @@ export function lasting(ms, now) {
 }
 
 export const seconds = (ms) =>
-  `${(ms / 1000).toLocaleString(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
+  `${(ms / 1000).toLocaleString(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
 
 // Monday is 0; the fifth of January 1970 was one.
 export const dayName = (n) => weekday.format(Date.UTC(1970, 0, 5 + n));

@@ -151,7 +151,8 @@ class Demo:
         page = self._start_parts(the_rooms, port)
         if self.stopping.is_set():
             return
-        self.say(f"\n  Page    {page}\n  Events  mosquitto_sub -p {port} -v -t 'roomtone/+/event'")
+        self.say(f"\n  Page    {page}  (no login: it answers to this machine only)")
+        self.say(f"  Events  mosquitto_sub -p {port} -v -t 'roomtone/+/event'")
         self.say(
             "  Ctrl-C ends it.\n" if options.seconds is None else f"  Ends after {options.seconds:g} s.\n"
         )

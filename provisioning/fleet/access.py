@@ -29,6 +29,8 @@ RIGHTS: Final[dict[Role, tuple[str, ...]]] = {
         "read {base}/+/resp/+",
         "write {base}/+/cmd/replay",
         "write {base}/+/cmd/level_on",
+        "read {base}/fleet/alert",
+        "readwrite {base}/fleet/probe",
     ),
     "recorder": (
         *(f"read {{base}}/+/{leaf}" for leaf in ("availability", "event", "info")),
@@ -39,6 +41,8 @@ RIGHTS: Final[dict[Role, tuple[str, ...]]] = {
         "read {base}/#",
         "write {base}/+/cmd/+",
         "write {base}/fleet/announce",
+        "write {base}/fleet/alert",
+        "write {base}/fleet/probe",
         "read {ha}/#",
         "write {ha}/status",
     ),

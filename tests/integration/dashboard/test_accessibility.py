@@ -37,7 +37,13 @@ def house(mosquitto, tmp_path, rooms):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_violation(browser, house, scheme):
     found = {}
-    for path, ready in (("/", ".rt-emotion"), ("/room/kitchen", ".rt-chart svg"), ("/try", ".rt-record")):
+    for path, ready in (
+        ("/", ".rt-emotion"),
+        ("/room/kitchen", ".rt-chart svg"),
+        ("/try", ".rt-record"),
+        ("/fleet", ".rt-box"),
+        ("/alerts", ".rt-form"),
+    ):
         with open_page(browser, house, path, color_scheme=scheme) as (page, _):
             page.wait_for_selector(ready)
             page.wait_for_timeout(500)

@@ -68,7 +68,9 @@ def test_a_port_in_use_is_one_line_and_status_2(tmp_path):
         (["--host", "no.such.host.invalid"], "--host"),
         (["--port", "70000"], "0 to 65535"),
         (["--password-file", "/no/such/file"], "cannot be read"),
-        (["--storage-secret-file", "/dev/null"], "first line is empty"),
+        (["--host", "0.0.0.0"], "a login needs --database"),
+        (["--login"], "a login needs --database"),
+        (["--proxy", "hub.local"], "not an address"),
     ],
 )
 def test_wrong_arguments_are_refused_with_the_place(tmp_path, arguments, word):

@@ -8,15 +8,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from edge import contract
 from edge.contract import Command, Info
 from tests.broker import Broker
 from tests.integration.dashboard.process import until
+from tests.unit.dashboard.conftest import postgres  # noqa: F401  # A fixture.
 from tests.unit.dashboard.events import event
 
 
@@ -87,8 +91,8 @@ def test_what_is_said_is_in_the_database_a_moment_later_under_its_name(recorder,
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(recorder, rooms):
     connected(recorder)
     total = 0
-    for _ in range(5):
-        for _ in range(300):
+    for _ in range(10):
+        for _ in range(150):
             total += 1
             say(rooms, f"room-{total % 7}", total)
             time.sleep(0.001)
@@ -138,6 +142,62 @@ def test_a_database_that_takes_nothing_for_a_while_costs_no_event(recorder, room
     blocker.close()
     until(lambda: recorder.count() == 29, 15)
     assert recorder.log.read_text().count("does not take anything") == 1
+
+
+def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path, rooms):
+    recorder = Recorder(mosquitto, tmp_path)
+    recorder.file = small_disk / "events.db"
+    recorder._arguments[-1] = f"sqlite:///{recorder.file}"
+    recorder.start()
+    try:
+        connected(recorder)
+        say(rooms, "kitchen", 1)
+        until(lambda: recorder.count() == 1)
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+        for n in range(2, 400):
+            say(rooms, "kitchen", n)
+        until(
+            lambda: (
+                "the database does not take anything: database or disk is full" in recorder.log.read_text()
+            )
+        )
+        assert recorder.process.poll() is None
+        filler.unlink()
+        until(lambda: recorder.count() == 399)
+        assert "the database works again" in recorder.log.read_text()
+    finally:
+        recorder.end(signal.SIGTERM)
+
+
+def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, postgres, tmp_path, rooms):  # noqa: F811
+    engine = create_engine(postgres.url, pool_pre_ping=True)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("drop schema public cascade; create schema public")
+
+    def count():
+        try:
+            with engine.connect() as connection:
+                return connection.exec_driver_sql("select count(*), count(distinct id) from events").one()
+        except SQLAlchemyError:
+            return None
+
+    recorder = Recorder(mosquitto, tmp_path)
+    recorder._arguments[-1] = postgres.url
+    recorder.start()
+    try:
+        connected(recorder)
+        for n in range(1, 301):
+            say(rooms, "kitchen", n)
+            if n in (100, 200):
+                postgres.restart()
+        until(lambda: count() == (300, 300))
+    finally:
+        recorder.end(signal.SIGTERM)
+        engine.dispose()
+    assert "Traceback" not in recorder.log.read_text()
 
 
 def test_a_gap_is_closed_by_the_room_it_came_from(recorder, rooms):

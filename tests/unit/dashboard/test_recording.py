@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import func, inspect, select
 
 from dashboard.recorder import retention
 from dashboard.recorder.database import DatabaseError, connect, migrate
 from dashboard.recorder.gaps import PATIENCE_MS, SETTLE_MS, Gap, Gaps
-from dashboard.recorder.tables import boots, events, lost, metadata, quarters, rooms
+from dashboard.recorder.tables import boots, events, lost, metadata, quarters, rooms, users
 from dashboard.recorder.writer import Received, Writer
 from tests.unit.dashboard.events import event
 
@@ -50,6 +52,26 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_can_be_undone(eng
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate(engine)
     assert count(engine, events) == 0
+
+
+def test_the_tables_of_the_hub_come_and_go_and_what_was_recorded_stays(engine):
+    Writer(engine).write([said(n) for n in range(1, 500)])
+    with engine.begin() as connection:
+        connection.execute(users.insert().values(name="ann", password="x", role="viewer", created=NOW))
+    migrate(engine, "0001")
+    assert not inspect(engine).has_table("users")
+    assert count(engine, events) == 499
+    migrate(engine)
+    assert (count(engine, users), count(engine, events)) == (0, 499)
+
+
+def test_two_programs_that_start_in_the_same_moment_prepare_the_database_once(place):
+    engines = [connect(place) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(migrate, engines))
+    assert count(engines[0], users) == 0
+    for engine in engines:
+        engine.dispose()
 
 
 def test_an_event_is_written_once_in_whatever_batches_it_comes(engine):

@@ -1,0 +1,1 @@
+"""Who may see and do what: accounts, login, the gate before every request."""

@@ -1,0 +1,25 @@
+"""The REST API, with the same rights as the pages, which use it themselves for everything that changes something."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from dashboard.api import account, fleet, rooms
+from dashboard.api.common import Parts
+
+
+def install(application: FastAPI, parts: Parts) -> None:
+    """Adds all routes; what goes wrong below `/api` is `{"error": "..."}`."""
+    for module in (rooms, fleet, account):
+        application.include_router(module.router(parts))
+
+    @application.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @application.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return JSONResponse({"error": said[:500]}, 422)

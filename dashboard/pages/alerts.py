@@ -1,0 +1,27 @@
+"""Alerts: rules, and what they said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nicegui import ui
+
+from dashboard import theme
+from dashboard.access.gate import identity_of
+
+
+class AlertsView(ui.element, component=Path(__file__).parent / "alerts.js"):
+    """Asks `/api/alerts` and `/api/rules` while somebody can see it."""
+
+    def __init__(self, operator: bool) -> None:
+        super().__init__()
+        self.props["operator"] = operator
+
+
+def register() -> None:
+    """Adds the page."""
+
+    @ui.page("/alerts", title="Alerts · Roomtone")
+    def alerts() -> None:
+        with theme.frame("/alerts"):
+            AlertsView(identity_of(ui.context.client.request).may("operator"))

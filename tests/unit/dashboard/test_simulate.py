@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from dashboard.operate.simulate import fill, rooms
+from dashboard.recorder.database import connect, migrate
+from dashboard.recorder.tables import EMOTIONS, events, quarters
+from edge.cli import main
+
+UNTIL = 1_770_000_000.0
+
+
+def test_a_simulated_past_is_the_same_for_the_same_seed_and_plausible(place):
+    engine = connect(place)
+    migrate(engine)
+    places = rooms(3, 1)
+    first = [new for _, new in fill(engine, places, UNTIL, days=3, per_day=120, seed=1)]
+    again = [new for _, new in fill(engine, places, UNTIL, days=3, per_day=120, seed=1)]
+    assert min(first) > 100
+    assert again == [0, 0, 0]
+    with engine.connect() as connection:
+        counts = dict(
+            connection.execute(select(events.c.emotion, func.count()).group_by(events.c.emotion)).all()
+        )
+        span = connection.execute(select(func.min(events.c.at), func.max(events.c.at))).one()
+        total = connection.execute(select(func.sum(quarters.c.count))).scalar()
+    assert sum(first) == total
+    assert max(counts, key=counts.get) == EMOTIONS.index("neutral")
+    assert len(counts) == len(EMOTIONS)
+    assert (UNTIL - 3 * 86_400) * 1000 <= span[0] < span[1] <= UNTIL * 1000
+    engine.dispose()
+
+
+def test_the_command_fills_and_takes_away_again(tmp_path, capsys):
+    database = f"sqlite:///{tmp_path}/a.db"
+    assert main(["hub", "simulate", "--rooms", "2", "--days", "2", "--database", database]) == 0
+    assert "utterances in 2 rooms" in capsys.readouterr().out
+    assert main(["hub", "simulate", "--rooms", "2", "--remove", "--database", database]) == 0
+    assert "2 simulated rooms removed" in capsys.readouterr().out
+    assert main(["hub", "simulate", "--rooms", "0", "--database", database]) == 2
+    assert main(["hub", "simulate"]) == 2
