@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -67,9 +67,7 @@ def build(settings: Settings) -> ASGIApp:
                 log.error("the database does not answer: %s", reason(error))
         await hub.start()
         tasks = [asyncio.create_task(work) for work in background()]
-        async with contextlib.AsyncExitStack() as stack:
-            if online is not None:
-                await stack.enter_async_context(updates_api.refreshing(online))
+        async with contextlib.nullcontext() if online is None else updates_api.refreshing(online):
             yield
         for task in tasks:
             task.cancel()
@@ -85,22 +83,7 @@ def build(settings: Settings) -> ASGIApp:
         yield Teller(parts.rules, hub, accounts).run()
         yield reachability.watch(parts.reachability, hub, settings.own_address)
 
-    # FastAPI's own documentation pages load their scripts from elsewhere.
-    application = FastAPI(
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/openapi.json",
-        title="Roomtone hub",
-        version=VERSION,
-    )
-
-    @application.get("/healthz", include_in_schema=False)
-    async def healthz(request: Request) -> dict[str, Any]:
-        health = hub.health()
-        known = request.scope.get(IDENTITY) is not None
-        return health if known else {key: health[key] for key in ("status", "broker")}
-
+    application = _bare(hub, lifespan)
     if online is not None:
         updates_api.install(application, online)
 
@@ -134,6 +117,26 @@ def build(settings: Settings) -> ASGIApp:
         show_welcome_message=False,
     )
     return SecurityHeaders(gate)
+
+
+def _bare(hub: Hub, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]) -> FastAPI:
+    # FastAPI's own documentation pages load their scripts from elsewhere.
+    application = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        title="Roomtone hub",
+        version=VERSION,
+    )
+
+    @application.get("/healthz", include_in_schema=False)
+    async def healthz(request: Request) -> dict[str, Any]:
+        health = hub.health()
+        known = request.scope.get(IDENTITY) is not None
+        return health if known else {key: health[key] for key in ("status", "broker")}
+
+    return application
 
 
 def _parts(database: str | None, without: Parts) -> Parts:

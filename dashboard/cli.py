@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, Final
 
 from dashboard import address, server

@@ -61,7 +61,11 @@ class Gate:
         # NiceGUI would write it into its pages; Roomtone lives at the root of its host.
         MutableHeaders(scope=scope).__delitem__("x-forwarded-prefix")
         connection = HTTPConnection(scope)
-        answer = await self._refusal(scope, connection)
+        if scope["type"] == "http" and scope["path"].startswith(MODELS):
+            allowed = self._limiter.allows(READ, "models", group(address_of(connection)))
+            answer = None if allowed else too_many()
+        else:
+            answer = await self._refusal(scope, connection)
         if answer is None:
             await self._app(scope, _limited(scope, receive), send)
         elif scope["type"] == "websocket":
@@ -75,10 +79,6 @@ class Gate:
 
     async def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
-        if path.startswith(MODELS) and scope["type"] == "http":
-            if self._limiter.allows(READ, "models", group(address_of(connection))):
-                return None
-            return JSONResponse({"error": "too many requests; wait a minute"}, 429, {"Retry-After": "60"})
         if self._accounts is None and not _from_here(connection):
             return PlainTextResponse(ONLY_HERE, 403)
         if (method not in SAFE or scope["type"] == "websocket") and not same_origin(connection):
@@ -98,7 +98,7 @@ class Gate:
         if not identity.may(_needed(method, path)):
             return JSONResponse({"error": "only an operator may do that"}, 403)
         if not self._within_rate(scope, connection, identity):
-            return JSONResponse({"error": "too many requests; wait a minute"}, 429, {"Retry-After": "60"})
+            return too_many()
         return None
 
     def _within_rate(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> bool:
@@ -159,6 +159,11 @@ def secret_of(connection: HTTPConnection) -> str:
     return connection.cookies.get(cookie_name(connection.scope["scheme"]), "")[:200]
 
 
+def too_many() -> Response:
+    """Says so, and when to come again."""
+    return JSONResponse({"error": "too many requests; wait a minute"}, 429, {"Retry-After": "60"})
+
+
 def same_origin(connection: HTTPConnection) -> bool:
     """Whether it comes from these pages or from a program, not from a page of another site.
 
@@ -205,7 +210,9 @@ def _to_login(scope: Scope, connection: HTTPConnection) -> Response:
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     """Ends a body that is too long or too slow as if its sender had gone."""
-    if scope["type"] != "http" or scope["method"] in SAFE or scope["path"].startswith((STREAMED, MODELS)):
+    if scope["type"] != "http" or scope["method"] in SAFE:
+        return receive
+    if scope["path"] == STREAMED or scope["path"].startswith(MODELS):
         return receive
     size, end, state = 0, time.monotonic() + BODY_S, "body"
 

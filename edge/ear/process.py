@@ -225,7 +225,9 @@ class Ear:
         self._on_probation = new.chosen.on_probation
         self._pipeline.swap(new.classifier, new.classifier.bundle.full_name, new.adaptation)
         self._liveness.self_tested(time.monotonic())
-        self._uplink.set_info(model_info(self._config, new.classifier, self._vad))
+        info = model_info(self._config, new.classifier, self._vad)
+        self._info = msgspec.structs.replace(info, mic=self._info.mic)
+        self._uplink.set_info(self._info)
         how = ", on probation" if self._on_probation else ""
         log.info("the model is %s now%s", new.classifier.bundle.full_name, how)
 

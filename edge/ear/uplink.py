@@ -117,7 +117,7 @@ class Uplink:
         self._kick()
 
     def set_info(self, info: ModelInfo) -> None:
-        """What this ear is, to tell now and on every new connection."""
+        """What this ear is (its model, its microphone), to tell now and first on every new connection."""
         with self._lock:
             if info == self._info:
                 return
@@ -129,13 +129,6 @@ class Uplink:
         """Figures to send once."""
         with self._lock:
             self._health = health
-        self._kick()
-
-    def set_info(self, info: ModelInfo) -> None:
-        """Another model runs: told now, and first on every new connection."""
-        with self._lock:
-            self._info = info
-            self._info_sent = False
         self._kick()
 
     def tell_tally(self, tally: TallyReport) -> None:
