@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from tests.integration.dashboard.process import Dashboard, health, open_page, un
 from tests.integration.dashboard.test_recorder import Recorder
 from tests.integration.link.parts import EarClient, LinkProcess, event
 from tests.site import FleetSite
+
+# The updates of models brought one more topic, and more may come: all of them have to be refused.
+ALL_REFUSED = re.compile(r"refuses (\d+) of \1 subscriptions")
 
 
 @pytest.fixture
@@ -76,13 +80,13 @@ def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_m
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
         dashboard.wait_ready()
-        until(lambda: "refuses 7 of 7 subscriptions" in dashboard.stderr)
+        until(lambda: ALL_REFUSED.search(dashboard.stderr))
     finally:
         dashboard.close()
     recorder = Recorder(site.broker, tmp_path, "--join", str(place))
     recorder.start()
     try:
-        until(lambda: "refuses 3 of 3 subscriptions" in recorder.log.read_text())
+        until(lambda: ALL_REFUSED.search(recorder.log.read_text()))
     finally:
         recorder.end(signal.SIGTERM)
 
