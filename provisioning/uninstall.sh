@@ -27,6 +27,10 @@ fi
 # The broker is asked to forget the device while the credentials are still there: as the link itself, in its sandbox.
 if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemctl -q is-active roomtone-link.service; then
   systemctl stop roomtone-ear.service roomtone-link.socket roomtone-link.service 2>/dev/null || true
+  # Credentials have the unit's name in their path, and a passing unit cannot take the name of one that has a file.
+  systemctl disable -q roomtone-link.service roomtone-link.socket 2>/dev/null || true
+  rm -rf /etc/systemd/system/roomtone-link.{service,service.d,socket}
+  systemctl daemon-reload
   systemd-run -q --wait --pipe -p User=roomtone-link -p LoadCredential=site:/etc/roomtone/credentials --unit roomtone-link \
     timeout 20 /opt/roomtone/current/bin/roomtone link --config /etc/roomtone/roomtone.toml --forget ||
     echo "uninstall.sh: the broker was not reached: what the device retained there stays" >&2
