@@ -25,7 +25,7 @@ from training.corpora import catalogue
 from training.corpora.clip import Clip
 from training.evaluation import report
 from training.predict import predict
-from training.recipe import Recipe
+from training.recipe import Recipe, from_document
 from training.sounds import Sounds
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Job:
 def run(job: Job) -> Path:
     """Makes `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
     history = _history(job.run)
-    recipe = msgspec.convert({k: v for k, v in history["recipe"].items() if v is not None}, Recipe)
+    recipe = from_document(history["recipe"])
     target = job.out / f"{recipe.name}-{job.version}"
     if target.exists():
         raise UserError(f"{target} is there already: bundles are never changed, name another --version")

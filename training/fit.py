@@ -216,15 +216,13 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict
     pooled, truth = probe.gather(
         pupil, source, held.kitchen.serve, held.lengths, seed=job.seed, out=folder, quiet=job.quiet
     )
-    order = probe.by_length(held.lengths)
-    if job.also:
-        learnt = {clip.path for clip in held.task.fitting}
-        order = [index for index in order if held.heard[index].path in learnt]
-        rows = np.tile(
-            [held.heard[index].path in learnt for index in probe.by_length(held.lengths)], how.rounds
-        )
-        pooled, truth = pooled[rows], truth[rows]
-    counts = np.tile(probe.shares(held.task, [held.heard[index] for index in order]), how.rounds)
+    # Of what was heard, only what this run may learn from.
+    learnt = {clip.path for clip in held.task.fitting}
+    order = [held.heard[index] for index in probe.by_length(held.lengths)]
+    rows = np.tile([clip.path in learnt for clip in order], how.rounds)
+    pooled, truth = pooled[rows], truth[rows]
+    own = [clip for clip in order if clip.path in learnt]
+    counts = np.tile(probe.shares(held.task, own), how.rounds)
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
     pupil.install(head)

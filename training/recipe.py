@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -130,6 +131,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             if document[key] is None:
                 del document[key]
         return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
+
+
+def from_document(document: dict[str, Any]) -> Recipe:
+    """One that was written down. Keys that an older recipe did not use may be gone since: they are null there."""
+    return msgspec.convert({key: value for key, value in document.items() if value is not None}, Recipe)
 
 
 def load(name: str) -> Recipe:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.errors import UserError
 from edge.model.bundle import Bundle
-from training.recipe import Recipe
+from training.recipe import Recipe, from_document
 
 FILE: Final = "training.npz"
 LARGE: Final = 4096
@@ -114,6 +114,4 @@ def read(
         else:
             values = kept[f"weight{index:04d}"].astype(np.float32)
         weights.append(np.ascontiguousarray(values))
-    # Keys that an older recipe did not use may be gone since.
-    used = {key: value for key, value in facts["recipe"].items() if value is not None}
-    return msgspec.convert(used, Recipe), weights
+    return from_document(facts["recipe"]), weights
