@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from edge.gate.words import Budget, Verdict
 from edge.link.updates import door
 from edge.link.updates.door import Answer
 from tests.model_site import cut_after
+from tests.unit.updates.mortal import live
 
 
 def test_a_published_model_is_fetched_tried_and_switched_to(box, site, make) -> None:
@@ -78,31 +79,12 @@ def test_a_gate_that_is_away_blames_nobody(box, site, make, monkeypatch) -> None
 
 def _killed(box, point: int | None) -> list[str]:
     """One look in a process of its own, which dies at that step; the gate's answer is given, its death is below."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        count = 0
 
-        def step(name: str) -> None:
-            nonlocal count
-            os.write(write, f"{name}\n".encode())
-            if count == point:
-                os.kill(os.getpid(), signal.SIGKILL)
-            count += 1
+    def look(step: Callable[[str], None]) -> None:
+        door.ask = lambda *_: Answer(Verdict(ok=True))
+        box.look(step=step)
 
-        status = 1
-        try:
-            door.ask = lambda *_: Answer(Verdict(ok=True))
-            box.look(step=step)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    with os.fdopen(read) as told:
-        steps = told.read().splitlines()
-    _, status = os.waitpid(pid, 0)
-    assert status == 0 if point is None else os.WTERMSIG(status) == signal.SIGKILL
-    return steps
+    return live(look, point)
 
 
 def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site, server, make) -> None:

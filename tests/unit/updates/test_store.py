@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.updates import state
 from edge.updates.store import Store, StoreError
+from tests.unit.updates.mortal import live
 from tests.unit.updates.parts import archive, bring, model_of, target
 
 
@@ -80,40 +79,21 @@ def _life(folder: Path, kill_at: int | None) -> list[str]:
 
     With `kill_at` it dies without warning at that step.
     """
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        count = 0
 
-        def step(name: str) -> None:
-            nonlocal count
-            os.write(write, f"{name}\n".encode())
-            if count == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            count += 1
+    def life(step: Callable[[str], None]) -> None:
+        store = Store(folder, step)
+        now = store.recover()
+        if now.probation is not None:
+            now = store.good() if now.current.release == 1 else store.roll_back("bad")
+        if now.floor < 1 or (now.candidate and now.candidate.slot.release == 1):
+            store.switch(bring(store, target(1)))
+            store.good()
+        second = target(2)
+        if second.sha256 not in store.state.refused:
+            store.switch(bring(store, second))
+            store.roll_back("bad")
 
-        status = 1
-        try:
-            store = Store(folder, step)
-            now = store.recover()
-            if now.probation is not None:
-                now = store.good() if now.current.release == 1 else store.roll_back("bad")
-            if now.floor < 1 or (now.candidate and now.candidate.slot.release == 1):
-                store.switch(bring(store, target(1)))
-                store.good()
-            second = target(2)
-            if second.sha256 not in store.state.refused:
-                store.switch(bring(store, second))
-                store.roll_back("bad")
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    with os.fdopen(read) as told:
-        steps = told.read().splitlines()
-    _, status = os.waitpid(pid, 0)
-    assert status == 0 if kill_at is None else os.WTERMSIG(status) == signal.SIGKILL
-    return steps
+    return live(life, kill_at)
 
 
 def test_the_power_may_go_between_any_two_steps(memory: Path) -> None:
