@@ -61,6 +61,7 @@ class Outbox:
         self._flights: dict[int, tuple[Entry, float, bool]] = {}
         self._unheard_since: float | None = None
         self._retry_at = 0.0
+        self._try_now = False
         self._bucket = TokenBucket(DRAIN_PER_SECOND, DRAIN_PER_SECOND, clock)
         self._complained_of = 0
         self._replay: list[Entry] = []
@@ -90,7 +91,8 @@ class Outbox:
         self._spool.add(event.id, event.boot, event.seq, encode(event))
         if self._must_spill():
             self._spill()
-        self._retry_at = 0.0
+        # Outlives the answer to what is on the way, which would put the next try off.
+        self._try_now = True
         self.pump()
         return True
 
@@ -159,7 +161,7 @@ class Outbox:
     def pump(self) -> None:
         """Sends what may be sent now."""
         while self._up and len(self._flights) < WINDOW:
-            if self._unheard_since is not None and (self._flights or self._clock() < self._retry_at):
+            if self._unheard_since is not None and (self._flights or not self._may_try()):
                 return
             found = self._next()
             if found is None or self._bucket.take() > 0:
@@ -168,6 +170,7 @@ class Outbox:
             number = self._send(entry)
             if number is None:
                 return
+            self._try_now = False
             self._flights[number] = (entry, self._clock(), once_more)
             if once_more and self._replay and self._replay[0] is entry:
                 self._replay.pop(0)
@@ -202,6 +205,9 @@ class Outbox:
         for _, once_more, entry in first:
             return entry, once_more
         return None
+
+    def _may_try(self) -> bool:
+        return self._try_now or self._clock() >= self._retry_at
 
     def _must_spill(self) -> bool:
         now = self._clock()

@@ -193,6 +193,18 @@ def test_events_that_nobody_hears_wait_on_disk_and_one_of_them_is_tried_now_and_
     assert world.outbox.waiting == 0
 
 
+def test_a_new_event_has_the_oldest_tried_at_once_even_if_an_answer_to_an_earlier_one_comes_after_it(world):
+    world.outbox.connected(True)
+    accept(world, 1, 2)
+    world.outbox.answered(0, NO_MATCHING_SUBSCRIBERS)
+    accept(world, 3)
+    assert world.sent == [1, 2]
+    world.outbox.answered(1, NO_MATCHING_SUBSCRIBERS)
+    assert world.sent == [1, 2, 1]
+    world.outbox.answered(2, 0)
+    assert world.sent == [1, 2, 1, 2, 3]
+
+
 def test_after_an_hour_without_a_listener_events_are_dropped_and_counted(world):
     world.outbox.connected(True)
     accept(world, 1)
