@@ -1,4 +1,4 @@
-"""Temperature and threshold, on speakers that neither fitted the weights nor are tested.
+"""Temperature and threshold, on speakers that the head did not hear and that are not tested.
 
 Temperature scaling: Guo et al. 2017 (arXiv 1706.04599). It keeps the logits linear in the embedding, so the device can
 still adapt to its room.
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from edge.model.bundle import Bundle
 from training import metrics
 from training.predict import Predictions, softmax
+from training.strangers import Strangers
 
 LOWEST, HIGHEST = 0.3, 5.0
 COVERAGE = 0.85
-"""Of the utterances of each calibration speaker."""
-FEWEST = 20
-"""Clips of a speaker whose own temperature means something."""
+"""Of the utterances of strangers."""
 
 
 def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
@@ -34,20 +33,31 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     return round(float(candidates[int(np.argmin(losses))]), 4)
 
 
-def threshold(probabilities: NDArray[np.float64], coverage: float = COVERAGE) -> float:
-    """The confidence that so many of the utterances reach."""
-    return round(float(np.quantile(probabilities.max(axis=1), 1.0 - coverage)), 4)
+def threshold(
+    probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None = None, coverage: float = COVERAGE
+) -> float:
+    """The confidence that such a share of the utterances reach."""
+    confidence = probabilities.max(axis=1)
+    weights = np.ones(len(confidence)) if weights is None else weights
+    order = np.argsort(confidence)
+    below = np.cumsum(weights[order]) / weights.sum()
+    return round(float(confidence[order][np.searchsorted(below, 1.0 - coverage)]), 4)
 
 
-def threshold_for_strangers(found: Predictions, temperature: float, coverage: float = COVERAGE) -> float:
-    """The confidence that so many of the utterances of each calibration speaker reach."""
-    parts = [part for part in _speakers(found) if len(part.truth) >= FEWEST] or [found]
-    return min(threshold(part.probabilities(temperature), coverage) for part in parts)
+def of_strangers(found: Predictions, left_out: Strangers | None) -> tuple[float, float]:
+    """Temperature, and the threshold that `COVERAGE` of the utterances of strangers reach.
 
-
-def _speakers(found: Predictions) -> list[Predictions]:
-    speakers = np.array(found.speakers)
-    return [found.take(np.flatnonzero(speakers == name)) for name in sorted(set(found.speakers))]
+    `found` is what the bundle says of the calibration speakers; `left_out` what heads that were solved without them
+    say of the fitting speakers. Every speaker counts the same in the threshold.
+    """
+    logits, truth, speakers = found.logits, found.truth, np.array(found.speakers)
+    if left_out is not None:
+        logits = np.concatenate([logits, left_out.logits])
+        truth = np.concatenate([truth, left_out.truth])
+        speakers = np.concatenate([speakers, left_out.speakers])
+    chosen = temperature(logits, truth)
+    _, places, counts = np.unique(speakers, return_inverse=True, return_counts=True)
+    return chosen, threshold(softmax(logits / chosen), 1.0 / counts[places])
 
 
 def reliability(bundle: Bundle, found: Predictions) -> dict[str, Any]:

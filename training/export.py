@@ -19,7 +19,20 @@ from edge.model import bundle as bundles
 from edge.model import features
 from edge.model.interpreter import Interpreter
 from edge.version import VERSION
-from training import calibrate, card, checkpoint, evaluate, further, golden, graph, head, resume, splits
+from training import (
+    calibrate,
+    card,
+    checkpoint,
+    evaluate,
+    further,
+    golden,
+    graph,
+    head,
+    moods,
+    resume,
+    splits,
+    strangers,
+)
 from training import weights as encoder
 from training.corpora import catalogue
 from training.corpora.clip import Clip
@@ -151,15 +164,22 @@ def _calibrated(
 ) -> bundles.Manifest:
     sounds = Sounds()
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
-    temperature = calibrate.temperature(found.logits, found.truth)
-    threshold = calibrate.threshold_for_strangers(found, temperature)
+    left_out = strangers.read(job.run / strangers.FILE)
+    temperature, threshold = calibrate.of_strangers(found, left_out)
+    if left_out is not None:
+        log.info("choosing from how many moods on a room's mean counts")
+    bounds = bundle.manifest.room_moods if left_out is None else moods.choose(left_out, temperature)
     # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
     heard = predict(
         bundle, (split.select(clips, "fit") + added)[::6], sounds, "training mean", quiet=job.quiet
     )
     mean = tuple(round(float(value), 5) for value in heard.embeddings.mean(axis=0))
     return msgspec.structs.replace(
-        bundle.manifest, temperature=temperature, abstain_below=threshold, embedding_mean=mean
+        bundle.manifest,
+        temperature=temperature,
+        abstain_below=threshold,
+        embedding_mean=mean,
+        room_moods=bounds,
     )
 
 

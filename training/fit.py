@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from edge.errors import UserError
 from edge.model import features
-from training import batches, checkpoint, mimic, network, optimizer, probe, rooms, weights
+from training import batches, checkpoint, mimic, network, optimizer, probe, rooms, strangers, weights
 from training import task as tasks
 from training.corpora import noise
 from training.corpora.clip import Clip
@@ -72,6 +72,8 @@ class Job:
     """Where a frozen encoder's numbers are kept for several runs; none given: in `out`."""
     also: Sequence[Clip] = ()
     """Heard by the frozen encoder for those other runs, and not learnt from."""
+    calibrated: bool = True
+    """Whether to judge each speaker by a head solved without them, too, for the export to calibrate by."""
 
 
 @dataclass
@@ -183,7 +185,8 @@ def run(job: Job) -> dict[str, Any]:
     held = _materials(job, task)
 
     def groups_of(epoch: int) -> list[list[int]]:
-        chosen = batches.plan(held.task.fitting, recipe.draws, job.seed, epoch)
+        count = min(recipe.draws, len(held.task.fitting))
+        chosen = batches.plan(held.task.fitting, count, job.seed, epoch)
         return batches.group(chosen, held.lengths, recipe.batch, job.seed, epoch)[: job.steps]
 
     try:
@@ -226,6 +229,13 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
     pupil.install(head)
+    if job.calibrated:
+        left_out = strangers.judge(
+            pooled, truth, counts, speakers=[clip.speaker for clip in own], how=how,
+            size=how.components or job.recipe.embedding,
+        )  # fmt: skip
+        if left_out is not None:
+            left_out.write(job.out / strangers.FILE)
     epoch = job.recipe.last_epoch if job.recipe.distil else 0
     entry = {"epoch": epoch, "fit_loss": round(head.loss, 4)} | held.judge(Teacher(pupil))
     return _kept(job, facts, model, entry | {"seconds": round(time.monotonic() - begun)}, pupil.get_weights())

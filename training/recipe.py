@@ -93,7 +93,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     dropout: float = 0.2
     epochs: int
     draws: int
-    """Clips heard in one epoch."""
+    """Clips heard in one epoch; never more than there are."""
     batch: int = 16
     head_rate: float = 1e-3
     trunk_rate: float = 1e-4

@@ -36,6 +36,7 @@ MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
 
 Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
+Effective = Annotated[float, Meta(gt=0, le=1000)]
 Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z")]
 FileName = Annotated[str, Meta(pattern=r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 
@@ -77,6 +78,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Shorter speech is `uncertain`, whatever the network says."""
     embedding_mean: tuple[float, ...]
     """Mean embedding of the training speech."""
+    room_moods: tuple[Effective, Effective] = (4.5, 5.5)
+    """Effective numbers of emotions between which a room's own mean begins to count: `edge.model.room`."""
     metrics: dict[str, Any]
     """Protocol -> numbers."""
     corpora: tuple[dict[str, Any], ...]
@@ -190,6 +193,10 @@ def _check_meaning(path: Path, manifest: Manifest) -> None:
     if outputs[manifest.logits].shape != (1, len(LABELS)):
         raise BundleError(
             f"{path}: the logits are of shape {outputs[manifest.logits].shape}, not (1, {len(LABELS)})"
+        )
+    if manifest.room_moods[0] >= manifest.room_moods[1]:
+        raise BundleError(
+            f"{path}: room_moods are {list(manifest.room_moods)}, not a lower and a higher number"
         )
     if outputs[manifest.embedding].shape != (1, len(manifest.embedding_mean)):
         raise BundleError(f"{path}: the embedding mean is not of the embedding's size")

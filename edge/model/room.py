@@ -30,7 +30,8 @@ PRIOR: Final = 30.0
 MEMORY: Final = 2000.0
 """Utterances after which one counts about a third (1/e): weeks of a household."""
 MOODS: Final = (4.5, 5.5)
-"""Effective number of emotions up to which the mean does not count, and from which it counts in full."""
+"""Effective number of emotions up to which the mean does not count, and from which it counts in full, where a bundle
+does not say so: it depends on how far a model spreads its answers."""
 LIMIT: Final = 1.5
 """Longest shift of the calibrated logits (Euclidean): odds of two labels change by a factor of 8 at most."""
 LARGEST: Final = 1e6
@@ -54,8 +55,8 @@ class RoomMean:
     """Running means of one room; not for several threads at once.
 
     `training_logits` `[7]` are those of the mean embedding of the training speech, `temperature` calibrates
-    logits, `prior` and `memory` are in utterances. `of` takes all this from a bundle. Raises `ValueError` for logits
-    that are not one finite vector and for parameters that are not positive.
+    logits, `prior` and `memory` are in utterances, `moods` in effective emotions. `of` takes all this from a bundle.
+    Raises `ValueError` for logits that are not one finite vector and for parameters that are not positive.
     """
 
     def __init__(
@@ -64,13 +65,16 @@ class RoomMean:
         temperature: float = 1.0,
         prior: float = PRIOR,
         memory: float = MEMORY,
+        moods: tuple[float, float] = MOODS,
     ) -> None:
         self._origin: Vector = np.array(training_logits, np.float64)
         if self._origin.shape != (len(LABELS),) or not _sane(self._origin):
             raise ValueError(f"the training logits are not {len(LABELS)} finite numbers")
+        if not 0 < moods[0] < moods[1]:
+            raise ValueError("the moods are not a lower and a higher number")
         if not (temperature > 0 and prior > 0 and memory >= 1):
             raise ValueError("temperature and prior must be above 0 and the memory at least 1 utterance")
-        self._temperature = float(temperature)
+        self._temperature, self._moods = float(temperature), moods
         self._prior, self._keep = float(prior), 1.0 - 1.0 / float(memory)
         self._logits = self._origin.copy()
         self._shares = np.full(self._origin.size, 1.0 / self._origin.size)
@@ -81,7 +85,8 @@ class RoomMean:
     @classmethod
     def of(cls, bundle: Bundle, memory: float = MEMORY) -> RoomMean:
         """For the speech that this bundle hears. Raises `BundleError` where it has no output layer."""
-        return cls(bundle.mean_logits(), bundle.manifest.temperature, memory=memory)
+        manifest = bundle.manifest
+        return cls(bundle.mean_logits(), manifest.temperature, memory=memory, moods=manifest.room_moods)
 
     def add(self, logits: ArrayLike) -> bool:
         """Takes the logits `[7]` of one utterance as the network gave them, neither calibrated nor shifted.
@@ -111,7 +116,7 @@ class RoomMean:
     @property
     def trust(self) -> float:
         """How far the mean counts, by the number of moods, 0 to 1."""
-        low, high = MOODS
+        low, high = self._moods
         return float(np.clip((self.moods - low) / (high - low), 0.0, 1.0))
 
     @property

@@ -42,6 +42,7 @@ def train(lesson: Lesson) -> Path:
             task=lesson.task,
             pooled=lesson.pooled,
             also=lesson.also,
+            calibrated=False,
         )
     )
     return lesson.out / f"epoch-{lesson.recipe.last_epoch:02d}.npz"

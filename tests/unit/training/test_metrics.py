@@ -55,5 +55,13 @@ def test_the_temperature_is_found_again():
 
 def test_the_threshold_keeps_the_coverage():
     shares = softmax(np.random.default_rng(1).normal(size=(1000, 7)))
-    value = calibrate.threshold(shares, 0.85)
+    value = calibrate.threshold(shares, coverage=0.85)
     assert (shares.max(axis=1) >= value).mean() == pytest.approx(0.85, abs=0.01)
+
+
+def test_in_the_threshold_every_speaker_counts_the_same():
+    sure, unsure = certain([0] * 90), np.full((10, 7), 1 / 7)
+    found = np.concatenate([sure, unsure])
+    each = np.concatenate([np.full(90, 1 / 90), np.full(10, 1 / 10)])
+    assert calibrate.threshold(found, coverage=0.85) == pytest.approx(found[0].max(), abs=1e-3)
+    assert calibrate.threshold(found, each, coverage=0.85) == pytest.approx(1 / 7, abs=1e-3)

@@ -1,0 +1,36 @@
+"""The bounds from which a room's mean counts fit the model: what spreads its answers wide needs higher ones."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
+pytest.importorskip("keras", reason="keras is installed with roomtone[training] only")
+
+from edge.model.room import RoomMean
+from training import moods
+from training.strangers import Strangers
+
+
+def household(clear: float, offset: float) -> Strangers:
+    """Ten speakers who say all moods, `clear` above the rest, each moved by an offset of their own."""
+    random = np.random.default_rng(0)
+    names = [f"corpus/{number:02d}" for number in range(10) for _ in range(70)]
+    truth = np.arange(700) % 7
+    own = offset * random.standard_normal((10, 7))
+    logits = random.standard_normal((700, 7)) + np.repeat(own, 70, axis=0)
+    logits[np.arange(700), truth] += clear
+    return Strangers(logits, truth, np.array(names))
+
+
+@pytest.mark.parametrize("clear", [1.5, 3.0])
+def test_what_is_chosen_loses_little_in_one_mood_and_gains_where_there_are_many(clear):
+    found = household(clear, 1.5)
+    bounds = moods.choose(found, 1.0)
+    ear = RoomMean(found.logits.mean(axis=0), 1.0, moods=bounds)
+    gain, loss = moods.measure(found, ear, list(moods._rooms(found)))
+    assert loss <= moods.LOSS
+    assert gain > 0
+
+
+def test_a_model_that_spreads_its_answers_gets_higher_bounds():
+    assert moods.choose(household(1.5, 1.5), 1.0)[0] > moods.choose(household(5.0, 1.5), 1.0)[0]
