@@ -7,6 +7,7 @@ the speakers it was solved on say it better, each in their turn as a stranger.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,8 @@ def judge(
 
     None where there are too few speakers, or where none can be left out without a label losing its last recording.
     """
+    from sklearn.exceptions import ConvergenceWarning
+
     names, count, group = np.array(speakers), len(speakers), groups(speakers)
     rounds = min(ROUNDS, len(truth) // count)
     kept = slice(0, rounds * count)
@@ -74,7 +77,10 @@ def judge(
         rest = np.tile(~out, rounds)
         if set(truth[kept][rest]) != set(truth) or not out.any():
             continue
-        head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
+        with warnings.catch_warnings():
+            # Less to learn from takes more steps than `solve` allows; how sure it is changes no more by then.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
         logits[out] = answers(head, pooled[:count][out])
     done = np.isfinite(logits).all(axis=1)
     return Strangers(logits[done], truth[:count][done], names[done]) if done.any() else None
