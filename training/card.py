@@ -33,7 +33,8 @@ safety device.
 Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The three disjoint lists of speakers are in `training/splits.toml`: the weights come from `fit`;
-temperature {temperature} and threshold {threshold} from `calibrate`; the numbers below
+temperature {temperature} and threshold {threshold} from `calibrate` and from what heads solved
+without them say of the speakers of `fit`, as do the moods from which a room's mean counts; the numbers below
 from speakers that were in neither. {shipped}
 
 | corpus | used for | licence |
