@@ -80,13 +80,17 @@ def test_other_formats_of_the_same_speech_give_nearly_the_same_answer(
     sound = soxr.resample(speech.astype(np.float32) / 32768, 16_000, rate)
     other = tmp_path / "other.wav"
     sf.write(other, np.repeat(sound[:, None], channels, axis=1), rate, subtype=subtype)
+    if subtype == "PCM_U8":
+        # Eight bits are noisy, and noise may change an answer: the same noise in sixteen bits.
+        wav = tmp_path / "noisy.wav"
+        sf.write(wav, sf.read(other, dtype="int16")[0], rate, subtype="PCM_16")
     first, second = answers(roomtone("classify", "--json", wav, other))
     difference = [
         abs(first["probabilities"][label] - second["probabilities"][label])  # type: ignore[index]
         for label in LABELS
     ]
-    # 8 bits are noisy; the others differ by rounding only.
-    assert max(difference) < (0.35 if subtype == "PCM_U8" else 0.12)
+    # They differ by rounding only.
+    assert max(difference) < 0.12
 
 
 def test_a_bad_file_is_named_and_the_others_are_classified_all_the_same(tmp_path: Path, wav: Path) -> None:
