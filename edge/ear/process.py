@@ -228,6 +228,8 @@ class Ear:
         info = model_info(self._config, new.classifier, self._vad)
         self._info = msgspec.structs.replace(info, mic=self._info.mic)
         self._uplink.set_info(self._info)
+        # The link measures from here how the memory grows.
+        self._health_due = time.monotonic()
         how = ", on probation" if self._on_probation else ""
         log.info("the model is %s now%s", new.classifier.bundle.full_name, how)
 
