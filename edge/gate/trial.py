@@ -136,7 +136,7 @@ def _judge_latency(window_ms: float, reference_ms: float, budget: Budget) -> Non
     limit = max(budget.free_ms, budget.times_reference * reference_ms)
     if reference_ms and window_ms > limit:
         raise Failed(
-            f"too slow: {window_ms:.1f} ms for a window, the model that runs now needs {reference_ms:.1f} ms"
+            f"too slow: {window_ms:.3g} ms for a window, the model that runs now needs {reference_ms:.3g} ms"
             f" (at most {budget.times_reference:g} times as much)"
         )
 

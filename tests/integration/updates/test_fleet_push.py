@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edge.cli import main
 from tests import tiny_bundle
 from tests.hub import Hub
 from tests.integration.updates.parts import Device, complete, events, status, until
-
-
-@pytest.fixture
-def hub(folder: Path) -> Iterator[Hub]:
-    made = Hub(folder)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def fleet(folder: Path, hub: Hub):
-    """`roomtone fleet`, as a user would call it."""
-    (folder / "passphrase").write_text("correct horse battery\n")
-
-    def run(*words: str, status: int = 0) -> SimpleNamespace:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            found = main(["fleet", "--site", str(folder / "site"), *words])
-        assert found == status, out.getvalue() + err.getvalue()
-        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
-
-    run.signing = ("--passphrase-file", str(folder / "passphrase"), "--ca", str(hub.cert))
-    run("keys", "init", "--url", hub.url, "--passphrase-file", str(folder / "passphrase"))
-    hub.start(folder / "site" / "models" / "hub")
-    return run
 
 
 def _device(folder: Path, broker, hub: Hub, node: str, **settings: object) -> Device:

@@ -1,7 +1,8 @@
-"""The shipped bundle with its labels exchanged: a real network of full size, well made in every way, and wrong.
+"""The shipped network under another version: as good as it is, or with its labels exchanged. Full size, real sound.
 
-The output layer's columns change places in the graph, and everything that is made of it follows: golden outputs, head,
-hashes. Nothing short of knowing what people meant, or of the model before, can tell.
+What is changed in the graph is its output layer alone, and everything that is made of that follows: golden outputs,
+head, hashes. So a bundle with exchanged labels is well made in every way, and wrong: nothing short of knowing what
+people meant, or what the model before had said, can tell.
 """
 
 from __future__ import annotations
@@ -14,20 +15,26 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.contract import LABELS
 from edge.model import bundle as bundles
 
-SHIFTED = (1, 2, 3, 4, 5, 6, 0)
-"""What was neutral is surprised, what was happy is neutral, and so on."""
+SAME = tuple(range(len(LABELS)))
+SHIFTED = (*SAME[1:], 0)
+"""What was happy is called neutral, what was neutral surprised, and so on."""
+NUDGE = 1e-4
+"""Added to one logit, so that the bytes are others and the decisions are not."""
 
 
-def make(folder: Path, version: str, order: Sequence[int] = SHIFTED) -> Path:
+def make(folder: Path, version: str, order: Sequence[int] = SAME) -> Path:
     """`folder/base-version`: its label `n` is what the shipped bundle calls label `order[n]`."""
     source = bundles.load(bundles.find("base"))
     target = folder / f"base-{version}"
     shutil.copytree(source.path, target)
     with np.load(target / bundles.HEAD) as archive:
         head = {name: archive[name] for name in archive.files}
-    moved = {"kernel": head["kernel"][:, list(order)], "bias": head["bias"][list(order)]}
+    places = list(order)
+    moved = {"kernel": head["kernel"][:, places], "bias": head["bias"][places]}
+    moved["bias"][0] += NUDGE
     graph = (target / bundles.MODEL).read_bytes()
     for name, values in moved.items():
         before = head[name].astype("<f4").tobytes()
@@ -36,7 +43,7 @@ def make(folder: Path, version: str, order: Sequence[int] = SHIFTED) -> Path:
     (target / bundles.MODEL).write_bytes(graph)
     np.savez(target / bundles.HEAD, **(head | moved))
     golden = source.golden()
-    golden["logits"] = golden["logits"][:, list(order)]
+    golden["logits"] = golden["logits"][:, places]
     np.savez(target / bundles.GOLDEN, **golden)
     manifest = json.loads((target / bundles.MANIFEST).read_text())
     manifest["version"] = version
