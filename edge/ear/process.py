@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +28,7 @@ from edge.ear.mute import Mute
 from edge.ear.pipeline import Pipeline
 from edge.ear.source import AudioSource, Block
 from edge.ear.uplink import Uplink
+from edge.ear.vitals import rss_mb, seconds_since_start
 from edge.errors import UserError
 from edge.model import pace
 from edge.model.classifier import Classifier
@@ -327,24 +327,3 @@ def model_info(config: Config, classifier: Classifier, vad: Vad) -> ModelInfo:
         ear_version=VERSION,
         config_sha256=config.sha256(),
     )
-
-
-def rss_mb() -> float:
-    """Resident memory of this process in megabytes (10^6 bytes)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def seconds_since_start() -> float:
-    """Since the kernel started this process, so that loading Python itself counts too."""
-    try:
-        # Field 22, counted after the name in brackets, which may contain anything.
-        fields = (
-            Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return time.process_time()
