@@ -174,6 +174,15 @@ class Catalogue:
         """Where the bytes of a target are."""
         return self.bundles / f"{sha256}.{path}"
 
+    def targets_count(self) -> bool:
+        """Whether the newest root believes the newest list: not after a change of keys that was cut off."""
+        new = self.targets()
+        try:
+            self.root().signed.verify_delegate("targets", new.signed_bytes, new.signatures)
+        except RepositoryError:
+            return False
+        return True
+
     def due(self, days: int = DUE_DAYS) -> list[str]:
         """Offline roles that end soon."""
         return [r for r in ("root", "targets") if self._load(r).signed.expires < self.in_days(days)]

@@ -14,7 +14,7 @@ from edge.model import bundle as bundles
 from edge.updates import archive
 from edge.updates.release import Release, Target
 from provisioning.fleet.cli import say
-from provisioning.fleet.models import keys, publish, setup
+from provisioning.fleet.models import keys, publish, rotation, setup
 from provisioning.fleet.models.catalogue import About, Catalogue
 from provisioning.fleet.models.upload import hub_of
 
@@ -23,8 +23,10 @@ MIN_REASON: Final = 10
 
 
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
-    """The site's folder of models. Raises `UserError`."""
-    return Catalogue(options.site / FOLDER)
+    """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
+    catalogue = Catalogue(options.site / FOLDER)
+    rotation.settle(catalogue)
+    return catalogue
 
 
 def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
@@ -77,7 +79,7 @@ def keys_rotate(options: argparse.Namespace) -> int:
     """A new key for a role."""
     catalogue = catalogue_of(options)
     passphrase = passphrase_of(options)
-    whole = setup.rotate(catalogue, options.role, options.key, passphrase)
+    whole = rotation.rotate(catalogue, options.role, options.key, passphrase)
     if not whole:
         say(f"{catalogue.pending()} waits for further root keys: roomtone fleet keys sign --key FILE")
         return 1
@@ -88,25 +90,18 @@ def keys_sign(options: argparse.Namespace) -> int:
     """Adds a signature to a root that waits for it."""
     catalogue = catalogue_of(options)
     passphrase = passphrase_of(options)
-    if not catalogue.pending().exists():
-        raise UserError("no root waits for signatures")
-    from tuf.api.metadata import Metadata, Root
-
-    pending = Metadata[Root].from_file(str(catalogue.pending()))
-    before = catalogue.root().signed.roles["targets"].keyids
-    if not catalogue.sign_root(pending, setup.root_signers(catalogue, options.key, passphrase)):
+    whole, role = rotation.sign(catalogue, options.key, passphrase)
+    if not whole:
         say("still too few signatures")
         return 1
-    role = "targets" if pending.signed.roles["targets"].keyids != before else "root"
     return _after_root(catalogue, options, passphrase, role)
 
 
 def _after_root(
     catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
 ) -> int:
-    if role == "targets":
-        # The list as it is, signed by the new key: without it no box would believe it any more.
-        setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, passphrase))
+    # After a change of its key, the list as it is: without a new signature no box would believe it any more.
+    rotation.mend(catalogue, passphrase)
     say(f"root {catalogue.root().signed.version} is signed")
     if role == "online":
         say(f"give {catalogue.hub / 'online.key'} to the hub first, then: roomtone fleet refresh")
@@ -155,6 +150,8 @@ def refresh(options: argparse.Namespace) -> int:
         signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
         setup.resign_targets(catalogue, signer)
         say("targets: signed anew")
+    elif rotation.mend(catalogue, passphrase_of(options)):
+        say("targets: signed anew, by the key that counts now")
     if "root" in due:
         say("the root ends soon: roomtone fleet keys rotate root")
     hub = hub_of(catalogue, options.ca)
@@ -212,6 +209,7 @@ def group(options: argparse.Namespace) -> int:
 
 
 def _bring(catalogue: Catalogue, options: argparse.Namespace) -> None:
+    rotation.mend(catalogue, passphrase_of(options))
     if options.no_upload:
         folder = setup.to_local_hub(catalogue)
         say(f"{folder} is up to date; copy it to the hub")

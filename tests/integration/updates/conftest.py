@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.cli import main
 from tests import tiny_bundle
 from tests.broker import Broker
 from tests.hub import Hub
 from tests.integration.link.parts import Subscriber
 from tests.integration.updates.parts import Device
-from tests.model_site import Server, Site
+from tests.model_site import Server, Site, commands
 
 
 @pytest.fixture
@@ -65,32 +62,16 @@ def hub(folder: Path) -> Iterator[Hub]:
     made.stop()
 
 
-def _commands(folder: Path, url: str) -> Callable[..., SimpleNamespace]:
-    """`roomtone fleet`, as a user would call it, with keys that were just made."""
-    (folder / "passphrase").write_text("correct horse battery\n")
-
-    def run(*words: str, status: int = 0) -> SimpleNamespace:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            found = main(["fleet", "--site", str(folder / "site"), *words])
-        assert found == status, out.getvalue() + err.getvalue()
-        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
-
-    run.signing = ("--passphrase-file", str(folder / "passphrase"))
-    run("keys", "init", "--url", url, *run.signing)
-    return run
-
-
 @pytest.fixture
 def workstation(folder: Path) -> Callable[..., SimpleNamespace]:
     """Without a hub: `--no-upload`."""
-    return _commands(folder, "https://hub.invalid/updates")
+    return commands(folder, "https://hub.invalid/updates")
 
 
 @pytest.fixture
 def fleet(folder: Path, hub: Hub) -> Callable[..., SimpleNamespace]:
     """With a hub that runs."""
-    run = _commands(folder, hub.url)
+    run = commands(folder, hub.url)
     run.signing += ("--ca", str(hub.cert))
     hub.start(folder / "site" / "models" / "hub")
     return run
