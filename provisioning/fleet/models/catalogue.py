@@ -39,6 +39,8 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     profile: Literal["home", "site"] = "home"
     url: Annotated[str, Meta(pattern=r"^https://[^\s]+\Z", max_length=1024)]
     """Where the hub serves the repository."""
+    ca: Annotated[str, Meta(max_length=16_384)] = ""
+    """Who signed the hub's certificate, PEM; empty: the site itself, or a public authority."""
     groups: dict[str, tuple[NodeId, ...]] = {}
 
 

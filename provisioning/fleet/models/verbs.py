@@ -17,14 +17,14 @@ from provisioning.fleet.cli import say
 from provisioning.fleet.models import keys, publish, rotation, setup
 from provisioning.fleet.models.catalogue import About, Catalogue
 from provisioning.fleet.models.upload import hub_of
+from provisioning.fleet.site import MODELS
 
-FOLDER: Final = "models"
 MIN_REASON: Final = 10
 
 
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
     """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
-    catalogue = Catalogue(options.site / FOLDER)
+    catalogue = Catalogue(options.site / MODELS)
     rotation.settle(catalogue)
     return catalogue
 
@@ -40,13 +40,17 @@ def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
 def keys_init(options: argparse.Namespace) -> int:
     """Makes the keys."""
     try:
-        about = msgspec.convert({"profile": options.profile, "url": options.url}, About)
+        ca = "" if options.ca is None else options.ca.read_text(encoding="ascii")
+        about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ca {options.ca}: cannot be read ({error})") from None
     except msgspec.ValidationError as error:
         raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
-    catalogue = setup.init(options.site / FOLDER, about, passphrase_of(options))
+    catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
     say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
-    say(f"2. give {catalogue.roots()[0]} to every box, as updates.root_file, where only root may write")
+    say("2. boxes get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
+    say(f"   (without one: {catalogue.roots()[0]} as updates.root_file, where only root may write)")
     say("3. keep root*.key on a stick in a drawer: you need them only to change keys")
     print(catalogue.roots()[0])
     return 0
