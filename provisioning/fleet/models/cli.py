@@ -87,7 +87,9 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     rotate = verb(
         actions, "rotate", _run("verbs", "keys_rotate"), "a new key for a role; the old one counts no more"
     )
-    rotate.add_argument("role", choices=("root", "targets", "online"))
+    rotate.add_argument(
+        "role", choices=("root", "targets", "online", "token"), help="`token`: that of the upload to the hub"
+    )
     sign = verb(
         actions, "sign", _run("verbs", "keys_sign"), "add a signature to a root that waits for it (site)"
     )

@@ -69,12 +69,19 @@ def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
     targets = Metadata(Targets(version=1, expires=catalogue.in_days(TARGETS_DAYS)))
     targets.sign(signers[-1])
     write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
-    token = secrets.token_urlsafe(32)
-    write(made / "upload.token", token + "\n", 0o600)
-    write(made / "hub" / "token.sha256", hashlib.sha256(token.encode()).hexdigest() + "\n", 0o600)
+    token(made)
     hub = Online(catalogue.hub, now)
     hub.accept_root(catalogue.roots()[-1].read_bytes())
     hub.accept_targets(targets.to_bytes())
+
+
+def token(folder: Path) -> Path:
+    """Makes the token of the upload: the workstation has it, the hub its hash; returns where that is."""
+    made = secrets.token_urlsafe(32)
+    at_hub = folder / "hub" / "token.sha256"
+    write(at_hub, hashlib.sha256(made.encode()).hexdigest() + "\n", 0o600)
+    write(folder / "upload.token", made + "\n", 0o600)
+    return at_hub
 
 
 def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
