@@ -104,7 +104,7 @@ class Agent:
                 self._store.abandon(candidate, choice.why_not, for_good=False)
             latest = choice.newest.release.version if choice.newest is not None else ""
             self._store.note(latest=latest, error=choice.why_not or client.odd)
-            return Outcome("refused" if choice.why_not else "nothing", choice.why_not)
+            return Outcome("refused" if choice.why_not else "nothing", choice.why_not or choice.elsewhere)
         return self._install(client, choice.target, now)
 
     def _look(self, now: State) -> tuple[Client, Choice]:
