@@ -18,6 +18,8 @@ import numpy as np
 from edge.contract import LABELS
 from edge.model import bundle as bundles
 
+SHIPPED = bundles.load(bundles.find("base")).full_name
+"""What a box runs that was never sent anything."""
 SAME = tuple(range(len(LABELS)))
 SHIFTED = (*SAME[1:], 0)
 """What was happy is called neutral, what was neutral surprised, and so on."""

@@ -112,20 +112,20 @@ def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pu
     assert box.container.show(SOCKET, "ActiveState") == "active"
     assert pushed.gates() == 0
     ear = box.container.pid(EAR)
-    pushed.publish(real_bundle.make(pushed.made, "0.3.0"))
-    assert pushed.push("0.3.0") == 0
+    pushed.publish(real_bundle.make(pushed.made, "9.3.0"))
+    assert pushed.push("9.3.0") == 0
     now = pushed.state()
-    assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-0.3.0", None, 1)
+    assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
     assert pushed.gates() == 1, "the gate's service has tried it, and no child of the link"
     until(
-        lambda: "the model is base-0.3.0 now" in box.container.run(f"journalctl --no-pager -u {EAR}"),
+        lambda: "the model is base-9.3.0 now" in box.container.run(f"journalctl --no-pager -u {EAR}"),
         10,
         "the ear has swapped",
     )
     assert box.container.pid(EAR) == ear, "the ear was not restarted"
     assert box.container.run("systemctl list-units --failed --plain --no-legend 'roomtone-*'").strip() == ""
     said = box.container.run("roomtone model status")
-    assert "base-0.3.0" in said
+    assert "base-9.3.0" in said
 
 
 def test_what_decides_is_readable_by_the_link_and_writable_by_root_alone(pushed: Pushed) -> None:
@@ -150,11 +150,11 @@ def test_what_decides_is_readable_by_the_link_and_writable_by_root_alone(pushed:
 def test_a_model_that_crashes_the_interpreter_dies_in_the_gate_alone(pushed: Pushed) -> None:
     box = pushed.box
     before, ear, link = pushed.gates(), box.container.pid(EAR), box.container.pid(LINK)
-    pushed.publish(tiny_bundle.make(pushed.made, "0.6.6", model=tiny_bundle.crashing()))
-    assert pushed.push("0.6.6") == 2
+    pushed.publish(tiny_bundle.make(pushed.made, "9.6.6", model=tiny_bundle.crashing()))
+    assert pushed.push("9.6.6") == 2
     now = pushed.state()
-    assert now["current"]["name"] == "base-0.3.0"
+    assert now["current"]["name"] == "base-9.3.0"
     assert "the gate died of this model" in now["error"]
-    assert now["bad"][0]["name"] == "base-0.6.6"
+    assert now["bad"][0]["name"] == "base-9.6.6"
     assert pushed.gates() == before + 2, "one death may be chance, and is tried again"
     assert (box.container.pid(EAR), box.container.pid(LINK)) == (ear, link)
