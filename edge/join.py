@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge.config import BaseTopic, Config, Port
 from edge.errors import UserError
@@ -20,9 +20,21 @@ from edge.files import write
 MAX_BYTES: Final = 65_536
 CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
 """The names of the unpacked files; the last is the join file without the key."""
+MODELS_ROOT, MODELS_CA = "models-root.json", "models-ca.crt"
+"""And of those for models: who may sign them, and who signed the hub's certificate."""
 
 Role = Literal["device", "subscriber", "recorder", "operator"]
 Pem = Annotated[str, Meta(max_length=16_384)]
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a device gets its models, and whose it may run (docs/updates.md)."""
+
+    url: Annotated[str, Meta(max_length=1024, pattern=r"^https://[^\s]+\Z")]
+    root: Annotated[str, Meta(max_length=32_768, pattern=r"^\s*\{")]
+    """The site's `root.json` as text: what a device trusts without asking anybody."""
+    ca: Pem = ""
+    """Who signed the hub's certificate, PEM; empty: who signed the broker's."""
 
 
 class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,6 +57,8 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """This client's certificate, PEM."""
     key: Pem = ""
     """Its private key (PKCS #8, PEM); empty: it never left the client."""
+    models: Models | UnsetType = UNSET
+    """Only for a device, and only where the site has keys for models: older boxes know no such field."""
 
 
 def read(path: Path) -> Join:
@@ -57,11 +71,12 @@ def read(path: Path) -> Join:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not a join file of `roomtone fleet enrol` ({error})") from None
-    for field in ("ca", "certificate", *(("key",) if found.key else ())):
+    parts = [("ca", found.ca), ("certificate", found.certificate)]
+    parts += [("key", found.key)] if found.key else []
+    parts += [("models.ca", found.models.ca)] if found.models is not UNSET and found.models.ca else []
+    for field, text in parts:
         kind = "PRIVATE KEY" if field == "key" else "CERTIFICATE"
-        if not re.search(
-            rf"-----BEGIN {kind}-----\n.+\n-----END {kind}-----", getattr(found, field), re.DOTALL
-        ):
+        if not re.search(rf"-----BEGIN {kind}-----\n.+\n-----END {kind}-----", text, re.DOTALL):
             raise UserError(
                 f"{path}: `{field}` is not in PEM form; make the file again with `roomtone fleet enrol`"
             )
@@ -86,6 +101,10 @@ def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:
             write(folder / KEY, secret, 0o600)
         write(folder / CA, join.ca, 0o644)
         write(folder / CERTIFICATE, join.certificate, 0o644)
+        if join.models is not UNSET:
+            write(folder / MODELS_ROOT, join.models.root, 0o644)
+            if join.models.ca:
+                write(folder / MODELS_CA, join.models.ca, 0o644)
         write(folder / ABOUT, msgspec.json.encode(msgspec.structs.replace(join, key="")), 0o644)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not text"
@@ -105,4 +124,8 @@ def _settings(join: Join, folder: Path) -> dict[str, Any]:
         own["node.base_topic"] = join.base_topic
     if join.homeassistant_prefix != Config().homeassistant.prefix:
         own["homeassistant.prefix"] = join.homeassistant_prefix
+    if join.models is not UNSET:
+        own |= {"updates.url": join.models.url, "updates.root_file": str(folder / MODELS_ROOT)}
+        if join.models.ca:
+            own["updates.ca_file"] = str(folder / MODELS_CA)
     return own

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import io
 import ipaddress
 import ssl
 import threading
@@ -10,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from dashboard.updates.online import Online
+from edge.cli import main
 from edge.model import bundle as bundles
 from edge.updates import archive
 from edge.updates.release import Target
@@ -62,6 +66,22 @@ class Site:
         self.catalogue.sign_targets(signer, put=[(about, data)])
         setup.to_local_hub(self.catalogue)
         return next(t for t in self.catalogue.listed() if t.release.release == about.release)
+
+
+def commands(folder: Path, url: str, *more: str) -> Callable[..., SimpleNamespace]:
+    """`roomtone fleet`, as a user would call it, with keys that were just made; `more` goes to `keys init`."""
+    (folder / "passphrase").write_bytes(PASSPHRASE + b"\n")
+
+    def run(*words: str, status: int = 0) -> SimpleNamespace:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            found = main(["fleet", "--site", str(folder / "site"), *words])
+        assert found == status, out.getvalue() + err.getvalue()
+        return SimpleNamespace(stdout=out.getvalue(), stderr=err.getvalue())
+
+    run.signing = ("--passphrase-file", str(folder / "passphrase"))
+    run("keys", "init", "--url", url, *more, *run.signing)
+    return run
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import flatbuffers
@@ -22,16 +23,20 @@ from edge.model.interpreter import Interpreter
 SIZE = 8
 
 
-class _Graph:
-    def __init__(self) -> None:
-        self.model = tfl.ModelT()
-        self.model.version = 3
-        self.model.buffers = [tfl.BufferT()]
-        self.model.operatorCodes = []
+class Graph:
+    """A subgraph that is being written, the first of its model or, with `beside`, a further one."""
+
+    def __init__(self, beside: Graph | None = None) -> None:
+        self._codes: dict[int, int] = {} if beside is None else beside._codes
+        self.model = tfl.ModelT() if beside is None else beside.model
+        if beside is None:
+            self.model.version = 3
+            self.model.buffers = [tfl.BufferT()]
+            self.model.operatorCodes, self.model.subgraphs = [], []
         self.graph = tfl.SubGraphT()
         self.graph.tensors, self.graph.operators = [], []
-        self.model.subgraphs = [self.graph]
-        self._codes: dict[int, int] = {}
+        self.graph.inputs, self.graph.outputs = [], []
+        self.model.subgraphs.append(self.graph)
 
     def tensor(self, name: str, shape: tuple[int, ...], data: np.ndarray | None = None, kind: int = 0) -> int:
         made = tfl.TensorT()
@@ -45,21 +50,30 @@ class _Graph:
         self.graph.tensors.append(made)
         return len(self.graph.tensors) - 1
 
+    def growing(self, name: str, signature: tuple[int, ...], kind: int) -> int:
+        """A tensor whose shape is known when the graph runs: -1 where it is not known now."""
+        made = self.tensor(name, tuple(max(1, size) for size in signature), kind=kind)
+        self.graph.tensors[made].shapeSignature = list(signature)
+        return made
+
     def constant(self, name: str, data: np.ndarray) -> int:
         kind = tfl.TensorType.INT32 if data.dtype == np.int32 else tfl.TensorType.FLOAT32
         return self.tensor(name, data.shape, data, kind)
 
-    def op(self, code: int, inputs: list[int], output: int, kind: int, options: object) -> int:
+    def op(
+        self, code: int, inputs: list[int], output: int | None, kind: int = 0, options: object = None
+    ) -> int:
         if code not in self._codes:
             entry = tfl.OperatorCodeT()
             entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), 1
             self.model.operatorCodes.append(entry)
             self._codes[code] = len(self.model.operatorCodes) - 1
         made = tfl.OperatorT()
-        made.opcodeIndex, made.inputs, made.outputs = self._codes[code], inputs, [output]
+        made.opcodeIndex, made.inputs = self._codes[code], inputs
+        made.outputs = [] if output is None else [output]
         made.builtinOptionsType, made.builtinOptions = kind, options
         self.graph.operators.append(made)
-        return output
+        return -1 if output is None else output
 
     def dense(
         self, source: int, kernel: np.ndarray, bias: np.ndarray, name: str, shape: tuple[int, ...]
@@ -77,11 +91,15 @@ class _Graph:
 
 
 def graph(
-    seed: int = 0, *, slow: int = 0, bias: np.ndarray | None = None, gain: float = 1.0, nan: bool = False
-) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """The flatbuffer, and kernel `[8, 7]` and bias `[7]` of its output layer. `slow`: extra layers of 5 ms each."""
+    seed: int = 0, *, slow: int = 0, bias: np.ndarray | None = None, gain: float = 1.0, nan: bool = False,
+    also: Callable[[Graph, int, int], None] | None = None,
+) -> tuple[bytes, np.ndarray, np.ndarray]:  # fmt: skip
+    """The flatbuffer, and kernel `[8, 7]` and bias `[7]` of its output layer.
+
+    `slow`: extra layers of 5 ms each. `also` adds to the graph; it is given the tensors of the inputs.
+    """
     random = np.random.default_rng(seed)
-    made = _Graph()
+    made = Graph()
     features = made.tensor("features", (1, 300, 80))
     mask = made.tensor("mask", (1, 150))
     source = features
@@ -101,6 +119,8 @@ def graph(
     if nan:
         offset = np.full(7, np.nan, np.float32)
     logits = made.dense(embedding, kernel, offset, "logits", (1, 7))
+    if also is not None:
+        also(made, features, mask)
     made.graph.inputs, made.graph.outputs = [features, mask], [embedding, logits]
     return made.bytes(), kernel.T.copy(), offset
 
@@ -147,7 +167,7 @@ def make(
 
 def crashing() -> bytes:
     """A graph whose branch is itself: LiteRT 2.3 follows it until the stack is used up (SIGSEGV)."""
-    made = _Graph()
+    made = Graph()
     features, mask = made.tensor("features", (1, 300, 80)), made.tensor("mask", (1, 150))
     condition = made.tensor("condition", (1,), np.array([1], np.bool_), tfl.TensorType.BOOL)
     logits = made.tensor("logits", (1, 300, 80))

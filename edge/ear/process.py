@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +28,7 @@ from edge.ear.mute import Mute
 from edge.ear.pipeline import Pipeline
 from edge.ear.source import AudioSource, Block
 from edge.ear.uplink import Uplink
+from edge.ear.vitals import rss_mb, seconds_since_start
 from edge.errors import UserError
 from edge.model import pace
 from edge.model.classifier import Classifier
@@ -228,6 +228,8 @@ class Ear:
         info = model_info(self._config, new.classifier, self._vad)
         self._info = msgspec.structs.replace(info, mic=self._info.mic)
         self._uplink.set_info(self._info)
+        # The link measures from here how the memory grows.
+        self._health_due = time.monotonic()
         how = ", on probation" if self._on_probation else ""
         log.info("the model is %s now%s", new.classifier.bundle.full_name, how)
 
@@ -325,24 +327,3 @@ def model_info(config: Config, classifier: Classifier, vad: Vad) -> ModelInfo:
         ear_version=VERSION,
         config_sha256=config.sha256(),
     )
-
-
-def rss_mb() -> float:
-    """Resident memory of this process in megabytes (10^6 bytes)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def seconds_since_start() -> float:
-    """Since the kernel started this process, so that loading Python itself counts too."""
-    try:
-        # Field 22, counted after the name in brackets, which may contain anything.
-        fields = (
-            Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return time.process_time()

@@ -226,8 +226,8 @@ class Link:
                 if discovery.wakes(payload):
                     # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
                     self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
-            case Incoming(name) if name == self._announce:
-                self._keeper.announced()
+            case Incoming(name, payload) if name == self._announce:
+                self._keeper.announced(payload)
             case Incoming(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
 

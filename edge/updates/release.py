@@ -100,11 +100,15 @@ class Device:
 
 @dataclass(frozen=True)
 class Choice:
-    """`target` is what to install, or None; `why_not`: why the newest one of this box is not it."""
+    """`target` is what to install, or None; `why_not`: why the newest one of this box is not it.
+
+    `elsewhere`: that there is a newer one, for other boxes: nothing is wrong with that.
+    """
 
     target: Target | None
     newest: Target | None
     why_not: str = ""
+    elsewhere: str = ""
 
 
 def runtime() -> str:
@@ -136,16 +140,20 @@ def read(path: str, custom: Any) -> Release:
 
 def choose(targets: Iterable[Target], device: Device) -> Choice:
     """The highest release above the floor that is meant for this box and can run on it."""
-    mine = [
+    fitting = [
         target
         for target in targets
         if target.release.tier == device.tier
         and target.release.channel in {"stable", device.channel}
-        and target.release.reaches(device.node)
         and (not device.pin or target.release.version == device.pin)
     ]
-    mine.sort(key=lambda target: target.release.release, reverse=True)
+    fitting.sort(key=lambda target: target.release.release, reverse=True)
+    mine = [target for target in fitting if target.release.reaches(device.node)]
     newest = mine[0] if mine else None
+    elsewhere = ""
+    if fitting and fitting[0] is not newest and fitting[0].release.release > device.floor:
+        about = fitting[0].release
+        elsewhere = f"{about.full_name}, release {about.release}, is not meant for this box, or not yet"
     why = ""
     for target in mine:
         if {target.sha256, target.release.model_sha256} & set(device.bad):
@@ -157,7 +165,7 @@ def choose(targets: Iterable[Target], device: Device) -> Choice:
         if not reason:
             return Choice(target, newest, why)
         why = why or f"{target.release.full_name}: {reason}"
-    return Choice(None, newest, why)
+    return Choice(None, newest, why, elsewhere)
 
 
 def _obstacle(target: Target, device: Device) -> str:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 STATE: Final = "state.json"
 FLOOR: Final = "floor"
 SLOTS: Final = "slots"
+INCOMING: Final = "incoming"
 MAX_BYTES: Final = 1 << 20
 MAX_BAD: Final = 200
 

@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ import msgspec
 
 from edge.config import Config
 from edge.errors import UserError
-from edge.updates import archive, files, state
+from edge.updates import archive, files, state, tidy
 from edge.updates.files import Step, no_step
 from edge.updates.release import Target
 from edge.updates.state import Bad, Baseline, Candidate, Probation, Slot, Stage, State
@@ -64,7 +63,7 @@ class Store:
     @property
     def incoming(self) -> Path:
         """Archives on their way."""
-        return self.folder / "incoming"
+        return self.folder / state.INCOMING
 
     @property
     def tuf(self) -> Path:
@@ -84,17 +83,12 @@ class Store:
         """After a start: removes what a power cut has left half made. What is whole goes on where it was."""
         with self._locked():
             now = self.state
-            for left in [
-                *self.folder.glob(".*.new"),
-                *self.folder.glob("slots/.*"),
-                *self.folder.glob("*/*.new"),
-            ]:
-                _remove(left)
+            tidy.leftovers(self.folder)
             candidate = now.candidate
             if candidate is not None and not self._is_there(candidate):
                 back = msgspec.structs.replace(candidate, stage="wanted")
                 now = self._write(now, "recover", candidate=back)
-            self._prune(now)
+            tidy.prune(self.folder, now, self._step)
             return now
 
     def _is_there(self, candidate: Candidate) -> bool:
@@ -149,12 +143,12 @@ class Store:
         target = self.path(slot)
         if not target.is_dir():
             new = target.with_name(f".{slot.folder}")
-            _remove(new)
+            tidy.remove(new)
             self._step("unpack: begin")
             try:
                 archive.unpack(source, new, self._step)
             except BaseException:
-                _remove(new)
+                tidy.remove(new)
                 raise
             new.rename(target)
             self._step("unpack: renamed")
@@ -209,7 +203,7 @@ class Store:
                 slot = msgspec.structs.replace(slot, release=candidate.slot.release)
             floor = max(now.floor, candidate.slot.release)
             new = self._write(now, "adopted", candidate=None, current=slot, floor=floor, error="")
-            self._prune(new)
+            tidy.prune(self.folder, new, self._step)
             return new
 
     def abandon(self, candidate: Candidate, why: str, *, for_good: bool) -> State:
@@ -220,7 +214,7 @@ class Store:
             if for_good:
                 bad = (*bad, self._bad(candidate.slot, why))[-state.MAX_BAD :]
             new = self._write(now, "abandoned", candidate=None, bad=bad, error=why)
-            self._prune(new)
+            tidy.prune(self.folder, new, self._step)
             return new
 
     def baseline(self, baseline: Baseline) -> State:
@@ -247,7 +241,7 @@ class Store:
         with self._locked():
             now = self.state
             new = self._write(now, "good", probation=None, error="")
-            self._prune(new)
+            tidy.prune(self.folder, new, self._step)
             return new
 
     def roll_back(self, why: str) -> State:
@@ -264,7 +258,7 @@ class Store:
                 now, "rolled back", current=back, previous=None, probation=None, error=why,
                 bad=(*now.bad, self._bad(now.current, why))[-state.MAX_BAD :],
             )  # fmt: skip
-            self._prune(new)
+            tidy.prune(self.folder, new, self._step)
             return new
 
     def _bad(self, slot: Slot, why: str) -> Bad:
@@ -287,22 +281,6 @@ class Store:
             raise StoreError(f"{self.folder / state.STATE}: cannot be written ({error.strerror})") from None
         return new
 
-    def _prune(self, now: State) -> None:
-        """Removes slots and archives that nothing refers to."""
-        candidate = now.candidate.slot if now.candidate is not None else None
-        wanted = {slot.folder for slot in (now.current, now.previous, candidate) if slot is not None}
-        for found in (self.folder / state.SLOTS).iterdir():
-            if found.name not in wanted:
-                self._step("prune: slot")
-                _remove(found)
-        # An archive that is unpacked is of no more use.
-        if now.candidate is not None and now.candidate.stage not in ("wanted", "staged"):
-            candidate = None
-        for found in self.incoming.iterdir():
-            if candidate is None or found.name.partition(".")[0] != candidate.target_sha256:
-                self._step("prune: archive")
-                _remove(found)
-
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
@@ -314,11 +292,3 @@ class Store:
             yield
         finally:
             os.close(descriptor)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()

@@ -44,6 +44,10 @@ RENEW_DAYS: Final = 30
 T = TypeVar("T")
 
 
+MODELS: Final = "models"
+"""The part of the folder that `fleet keys init` makes."""
+
+
 class Deployed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where `fleet deploy` has put the broker's files, and how the broker is told."""
 

@@ -15,13 +15,13 @@ from cryptography.x509.oid import NameOID
 
 from edge.errors import UserError
 from edge.files import write
-from edge.join import Join, Role, read
+from edge.join import Join, Models, Role, read
 from provisioning.fleet import authority
 from provisioning.fleet import deploy as deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
 from provisioning.fleet.cli import checked_hosts, say
-from provisioning.fleet.site import About, Deployed, Issued, Site, opened
+from provisioning.fleet.site import MODELS, About, Deployed, Issued, Site, opened
 
 
 def init(options: argparse.Namespace) -> int:
@@ -81,7 +81,7 @@ def enrol(options: argparse.Namespace) -> int:
             public = key.public_key()
         else:
             public = authority.public_key_of(_read(options.csr), str(options.csr))
-        join = site.enrol(name, role, public, options.days)
+        join = _with_models(site, site.enrol(name, role, public, options.days))
         if key is not None:
             join = msgspec.structs.replace(join, key=authority.key_pem(key))
         site.save()
@@ -192,7 +192,7 @@ def _renew(site: Site, old: Issued, days: int) -> None:
         site.save()
         say("broker: renewed")
         return
-    join = site.renew(old, days)
+    join = _with_models(site, site.renew(old, days))
     site.save()
     out = site.folder / "joins" / f"{old.name}.join"
     with contextlib.suppress(UserError):
@@ -204,6 +204,20 @@ def _renew(site: Site, old: Issued, days: int) -> None:
         f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: roomtone join {out.name}"
     )
     print(out)
+
+
+def _with_models(site: Site, join: Join) -> Join:
+    """A device is told where its models come from and whose it may run, where the site has keys for models."""
+    folder = site.folder / MODELS
+    if join.role != "device" or not folder.is_dir():
+        return join
+    from provisioning.fleet.models.catalogue import Catalogue
+
+    catalogue = Catalogue(folder)
+    root = catalogue.roots()[-1].read_text(encoding="utf-8")
+    return msgspec.structs.replace(
+        join, models=Models(url=catalogue.about.url, root=root, ca=catalogue.about.ca)
+    )
 
 
 def _tell_broker(site: Site, how: str) -> None:

@@ -47,6 +47,8 @@ class Outcome(Struct, frozen=True, tag="outcome", tag_field="t"):
 
     result: Result
     text: str = ""
+    seen: int = 0
+    """Version of the timestamp that was verified; 0: none was asked for, or the look has failed."""
 
 
 Line = Progress | Outcome
@@ -77,11 +79,12 @@ class Agent:
         self._budget = budget or Budget()
         self._device = device
         self._store = Store(folder_of(config), step)
+        self._seen = 0
 
     def run(self) -> Outcome:
         """One look. Never raises `UserError`."""
         try:
-            return self._run()
+            return msgspec.structs.replace(self._run(), seen=self._seen)
         except (UserError, DownloadError) as error:
             with contextlib.suppress(UserError):
                 self._store.note(error=str(error))
@@ -101,7 +104,7 @@ class Agent:
                 self._store.abandon(candidate, choice.why_not, for_good=False)
             latest = choice.newest.release.version if choice.newest is not None else ""
             self._store.note(latest=latest, error=choice.why_not or client.odd)
-            return Outcome("refused" if choice.why_not else "nothing", choice.why_not)
+            return Outcome("refused" if choice.why_not else "nothing", choice.why_not or choice.elsewhere)
         return self._install(client, choice.target, now)
 
     def _look(self, now: State) -> tuple[Client, Choice]:
@@ -115,6 +118,7 @@ class Agent:
         fetcher = self._fetcher or HttpsFetcher(updates.ca_file or self._config.mqtt.ca_file, self._step)
         client = Client(updates.url, Path(updates.root_file), self._store.tuf, fetcher)
         targets = client.refresh()
+        self._seen = client.timestamp_version()
         self._step("metadata: verified")
         device = self._device or device_of(self._config)
         device = _with(device, floor=now.floor, bad=now.refused)

@@ -20,7 +20,7 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from edge.errors import UserError
@@ -99,6 +99,10 @@ class Client:
         finally:
             synchronise(self._cache)
         return found
+
+    def timestamp_version(self) -> int:
+        """Of the timestamp that `refresh` has verified."""
+        return int(Metadata[Timestamp].from_file(str(self._cache / "timestamp.json")).signed.version)
 
     def download(self, target: Target, path: Path, progress: Callable[[int], None]) -> None:
         """The archive of a target, whole and as it was signed. Raises `UpdateError`; then `path` is not there."""

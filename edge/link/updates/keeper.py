@@ -6,31 +6,30 @@ One look is a child process (`agent.py`); everything here is on the link's loop 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
-import os
 import random
-import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from edge.config import Config
-from edge.contract import Downward, EarHealth, ModelInfo, ModelStatus, SwapModel, TallyReport
+from edge.contract import Announcement, Downward, EarHealth, ModelInfo, ModelStatus, SwapModel, TallyReport
 from edge.errors import UserError
-from edge.link.updates.agent import Outcome, Progress, Task, lines
-from edge.link.updates.probation import Rules, Seen, judge
+from edge.link.updates import report
+from edge.link.updates.agent import Progress
+from edge.link.updates.child import Child
+from edge.link.updates.watch import Watch
 from edge.updates import state as states
-from edge.updates.state import Baseline, State
+from edge.updates.state import State
 from edge.updates.store import Store, folder_of
 
 log = logging.getLogger(__name__)
 
-LOOK_LIMIT_S: Final = 3600.0
-"""A child that takes longer is ended; it goes on at the next look."""
 REMEMBER_S: Final = 60.0
+AGAIN_S: Final = 900.0
+"""After a look that has failed the next one comes so soon, then after twice the time, and so on."""
 SOON_S: Final = 2.0
 """The first look comes after the first report of the ear."""
 
@@ -57,15 +56,15 @@ class Keeper:
         self._told: ModelStatus | None = None
         self._info: ModelInfo | None = None
         self._ear = False
-        self._tallies: dict[str, TallyReport] = {}
-        self._rss: tuple[float, float] | None = None
+        self._watch = Watch(config.updates)
         self._progress: Progress | None = None
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._task: asyncio.Task[None] | None = None
         self._look_at = math.inf
-        self._probation_since = math.inf
+        self._failures = 0
+        self._seen = self._ignored = 0
+        """Versions of the timestamp: that of the last look, and the last one that was announced in vain."""
         self._remember_at = math.inf
-        self._deaths = 0
 
     def start(self) -> None:
         """Takes up what was left."""
@@ -91,7 +90,7 @@ class Keeper:
         """What it runs."""
         self._ear = True
         if self._info is None or info.model_sha256 != self._info.model_sha256:
-            self._rss = None
+            self._watch.other_model()
         self._info = info
         self.changed()
 
@@ -100,37 +99,52 @@ class Keeper:
         self._ear = False
         now = self._state
         if now.probation is not None and now.current is not None and self._runs_current():
-            self._deaths += 1
+            self._watch.deaths += 1
             log.warning(
-                "an ear has ended with %s, which is on probation (%d)", now.current.name, self._deaths
+                "an ear has ended with %s, which is on probation (%d)", now.current.name, self._watch.deaths
             )
             self._remember()
 
     def ear_health(self, health: EarHealth) -> None:
-        """Its memory: grown since the model came?"""
-        first = health.rss_mb if self._rss is None else self._rss[0]
-        self._rss = (first, health.rss_mb)
+        """Its figures."""
+        self._watch.health(health)
 
     def tally(self, tally: TallyReport) -> None:
         """What a model has said so far."""
-        self._tallies[tally.model_sha256] = tally
-        while len(self._tallies) > 4:
-            del self._tallies[next(iter(self._tallies))]
-        now = self._state
-        probation, current = now.probation, now.current
+        self._watch.tally(tally)
+        self._compare()
+
+    def _compare(self) -> None:
+        """Remembers what the model before has said, once, to compare with it."""
+        probation, current = self._state.probation, self._state.current
         if probation is None or current is None or probation.baseline.utterances:
             return
-        if tally.model_sha256 != current.model_sha256:
-            # The last word of the model before.
-            self._change(lambda store: store.baseline(_baseline(tally)))
+        baseline = self._watch.before(current)
+        if baseline is not None:
+            self._change(lambda store: store.baseline(baseline))
 
     # --- what people ask ---
 
-    def announced(self) -> None:
-        """Somebody says that there is something new. That is a hint, and nothing more."""
-        if self._enabled:
-            soon = self._loop.time() + random.uniform(0, self._config.updates.jitter_s)
-            self._look_at = min(self._look_at, soon)
+    def announced(self, payload: bytes) -> None:
+        """Somebody says that there is something new. That is a hint, and nothing more. Raises nothing."""
+        if not self._enabled:
+            return
+        try:
+            version = msgspec.json.decode(payload, type=Announcement).timestamp_version
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            log.warning("models: an announcement that makes no sense is ignored")
+            return
+        if version <= self._seen:
+            # An operator's retained one comes with every connection; whoever repeats an old one gets nothing.
+            if version != self._ignored:
+                self._ignored = version
+                log.info(
+                    "models: the announcement of timestamp %d is old, or replayed, and is ignored: %d has been seen",
+                    version, self._seen,
+                )  # fmt: skip
+            return
+        soon = self._loop.time() + random.uniform(0, self._config.updates.jitter_s)
+        self._look_at = min(self._look_at, soon)
 
     def check(self) -> str:
         """A look now; why not, or nothing."""
@@ -158,10 +172,9 @@ class Keeper:
             self.changed()
         now = self._loop.time()
         if self._state.probation is not None:
-            self._watch(now)
+            self._on_probation(now)
         elif now >= self._look_at and self._task is None and self._info is not None:
-            hours = self._config.updates.check_hours * random.uniform(0.9, 1.1)
-            self._look_at = now + 3600 * hours
+            self._look_at = math.inf
             self._task = self._loop.create_task(self._look())
 
     async def close(self) -> None:
@@ -169,22 +182,27 @@ class Keeper:
         if self._state.probation is not None:
             self._remember()
         if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.kill()
+            self._child.kill()
         if self._task is not None:
             await self._task
 
     # --- one look ---
 
     async def _look(self) -> None:
-        try:
-            outcome = await self._ask_child()
-        except (OSError, TimeoutError) as error:
-            outcome = Outcome("failed", f"the look at the repository could not be made: {error}")
-        finally:
-            self._child, self._progress, self._task = None, None, None
+        assert self._info is not None
+        current = self._state.current
+        where = (
+            self._config.model.bundle
+            if current is None
+            else str(self._folder / states.SLOTS / current.folder)
+        )
+        self._child = Child(self._config, (self._info.model_sha256, where), self._tell)
+        outcome = await self._child.run()
+        self._child, self._progress, self._task = None, None, None
         level = logging.WARNING if outcome.result in ("refused", "failed") else logging.INFO
         log.log(level, "models: %s%s", outcome.result, f": {outcome.text}" if outcome.text else "")
+        self._next_look(failed=outcome.result == "failed")
+        self._seen = outcome.seen or self._seen
         self._read()
         if outcome.result == "switched":
             self._take_up()
@@ -193,67 +211,35 @@ class Keeper:
             self._state = msgspec.structs.replace(self._state, error=outcome.text)
         self.changed()
 
-    async def _ask_child(self) -> Outcome:
-        assert self._info is not None
-        current = self._state.current
-        where = self._config.model.bundle if current is None else str(self._open().path(current))
-        self._child = child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "edge.link.updates",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-        )  # fmt: skip
-        assert child.stdin is not None
-        assert child.stdout is not None
-        outcome = Outcome("failed", "the look at the repository ended without a word")
-        try:
-            async with asyncio.timeout(LOOK_LIMIT_S):
-                child.stdin.write(msgspec.json.encode(Task(self._config, (self._info.model_sha256, where))))
-                with contextlib.suppress(ConnectionError):
-                    await child.stdin.drain()
-                child.stdin.close()
-                async for line in child.stdout:
-                    for found in lines(iter([line])):
-                        if isinstance(found, Outcome):
-                            outcome = found
-                        else:
-                            self._progress = found
-                            self.changed()
-                await child.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-        return outcome
+    def _tell(self, progress: Progress) -> None:
+        self._progress = progress
+        self.changed()
+
+    def _next_look(self, *, failed: bool) -> None:
+        """An announcement may bring it forward."""
+        self._failures = self._failures + 1 if failed else 0
+        seconds = 3600 * self._config.updates.check_hours
+        if failed:
+            seconds = min(seconds, AGAIN_S * 2 ** min(self._failures - 1, 20))
+        self._look_at = min(self._look_at, self._loop.time() + seconds * random.uniform(0.9, 1.1))
 
     # --- probation ---
 
     def _take_up(self) -> None:
         """A probation that has begun, or goes on after a restart."""
-        probation = self._state.probation
-        if probation is None:
-            self._probation_since = math.inf
+        now = self._loop.time()
+        self._watch.begin(self._state.probation, now)
+        if self._state.probation is None or self._state.current is None:
             return
-        self._probation_since = self._loop.time() - probation.spent_s
-        self._remember_at = self._loop.time() + REMEMBER_S
-        self._deaths, self._rss = probation.deaths, None
-        current = self._state.current
-        assert current is not None
-        log.info("%s is on probation", current.name)
-        before = [t for sha, t in self._tallies.items() if sha != current.model_sha256]
-        if before and probation.baseline.utterances == 0:
-            self._change(lambda store: store.baseline(_baseline(before[-1])))
+        self._remember_at = now + REMEMBER_S
+        log.info("%s is on probation", self._state.current.name)
+        self._compare()
 
-    def _watch(self, now: float) -> None:
+    def _on_probation(self, now: float) -> None:
         probation, current = self._state.probation, self._state.current
         if probation is None or current is None:
             return
-        rules = Rules(self._config.updates.probation_minutes * 60, self._config.updates.probation_utterances)
-        grown = 0.0 if self._rss is None else self._rss[1] - self._rss[0]
-        seen = Seen(
-            spent_s=now - self._probation_since, tally=self._tallies.get(current.model_sha256),
-            running=self._runs_current(), ear=self._ear, deaths=self._deaths, grown_mb=grown,
-        )  # fmt: skip
-        verdict, why = judge(seen, probation.baseline, rules)
+        verdict, why = self._watch.judge(current, probation, now, running=self._runs_current(), ear=self._ear)
         if verdict == "bad":
             self._roll_back(f"{current.name} rolled back: {why}")
         elif verdict == "good" and self._change(lambda store: store.good()):
@@ -268,15 +254,15 @@ class Keeper:
         if not self._change(lambda store: store.roll_back(why)):
             return False
         log.warning("%s", why)
-        self._probation_since = math.inf
+        self._watch.begin(None, self._loop.time())
         self._tell_ear(SwapModel())
         self.changed()
         return True
 
     def _remember(self) -> None:
-        spent = max(0.0, self._loop.time() - self._probation_since)
-        if math.isfinite(spent):
-            self._change(lambda store: store.on_probation(spent_s=spent, deaths=self._deaths))
+        spent = self._watch.spent_s(self._loop.time())
+        if spent is not None:
+            self._change(lambda store: store.on_probation(spent_s=spent, deaths=self._watch.deaths))
 
     def _runs_current(self) -> bool:
         current = self._state.current
@@ -323,33 +309,4 @@ class Keeper:
         """As people and Home Assistant read it; None before the first ear."""
         if self._info is None:
             return None
-        now = self._state
-        installed = self._info.model.rpartition("-")[2]
-        running = now.current if self._runs_current() else None
-        progress = self._progress
-        at_work = progress is not None and progress.stage != "looking"
-        return ModelStatus(
-            installed_version=installed,
-            latest_version=now.latest or installed,
-            in_progress=at_work,
-            update_percentage=progress.percent if progress is not None and at_work else None,
-            state=_stage(progress, now, running is not None),
-            error=now.error[:300],
-            model=self._info.model,
-            release=running.release if running is not None else 0,
-            refused=now.bad[-1].release if now.bad else 0,
-        )
-
-
-def _stage(progress: Progress | None, now: State, running: bool) -> Any:
-    if progress is not None:
-        return progress.stage
-    if now.probation is not None:
-        return "probation" if running else "switching"
-    return "idle"
-
-
-def _baseline(tally: TallyReport) -> Baseline:
-    return Baseline(
-        utterances=tally.utterances, uncertain=tally.uncertain, labels=tally.labels, p50_ms=tally.p50_ms
-    )
+        return report.of(self._state, self._info, self._progress, running=self._runs_current())

@@ -39,6 +39,8 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     profile: Literal["home", "site"] = "home"
     url: Annotated[str, Meta(pattern=r"^https://[^\s]+\Z", max_length=1024)]
     """Where the hub serves the repository."""
+    ca: Annotated[str, Meta(max_length=16_384)] = ""
+    """Who signed the hub's certificate, PEM; empty: the site itself, or a public authority."""
     groups: dict[str, tuple[NodeId, ...]] = {}
 
 
@@ -173,6 +175,15 @@ class Catalogue:
     def archive(self, path: str, sha256: str) -> Path:
         """Where the bytes of a target are."""
         return self.bundles / f"{sha256}.{path}"
+
+    def targets_count(self) -> bool:
+        """Whether the newest root believes the newest list: not after a change of keys that was cut off."""
+        new = self.targets()
+        try:
+            self.root().signed.verify_delegate("targets", new.signed_bytes, new.signatures)
+        except RepositoryError:
+            return False
+        return True
 
     def due(self, days: int = DUE_DAYS) -> list[str]:
         """Offline roles that end soon."""

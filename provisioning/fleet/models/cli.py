@@ -77,13 +77,19 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
         "--profile", choices=("home", "site"), default="home",
         help="home: one root key; site: three, of which two have to sign (default: %(default)s)",
     )  # fmt: skip
+    init.add_argument(
+        "--ca", type=Path, metavar="FILE",
+        help="who signed the hub's certificate, where that is neither this site nor a public authority",
+    )  # fmt: skip
     _passphrase(init)
     show = verb(actions, "show", _run("verbs", "keys_show"), "who signs what, and until when")
     show.add_argument("--json", action="store_true", help="one JSON object")
     rotate = verb(
         actions, "rotate", _run("verbs", "keys_rotate"), "a new key for a role; the old one counts no more"
     )
-    rotate.add_argument("role", choices=("root", "targets", "online"))
+    rotate.add_argument(
+        "role", choices=("root", "targets", "online", "token"), help="`token`: that of the upload to the hub"
+    )
     sign = verb(
         actions, "sign", _run("verbs", "keys_sign"), "add a signature to a root that waits for it (site)"
     )
@@ -133,7 +139,10 @@ def _passphrase(parser: argparse.ArgumentParser) -> None:
 
 
 def _hub(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ca", type=Path, metavar="FILE", help="who signed the hub's certificate")
+    parser.add_argument(
+        "--ca", type=Path, metavar="FILE",
+        help="who signed the hub's certificate (default: as given at `keys init`, else this site's ca.crt)",
+    )  # fmt: skip
     parser.add_argument(
         "--no-upload", action="store_true", help="only bring models/hub up to date, to be copied to the hub"
     )

@@ -1,4 +1,4 @@
-"""`fleet keys init` and `fleet keys rotate`: who may sign, now and from now on."""
+"""`fleet keys init`: who may sign; and what else is done to the folder as a whole."""
 
 from __future__ import annotations
 
@@ -69,86 +69,32 @@ def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
     targets = Metadata(Targets(version=1, expires=catalogue.in_days(TARGETS_DAYS)))
     targets.sign(signers[-1])
     write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
-    token = secrets.token_urlsafe(32)
-    write(made / "upload.token", token + "\n", 0o600)
-    write(made / "hub" / "token.sha256", hashlib.sha256(token.encode()).hexdigest() + "\n", 0o600)
+    token(made)
     hub = Online(catalogue.hub, now)
     hub.accept_root(catalogue.roots()[-1].read_bytes())
     hub.accept_targets(targets.to_bytes())
 
 
-def root_signers(catalogue: Catalogue, given: Sequence[Path], passphrase: Passphrase) -> list[CryptoSigner]:
-    """The root keys that are at hand. Raises `UserError`."""
+def token(folder: Path) -> Path:
+    """Makes the token of the upload: the workstation has it, the hub its hash; returns where that is."""
+    made = secrets.token_urlsafe(32)
+    at_hub = folder / "hub" / "token.sha256"
+    write(at_hub, hashlib.sha256(made.encode()).hexdigest() + "\n", 0o600)
+    write(folder / "upload.token", made + "\n", 0o600)
+    return at_hub
+
+
+def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
+    """The root keys that are at hand. Raises `UserError` where there is none."""
     files = list(given) or sorted(catalogue.folder.glob("root*.key"))
     if not files:
         raise UserError("no root key is here: name it with --key, it may be on a stick")
-    return [keys.load(path, passphrase) for path in files]
+    return files
 
 
 def targets_signer(catalogue: Catalogue, given: Path | None, passphrase: Passphrase) -> CryptoSigner:
     """The key that signs what is published. Raises `UserError`."""
     return keys.load(given or catalogue.folder / "targets.key", passphrase)
-
-
-def rotate(catalogue: Catalogue, role: str, root_keys: Sequence[Path], passphrase: Passphrase) -> bool:
-    """A new key for a role; the old one counts for nothing from the next root on.
-
-    False while the new root waits for further signatures (`sign`). Raises `UserError`.
-    """
-    if catalogue.pending().exists():
-        raise UserError(f"{catalogue.pending()} waits for signatures: `roomtone fleet keys sign` first")
-    old_signers = root_signers(catalogue, root_keys, passphrase)
-    new = catalogue.next_root()
-    if role == "root":
-        signers = _new_root_keys(catalogue, new.signed, old_signers, passphrase)
-    elif role == "targets":
-        _put_aside(catalogue.folder / "targets.key", catalogue)
-        key = keys.new()
-        keys.save(catalogue.folder / "targets.key", key, passphrase("targets.key (new)", True))
-        _replace(new.signed, ("targets",), CryptoSigner(key))
-        signers = old_signers
-    else:
-        _put_aside(catalogue.hub / "online.key", catalogue)
-        key = keys.new()
-        keys.save(catalogue.hub / "online.key", key, None)
-        _replace(new.signed, ("snapshot", "timestamp"), CryptoSigner(key))
-        signers = old_signers
-    return catalogue.sign_root(new, signers)
-
-
-def _new_root_keys(
-    catalogue: Catalogue, root: Root, old: list[CryptoSigner], passphrase: Passphrase
-) -> list[CryptoSigner]:
-    """One root key is replaced by a new one: in `home` the only one, in `site` the first that is at hand."""
-    leaving = old[0]
-    gone = leaving.public_key.keyid
-    path = next(
-        (
-            p
-            for p in sorted(catalogue.folder.glob("root*.key"))
-            if keys.load(p, passphrase).public_key.keyid == gone
-        ),
-        catalogue.folder / "root.key",
-    )
-    if path.exists():
-        _put_aside(path, catalogue)
-    key = keys.new()
-    keys.save(path, key, passphrase(f"{path.name} (new)", True))
-    root.revoke_key(gone, "root")
-    root.add_key(CryptoSigner(key).public_key, "root")
-    return [*old, CryptoSigner(key)]
-
-
-def _replace(root: Root, roles: Sequence[str], signer: CryptoSigner) -> None:
-    for role in roles:
-        for keyid in list(root.roles[role].keyids):
-            root.revoke_key(keyid, role)
-        root.add_key(signer.public_key, role)
-
-
-def _put_aside(path: Path, catalogue: Catalogue) -> None:
-    if path.exists():
-        path.rename(path.with_name(f"{path.name}.until-root-{catalogue.root().signed.version}"))
 
 
 def resign_targets(catalogue: Catalogue, signer: CryptoSigner) -> None:

@@ -15,14 +15,21 @@ TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=120.0)
 
 
 class Hub:
-    """The operator API at `url`. Raises `UserError`."""
+    """The operator API at `url`; `ca`: whose certificates are believed, PEM, `public`: and those of the system.
 
-    def __init__(self, url: str, token: str, ca_file: Path | None) -> None:
+    Raises `UserError`.
+    """
+
+    def __init__(self, url: str, token: str, ca: str, public: bool) -> None:
         self._url = url.rstrip("/")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise UserError(f"--ca {ca_file}: cannot be read ({error})") from None
+            if public:
+                context.load_default_certs()
+            if ca:
+                context.load_verify_locations(cadata=ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise UserError(f"the authority of the hub's certificate cannot be used ({error})") from None
         self._pool = urllib3.PoolManager(
             ssl_context=context, timeout=TIMEOUT, retries=False, headers={"Authorization": f"Bearer {token}"}
         )
@@ -69,9 +76,18 @@ class Hub:
 
 def hub_of(catalogue: Catalogue, ca_file: Path | None) -> Hub:
     """As `keys init` has noted it."""
+    own = catalogue.folder.parent / "ca.crt"
+    public = ca_file is None and not catalogue.about.ca
+    try:
+        if ca_file is not None:
+            ca = ca_file.read_text(encoding="ascii")
+        else:
+            ca = catalogue.about.ca or (own.read_text(encoding="ascii") if own.exists() else "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ca {ca_file}: cannot be read ({error})") from None
     path = catalogue.folder / "upload.token"
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: the token for the hub cannot be read ({error})") from None
-    return Hub(catalogue.about.url, token, ca_file)
+    return Hub(catalogue.about.url, token, ca, public)

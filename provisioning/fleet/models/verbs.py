@@ -14,17 +14,19 @@ from edge.model import bundle as bundles
 from edge.updates import archive
 from edge.updates.release import Release, Target
 from provisioning.fleet.cli import say
-from provisioning.fleet.models import keys, publish, setup
+from provisioning.fleet.models import keys, publish, rotation, setup
 from provisioning.fleet.models.catalogue import About, Catalogue
 from provisioning.fleet.models.upload import hub_of
+from provisioning.fleet.site import MODELS
 
-FOLDER: Final = "models"
 MIN_REASON: Final = 10
 
 
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
-    """The site's folder of models. Raises `UserError`."""
-    return Catalogue(options.site / FOLDER)
+    """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
+    catalogue = Catalogue(options.site / MODELS)
+    rotation.settle(catalogue)
+    return catalogue
 
 
 def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
@@ -38,13 +40,17 @@ def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
 def keys_init(options: argparse.Namespace) -> int:
     """Makes the keys."""
     try:
-        about = msgspec.convert({"profile": options.profile, "url": options.url}, About)
+        ca = "" if options.ca is None else options.ca.read_text(encoding="ascii")
+        about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ca {options.ca}: cannot be read ({error})") from None
     except msgspec.ValidationError as error:
         raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
-    catalogue = setup.init(options.site / FOLDER, about, passphrase_of(options))
+    catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
     say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
-    say(f"2. give {catalogue.roots()[0]} to every box, as updates.root_file, where only root may write")
+    say("2. boxes get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
+    say(f"   (without one: {catalogue.roots()[0]} as updates.root_file, where only root may write)")
     say("3. keep root*.key on a stick in a drawer: you need them only to change keys")
     print(catalogue.roots()[0])
     return 0
@@ -76,8 +82,11 @@ def keys_show(options: argparse.Namespace) -> int:
 def keys_rotate(options: argparse.Namespace) -> int:
     """A new key for a role."""
     catalogue = catalogue_of(options)
+    if options.role == "token":
+        say(f"give {rotation.new_token(catalogue)} to the hub; until then it takes nothing from here")
+        return 0
     passphrase = passphrase_of(options)
-    whole = setup.rotate(catalogue, options.role, options.key, passphrase)
+    whole = rotation.rotate(catalogue, options.role, options.key, passphrase)
     if not whole:
         say(f"{catalogue.pending()} waits for further root keys: roomtone fleet keys sign --key FILE")
         return 1
@@ -88,25 +97,18 @@ def keys_sign(options: argparse.Namespace) -> int:
     """Adds a signature to a root that waits for it."""
     catalogue = catalogue_of(options)
     passphrase = passphrase_of(options)
-    if not catalogue.pending().exists():
-        raise UserError("no root waits for signatures")
-    from tuf.api.metadata import Metadata, Root
-
-    pending = Metadata[Root].from_file(str(catalogue.pending()))
-    before = catalogue.root().signed.roles["targets"].keyids
-    if not catalogue.sign_root(pending, setup.root_signers(catalogue, options.key, passphrase)):
+    whole, role = rotation.sign(catalogue, options.key, passphrase)
+    if not whole:
         say("still too few signatures")
         return 1
-    role = "targets" if pending.signed.roles["targets"].keyids != before else "root"
     return _after_root(catalogue, options, passphrase, role)
 
 
 def _after_root(
     catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
 ) -> int:
-    if role == "targets":
-        # The list as it is, signed by the new key: without it no box would believe it any more.
-        setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, passphrase))
+    # After a change of its key, the list as it is: without a new signature no box would believe it any more.
+    rotation.mend(catalogue, passphrase)
     say(f"root {catalogue.root().signed.version} is signed")
     if role == "online":
         say(f"give {catalogue.hub / 'online.key'} to the hub first, then: roomtone fleet refresh")
@@ -155,6 +157,8 @@ def refresh(options: argparse.Namespace) -> int:
         signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
         setup.resign_targets(catalogue, signer)
         say("targets: signed anew")
+    elif rotation.mend(catalogue, passphrase_of(options)):
+        say("targets: signed anew, by the key that counts now")
     if "root" in due:
         say("the root ends soon: roomtone fleet keys rotate root")
     hub = hub_of(catalogue, options.ca)
@@ -212,6 +216,7 @@ def group(options: argparse.Namespace) -> int:
 
 
 def _bring(catalogue: Catalogue, options: argparse.Namespace) -> None:
+    rotation.mend(catalogue, passphrase_of(options))
     if options.no_upload:
         folder = setup.to_local_hub(catalogue)
         say(f"{folder} is up to date; copy it to the hub")

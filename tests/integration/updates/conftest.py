@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests import tiny_bundle
 from tests.broker import Broker
+from tests.hub import Hub
 from tests.integration.link.parts import Subscriber
 from tests.integration.updates.parts import Device
-from tests.model_site import Server, Site
+from tests.model_site import Server, Site, commands
 
 
 @pytest.fixture
@@ -51,3 +53,25 @@ def device(folder: Path, broker: Broker, site: Site, server: Server) -> Iterator
     yield one
     for each in made:
         each.stop()
+
+
+@pytest.fixture
+def hub(folder: Path) -> Iterator[Hub]:
+    made = Hub(folder)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def workstation(folder: Path) -> Callable[..., SimpleNamespace]:
+    """Without a hub: `--no-upload`."""
+    return commands(folder, "https://hub.invalid/updates")
+
+
+@pytest.fixture
+def fleet(folder: Path, hub: Hub) -> Callable[..., SimpleNamespace]:
+    """With a hub that runs."""
+    run = commands(folder, hub.url)
+    run.signing += ("--ca", str(hub.cert))
+    hub.start(folder / "site" / "models" / "hub")
+    return run

@@ -18,7 +18,9 @@ from tests.conftest import SPEECH
 from tests.integration.link.parts import Subscriber
 from tests.model_site import Server, Site
 
-VOICES = ("goforward.raw", "something.raw")
+VOICES = ("goforward.raw", "numbers.raw", "something.raw")
+"""One utterance each, of 1.7, 2.9 and 1.7 s: from their lengths it is seen when one is missing."""
+LONG_MS = 2300
 
 
 class Device:
@@ -116,11 +118,27 @@ def events(home: Subscriber, node: str) -> list[dict[str, Any]]:
 
 
 def complete(home: Subscriber, node: str) -> bool:
-    """Whether no number is missing between the first and the last event of each start of the ear."""
-    seen: dict[str, set[int]] = {}
+    """Whether every utterance of the room was heard, once, since each start of the ear: none lost, none cut in two.
+
+    The ear's own numbers have no gaps, and the long utterance is every third one, beginning with the second.
+    """
+    seen: dict[str, dict[int, int]] = {}
     for event in events(home, node):
-        seen.setdefault(event["boot"], set()).add(event["seq"])
-    return all(numbers == set(range(1, max(numbers) + 1)) for numbers in seen.values())
+        seen.setdefault(event["boot"], {})[event["seq"]] = event["duration_ms"]
+    return all(
+        set(lengths) == set(range(1, max(lengths) + 1))
+        and all((lengths[number] > LONG_MS) == (number % 3 == 2) for number in lengths)
+        for lengths in seen.values()
+    )
+
+
+def switched_at(home: Subscriber, node: str, model: str) -> float:
+    """When the box said for the first time that its ear runs this model: seconds since the last announcement."""
+    announced = [m.timestamp for m in home.messages if m.topic == "roomtone/fleet/announce"][-1]
+    for message in home.messages:
+        if message.topic == f"roomtone/{node}/model" and json.loads(message.payload)["model"] == model:
+            return float(message.timestamp - announced)
+    raise AssertionError(f"{node} has never run {model}")
 
 
 def until(condition: Any, seconds: float, what: Any) -> None:

@@ -1,5 +1,6 @@
 """The configuration that the installer writes: every key explained, what stands there kept, the broker replaced."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -170,3 +171,59 @@ def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
         assert (tmp_path / "credentials" / name).stat().st_size > 100
     refused = device(*where, "--join", made / "joins" / "kitchen.join", "--node", "attic")
     assert "the join file is for kitchen" in refused.stderr
+
+
+def test_a_join_file_brings_where_models_come_from_and_whose_they_may_be(tmp_path: Path, capsys) -> None:
+    """No trust on first use and no hand work: the root goes where systemd shows it to the link, read-only."""
+    from edge.cli import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+
+    def fleet(*words: object) -> None:
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+
+    fleet("init", "--broker", "hub.local")
+    fleet("enrol", "kitchen")
+    assert "models" not in json.loads((folder / "joins" / "kitchen.join").read_text())
+    fleet("keys", "init", "--url", "https://hub.local/updates", "--passphrase-file", secret)
+    # Who joined before has it with the next renewal.
+    fleet("renew", "kitchen")
+    fleet("enrol", "main", "--role", "recorder")
+    assert "models" not in json.loads((folder / "joins" / "recorder.main.join").read_text())
+    settings = site.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    seen = "/run/credentials/roomtone-link.service"
+    assert settings["updates.url"] == "https://hub.local/updates"
+    assert settings["updates.root_file"] == f"{seen}/site_models-root.json"
+    assert "updates.ca_file" not in settings, "the hub's certificate is of the same authority as the broker's"
+    found = load(None, settings)
+    assert found.updates.root_file == settings["updates.root_file"]
+    root = tmp_path / "credentials" / "models-root.json"
+    assert root.read_bytes() == (folder / "models" / "metadata" / "1.root.json").read_bytes()
+    text = site.merged(tmp_path / "roomtone.toml", settings, anew=True)
+    assert 'url = "https://hub.local/updates"' in text
+
+
+def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_path: Path) -> None:
+    from edge.cli import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+    for words in (
+        ("init", "--broker", "hub.local"),
+        (
+            "keys",
+            "init",
+            "--url",
+            "https://hub.local/updates",
+            "--ca",
+            folder / "ca.crt",
+            "--passphrase-file",
+            secret,
+        ),
+        ("enrol", "kitchen"),
+    ):
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+    settings = site.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    assert settings["updates.ca_file"] == "/run/credentials/roomtone-link.service/site_models-ca.crt"
+    assert (tmp_path / "credentials" / "models-ca.crt").read_bytes() == (folder / "ca.crt").read_bytes()

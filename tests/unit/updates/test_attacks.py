@@ -203,8 +203,12 @@ def test_requirements_of_another_box(site, make, refused, changes, words) -> Non
 
 def test_a_model_for_another_node_is_none_of_our_business(site, box, make) -> None:
     site.publish(make(), nodes=("study",))
-    assert box.look().result == "nothing"
+    found = box.look()
+    assert found.result == "nothing"
+    assert found.text == "base-1.1.0, release 1, is not meant for this box, or not yet"
     assert box.store.state.latest == ""
+    assert box.store.state.error == ""
+    assert box.model() == "base-1.0.0"
 
 
 def _evil(*members: tuple[str, bytes, bytes]) -> bytes:

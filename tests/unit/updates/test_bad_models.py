@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.gate.words import Budget
-from tests import tiny_bundle
+from tests import leaking, tiny_bundle
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,21 @@ def test_a_model_that_needs_too_much_memory_stops_at_the_gate(site, box, make) -
     site.publish(make(slow=120))
     found = box.look(budget=Budget(times_reference=1e9, window_ms=1e6, memory_mb=0.5))
     assert "MB of memory" in found.text
+
+
+def test_a_model_that_leaks_memory_stops_at_the_gate(site, box, make) -> None:
+    """A real graph, in the real interpreter: a variable of the model that is longer after each run."""
+    site.publish(make(also=leaking.Always(megabytes=0.5)))
+    # Time is not asked: what is copied in each run grows, too.
+    found = box.look(budget=Budget(times_reference=1e9, window_ms=1e6))
+    assert (found.result, "leaks memory" in found.text) == ("refused", True), found
+    assert box.model() == "base-1.0.0"
+
+
+def test_a_model_that_leaks_only_in_a_room_passes_the_gate(site, box, make) -> None:
+    """What `tests/integration/updates/test_leak.py` begins with: golden inputs cannot show everything."""
+    site.publish(make(also=leaking.InShortSpeech(megabytes=8)))
+    assert box.look(budget=Budget(times_reference=1e9, window_ms=1e6)).result == "switched"
 
 
 def test_a_flatbuffer_that_crashes_the_interpreter_kills_the_gate_alone(site, box, make) -> None:

@@ -42,7 +42,8 @@ def test_other_boxes_channels_tiers_and_pins_are_none_of_our_business() -> None:
         target(3, tier="small"),
         target(4, percent=0),
     ]
-    assert choose(others, HERE) == release.Choice(None, None)
+    told = "base-1.0.4, release 4, is not meant for this box, or not yet"
+    assert choose(others, HERE) == release.Choice(None, None, elsewhere=told)
     assert choose(others, replace(HERE, channel="beta")).target is others[1]
     assert choose([target(5, "2.0.0")], replace(HERE, pin="1.0.0")).target is None
 

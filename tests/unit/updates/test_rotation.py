@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, Timestamp
 from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
-from provisioning.fleet.models import keys, setup
+from provisioning.fleet.models import keys, rotation, setup
 from tests import tiny_bundle
 from tests.model_site import Site, ask
 from tests.unit.updates.conftest import Box
@@ -99,7 +99,7 @@ def test_a_key_is_changed_and_boxes_that_slept_through_it_follow(site, look, mak
     assert look().result == "switched"
     look.box.store.good()
     for _ in range(3):
-        assert setup.rotate(site.catalogue, role, (), ask)
+        assert rotation.rotate(site.catalogue, role, (), ask)
         if role == "targets":
             setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
     site.publish(make("1.2.0", seed=2))
@@ -110,7 +110,7 @@ def test_a_key_is_changed_and_boxes_that_slept_through_it_follow(site, look, mak
 
 def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, look, make) -> None:
     stolen = keys.load(site.catalogue.folder / "targets.key", ask)
-    setup.rotate(site.catalogue, "targets", (), ask)
+    rotation.rotate(site.catalogue, "targets", (), ask)
     setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
     setup.to_local_hub(site.catalogue)
     assert look().result == "nothing"
@@ -142,7 +142,7 @@ def test_recovery_from_a_stolen_online_key(site, look, make, memory, clock) -> N
     # The honest hub is now behind what the box has seen.
     site.publish(make("1.2.0", seed=2))
     assert "rollback" in look().text
-    assert setup.rotate(site.catalogue, "online", (), ask)
+    assert rotation.rotate(site.catalogue, "online", (), ask)
     setup.to_local_hub(site.catalogue)
     assert look().result == "switched"
     assert look.box.model() == "base-1.2.0"
@@ -183,9 +183,8 @@ def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
     shipped = tiny_bundle.make(folder / "other", "1.0.0")
     box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
     first, second = (site.catalogue.folder / f"root-{n}.key" for n in (1, 2))
-    assert not setup.rotate(site.catalogue, "online", [first], ask)
+    assert not rotation.rotate(site.catalogue, "online", [first], ask)
     assert site.catalogue.root().signed.version == 1
-    pending = Metadata.from_file(str(site.catalogue.pending()))
-    assert site.catalogue.sign_root(pending, [keys.load(second, ask)])
+    assert rotation.sign(site.catalogue, [second], ask) == (True, "online")
     site.publish(make("1.1.0"))
     assert box.look(fetcher=Memory(site)).result == "switched"

@@ -1,0 +1,28 @@
+"""What the ear knows of its own process."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+def rss_mb() -> float:
+    """Resident memory of this process in megabytes (10^6 bytes)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def seconds_since_start() -> float:
+    """Since the kernel started this process, so that loading Python itself counts too."""
+    try:
+        # Field 22, counted after the name in brackets, which may contain anything.
+        fields = (
+            Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return time.process_time()

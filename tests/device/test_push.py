@@ -1,0 +1,160 @@
+"""A push to an installed box: its own systemd, its own gate (a service without network or devices), a real site.
+
+The box joins with a join file and nothing else; models come over HTTPS from a hub outside, the command is `fleet push`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests import real_bundle, tiny_bundle
+from tests.device.box import VOICE, Box, booted, until
+from tests.hub import Hub
+from tests.site import FleetSite
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+EAR, LINK, SOCKET = "roomtone-ear.service", "roomtone-link.service", "roomtone-gate.socket"
+REASON = "the comparison has no recordings in this test"
+
+
+class Pushed(SimpleNamespace):
+    """`box`, `site`, `made`: the installed box, whose it is, and a folder for bundles."""
+
+    box: Box
+
+    def state(self) -> dict[str, Any]:
+        """What the store in the box says; empty before anything was pushed."""
+        path = self.box.outside("/var/lib/roomtone/models/state.json")
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def publish(self, bundle: Path) -> None:
+        self.site.fleet("publish", bundle, "--force", REASON, *self.signing)
+
+    def push(self, version: str) -> int:
+        from edge.cli import main
+
+        words = [
+            "fleet",
+            "--site",
+            str(self.site.folder / "site"),
+            "push",
+            version,
+            "--to",
+            "kitchen",
+            "--wait",
+            "5m",
+        ]
+        return main([*words, "--join", str(self.operator), *map(str, self.signing)])
+
+    def gates(self) -> int:
+        """How often the gate's socket was connected to."""
+        return int(self.box.container.show(SOCKET, "NAccepted"))
+
+
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
+    folder = tmp_path_factory.mktemp("push")
+    secret = folder / "passphrase"
+    secret.write_text("correct horse\n")
+    hub = Hub(folder)
+    with FleetSite(folder / "home") as site, booted("bookworm", folder) as box:
+        site.fleet("keys", "init", "--url", hub.url, "--ca", hub.cert, "--passphrase-file", secret)
+        hub.start(folder / "home" / "site" / "models" / "hub")
+        site.fleet("enrol", "kitchen", "--out", folder / "kitchen.join")
+        operator = site.join("desk", "operator")
+        box.outside("/root/kitchen.join").write_bytes((folder / "kitchen.join").read_bytes())
+        box.container.run("/mnt/roomtone/provisioning/install.sh --join /root/kitchen.join --wait 0")
+        # What a test cannot wait for, and what a container cannot know; where models come from was in the join file.
+        quick = {
+            "clock": '"trusted"',
+            "jitter_s": "0.0",
+            "probation_minutes": "0.0",
+            "probation_utterances": "3",
+        }
+        for key, value in quick.items():
+            box.container.run(f"sed -i 's|^#{key} = .*|{key} = {value}|' /etc/roomtone/roomtone.toml")
+            assert f"\n{key} = {value}\n" in box.outside("/etc/roomtone/roomtone.toml").read_text()
+        box.container.run(f"systemctl restart {LINK} {EAR}")
+        ended = threading.Event()
+        speaker = threading.Thread(target=_speak, args=(box, ended))
+        speaker.start()
+        try:
+            yield Pushed(
+                box=box,
+                site=site,
+                made=folder / "made",
+                operator=operator,
+                signing=("--passphrase-file", secret),
+            )
+        finally:
+            ended.set()
+            speaker.join()
+            hub.stop()
+
+
+def _speak(box: Box, ended: threading.Event) -> None:
+    """Somebody is always saying something."""
+    while not ended.is_set():
+        box.microphone.play(VOICE)
+        ended.wait(1.0)
+
+
+def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pushed) -> None:
+    box = pushed.box
+    assert box.container.show(SOCKET, "ActiveState") == "active"
+    assert pushed.gates() == 0
+    ear = box.container.pid(EAR)
+    pushed.publish(real_bundle.make(pushed.made, "9.3.0"))
+    assert pushed.push("9.3.0") == 0
+    now = pushed.state()
+    assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
+    assert pushed.gates() == 1, "the gate's service has tried it, and no child of the link"
+    until(
+        lambda: "the model is base-9.3.0 now" in box.container.run(f"journalctl --no-pager -u {EAR}"),
+        10,
+        "the ear has swapped",
+    )
+    assert box.container.pid(EAR) == ear, "the ear was not restarted"
+    assert box.container.run("systemctl list-units --failed --plain --no-legend 'roomtone-*'").strip() == ""
+    said = box.container.run("roomtone model status")
+    assert "base-9.3.0" in said
+
+
+def test_what_decides_is_readable_by_the_link_and_writable_by_root_alone(pushed: Pushed) -> None:
+    """No trust on first use: the root came with the join file."""
+    box = pushed.box
+    root = "/etc/roomtone/credentials/models-root.json"
+    assert box.container.run(f"stat -c '%U %a' {root} $(dirname {root})").split() == [
+        "root",
+        "644",
+        "root",
+        "700",
+    ]
+    tried = box.container.run(f"runuser -u roomtone-link -- sh -c 'echo x >> {root}' 2>&1 || true")
+    assert "Permission denied" in tried
+
+    rights = box.container.run(
+        f"nsenter -t {box.container.pid(LINK)} -m stat -c %a /run/credentials/{LINK}/site_models-root.json"
+    )
+    assert int(rights.strip(), 8) & 0o222 == 0
+
+
+def test_a_model_that_crashes_the_interpreter_dies_in_the_gate_alone(pushed: Pushed) -> None:
+    box = pushed.box
+    before, ear, link = pushed.gates(), box.container.pid(EAR), box.container.pid(LINK)
+    pushed.publish(tiny_bundle.make(pushed.made, "9.6.6", model=tiny_bundle.crashing()))
+    assert pushed.push("9.6.6") == 2
+    now = pushed.state()
+    assert now["current"]["name"] == "base-9.3.0"
+    assert "the gate died of this model" in now["error"]
+    assert now["bad"][0]["name"] == "base-9.6.6"
+    assert pushed.gates() == before + 2, "one death may be chance, and is tried again"
+    assert (box.container.pid(EAR), box.container.pid(LINK)) == (ear, link)
