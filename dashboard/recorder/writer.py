@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from ulid import ULID
 
@@ -76,10 +76,11 @@ class Writer:
 
     def _insert(self, connection: Connection, batch: list[tuple[int, Received]]) -> list[dict[str, Any]]:
         rows = {row["id"]: row for row in (_row(room, received) for room, received in batch)}
-        statement = insert(connection, events).on_conflict_do_nothing().returning(events.c.id)
+        statement = insert_all(connection, events).on_conflict_do_nothing().returning(events.c.id)
         new: list[dict[str, Any]] = []
         for part in chunks(list(rows.values()), ROWS):
-            new.extend(rows[bytes(number)] for number in connection.execute(statement, part).scalars())
+            found = connection.execute(statement, together(connection, part)).scalars()
+            new.extend(rows[bytes(number)] for number in found)
         return new
 
     def _sum_up(self, connection: Connection, new: Iterable[dict[str, Any]]) -> None:
@@ -87,7 +88,7 @@ class Writer:
         for row in new:
             total = sums.setdefault((row["room_id"], row["at"] // QUARTER_MS, row["emotion"]), Counter())
             total.update(count=1, duration_ms=row["duration_ms"], confidence=row["confidence"])
-        statement = insert(connection, quarters)
+        statement = insert_all(connection, quarters)
         statement = statement.on_conflict_do_update(
             index_elements=["room_id", "quarter", "emotion"],
             set_={
@@ -101,13 +102,13 @@ class Writer:
             for (room, quarter, emotion), total in sorted(sums.items())
         ]
         if rows:
-            connection.execute(statement, rows)
+            connection.execute(statement, together(connection, rows))
 
     def _touch(self, connection: Connection, new: Iterable[dict[str, Any]]) -> None:
         newest: dict[tuple[int, str], int] = {}
         for row in new:
             newest[row["room_id"], row["boot"]] = row["received"]
-        statement = insert(connection, boots)
+        statement = insert_all(connection, boots)
         statement = statement.on_conflict_do_update(
             index_elements=["room_id", "boot"], set_={"touched": statement.excluded.touched}
         )
@@ -116,12 +117,34 @@ class Writer:
             for (room, boot), at in sorted(newest.items())
         ]
         if rows:
-            connection.execute(statement, rows)
+            connection.execute(statement, together(connection, rows))
 
 
 def insert(connection: Connection, table: Table) -> Any:
     """An INSERT that knows `ON CONFLICT`, which SQLite and PostgreSQL write alike and SQLAlchemy keeps apart."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def insert_all(connection: Connection, table: Table) -> Any:
+    """An INSERT of the rows that `together` has put together.
+
+    PostgreSQL is given each column as one array: the statement is then always the same text, which its driver takes
+    apart once, and not 20,000 places for values at each batch (that cost four times the time of the rows themselves).
+    """
+    if connection.dialect.name != "postgresql":
+        return insert(connection, table)
+    columns = [
+        func.unnest(bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
+        for column in table.columns
+    ]
+    return postgresql.insert(table).from_select([column.name for column in table.columns], select(*columns))
+
+
+def together(connection: Connection, rows: list[dict[str, Any]]) -> Any:
+    """Rows that have all columns of their table, as `insert_all` wants them; at least one."""
+    if connection.dialect.name != "postgresql":
+        return rows
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def chunks(rows: Sequence[Any], size: int) -> Iterable[Any]:
