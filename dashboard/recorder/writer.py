@@ -6,12 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from ulid import ULID
 
 from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, boots, events, quarters, rooms
 from dashboard.rooms import clean, heard_at
@@ -19,6 +18,7 @@ from edge.contract import LABELS, Event
 
 ROWS: int = 1000
 """SQLite takes at most 32,766 values in a statement; a row of `events` has 20."""
+_DIGITS: Final = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,20 @@ def chunks(rows: Sequence[Any], size: int) -> Iterable[Any]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
+def ulid_bytes(text: str) -> bytes:
+    """The 16 bytes of a ULID that the contract has checked: Crockford's digits in order are those of base 32.
+
+    The library takes 25 us for it, a sixth of all that an event costs.
+    """
+    return int(text.translate(_DIGITS), 32).to_bytes(16, "big")
+
+
 def _row(room: int, received: Received) -> dict[str, Any]:
     event = received.event
     shares = msgspec.structs.asdict(event.probabilities)
     at = round(heard_at(event, received.at_ms / 1000) * 1000)
     return {
-        "id": ULID.from_str(event.id).bytes,
+        "id": ulid_bytes(event.id),
         "room_id": room,
         "at": max(0, min(at, received.at_ms)),
         "received": received.at_ms,
