@@ -31,6 +31,7 @@ LONGEST_DELAY_S: Final = 15.0
 FLEET: Final = "fleet"
 PROBE: Final = "probe"
 ALERT: Final = "alert"
+ANNOUNCE: Final = "announce"
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ class Broker:
         name = contract.topic(self.base_topic, node, f"cmd/{verb}")
         return self._client.publish(name, contract.encode(command), qos=1).rc == mqtt.MQTT_ERR_SUCCESS
 
-    def publish(self, leaf: str, payload: bytes) -> bool:
+    def publish(self, leaf: str, payload: bytes, retain: bool = False) -> bool:
         """Publishes below `B/fleet`, where no room can be; says whether there was a broker to take it."""
         if self.connection.state != "connected":
             return False
         name = contract.topic(self.base_topic, FLEET, leaf)
-        return self._client.publish(name, payload, qos=1).rc == mqtt.MQTT_ERR_SUCCESS
+        return self._client.publish(name, payload, qos=1, retain=retain).rc == mqtt.MQTT_ERR_SUCCESS
 
     def _make_client(self) -> mqtt.Client:
         name = f"roomtone-dashboard-{secrets.token_hex(6)}"

@@ -23,6 +23,8 @@ from dashboard.hub import Hub
 from dashboard.reachability import Reachability
 from dashboard.recorder.database import reason
 from dashboard.records import Records
+from dashboard.updates.online import Online
+from dashboard.updates.releases import Releases
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ class Parts:
     records: Records | None = None
     rules: Rules | None = None
     reachability: Reachability | None = None
+    releases: Releases = Releases(None)
+    online: Online | None = None
+    """The repository of models that this hub serves."""
 
 
 async def ask(query: Callable[..., T], *arguments: Any) -> T:
