@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
-from dashboard.client import closed, make, why
+from dashboard.client import closed, make, said_of_subscriptions, why
 from dashboard.incoming import Incoming, decode, decode_answer
 from edge import contract
 from edge.contract import Command, ContractError, Response
@@ -58,6 +58,8 @@ class Broker:
         self.base_topic = base_topic
         self.connection = Connection("connecting")
         self._probe_topic = contract.topic(base_topic, FLEET, PROBE)
+        self.settled = threading.Event()
+        """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
         self._on_message = on_message
@@ -99,6 +101,7 @@ class Broker:
         client = make(self.address, name, MQTTProtocolVersion.MQTTv311)
         client.on_connect = self._connected
         client.on_message = self._received
+        client.on_subscribe = self._subscribed
         return client
 
     def _run(self) -> None:
@@ -141,6 +144,10 @@ class Broker:
         client.subscribe([*topics, answers, (self._probe_topic, 1)])
         self._say(Connection("connected"))
 
+    def _subscribed(self, *said: Any) -> None:
+        said_of_subscriptions(*said)
+        self.settled.set()
+
     def _received(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
             if message.topic == self._probe_topic:
@@ -166,6 +173,7 @@ class Broker:
             return
         self.connection = connection
         if connection.state == "lost":
+            self.settled.set()
             log.warning("no broker at %s: %s; trying again", self.address, connection.detail)
         else:
             log.info("broker %s: %s", self.address, connection.state)
