@@ -102,10 +102,10 @@ def build(settings: Settings) -> ASGIApp:
         pages.append(("/try", "Try it"))
         try_it.register()
         tryit.install(application, pool, limiter)
-    bare = Parts(
-        hub, limiter, accounts=accounts, history=history, releases=Releases(online), online=online
+    parts = _parts(
+        settings.database,
+        Parts(hub, limiter, accounts=accounts, history=history, releases=Releases(online), online=online),
     )
-    parts = _parts(settings.database, bare)
     api.install(application, parts)
     theme.install(pages)
     gate = Gate(application, accounts if settings.login else None, limiter)

@@ -24,7 +24,7 @@ MARKS: Final = 4000
 DAYS: Final = 30
 
 _COUNTS: Final = [
-    # One row for each quarter of an hour, not one for each of its emotions: an eighth to carry over and to walk through.
+    # One row for each quarter of an hour, not one for each of its emotions: an eighth to carry over and to add up.
     func.coalesce(func.sum(case((quarters.c.emotion == number, quarters.c.count))), 0).label(f"n{number}")
     for number in range(len(EMOTIONS))
 ]

@@ -64,7 +64,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Connects to the broker and begins to serve the pages; a broker that does not answer is soon not waited for."""
+        """Connects to the broker, for which it does not wait long, and begins to serve the pages."""
         self._loop = asyncio.get_running_loop()
         self.broker.start()
         # Events are not retained: one that comes before we have subscribed would be seen by no page.

@@ -113,14 +113,8 @@ class House:
                 self.revision += 1
                 room.level_revision = self.revision
                 return True
-            case State():
-                room.state = message
-            case Health():
-                room.health = message
-            case Info():
-                room.info = message
-            case ModelStatus():
-                room.model = message
+            case State() | Health() | Info() | ModelStatus():
+                setattr(room, leaf, message)  # They are kept under the names of their topics.
             case str() if leaf == contract.MIC.leaf:
                 room.mic = message
             case str():

@@ -13,7 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-PROGRAMS = {"docker": "docker.io", "dockerd": "docker.io", "docker-compose": "docker-compose", "iptables": "iptables"}
+PROGRAMS = {
+    "docker": "docker.io",
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
+    "iptables": "iptables",
+}
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -33,7 +38,10 @@ class Docker:
         self.folder = folder
         # Below /tmp, as the path of a socket may have 107 characters.
         self._runtime = Path(tempfile.mkdtemp(prefix="docker-", dir="/tmp"))
-        self.environment = os.environ | {"DOCKER_HOST": f"unix://{self._runtime}/sock", "DOCKER_BUILDKIT": "0"}
+        self.environment = os.environ | {
+            "DOCKER_HOST": f"unix://{self._runtime}/sock",
+            "DOCKER_BUILDKIT": "0",
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -50,22 +58,27 @@ class Docker:
             assert time.monotonic() < end, "the Docker daemon does not answer"
             time.sleep(0.2)
 
-    def run(self, *command: str, check: bool = True, within: float = 300, **more: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, within: float = 300, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """A command with this daemon; what it said is in the error when it fails."""
         done = subprocess.run(
-            command, env=self.environment | dict(more.pop("env", {})), capture_output=True, text=True, check=False,  # type: ignore[call-overload]
-            timeout=within, stdin=subprocess.DEVNULL, **more,
+            command, env=self.environment | (env or {}), capture_output=True, text=True, check=False,
+            timeout=within, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-        result: subprocess.CompletedProcess[str] = done
-        return result
+        assert not check or done.returncode == 0, (
+            f"{' '.join(command)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        )
+        return done
 
     def import_base(self, root: Path, name: str) -> None:
-        """The folder of a system as an image, with the authorities and the sources of packages that this machine trusts."""
+        """The folder of a system as an image, with this machine's authorities and options of apt."""
+        own = (AUTHORITIES, *Path("/etc/apt/apt.conf.d").glob("99*"))
+        names = {f".{file}" for file in own}
         pack = self.folder / "base.tar"
         with tarfile.open(pack, "w") as archive:
-            archive.add(root, ".", filter=lambda member: None if member.isdev() else member)
-            for file in (AUTHORITIES, *Path("/etc/apt/apt.conf.d").glob("99*")):
+            archive.add(root, ".", filter=lambda one: None if one.isdev() or one.name in names else one)
+            for file in own:
                 archive.add(file, f".{file}")
         changes = ("ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt", "ENV PIP_DEFAULT_TIMEOUT=180")
         self.run("docker", "import", *(w for c in changes for w in ("--change", c)), str(pack), name)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -45,7 +45,7 @@ class Parts:
     records: Records | None = None
     rules: Rules | None = None
     reachability: Reachability | None = None
-    releases: Releases = Releases(None)
+    releases: Releases = field(default_factory=lambda: Releases(None))
     online: Online | None = None
     """The repository of models that this hub serves."""
 

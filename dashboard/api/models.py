@@ -39,7 +39,9 @@ class ModelOut(BaseModel):
     runtimes: list[str] = []
     architectures: list[str] = []
     min_daemon: str = ""
-    progress: dict[str, int] | None = Field(default=None, description="boxes that are meant, by what they make of it")
+    progress: dict[str, int] | None = Field(
+        default=None, description="boxes that are meant, by what they make of it"
+    )
 
 
 class Box(BaseModel):
@@ -126,7 +128,9 @@ def router(parts: Parts) -> APIRouter:
             version = int(await asyncio.to_thread(lambda: parts.online.open("timestamp").signed.version))  # type: ignore[union-attr]
         except UserError as error:
             raise HTTPException(409, str(error)) from None
-        if not parts.hub.broker.publish(ANNOUNCE, encode(Announcement(timestamp_version=version)), retain=True):
+        if not parts.hub.broker.publish(
+            ANNOUNCE, encode(Announcement(timestamp_version=version)), retain=True
+        ):
             raise HTTPException(503, "there is no connection to the broker just now")
         await note(parts, request, "models announced", str(version), "ok")
         return {"timestamp_version": version}
@@ -135,7 +139,12 @@ def router(parts: Parts) -> APIRouter:
 
 
 def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, str]]) -> ModelOut:
-    fields: dict[str, Any] = {"name": model.name, "model": model.full_name, "size": model.size, "plots": plots}
+    fields: dict[str, Any] = {
+        "name": model.name,
+        "model": model.full_name,
+        "size": model.size,
+        "plots": plots,
+    }
     if model.target is None:
         runs = sum(_runs(room) == (model.full_name, 0) for room in house.rooms.values())
         return ModelOut(release=0, current=False, runs=runs, **fields)

@@ -75,7 +75,10 @@ class Model:
             for path in sorted(self.path.glob(f"{PLOTS}*")):
                 yield path.relative_to(self.path).as_posix(), path.stat().st_size
             return
-        with contextlib.suppress(OSError, tarfile.TarError, ValueError), tarfile.open(self.path, "r:") as opened:
+        with (
+            contextlib.suppress(OSError, tarfile.TarError, ValueError),
+            tarfile.open(self.path, "r:") as opened,
+        ):
             for place, member in enumerate(opened):
                 if place >= archive.MAX_FILES:
                     return
@@ -124,7 +127,9 @@ class Releases:
                 about = release.read(path, info.custom)
                 sha256 = info.hashes["sha256"]
                 file = self._online.target_path(f"{sha256}.{path}")
-                found.append(Model(path, about.full_name, info.length, file, Target(about, sha256, info.length)))
+                found.append(
+                    Model(path, about.full_name, info.length, file, Target(about, sha256, info.length))
+                )
         return sorted(found, key=_number, reverse=True)
 
     def shipped(self) -> list[Model]:
@@ -135,7 +140,9 @@ class Releases:
                 model = folder / bundle.MODEL
                 if folder.name not in found and (folder / bundle.MANIFEST).is_file() and model.is_file():
                     found[folder.name] = Model(folder.name, folder.name, model.stat().st_size, folder)
-        return sorted(found.values(), key=lambda model: (model.full_name.partition("-")[0], version_key(model.name)))
+        return sorted(
+            found.values(), key=lambda model: (model.full_name.partition("-")[0], version_key(model.name))
+        )
 
     def find(self, name: str) -> Model:
         """One of them by its name. Raises `MissingError`."""

@@ -42,7 +42,12 @@ def guarded(tmp_path, mosquitto, repository):
 
 
 def status(release=0, state="idle", **more):
-    fields = {"installed_version": "0.2.0", "latest_version": "0.2.0", "model": "base-0.2.0", "release": release}
+    fields = {
+        "installed_version": "0.2.0",
+        "latest_version": "0.2.0",
+        "model": "base-0.2.0",
+        "release": release,
+    }
     return ModelStatus(**fields | {"state": state, "in_progress": state != "idle"} | more)
 
 
@@ -52,7 +57,9 @@ def appear(rooms, node, **told):
         model="base-0.2.0", model_sha256=ZERO, feature_spec_sha256=ZERO, runtime="litert 2.0", vad="silero",
         ear_version="1.0.0", config_sha256=ZERO,
     )  # fmt: skip
-    rooms.publish(node, contract.INFO, contract.Info(node=node, name=node.capitalize(), version="1.0.0", ear=ear))
+    rooms.publish(
+        node, contract.INFO, contract.Info(node=node, name=node.capitalize(), version="1.0.0", ear=ear)
+    )
     rooms.publish(node, contract.MODEL, status(**told))
 
 
@@ -152,10 +159,18 @@ def test_a_viewer_sees_all_of_it_and_changes_nothing(browser, guarded, rooms):
         expect(page.get_by_role("button", name="Card and pictures of base-0.2.0").first).to_be_visible()
         expect(page.get_by_role("button", name=re.compile("Roll back|look"))).to_have_count(0)
     client, _ = guarded.log_in("vera", password)
-    for path in ("models/announce", "rooms/kitchen/commands/model_rollback", "rooms/kitchen/commands/model_check"):
+    for path in (
+        "models/announce",
+        "rooms/kitchen/commands/model_rollback",
+        "rooms/kitchen/commands/model_check",
+    ):
         assert client.post(f"/api/{path}").status_code == 403
     for path in ("models", "models/base-0.2.0.2.tar/card", "models/base-0.2.0.2.tar/plots/confusion.png"):
         assert client.get(f"/api/{path}").status_code == 200
         assert httpx.get(f"{guarded.url}/api/{path}").status_code == 401
-    for path in ("models/..%2f..%2fetc/card", "models/base-9.9.9.9.tar/card", "models/base-0.2.0.2.tar/plots/x.png"):
+    for path in (
+        "models/..%2f..%2fetc/card",
+        "models/base-9.9.9.9.tar/card",
+        "models/base-0.2.0.2.tar/plots/x.png",
+    ):
         assert client.get(f"/api/{path}").status_code in (404, 422)
