@@ -183,7 +183,10 @@ def open_guarded(browser, url, name, password, **options):
     return Open()
 
 
-def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, artefacts):
+def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, rooms, artefacts):
+    for n, mood in enumerate(("happy", "sad", "uncertain", "neutral")):
+        rooms.appear(f"room-{n}", f"Room {n}")
+        rooms.publish(f"room-{n}", contract.EVENT, event(mood, time.time() - n, seq=1))
     with open_page(browser, url, "/", **DESKTOP) as (page, trouble):
         background = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(background)
@@ -197,4 +200,6 @@ def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, u
         page.screenshot(path=artefacts / "rooms-spanish-dark.png")
         page.goto(f"{url}/?wall")
         expect(page.locator(".rt-header")).to_be_hidden()
+        page.set_viewport_size({"width": 1920, "height": 1080})
+        page.screenshot(path=artefacts / "wall.png")
         assert not trouble, trouble
