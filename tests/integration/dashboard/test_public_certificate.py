@@ -35,8 +35,12 @@ python3 -m http.server --bind 127.0.0.1 8080 --directory "$1/www" >/dev/null 2>&
 XDG_DATA_HOME=$1/ca XDG_CONFIG_HOME=$1/ca caddy run --adapter caddyfile --config "$1/authority" 2>"$1/ca.log" & ca=$!
 trap 'kill $page $ca ${proxy:-} 2>/dev/null; wait' EXIT
 root=$1/ca/caddy/pki/authorities/local/root.crt
-for _ in $(seq 150); do test -s "$root" && curl -sk https://acme.invalid:9443/acme/local/directory >/dev/null && break; sleep 0.2; done
-XDG_DATA_HOME=$1/data XDG_CONFIG_HOME=$1/data ROOMTONE_PUBLIC_HOST=$2 caddy run --adapter caddyfile --config "$1/Caddyfile" 2>"$1/proxy.log" & proxy=$!
+for _ in $(seq 150); do
+  test -s "$root" && curl -sk https://acme.invalid:9443/acme/local/directory >/dev/null && break
+  sleep 0.2
+done
+XDG_DATA_HOME=$1/data XDG_CONFIG_HOME=$1/data ROOMTONE_PUBLIC_HOST=$2 \\
+  caddy run --adapter caddyfile --config "$1/Caddyfile" 2>"$1/proxy.log" & proxy=$!
 for _ in $(seq 300); do
   curl -s --cacert "$root" -o "$1/answer" "https://$2/" && grep -q 'the page' "$1/answer" && break
   sleep 0.2
@@ -55,7 +59,8 @@ def test_one_variable_gets_a_public_certificate_by_acme(tmp_path):
         pytest.skip("namespaces are forbidden here")
     shipped = (ROOT / "docker" / "proxy" / "Caddyfile").read_text()
     assert shipped.count("\tadmin off\n") == 1
-    acme = f"\tacme_ca https://acme.invalid:9443/acme/local/directory\n\tacme_ca_root {tmp_path}/ca/caddy/pki/authorities/local/root.crt\n"
+    root = tmp_path / "ca" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+    acme = f"\tacme_ca https://acme.invalid:9443/acme/local/directory\n\tacme_ca_root {root}\n"
     (tmp_path / "Caddyfile").write_text(shipped.replace("\tadmin off\n", f"\tadmin off\n{acme}"))
     (tmp_path / "authority").write_text(AUTHORITY)
     (tmp_path / "hosts").write_text(f"127.0.0.1 localhost {NAME} acme.invalid\n")
