@@ -30,7 +30,7 @@ from dashboard.api.common import Parts
 from dashboard.headers import SecurityHeaders, install_nonces
 from dashboard.history import History
 from dashboard.hub import Hub
-from dashboard.pages import alerts, fleet, room, rooms, try_it
+from dashboard.pages import alerts, fleet, models, room, rooms, try_it
 from dashboard.recorder.database import connect, migrate, reason
 from dashboard.records import Records
 from dashboard.settings import Settings
@@ -38,6 +38,7 @@ from dashboard.tryit import api as tryit
 from dashboard.tryit.pool import Pool
 from dashboard.updates import api as updates_api
 from dashboard.updates.online import Online
+from dashboard.updates.releases import Releases
 from edge.errors import UserError
 from edge.version import VERSION
 
@@ -90,17 +91,21 @@ def build(settings: Settings) -> ASGIApp:
     # A page that is not there is the reader's affair, not the log's.
     logging.getLogger("nicegui").setLevel(logging.ERROR)
     nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
-    pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/alerts", "Alerts")]
+    pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/models", "Models"), ("/alerts", "Alerts")]
     install_nonces()
     rooms.register(hub)
     room.register(hub, history)
     fleet.register()
+    models.register()
     alerts.register()
     if pool is not None:
         pages.append(("/try", "Try it"))
         try_it.register()
         tryit.install(application, pool, limiter)
-    parts = _parts(settings.database, Parts(hub, limiter, accounts=accounts, history=history))
+    parts = _parts(
+        settings.database,
+        Parts(hub, limiter, accounts=accounts, history=history, releases=Releases(online), online=online),
+    )
     api.install(application, parts)
     theme.install(pages)
     gate = Gate(application, accounts if settings.login else None, limiter)

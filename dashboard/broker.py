@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
-from dashboard.client import closed, make, why
+from dashboard.client import closed, make, said_of_subscriptions, why
 from dashboard.incoming import Incoming, decode, decode_answer
 from edge import contract
 from edge.contract import Command, ContractError, Response
@@ -31,6 +31,7 @@ LONGEST_DELAY_S: Final = 15.0
 FLEET: Final = "fleet"
 PROBE: Final = "probe"
 ALERT: Final = "alert"
+ANNOUNCE: Final = "announce"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Broker:
         self.base_topic = base_topic
         self.connection = Connection("connecting")
         self._probe_topic = contract.topic(base_topic, FLEET, PROBE)
+        self.settled = threading.Event()
+        """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
         self._on_message = on_message
@@ -86,18 +89,19 @@ class Broker:
         name = contract.topic(self.base_topic, node, f"cmd/{verb}")
         return self._client.publish(name, contract.encode(command), qos=1).rc == mqtt.MQTT_ERR_SUCCESS
 
-    def publish(self, leaf: str, payload: bytes) -> bool:
+    def publish(self, leaf: str, payload: bytes, retain: bool = False) -> bool:
         """Publishes below `B/fleet`, where no room can be; says whether there was a broker to take it."""
         if self.connection.state != "connected":
             return False
         name = contract.topic(self.base_topic, FLEET, leaf)
-        return self._client.publish(name, payload, qos=1).rc == mqtt.MQTT_ERR_SUCCESS
+        return self._client.publish(name, payload, qos=1, retain=retain).rc == mqtt.MQTT_ERR_SUCCESS
 
     def _make_client(self) -> mqtt.Client:
         name = f"roomtone-dashboard-{secrets.token_hex(6)}"
         client = make(self.address, name, MQTTProtocolVersion.MQTTv311)
         client.on_connect = self._connected
         client.on_message = self._received
+        client.on_subscribe = self._subscribed
         return client
 
     def _run(self) -> None:
@@ -140,6 +144,10 @@ class Broker:
         client.subscribe([*topics, answers, (self._probe_topic, 1)])
         self._say(Connection("connected"))
 
+    def _subscribed(self, *said: Any) -> None:
+        said_of_subscriptions(*said)
+        self.settled.set()
+
     def _received(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         try:
             if message.topic == self._probe_topic:
@@ -165,6 +173,7 @@ class Broker:
             return
         self.connection = connection
         if connection.state == "lost":
+            self.settled.set()
             log.warning("no broker at %s: %s; trying again", self.address, connection.detail)
         else:
             log.info("broker %s: %s", self.address, connection.state)

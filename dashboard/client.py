@@ -33,13 +33,14 @@ def make(address: BrokerAddress, client_id: str, protocol: MQTTProtocolVersion, 
     if context is not None:
         client.tls_set_context(context)
     client.connect_timeout = CONNECT_TIMEOUT_S
-    client.on_subscribe = _on_subscribe
+    client.on_subscribe = said_of_subscriptions
     return client
 
 
-def _on_subscribe(
+def said_of_subscriptions(
     client: mqtt.Client, data: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
 ) -> None:
+    """Callback for the broker's answer to SUBSCRIBE: what it refuses is in the log."""
     refused = sum(code.is_failure for code in codes)
     if refused:
         log.warning(

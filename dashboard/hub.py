@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PUSH_EVERY_S: Final = 0.25
 ASK_EVERY_S: Final = 1.0
+SETTLED_S: Final = 3.0
 ANSWER_S: Final = 5.0
 """A room that is there answers in milliseconds."""
 
@@ -63,9 +64,11 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Connects to the broker (in the background) and begins to serve the pages."""
+        """Connects to the broker, for which it does not wait long, and begins to serve the pages."""
         self._loop = asyncio.get_running_loop()
         self.broker.start()
+        # Events are not retained: one that comes before we have subscribed would be seen by no page.
+        await asyncio.to_thread(self.broker.settled.wait, SETTLED_S)
         self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._ask())]
 
     async def stop(self) -> None:

@@ -11,12 +11,23 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from edge import contract
-from edge.contract import Availability, ContractError, Event, Health, Info, Level, MicState, Response, State
+from edge.contract import (
+    Availability,
+    ContractError,
+    Event,
+    Health,
+    Info,
+    Level,
+    MicState,
+    ModelStatus,
+    Response,
+    State,
+)
 
 MAX_BYTES: Final = 4096
 """Four times the largest message of the contract; larger ones are not even parsed."""
 
-Message = Event | State | Level | Health | Info | str | None
+Message = Event | State | Level | Health | Info | ModelStatus | str | None
 """`str` is a microphone state or an availability; `None`: the retained topic was cleared, the room is gone."""
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
@@ -26,6 +37,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     contract.LEVEL.leaf: msgspec.json.Decoder(Level),
     contract.HEALTH.leaf: msgspec.json.Decoder(Health),
     contract.INFO.leaf: msgspec.json.Decoder(Info),
+    contract.MODEL.leaf: msgspec.json.Decoder(ModelStatus),
 }
 _words: dict[str, Any] = {contract.MIC.leaf: MicState, contract.AVAILABILITY.leaf: Availability}
 

@@ -19,7 +19,7 @@ from msgspec import UNSET
 
 from dashboard.incoming import Incoming
 from edge import contract
-from edge.contract import Event, Health, Info, Level, State
+from edge.contract import Event, Health, Info, Level, ModelStatus, State
 
 MAX_ROOMS: Final = 1000
 """A broken or hostile publisher must not fill memory with rooms that do not exist."""
@@ -51,6 +51,8 @@ class Room:
     """`ok`, `lost`, `muted`, `starting` or empty: not known."""
     info: Info | None = None
     health: Health | None = None
+    model: ModelStatus | None = None
+    """What it runs, and what becomes of a new one; None: it takes no updates."""
     state: State | None = None
     """The smoothed emotion, where the room publishes one."""
     level: Level | None = None
@@ -111,12 +113,8 @@ class House:
                 self.revision += 1
                 room.level_revision = self.revision
                 return True
-            case State():
-                room.state = message
-            case Health():
-                room.health = message
-            case Info():
-                room.info = message
+            case State() | Health() | Info() | ModelStatus():
+                setattr(room, leaf, message)  # They are kept under the names of their topics.
             case str() if leaf == contract.MIC.leaf:
                 room.mic = message
             case str():

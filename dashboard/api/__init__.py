@@ -6,13 +6,13 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from dashboard.api import account, fleet, rooms
+from dashboard.api import account, fleet, models, rooms
 from dashboard.api.common import Parts
 
 
 def install(application: FastAPI, parts: Parts) -> None:
     """Adds all routes; what goes wrong below `/api` is `{"error": "..."}`."""
-    for module in (rooms, fleet, account):
+    for module in (rooms, fleet, models, account):
         application.include_router(module.router(parts))
 
     @application.exception_handler(HTTPException)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -23,6 +23,8 @@ from dashboard.hub import Hub
 from dashboard.reachability import Reachability
 from dashboard.recorder.database import reason
 from dashboard.records import Records
+from dashboard.updates.online import Online
+from dashboard.updates.releases import Releases
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ class Parts:
     records: Records | None = None
     rules: Rules | None = None
     reachability: Reachability | None = None
+    releases: Releases = field(default_factory=lambda: Releases(None))
+    online: Online | None = None
+    """The repository of models that this hub serves."""
 
 
 async def ask(query: Callable[..., T], *arguments: Any) -> T:

@@ -36,6 +36,8 @@ class Verb(StrEnum):
     UNMUTE = "unmute"
     IDENTIFY = "identify"
     RESTART = "restart"
+    MODEL_CHECK = "model_check"
+    MODEL_ROLLBACK = "model_rollback"
 
 
 class Event(BaseModel):

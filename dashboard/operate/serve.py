@@ -109,6 +109,7 @@ def _parts(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[l
         str(folder / "dashboard"),
         "--login",
     ]
+    page += ["--updates", str(folder / "updates")]
     page += ["--proxy", "127.0.0.1"] if caddy else []
     page += ["--try-it"] if options.try_it else []
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]

@@ -5,6 +5,7 @@
     dashboard/   the certificate of an operator
     recorder/    the certificate of a recorder
     data/        the database, and what the broker keeps
+    updates/     the repository of models, once `roomtone fleet keys init` has made one
 
 Run again it renews certificates that end soon, and changes nothing else.
 """

@@ -67,7 +67,6 @@ def run(options: argparse.Namespace) -> int:
     recorder = Recorder(engine, session, base_topic, options.keep_days)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: recorder.stop())
-    print("ready", file=sys.stderr, flush=True)
-    recorder.run()
+    recorder.run(lambda: print("ready", file=sys.stderr, flush=True))
     engine.dispose()
     return 0

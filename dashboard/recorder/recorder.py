@@ -8,7 +8,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,6 +31,8 @@ GATHER_S: Final = 0.05
 """How long a first message waits for others: the price of a commit is shared, and a page is not late."""
 GAPS_EVERY_S: Final = 2.0
 FORGET_EVERY_S: Final = 3600.0
+READY_S: Final = 10.0
+"""Whoever was told `ready` may publish: what came before the first subscription, nobody keeps."""
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -55,9 +57,14 @@ class Recorder:
         """Ends the loop after the batch that is being written."""
         self._stop.set()
 
-    def run(self) -> None:
-        """Records until `stop`."""
+    def run(self, ready: Callable[[], object] = lambda: None) -> None:
+        """Records until `stop`. `ready` is called when the broker keeps what comes, or is not there to do so."""
         self._session.start()
+        end = time.monotonic() + READY_S
+        while not self._stop.is_set() and time.monotonic() < end:
+            if self._session.subscribed.wait(0.1):
+                break
+        ready()
         next_gaps = time.monotonic() + GAPS_EVERY_S
         next_forget = time.monotonic() + 60.0
         try:

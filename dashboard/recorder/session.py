@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dashboard.address import BrokerAddress
-from dashboard.client import closed, make, why
+from dashboard.client import closed, make, said_of_subscriptions, why
 from edge import contract
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class Session:
     def __init__(self, address: BrokerAddress, base_topic: str, name: str, share: str) -> None:
         self.arrived: queue.SimpleQueue[Arrived] = queue.SimpleQueue()
         self.connected = threading.Event()
+        self.subscribed = threading.Event()
+        """Set once, when the broker has taken the first subscription: from then on it keeps what comes."""
         self._address = address
         self._base_topic = base_topic
         self._name = name
@@ -108,6 +110,7 @@ class Session:
         )
         client.on_connect = self._on_connect
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _connect(self, client: mqtt.Client) -> None:
@@ -152,6 +155,10 @@ class Session:
         log.info("connected to %s", self._address)
         self._attempts, self._said = 0, ""
         self.connected.set()
+
+    def _on_subscribe(self, *said: Any) -> None:
+        said_of_subscriptions(*said)
+        self.subscribed.set()
 
     def _on_message(self, client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         mid, qos = message.mid, message.qos

@@ -6,12 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from ulid import ULID
 
 from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, boots, events, quarters, rooms
 from dashboard.rooms import clean, heard_at
@@ -19,6 +18,7 @@ from edge.contract import LABELS, Event
 
 ROWS: int = 1000
 """SQLite takes at most 32,766 values in a statement; a row of `events` has 20."""
+_DIGITS: Final = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ class Writer:
 
     def _insert(self, connection: Connection, batch: list[tuple[int, Received]]) -> list[dict[str, Any]]:
         rows = {row["id"]: row for row in (_row(room, received) for room, received in batch)}
-        statement = insert(connection, events).on_conflict_do_nothing().returning(events.c.id)
+        statement = insert_all(connection, events).on_conflict_do_nothing().returning(events.c.id)
         new: list[dict[str, Any]] = []
         for part in chunks(list(rows.values()), ROWS):
-            new.extend(rows[bytes(number)] for number in connection.execute(statement, part).scalars())
+            found = connection.execute(statement, together(connection, part)).scalars()
+            new.extend(rows[bytes(number)] for number in found)
         return new
 
     def _sum_up(self, connection: Connection, new: Iterable[dict[str, Any]]) -> None:
@@ -87,7 +88,7 @@ class Writer:
         for row in new:
             total = sums.setdefault((row["room_id"], row["at"] // QUARTER_MS, row["emotion"]), Counter())
             total.update(count=1, duration_ms=row["duration_ms"], confidence=row["confidence"])
-        statement = insert(connection, quarters)
+        statement = insert_all(connection, quarters)
         statement = statement.on_conflict_do_update(
             index_elements=["room_id", "quarter", "emotion"],
             set_={
@@ -101,13 +102,13 @@ class Writer:
             for (room, quarter, emotion), total in sorted(sums.items())
         ]
         if rows:
-            connection.execute(statement, rows)
+            connection.execute(statement, together(connection, rows))
 
     def _touch(self, connection: Connection, new: Iterable[dict[str, Any]]) -> None:
         newest: dict[tuple[int, str], int] = {}
         for row in new:
             newest[row["room_id"], row["boot"]] = row["received"]
-        statement = insert(connection, boots)
+        statement = insert_all(connection, boots)
         statement = statement.on_conflict_do_update(
             index_elements=["room_id", "boot"], set_={"touched": statement.excluded.touched}
         )
@@ -116,7 +117,7 @@ class Writer:
             for (room, boot), at in sorted(newest.items())
         ]
         if rows:
-            connection.execute(statement, rows)
+            connection.execute(statement, together(connection, rows))
 
 
 def insert(connection: Connection, table: Table) -> Any:
@@ -124,9 +125,39 @@ def insert(connection: Connection, table: Table) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
+def insert_all(connection: Connection, table: Table) -> Any:
+    """An INSERT of the rows that `together` has put together.
+
+    PostgreSQL is given each column as one array: the statement is then always the same text, which its driver takes
+    apart once, and not 20,000 places for values at each batch (that cost four times the time of the rows themselves).
+    """
+    if connection.dialect.name != "postgresql":
+        return insert(connection, table)
+    columns = [
+        func.unnest(bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
+        for column in table.columns
+    ]
+    return postgresql.insert(table).from_select([column.name for column in table.columns], select(*columns))
+
+
+def together(connection: Connection, rows: list[dict[str, Any]]) -> Any:
+    """Rows that have all columns of their table, as `insert_all` wants them; at least one."""
+    if connection.dialect.name != "postgresql":
+        return rows
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
 def chunks(rows: Sequence[Any], size: int) -> Iterable[Any]:
     """Parts of at most `size`."""
     return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def ulid_bytes(text: str) -> bytes:
+    """The 16 bytes of a ULID that the contract has checked: Crockford's digits in order are those of base 32.
+
+    The library takes 25 us for it, a sixth of all that an event costs.
+    """
+    return int(text.translate(_DIGITS), 32).to_bytes(16, "big")
 
 
 def _row(room: int, received: Received) -> dict[str, Any]:
@@ -134,7 +165,7 @@ def _row(room: int, received: Received) -> dict[str, Any]:
     shares = msgspec.structs.asdict(event.probabilities)
     at = round(heard_at(event, received.at_ms / 1000) * 1000)
     return {
-        "id": ULID.from_str(event.id).bytes,
+        "id": ulid_bytes(event.id),
         "room_id": room,
         "at": max(0, min(at, received.at_ms)),
         "received": received.at_ms,

@@ -127,7 +127,8 @@ async def refreshing(online: Online) -> AsyncIterator[None]:
     async def keep() -> None:
         while True:
             try:
-                await asyncio.to_thread(online.refresh)
+                if online.has_keys():
+                    await asyncio.to_thread(online.refresh)
             except (UserError, OSError, ValueError) as error:
                 log.error("the models' timestamp cannot be renewed: %s", error)
             await asyncio.sleep(REFRESH_S)

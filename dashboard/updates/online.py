@@ -59,6 +59,10 @@ class Online(Repository):
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}") from None
 
+    def has_keys(self) -> bool:
+        """Whether `fleet keys init` has been here; before that there is nothing to serve or to sign."""
+        return self._newest(Root.type) is not None
+
     # --- what Repository asks for ---
 
     def open(self, role: str) -> Metadata[Any]:

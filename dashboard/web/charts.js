@@ -8,9 +8,15 @@ const FEW = 3;
 const RARE = 0.08;
 
 function palette(element) {
-  const style = getComputedStyle(element);
-  const get = (name) => style.getPropertyValue(name).trim();
-  return { ink: get("--ink"), soft: get("--soft"), line: get("--line"), card: get("--card"), tones: EMOTIONS.map((e) => get(`--${e}`)) };
+  // A custom property is kept as it is written, `light-dark(...)` and all: only a colour that is used is worked out.
+  const probe = element.appendChild(document.createElement("i"));
+  const get = (name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const colours = { ink: get("--ink"), soft: get("--soft"), line: get("--line"), card: get("--card"), tones: EMOTIONS.map((e) => get(`--${e}`)) };
+  probe.remove();
+  return colours;
 }
 
 const base = (p, description) => ({

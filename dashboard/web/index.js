@@ -1,5 +1,6 @@
 export * as charts from "roomtone/charts.js";
 export { EMOTIONS, Glyph } from "roomtone/glyph.js";
+export { Card } from "roomtone/card.js";
 export { Capture } from "roomtone/capture.js";
 export { Manage } from "roomtone/manage.js";
 export { call, poll } from "roomtone/shell.js";

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from dashboard.updates import progress
 from edge.contract import ModelStatus
 from edge.errors import UserError
 from edge.updates.release import Release, Target
@@ -96,7 +97,7 @@ def roll_out(  # noqa: PLR0917 - a plan, and what it acts on
             rows = rows_of(wanted, watcher)
             show(rows)
             done = [node for node, (what, _) in rows.items() if what == "good"]
-            back = [node for node, (what, _) in rows.items() if what in ("refused", "rolled back")]
+            back = [node for node, (what, _) in rows.items() if what in progress.BACK]
             if back and len(back) / max(1, len(rows)) > plan.halt_at:
                 watcher.announce(sign(0))
                 raise HaltedError(
@@ -116,27 +117,7 @@ def roll_out(  # noqa: PLR0917 - a plan, and what it acts on
 
 def rows_of(about: Release, watcher: Watch) -> dict[str, tuple[str, ModelStatus | None]]:
     """Every box that is meant, with what it makes of the release."""
-    statuses, online = watcher.statuses(), watcher.online()
-    known = set(statuses) | set(about.nodes)
-    found: dict[str, tuple[str, ModelStatus | None]] = {}
-    for node in sorted(known):
-        if not about.reaches(node):
-            continue
-        status = statuses.get(node)
-        if status is not None and status.model and status.model.partition("-")[0] != about.tier:
-            continue
-        found[node] = (_what(about, status, node in online), status)
-    return found
-
-
-def _what(about: Release, status: ModelStatus | None, online: bool) -> str:
-    if status is None:
-        return "unknown"
-    if status.refused == about.release:
-        return "rolled back" if "rolled back" in status.error else "refused"
-    if status.release >= about.release or (status.model == about.full_name and status.state == "idle"):
-        return "good" if status.state == "idle" else status.state
-    return status.state if online else "away"
+    return dict(progress.rows_of(about, watcher.statuses(), watcher.online()))
 
 
 def _release(catalogue: Catalogue, options: argparse.Namespace) -> Release:

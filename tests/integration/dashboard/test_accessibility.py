@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from edge import contract
 from tests.integration.dashboard.process import Dashboard, health, open_page, until
+from tests.integration.dashboard.test_login import Guarded
 from tests.integration.dashboard.test_recorder import Recorder, connected
 from tests.unit.dashboard.events import event
 
@@ -42,6 +43,7 @@ def test_no_page_has_a_violation(browser, house, scheme):
         ("/room/kitchen", ".rt-chart svg"),
         ("/try", ".rt-record"),
         ("/fleet", ".rt-box"),
+        ("/models", ".rt-models li"),
         ("/alerts", ".rt-form"),
     ):
         with open_page(browser, house, path, color_scheme=scheme) as (page, _):
@@ -50,3 +52,22 @@ def test_no_page_has_a_violation(browser, house, scheme):
             violations = Axe().run(page).response["violations"]
             found[path] = [(v["id"], v["nodes"][0]["html"]) for v in violations]
     assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_way_in_has_none_either(browser, mosquitto, tmp_path, scheme, artefacts):
+    guarded = Guarded(tmp_path, mosquitto)
+    context = browser.new_context(color_scheme=scheme)
+    try:
+        page = context.new_page()
+        page.goto(f"{guarded.url}/login")
+        page.locator("input[name=name]").fill("operator")
+        page.locator("input[name=password]").fill("not the password")
+        page.keyboard.press("Enter")
+        page.get_by_text("Name or password is wrong.").wait_for()
+        page.screenshot(path=artefacts / f"login-{scheme}.png")
+        violations = Axe().run(page).response["violations"]
+        assert not violations, [(v["id"], v["nodes"][0]["html"]) for v in violations]
+    finally:
+        context.close()
+        guarded.child.close()

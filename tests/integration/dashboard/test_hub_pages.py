@@ -13,11 +13,12 @@ import pytest
 from playwright.sync_api import expect
 
 from edge import contract
-from edge.contract import Command, EarHealth, Health, Response
+from edge.contract import Command, Response
 from tests.integration.dashboard.process import Dashboard, health, open_page, until
 from tests.integration.dashboard.test_login import Guarded
 from tests.integration.dashboard.test_recorder import Recorder, connected
 from tests.unit.dashboard.events import event, timestamp
+from tests.unit.dashboard.health import well
 
 DESKTOP = {"viewport": {"width": 1280, "height": 850}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
@@ -41,30 +42,16 @@ def house(mosquitto, tmp_path, rooms):
     assert "Traceback" not in child.stderr, child.stderr
 
 
-def well(**changes):
-    ear = EarHealth(
-        frames=1, overruns=0, utterances=1, inference_p50_ms=9, inference_p95_ms=12, rss_mb=70, dropped=0
-    )
-    fields = {
-        "clock": "synced",
-        "uptime_s": 100,
-        "spool": 0,
-        "drops": 0,
-        "reconnects": 0,
-        "rejected": 0,
-        "link_rss_mb": 20,
-        "temperature_c": 51.0,
-        "certificate_expires": timestamp(time.time() + 400 * 86_400),
-        "ear": ear,
-    }
-    return Health(**fields | changes)
+def hot_or_not(node):
+    expires = timestamp(time.time() + 400 * 86_400)
+    return well(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
 
 
 def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, house, rooms, artefacts):
     url, _ = house
     for node, mic in (("kitchen", "ok"), ("hall", "lost"), ("study", "muted")):
         rooms.appear(node, node.capitalize(), mic)
-        rooms.publish(node, contract.HEALTH, well(**({"temperature_c": 84.0} if node == "hall" else {})))
+        rooms.publish(node, contract.HEALTH, hot_or_not(node))
     until(lambda: health(url)["rooms"] == 3)
     for name, options, words in (
         ("desktop", DESKTOP, ("3 boxes · 1 needs help", "84 °C", "No microphone", "Well")),
@@ -177,13 +164,14 @@ def test_a_viewer_is_shown_no_button_that_they_may_not_press(browser, mosquitto,
         guarded.child.close()
 
 
-def open_guarded(browser, url, name, password):
-    context = browser.new_context()
+def open_guarded(browser, url, name, password, **options):
+    context = browser.new_context(**options)
     page = context.new_page()
     page.goto(url)
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.locator("form button").click()
+    page.wait_for_selector(".rt-board")
 
     class Open:
         def __enter__(self):
@@ -195,7 +183,10 @@ def open_guarded(browser, url, name, password):
     return Open()
 
 
-def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, artefacts):
+def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, rooms, artefacts):
+    for n, mood in enumerate(("happy", "sad", "uncertain", "neutral")):
+        rooms.appear(f"room-{n}", f"Room {n}")
+        rooms.publish(f"room-{n}", contract.EVENT, event(mood, time.time() - n, seq=1))
     with open_page(browser, url, "/", **DESKTOP) as (page, trouble):
         background = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(background)
@@ -209,4 +200,6 @@ def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, u
         page.screenshot(path=artefacts / "rooms-spanish-dark.png")
         page.goto(f"{url}/?wall")
         expect(page.locator(".rt-header")).to_be_hidden()
+        page.set_viewport_size({"width": 1920, "height": 1080})
+        page.screenshot(path=artefacts / "wall.png")
         assert not trouble, trouble

@@ -88,6 +88,13 @@ def test_what_is_said_is_in_the_database_a_moment_later_under_its_name(recorder,
     assert "Traceback" not in recorder.log.read_text()
 
 
+def test_whoever_was_told_ready_may_publish(recorder, rooms):
+    for n in range(1, 4):
+        say(rooms, "kitchen", n)
+    until(lambda: recorder.count() == 3, 15)
+    assert recorder.query("select complete_to, asks from boots") in ([(0, 0)], [(3, 0)])
+
+
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(recorder, rooms):
     connected(recorder)
     total = 0

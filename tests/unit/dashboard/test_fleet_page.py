@@ -3,32 +3,10 @@ from __future__ import annotations
 from dashboard.fleet import devices
 from dashboard.incoming import Incoming
 from dashboard.rooms import House, timestamp
-from edge.contract import EarHealth, Health, Info
+from edge.contract import Info
+from tests.unit.dashboard.health import well
 
 NOW = 1_770_000_000.0
-
-
-def health(**changes):
-    ear = EarHealth(
-        frames=1,
-        overruns=0,
-        utterances=1,
-        inference_p50_ms=9,
-        inference_p95_ms=12,
-        rss_mb=70,
-        dropped=changes.pop("lost", 0),
-    )
-    fields = {
-        "clock": "synced",
-        "uptime_s": 100,
-        "spool": 0,
-        "drops": 0,
-        "reconnects": 0,
-        "rejected": 0,
-        "link_rss_mb": 20,
-        "ear": ear,
-    }
-    return Health(**fields | changes)
 
 
 def house(**rooms):
@@ -48,7 +26,7 @@ def codes(rows):
 
 def test_a_box_that_is_well_has_nothing_said_of_it():
     rows = devices(
-        house(kitchen={"availability": "online", "mic": "ok", "health": health()}), {}, NOW, NOW - 9999
+        house(kitchen={"availability": "online", "mic": "ok", "health": well()}), {}, NOW, NOW - 9999
     )
     assert codes(rows) == {"kitchen": []}
     assert (rows[0]["seen"], rows[0]["latency"], rows[0]["queue"]) == (NOW * 1000, 12, 0)
@@ -56,11 +34,11 @@ def test_a_box_that_is_well_has_nothing_said_of_it():
 
 def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
     made = house(
-        attic={"availability": "online", "mic": "muted", "health": health(), "version": "1.9.0"},
+        attic={"availability": "online", "mic": "muted", "health": well(), "version": "1.9.0"},
         cellar={
             "availability": "online",
             "mic": "ok",
-            "health": health(
+            "health": well(
                 temperature_c=83.0,
                 spool=400,
                 drops=2,
@@ -81,7 +59,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
 
 
 def test_a_box_that_says_nothing_for_three_minutes_is_named_but_not_right_after_our_own_start():
-    made = house(kitchen={"availability": "online", "mic": "ok", "health": health()})
+    made = house(kitchen={"availability": "online", "mic": "ok", "health": well()})
     assert codes(devices(made, {}, NOW + 100, NOW)) == {"kitchen": []}
     assert codes(devices(made, {}, NOW + 300, NOW)) == {"kitchen": ["silent"]}
     assert codes(devices(made, {}, NOW + 300, NOW + 250)) == {"kitchen": []}

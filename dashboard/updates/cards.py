@@ -1,0 +1,33 @@
+"""A model card as HTML: CommonMark and tables. HTML in it is shown as text, and nothing in it leads elsewhere."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from markdown_it import MarkdownIt
+
+BELOW: Final = 2
+"""The page has headings of its own above those of a card."""
+
+_markdown: Final = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable("table")
+    .disable(["link", "image", "autolink", "reference", "html_block", "html_inline"])
+)
+_markdown.add_render_rule("table_open", lambda *_: '<div class="rt-table" tabindex="0"><table>\n')
+_markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")
+
+
+def html(card: str) -> str:
+    """Safe to be put into a page: only tags of text and tables, without attributes that a card could choose."""
+    tokens = _markdown.parse(card)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + BELOW)}"
+    for opening, content, closing in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if opening.type == "th_open" and not content.content:
+            opening.tag = closing.tag = (
+                "td"  # A head without words says nothing to whoever listens to the page.
+            )
+    rendered: str = _markdown.renderer.render(tokens, _markdown.options, {})
+    return rendered

@@ -1,0 +1,1 @@
+"""`./run bench hub`: the hub under load."""

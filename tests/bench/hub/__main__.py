@@ -1,0 +1,102 @@
+"""`./run bench hub`: the recorder under load, open pages, and how long a room's month takes to draw.
+
+A real mosquitto, real processes, real browsers. On a machine that does other work, too, the figures of CPU time are
+those to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.bench.hub.load import load
+from tests.bench.hub.month import month
+from tests.bench.hub.pages import pages
+from tests.postgres import Postgres, programs
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./run bench hub", description=__doc__)
+    parser.add_argument("--rate", type=int, default=2000, help="events a second (default: %(default)s)")
+    parser.add_argument("--rooms", type=int, default=10_000, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=300, help="(default: %(default)s)")
+    parser.add_argument(
+        "--month", type=int, default=100_000, help="events of the month (default: %(default)s)"
+    )
+    parser.add_argument("--sockets", type=int, default=50, help="open pages (default: %(default)s)")
+    parser.add_argument("--browsers", type=int, default=10, help="real ones besides (default: %(default)s)")
+    parser.add_argument("--only", choices=("sqlite", "postgresql", "pages"))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    result: dict[str, Any] = {}
+    for kind in ("sqlite", "postgresql"):
+        if options.only not in (None, kind):
+            continue
+        with tempfile.TemporaryDirectory(prefix="bench-hub-") as folder:
+            server = None
+            url = f"sqlite:///{folder}/events.db"
+            if kind == "postgresql":
+                found = programs()
+                if found is None:
+                    continue
+                server = Postgres(found)
+                url = server.start().url
+            try:
+                result[kind] = {
+                    "load": load(url, Path(folder), options.rate, options.rooms, options.seconds),
+                    "month": month(url, options.month),
+                }
+            finally:
+                if server is not None:
+                    server.stop()
+        if not options.json:
+            show(kind, result[kind])
+    if options.only in (None, "pages"):
+        result["pages"] = pages(options.sockets, options.browsers, min(60.0, options.seconds))
+        if not options.json:
+            show_pages(result["pages"])
+    if options.json:
+        print(json.dumps(result))
+    loads = [found["load"] for kind, found in result.items() if kind != "pages"]
+    return 0 if all(load["lost"] == load["doubled"] == 0 for load in loads) else 1
+
+
+def show(kind: str, result: dict[str, Any]) -> None:
+    """For people."""
+    load, drawn = result["load"], result["month"]
+    print(
+        f"{kind}: {load['published']} events at {load['rate']}/s: {load['lost']} lost, {load['doubled']} doubled"
+    )
+    spent = ", ".join(f"{name} {us}" for name, us in load["cpu_us_per_event"].items())
+    print(f"  the last one written {load['drained_s']} s after it was sent; us of CPU for each: {spent}")
+    print(
+        f"  received by the recorder within {load['received_after_ms_p95']} ms (p95); "
+        f"other work on this machine: {load['others_cores']} cores"
+    )
+    print(
+        f"  a month of {drawn['events']} events: charts {drawn['charts_ms']} ms (worst {drawn['charts_ms_worst']}, of "
+        f"which CPU {drawn['charts_cpu_ms_worst']}), list {drawn['list_ms']} ms (worst {drawn['list_ms_worst']}); "
+        "wanted: 500 ms"
+    )
+
+
+def show_pages(result: dict[str, Any]) -> None:
+    """For people."""
+    print(
+        f"{result['sockets']} sockets and {result['browsers']} browsers, {result['events']} events, {result['missed']} "
+        f"missed; dashboard {result['dashboard_cpu_s']} s of CPU; other work: {result['others_cores']} cores"
+    )
+    for kind in ("socket", "browser"):
+        if (figures := result[kind]) is not None:
+            print(
+                f"  event to {kind}: {figures['p50_ms']} ms (p50), {figures['p95_ms']} (p95), {figures['worst_ms']} "
+                "(worst); wanted: p95 below 1000 ms"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

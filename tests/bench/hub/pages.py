@@ -1,0 +1,163 @@
+"""Open pages: 50 sockets as browsers open them, ten real browser contexts, and how late an event is on each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import statistics
+import tempfile
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import websockets
+from playwright.async_api import Page, async_playwright
+
+from edge import contract
+from tests.bench.hub.tools import Others, cpu
+from tests.broker import Broker
+from tests.integration.dashboard.process import CHROMIUM, CHROMIUM_ARGUMENTS, Dashboard, Rooms, health
+from tests.integration.dashboard.process import until as soon
+from tests.unit.dashboard.events import event
+
+ROOMS = 12
+EVERY_S = 0.5
+# Also after the page has loaded itself anew, as it does when its socket was away for too long.
+WATCH = """
+const look = setInterval(() => {
+  const place = document.querySelector('[data-node="room-0"] .rt-emotion');
+  if (!place) return;
+  clearInterval(look);
+  const note = () => window.noteChange(place.textContent, performance.timeOrigin + performance.now());
+  new MutationObserver(note).observe(place, { childList: true, characterData: true, subtree: true });
+}, 50);
+"""
+
+
+def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
+    """Milliseconds from publishing an event to its arrival, while all of them are open."""
+    with tempfile.TemporaryDirectory(prefix="bench-pages-") as folder, Broker() as broker:
+        dashboard = Dashboard(Path(folder), "--broker", broker.url, "--no-try-it")
+        rooms = Rooms(broker)
+        try:
+            url = dashboard.wait_ready(120)
+            soon(lambda: health(url)["broker"] == "connected")
+            for n in range(ROOMS):
+                rooms.appear(f"room-{n}", f"Room {n}")
+                rooms.publish(f"room-{n}", contract.EVENT, event("neutral", time.time(), seq=1))
+            soon(lambda: health(url)["events"] == ROOMS)
+            others, begin = Others(), cpu(dashboard.process.pid)
+            result = asyncio.run(_measure(url, rooms, sockets, browsers, seconds))
+            used = cpu(dashboard.process.pid) - begin
+            return result | {"dashboard_cpu_s": round(used, 1), "others_cores": round(others.cores(used), 2)}
+        finally:
+            rooms.close()
+            dashboard.close()
+
+
+async def _measure(url: str, rooms: Rooms, sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
+    said: dict[str, float] = {}
+    heard: list[float] = []
+    ready = asyncio.Semaphore(0)
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        real = [await _open(await (await chromium.new_context()).new_page(), url) for _ in range(browsers)]
+        clients = [asyncio.create_task(_client(url, said, heard, ready)) for _ in range(sockets)]
+        for _ in clients:
+            async with asyncio.timeout(120):
+                await ready.acquire()
+        begin, n, moods = time.monotonic(), 0, []
+        while time.monotonic() - begin < seconds:
+            node, mood = f"room-{n % ROOMS}", ("happy", "angry")[n // ROOMS % 2]
+            message = event(mood, time.time(), seq=n + 2)
+            said[message.id] = time.time()
+            if n % ROOMS == 0:
+                moods.append((mood, said[message.id] * 1000))
+            await asyncio.to_thread(rooms.publish, node, contract.EVENT, message)
+            n += 1
+            await asyncio.sleep(max(0.0, begin + n * EVERY_S - time.monotonic()))
+        await asyncio.sleep(3)
+        shown = [late for seen in real for late in _late(moods, seen)]
+        for task in clients:
+            task.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+        await chromium.close()
+    return {
+        "sockets": sockets,
+        "browsers": browsers,
+        "events": n,
+        "missed": n * sockets - len(heard) + len(moods) * browsers - len(shown),
+        "socket": _figures(heard),
+        "browser": _figures(shown),
+    }
+
+
+async def _open(page: Page, url: str) -> list[tuple[str, float]]:
+    """A page; what it notes (text, milliseconds since 1970) comes into the list."""
+    seen: list[tuple[str, float]] = []
+    await page.expose_function("noteChange", lambda text, at: seen.append((text, at)))
+    await page.add_init_script(WATCH)
+    await page.goto(url, timeout=120_000)
+    await page.wait_for_selector('[data-node="room-0"] .rt-emotion', timeout=120_000)
+    return seen
+
+
+async def _client(url: str, said: dict[str, float], heard: list[float], ready: asyncio.Semaphore) -> None:
+    """What a browser does on the wire: the page, then Engine.IO 4 and Socket.IO 5 over a WebSocket."""
+    html = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
+    found = re.search(r"client_id\W+([0-9a-f-]{36})", html)
+    assert found is not None, "the page names no client"
+    number = str(uuid.uuid4())
+    query = urlencode({
+        "EIO": 4, "transport": "websocket", "client_id": found[1], "tab_id": number, "document_id": number,
+        "next_message_id": 0, "implicit_handshake": "true",
+    })  # fmt: skip
+    address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{query}"
+    seen: set[str] = set()
+    async with websockets.connect(address, max_size=None, ping_interval=None, origin=url) as socket:  # type: ignore[arg-type]
+        await socket.recv()
+        await socket.send("40")
+        async for frame in socket:
+            text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+            if text == "2":
+                await socket.send("3")
+            elif text.startswith("40"):
+                ready.release()
+            else:
+                now = time.time()
+                for number in set(re.findall(r"[0-9A-HJKMNP-TV-Z]{26}", text)) & said.keys() - seen:
+                    seen.add(number)
+                    heard.append((now - said[number]) * 1000)
+
+
+def _late(moods: list[tuple[str, float]], seen: list[tuple[str, float]]) -> list[float]:
+    """For each change of mood that was published, how long until the page showed it."""
+    late = []
+    for mood, at in moods:
+        came = [
+            when
+            for text, when in seen
+            if text.lower() == mood and at <= when < at + 2 * ROOMS * EVERY_S * 1000
+        ]
+        if came:
+            late.append(came[0] - at)
+    return late
+
+
+def _figures(values: list[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    ordered = sorted(values)
+    return {
+        "p50_ms": round(statistics.median(ordered)),
+        "p95_ms": round(ordered[int(0.95 * len(ordered))]),
+        "worst_ms": round(ordered[-1]),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(pages(50, 10, 30), indent=2))

@@ -1,0 +1,57 @@
+"""CPU time, and waiting."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu_of_all(name: str) -> float:
+    """The same of all processes of a name: a server's workers."""
+    total = 0.0
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            try:
+                if (place / "comm").read_text().strip() == name:
+                    total += cpu(int(place.name))
+            except OSError:
+                continue  # It has just ended.
+    return total
+
+
+class Others:
+    """How much of the machine works that are not ours took while something was measured."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._busy = _busy()
+
+    def cores(self, ours: float) -> float:
+        """Cores that were busy on average, less `ours` (seconds of CPU)."""
+        return max(0.0, (_busy() - self._busy - ours) / (time.monotonic() - self._begin))
+
+
+def _busy() -> float:
+    user, nice, system, _idle, _wait, irq, soft, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + irq + soft + steal) / TICKS
+
+
+def until(condition: Callable[[], bool], within: float) -> None:
+    """Waits. Raises `SystemExit` when it does not happen."""
+    end = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit("it did not happen in time")
+        time.sleep(0.2)
