@@ -53,7 +53,7 @@ def reason_to_skip() -> str:
 
 
 @contextlib.contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ def _locked(name: str) -> Iterator[None]:
 def bare(suite: str) -> Path:
     """The root folder of a minimal Debian; made once (minutes)."""
     place = CACHE / f"root-{suite}"
-    with _locked(place.name):
+    with locked(place.name):
         if not place.is_dir():
             part = CACHE / f"part-{suite}"
             shutil.rmtree(part, ignore_errors=True)
@@ -76,7 +76,7 @@ def bare(suite: str) -> Path:
                 mirror(),
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
-            _inside(part, [], "/bin/sh", "-ec", PULSE)
+            inside(part, [], "/bin/sh", "-ec", PULSE)
             part.rename(place)
     return place
 
@@ -93,8 +93,8 @@ def mirror() -> str:
 
 def offline_bundle(suite: str, source: Path = ROOT) -> Path:
     """What `bundle-offline` makes of this source on that Debian; made once for each state of the source."""
-    place = CACHE / "bundles" / f"{suite}-{_digest(source)}"
-    with _locked(f"bundle-{suite}"):
+    place = CACHE / "bundles" / f"{suite}-{digest(source)}"
+    with locked(f"bundle-{suite}"):
         if not place.is_dir():
             for old in (CACHE / "bundles").glob(f"{suite}-*"):
                 # A younger one may be what a box of another run installs from.
@@ -108,12 +108,12 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
                     f"--bind={place.parent}:/out",
                     f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip",
                 ]
-                _inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
+                inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
         os.utime(place)
     return place
 
 
-def _inside(root: Path, options: list[str], *command: str) -> None:
+def inside(root: Path, options: list[str], *command: str) -> None:
     """One command in a system that is not booted, with the network and the certificates of this machine."""
     subprocess.run(
         ["systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
@@ -124,7 +124,7 @@ def _inside(root: Path, options: list[str], *command: str) -> None:
     )  # fmt: skip
 
 
-def _digest(source: Path) -> str:
+def digest(source: Path) -> str:
     total = hashlib.sha256()
     files = [
         file
