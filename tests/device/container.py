@@ -34,6 +34,8 @@ rm libasound2-plugins*.deb && apt-get clean
 """
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUNDLE_AGE_S = 7200
+LONG_S = 3600
+"""More than any step of making one takes, on a busy machine."""
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 
 
@@ -75,7 +77,7 @@ def bare(suite: str) -> Path:
                 str(part),
                 mirror(),
             ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=LONG_S)
             inside(part, [], "/bin/sh", "-ec", PULSE)
             part.rename(place)
     return place
@@ -115,12 +117,14 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
 
 def inside(root: Path, options: list[str], *command: str) -> None:
     """One command in a system that is not booted, with the network and the certificates of this machine."""
+    # `timeout` ends it by SIGTERM: after a SIGKILL the container goes on without its nspawn.
     subprocess.run(
-        ["systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
-         "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities", "--setenv=PIP_CERT=/mnt/authorities",
-         "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1", "--setenv=DEBIAN_FRONTEND=noninteractive",
+        ["timeout", str(LONG_S), "systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit",
+         "--console=pipe", "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities",
+         "--setenv=PIP_CERT=/mnt/authorities", "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1",
+         "--setenv=DEBIAN_FRONTEND=noninteractive",
          *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")), *options, *command],
-        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=1500,
+        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr,
     )  # fmt: skip
 
 
