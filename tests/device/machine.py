@@ -1,8 +1,8 @@
 """A room device as a virtual machine: the kernel is Debian's own, so that control groups and sound cards are its own.
 
-QEMU, by KVM where that works and without it (TCG) elsewhere. The root is the bare Debian of `container.py` with a
-kernel in it and Roomtone installed, packed into an image (cached, for each state of the source); what happens in it is
-gone with it. The host's loopback interface is 10.0.2.2 inside.
+QEMU without KVM (TCG), which runs everywhere; `ROOMTONE_VM_ACCEL=kvm` where that works. The root is the bare Debian of
+`container.py` with a kernel in it and Roomtone installed, packed into an image (cached, for each state of the source);
+what happens in it is gone with it. The host's loopback interface is 10.0.2.2 inside.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ Type=exec
 ExecStart=/bin/sh -c 'while :; do aplay -q -D plughw:Loopback,1,0 -f S16_LE -r 16000 /srv/voice.raw; sleep 1.5; done'
 """
 IMAGE_MB = 2600
+ACCELERATOR = os.environ.get("ROOMTONE_VM_ACCEL", "tcg")
+"""Not KVM wherever there is a `/dev/kvm`: that of a nested machine may take a guest and never run it."""
 
 
 def reason_to_skip() -> str:
@@ -122,7 +124,7 @@ class Machine:
     def boot(self, timeout_s: float = 600.0) -> None:
         with (self.folder / "console.log").open("ab") as log:
             self._qemu = subprocess.Popen(
-                ["qemu-system-x86_64", "-machine", "q35,accel=kvm:tcg", "-cpu", "max", "-smp", "2", "-m", "1536",
+                ["qemu-system-x86_64", "-machine", f"q35,accel={ACCELERATOR}", "-cpu", "max", "-smp", "2", "-m", "1536",
                  "-nodefaults", "-display", "none", "-serial", "stdio",
                  "-kernel", self._files / "kernel", "-initrd", self._files / "initrd",
                  "-append", "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet",
