@@ -34,6 +34,8 @@ rm libasound2-plugins*.deb && apt-get clean
 """
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUNDLE_AGE_S = 7200
+LONG_S = 3600
+"""More than any step of making one takes, on a busy machine."""
 TOOLS = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 
 
@@ -53,7 +55,7 @@ def reason_to_skip() -> str:
 
 
 @contextlib.contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -63,7 +65,7 @@ def _locked(name: str) -> Iterator[None]:
 def bare(suite: str) -> Path:
     """The root folder of a minimal Debian; made once (minutes)."""
     place = CACHE / f"root-{suite}"
-    with _locked(place.name):
+    with locked(place.name):
         if not place.is_dir():
             part = CACHE / f"part-{suite}"
             shutil.rmtree(part, ignore_errors=True)
@@ -75,8 +77,8 @@ def bare(suite: str) -> Path:
                 str(part),
                 mirror(),
             ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=1500)
-            _inside(part, [], "/bin/sh", "-ec", PULSE)
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=LONG_S)
+            inside(part, [], "/bin/sh", "-ec", PULSE)
             part.rename(place)
     return place
 
@@ -93,8 +95,8 @@ def mirror() -> str:
 
 def offline_bundle(suite: str, source: Path = ROOT) -> Path:
     """What `bundle-offline` makes of this source on that Debian; made once for each state of the source."""
-    place = CACHE / "bundles" / f"{suite}-{_digest(source)}"
-    with _locked(f"bundle-{suite}"):
+    place = CACHE / "bundles" / f"{suite}-{digest(source)}"
+    with locked(f"bundle-{suite}"):
         if not place.is_dir():
             for old in (CACHE / "bundles").glob(f"{suite}-*"):
                 # A younger one may be what a box of another run installs from.
@@ -108,23 +110,25 @@ def offline_bundle(suite: str, source: Path = ROOT) -> Path:
                     f"--bind={place.parent}:/out",
                     f"--bind={CACHE / f'pip-{suite}'}:/root/.cache/pip",
                 ]
-                _inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
+                inside(root, options, "/src/provisioning/bundle-offline", f"/out/{place.name}")
         os.utime(place)
     return place
 
 
-def _inside(root: Path, options: list[str], *command: str) -> None:
+def inside(root: Path, options: list[str], *command: str) -> None:
     """One command in a system that is not booted, with the network and the certificates of this machine."""
+    # `timeout` ends it by SIGTERM: after a SIGKILL the container goes on without its nspawn.
     subprocess.run(
-        ["systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit", "--console=pipe",
-         "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities", "--setenv=PIP_CERT=/mnt/authorities",
-         "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1", "--setenv=DEBIAN_FRONTEND=noninteractive",
+        ["timeout", str(LONG_S), "systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit",
+         "--console=pipe", "--resolv-conf=copy-host", f"--bind-ro={AUTHORITIES}:/mnt/authorities",
+         "--setenv=PIP_CERT=/mnt/authorities", "--setenv=PIP_DISABLE_PIP_VERSION_CHECK=1",
+         "--setenv=DEBIAN_FRONTEND=noninteractive",
          *(f"--bind-ro={file}" for file in Path("/etc/apt/apt.conf.d").glob("99*")), *options, *command],
-        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=1500,
+        check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr,
     )  # fmt: skip
 
 
-def _digest(source: Path) -> str:
+def digest(source: Path) -> str:
     total = hashlib.sha256()
     files = [
         file

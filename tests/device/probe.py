@@ -34,8 +34,10 @@ def sockets(_):
     return {name: outcome(lambda kind=kind: socket.socket(*kind).close()) for name, kind in kinds.items()}
 
 
-def tcp(port):
-    return outcome(lambda: socket.create_connection(("127.0.0.1", int(port)), 2).close())
+def tcp(address):
+    """`PORT` of this machine, or `HOST:PORT`."""
+    host, _, port = address.rpartition(":")
+    return outcome(lambda: socket.create_connection((host or "127.0.0.1", int(port)), 2).close())
 
 
 def unix(path):
@@ -61,6 +63,11 @@ def read(path):
     return outcome(lambda: Path(path).open("rb").close())
 
 
+def hog(megabytes):
+    """Memory that is really used; who is killed for it tells nothing any more."""
+    return "ok" if len(b"x" * (int(megabytes) << 20)) else ""
+
+
 def send(script):
     """Messages to the link, as the ear would send them; each `{"hex": ...}` or `{"text": ...}` of a file."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
@@ -81,7 +88,7 @@ def main():
     found = {}
     for wish in sys.argv[1:]:
         verb, _, value = wish.partition("=")
-        found[wish] = {f.__name__: f for f in (sockets, tcp, unix, write, read, send)}[verb](value)
+        found[wish] = {f.__name__: f for f in (sockets, tcp, unix, write, read, hog, send)}[verb](value)
     print("PROBE " + json.dumps(found), flush=True)
 
 

@@ -2,7 +2,7 @@
 
 A drop-in starts a probe in place of the program, everything else of the unit stays as it is installed. The control is
 the same probe with a second drop-in that takes the directive away. What this container does not enforce
-(`DeviceAllow=`, `IPAddressDeny=`, `MemoryMax=`) needs a virtual machine.
+(`DeviceAllow=`, `IPAddressDeny=`, `MemoryMax=`) is proved in a virtual machine: test_vm.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,12 +22,12 @@ from edge import audiofile, contract
 from edge.contract import EventReport
 from tests.conftest import SPEECH
 from tests.device.box import BACK_S, VOICE, Box, booted, until
+from tests.device.sandbox import EAR, LINK, bring_probe, probe
 from tests.search import Search
 from tests.unit.ear.parts import event
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
-EAR, LINK = "roomtone-ear.service", "roomtone-link.service"
 SPEECH_S = float(os.environ.get("ROOMTONE_SPEECH_S", "600"))
 """So long somebody speaks before every file is searched for sound: ten minutes."""
 OPEN = ("/srv/open", "/var/lib/open", "/home/open", "/opt/open", "/etc/open", "/dev/shm", "/dev/mqueue")
@@ -50,49 +47,24 @@ time.sleep(600)
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     with booted("bookworm", tmp_path_factory.mktemp("sandbox")) as box:
-        shutil.copy(Path(__file__).parent / "probe.py", box.outside("/usr/local/lib/probe.py"))
+        bring_probe(box.container)
         box.container.run(f"mkdir -p {' '.join(OPEN)} && chmod 1777 {' '.join(OPEN)}")
         box.install()
         yield box
 
 
-def probe(box: Box, unit: str, *wishes: str, without: str = "") -> dict[str, Any]:
-    """What the probe finds in the sandbox of a unit; `without`: lines that take some of the sandbox away."""
-    folder = f"/run/systemd/system/{unit}.d"
-    argv = " ".join(("/usr/local/lib/probe.py", *wishes))
-    box.container.run(f"systemctl stop roomtone-ear.service {unit}")
-    box.outside(folder).mkdir(parents=True, exist_ok=True)
-    box.outside(f"{folder}/zz-probe.conf").write_text(
-        "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n"
-        f"ExecStart=/usr/bin/python3 {argv}\n{without}\n"
-    )
-    try:
-        box.container.run(f"systemctl daemon-reload && systemctl start {unit}", check=False)
-        lines = re.findall(
-            r"^PROBE (.*)$",
-            box.container.run(f"journalctl --sync; journalctl -u {unit} -o cat"),
-            re.MULTILINE,
-        )
-    finally:
-        box.container.run(f"rm -r {folder} && systemctl daemon-reload && systemctl reset-failed")
-        box.container.run("rm -f /srv/open/probe-* /dev/shm/probe-*")
-        box.container.run("systemctl start roomtone-link.service roomtone-ear.service")
-    assert lines, box.container.run(f"journalctl -u {unit} -n 20 --no-pager")
-    return dict(json.loads(lines[-1]))
-
-
 def test_inside_the_ear_no_socket_can_be_made_but_unix(box: Box) -> None:
     tcp = f"tcp={box.broker.port}"
-    found = probe(box, EAR, "sockets=", tcp)
+    found = probe(box.container, EAR, "sockets=", tcp)
     assert set(found["sockets="].values()) == {"Address family not supported by protocol"}
     assert found[tcp] != "ok"
     # Each of the two walls stands alone.
-    walled = probe(box, EAR, "sockets=", tcp, without="RestrictAddressFamilies=")
+    walled = probe(box.container, EAR, "sockets=", tcp, without="RestrictAddressFamilies=")
     assert walled["sockets="]["inet"] == "ok"
     assert walled[tcp] in {"Network is unreachable", "Connection refused"}  # its own loopback is another one
-    assert probe(box, EAR, tcp, without="PrivateNetwork=no")[tcp] != "ok"
+    assert probe(box.container, EAR, tcp, without="PrivateNetwork=no")[tcp] != "ok"
     # The control: without both it reaches the broker.
-    assert probe(box, EAR, tcp, without="RestrictAddressFamilies=\nPrivateNetwork=no")[tcp] == "ok"
+    assert probe(box.container, EAR, tcp, without="RestrictAddressFamilies=\nPrivateNetwork=no")[tcp] == "ok"
 
 
 def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
@@ -100,13 +72,13 @@ def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
         f"write={folder}" for folder in (*OPEN, "/", "/run", "/run/roomtone", "/run/roomtone-sound", "/proc")
     ]
     own = ["write=/run/roomtone-ear", "write=/var/lib/roomtone/ear", "write=/tmp", "write=/var/tmp"]
-    found = probe(box, EAR, *wishes, *own)
+    found = probe(box.container, EAR, *wishes, *own)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
     assert {found[wish] for wish in own} == {"ok"}
     # Its /tmp is nobody else's.
     assert box.container.run("find /tmp /var/tmp -maxdepth 1 -name 'probe-*'") == ""
     free = probe(
-        box,
+        box.container,
         EAR,
         *wishes,
         without="ProtectSystem=no\nProtectHome=no\nTemporaryFileSystem=\nInaccessiblePaths=\nPrivateIPC=no",
@@ -125,9 +97,11 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
         )
     until(lambda: all(box.outside(door).exists() for door in doors), 5.0, "the doors are open")
     wishes = ["read=/dev/snd/pcmC0D0c", *(f"unix={door}" for door in doors)]
-    found = probe(box, LINK, *wishes)
+    found = probe(box.container, LINK, *wishes)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
-    free = probe(box, LINK, *wishes, without="PrivateDevices=no\nInaccessiblePaths=\nProtectHome=no")
+    free = probe(
+        box.container, LINK, *wishes, without="PrivateDevices=no\nInaccessiblePaths=\nProtectHome=no"
+    )
     assert {wish: free[wish] for wish in wishes if free[wish] != "ok"} == {}
     # What wishes to reach it is the same user: no group, no way.
     assert "audio" not in box.container.run("id -Gn roomtone-link").split()
@@ -147,7 +121,7 @@ def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
     before = rejected(box)
     box.heard.forget_events()
     box.outside("/usr/local/lib/messages.json").write_text(json.dumps([*bad, good]))
-    found = probe(box, EAR, "send=/usr/local/lib/messages.json")
+    found = probe(box.container, EAR, "send=/usr/local/lib/messages.json")
     assert '"ack"' in str(found["send=/usr/local/lib/messages.json"])
     # The control: the good one, sent in the same way, is at the broker, and nothing else is.
     told = box.heard.events.get(timeout=5)

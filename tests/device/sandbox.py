@@ -1,0 +1,66 @@
+"""The probe in the place of a unit's program: what its sandbox allows, and what it would without a directive."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any, Protocol
+
+EAR, LINK = "roomtone-ear.service", "roomtone-link.service"
+PROBE = "/usr/local/lib/probe.py"
+
+
+class Shell(Protocol):
+    """A container or a virtual machine."""
+
+    def run(self, command: str, *, check: bool = True) -> str:
+        """A shell command inside; its standard output and error."""
+
+
+def put(machine: Shell, path: str, text: str) -> None:
+    """Writes a file inside."""
+    folder = shlex.quote(str(Path(path).parent))
+    machine.run(f"mkdir -p {folder} && printf %s {shlex.quote(text)} > {shlex.quote(path)}")
+
+
+def bring_probe(machine: Shell) -> None:
+    put(machine, PROBE, (Path(__file__).parent / "probe.py").read_text())
+
+
+def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -> tuple[str, str]:
+    """Runs the probe as that unit; what the unit logged, and its result (`success`, `oom-kill`).
+
+    `without`: lines of `[Service]` that take some of the sandbox away.
+    """
+    folder = f"/run/systemd/system/{unit}.d"
+    # The ear would wake the link, and the link the ear.
+    machine.run(f"systemctl stop {EAR} {unit}")
+    argv = " ".join((PROBE, *wishes))
+    put(
+        machine,
+        f"{folder}/zz-probe.conf",
+        "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n"
+        f"ExecStart=/usr/bin/python3 {argv}\n{without}\n",
+    )
+    try:
+        cursor = machine.run("journalctl -n 0 --show-cursor -o cat").strip().removeprefix("-- cursor: ")
+        machine.run(f"systemctl daemon-reload && systemctl start {unit}", check=False)
+        result = machine.run(f"systemctl show -P Result {unit}").strip()
+        said = machine.run(
+            f"journalctl --sync; journalctl -u {unit} -o cat --after-cursor={shlex.quote(cursor)}"
+        )
+    finally:
+        machine.run(f"rm -r {folder} && systemctl daemon-reload && systemctl reset-failed")
+        machine.run("rm -f /srv/open/probe-* /dev/shm/probe-*")
+        machine.run(f"systemctl start {LINK} {EAR}")
+    return said, result
+
+
+def probe(machine: Shell, unit: str, *wishes: str, without: str = "") -> dict[str, Any]:
+    """What the probe finds in the sandbox of a unit, for each wish."""
+    said, result = start_in_place(machine, unit, *wishes, without=without)
+    lines = re.findall(r"^PROBE (.*)$", said, re.MULTILINE)
+    assert lines, f"{result}\n{said}"
+    return dict(json.loads(lines[-1]))
