@@ -116,10 +116,10 @@ class Keeper:
 
     def _compare(self) -> None:
         """Remembers what the model before has said, once, to compare with it."""
-        probation, current = self._state.probation, self._state.current
-        if probation is None or current is None or probation.baseline.utterances:
+        probation = self._state.probation
+        if probation is None or probation.baseline.utterances:
             return
-        baseline = self._watch.before(current)
+        baseline = self._watch.before(self._state)
         if baseline is not None:
             self._change(lambda store: store.baseline(baseline))
 

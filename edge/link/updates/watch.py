@@ -8,7 +8,7 @@ from typing import Final
 from edge.config import Updates
 from edge.contract import EarHealth, TallyReport
 from edge.link.updates.probation import Judgement, Rules, Seen, judge
-from edge.updates.state import Baseline, Probation, Slot
+from edge.updates.state import Baseline, Probation, Slot, State
 
 MAX_TALLIES: Final = 4
 
@@ -44,13 +44,22 @@ class Watch:
 
     def tally(self, tally: TallyReport) -> None:
         """What a model has said so far."""
+        self._tallies.pop(tally.model_sha256, None)
         self._tallies[tally.model_sha256] = tally
         while len(self._tallies) > MAX_TALLIES:
             del self._tallies[next(iter(self._tallies))]
 
-    def before(self, current: Slot) -> Baseline | None:
-        """What the model before had said, where its ear has told it."""
-        found = [tally for sha, tally in self._tallies.items() if sha != current.model_sha256]
+    def before(self, now: State) -> Baseline | None:
+        """What the model before had said, where its ear has told it: never one that was refused since."""
+        current, previous = now.current, now.previous
+        found = [
+            tally
+            for sha, tally in self._tallies.items()
+            if current is not None
+            and sha != current.model_sha256
+            and sha not in now.refused
+            and (previous is None or sha == previous.model_sha256)
+        ]
         return _baseline(found[-1]) if found else None
 
     def judge(

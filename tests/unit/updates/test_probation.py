@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from edge.config import Updates
 from edge.contract import TallyReport
 from edge.link.updates.probation import DEATHS, LONGEST_S, NOT_TAKEN_S, Rules, Seen, judge
-from edge.updates.state import Baseline
+from edge.link.updates.watch import Watch
+from edge.updates.state import Bad, Baseline, Slot, State
 
 RULES = Rules(least_s=600, utterances=20)
 MIXED = (10, 4, 2, 2, 1, 1, 0)
@@ -65,3 +68,19 @@ def test_few_utterances_prove_nothing() -> None:
 
 def test_an_ear_that_is_away_is_not_blamed_for_what_it_does_not_run() -> None:
     assert judge(seen(running=False, ear=False, tally=None), BEFORE, RULES)[0] == "wait"
+
+
+def test_a_model_that_was_rolled_back_is_no_measure_for_the_next_one() -> None:
+    """The shipped model, a bad one, the shipped one again: the next one is compared with the shipped one."""
+    shipped, bad, new = ("0" * 64, "b" * 64, "c" * 64)
+    slot = Slot(name="base-1.2.0", folder="base-1.2.0.c", release=2, target_sha256="d" * 64, model_sha256=new)
+    refused = Bad(name="base-1.1.0", target_sha256="e" * 64, model_sha256=bad, release=1, why="", at=0.0)
+    watch = Watch(Updates())
+    for sha, labels in ((shipped, MIXED), (bad, (0, 0, 0, 0, 2, 2, 16)), (new, MIXED)):
+        watch.tally(msgspec.structs.replace(tally(labels), model_sha256=sha))
+    found = watch.before(State(current=slot, bad=(refused,)))
+    assert found is not None
+    assert found.labels == MIXED
+    # Of the one that was pushed before nothing is known: then nothing is compared.
+    previous = msgspec.structs.replace(slot, model_sha256="f" * 64)
+    assert watch.before(State(current=slot, previous=previous, bad=(refused,))) is None
