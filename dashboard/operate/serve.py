@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from provisioning.demo.supervisor import Child
 
 START_S: Final = 60.0
+CERTIFICATES_S: Final = 10.0
 CADDYFILE: Final = Path(__file__).parents[2] / "docker" / "proxy" / "Caddyfile"
 
 
@@ -66,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
                 failed = part
             if failed is not None:
                 raise UserError(f"{failed.name} did not start: {failed.why_it_died()}")
+        if parts[-1].name == "proxy":
+            _wait_for_certificates([*options.host, "localhost", ""], options.https_port, stopping)
         if not stopping.is_set():
             _announce(options, folder, page)
         while not stopping.wait(0.5):
@@ -147,6 +152,23 @@ def _answers(broker: Child, port: int, stopping: threading.Event) -> bool:
         if broker.process is None or broker.process.poll() is not None or time.monotonic() > end:
             return False
     return broker.process is not None and broker.process.poll() is None
+
+
+def _wait_for_certificates(hosts: list[str], port: int, stopping: threading.Event) -> None:
+    """Caddy serves before its own authority has signed for every name: until then it ends the handshake."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    end = time.monotonic() + CERTIFICATES_S
+    for host in hosts:
+        while time.monotonic() < end and not stopping.is_set():
+            try:
+                with (
+                    socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+                    context.wrap_socket(plain, server_hostname=host or None),
+                ):
+                    break
+            except OSError:
+                stopping.wait(0.1)
 
 
 def _broker(folder: Path, *, lan: bool) -> Path:
