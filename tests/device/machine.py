@@ -85,7 +85,7 @@ def image() -> Path:
         with containers.overlay(bare(), CACHE / "work-image") as root:
             shutil.copytree(bundle, root / "srv/roomtone", symlinks=True)
             shutil.copy(SPEECH / "goforward.raw", root / "srv/voice.raw")
-            (root / "root/.ssh").mkdir(mode=0o700)
+            (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
             shutil.copy(part / "key.pub", root / "root/.ssh/authorized_keys")
             container = Container(root, {})
             try:
