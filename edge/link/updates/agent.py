@@ -19,9 +19,9 @@ from tuf.api.exceptions import DownloadError
 
 from edge.config import Config
 from edge.errors import UserError
+from edge.gate import door
 from edge.gate.words import Ask, Budget
 from edge.link import clock
-from edge.link.updates import door
 from edge.link.updates.client import Client, UpdateError
 from edge.link.updates.fetcher import HttpsFetcher
 from edge.updates.archive import ArchiveError

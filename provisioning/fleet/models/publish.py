@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.errors import UserError
-from edge.gate.trial import try_bundle
+from edge.gate import door
 from edge.gate.words import Ask, Budget
 from edge.model import bundle as bundles
 from edge.model.bundle import Bundle
@@ -15,6 +15,7 @@ from edge.updates.release import Channel, Release, Target
 from provisioning.fleet.models.catalogue import Catalogue, is_newer, newest
 
 DATA_VARIABLE: Final = "ROOMTONE_DATA"
+NO_SOCKET: Final = Path()
 EVERYWHERE: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=4096)
 """A workstation is no box: only what is wrong everywhere counts here."""
 
@@ -38,11 +39,17 @@ def about(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release
 
 def check(bundle: Bundle, champion: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
     """What speaks against publishing; empty: nothing. Raises `UserError` where it cannot be found out."""
-    verdict = try_bundle(
-        Ask(bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=EVERYWHERE)
+    question = Ask(
+        bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=EVERYWHERE
     )
-    if not verdict.ok:
-        return f"it fails its own golden outputs: {verdict.why}"
+    # In a process of its own, as on a device: some files take the interpreter down with them.
+    answer = door.ask(question, NO_SOCKET)
+    if answer.verdict is None and not answer.reached:
+        raise UserError(f"{bundle.full_name} cannot be tried: {answer.died}")
+    if answer.verdict is None:
+        return f"it fails its own golden outputs: {answer.died}"
+    if not answer.verdict.ok:
+        return f"it fails its own golden outputs: {answer.verdict.why}"
     if champion is None or champion.sha256 == bundle.sha256:
         return ""
     folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from edge.gate import door
+from edge.gate.door import Answer
 from edge.gate.words import Budget, Verdict
-from edge.link.updates import door
-from edge.link.updates.door import Answer
 from tests.model_site import cut_after
 from tests.unit.updates.mortal import live
 

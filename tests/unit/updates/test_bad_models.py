@@ -86,6 +86,14 @@ def test_a_flatbuffer_that_crashes_the_interpreter_kills_the_gate_alone(site, bo
     assert "not tried again" in box.look().text
 
 
+def test_at_the_workstation_it_is_an_objection_and_the_command_lives_on(make) -> None:
+    from edge.model import bundle as bundles
+    from provisioning.fleet.models import publish
+
+    crashing = bundles.load(make(model=tiny_bundle.crashing()))
+    assert "the gate died of this model (SIGSEGV)" in publish.check(crashing, None, None, protocols=[])
+
+
 def test_a_model_that_only_prefers_one_label_passes_the_gate_and_is_left_to_the_probation(
     site, box, make
 ) -> None:
