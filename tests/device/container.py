@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.device.system import System
 
 CACHE = Path(os.environ.get("ROOMTONE_TEST_CACHE", Path.home() / ".cache" / "roomtone-tests"))
 SOURCE = ("edge", "provisioning", "training", "dashboard", "models", "pyproject.toml")
@@ -158,7 +159,7 @@ def overlay(lower: Path, work: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-class Container:
+class Container(System):
     """A booted system. It shares the host's network, so that a broker outside is at 127.0.0.1."""
 
     def __init__(self, root: Path, binds: dict[str, str]) -> None:
@@ -197,29 +198,12 @@ class Container:
         name = Path(f"/proc/{child}/comm").read_text().strip()
         return child if name.startswith(("systemd", "init")) and "nspawn" not in name else int(below[0])
 
-    def run(self, command: str, *, check: bool = True, timeout_s: float = 900.0) -> str:
-        """A shell command inside; its standard output and error."""
-        done = subprocess.run(
-            ["nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "env", "-i",
-             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root",
-             "/bin/bash", "-c", command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode(errors="replace")
-        assert not check or done.returncode == 0, (
-            f"{command}: status {done.returncode}\n{text}\n{self.journal()}"
-        )
-        return text
-
-    def journal(self) -> str:
-        return self.run("journalctl --no-pager -n 60 -o short-precise -u 'roomtone-*'", check=False)
-
-    def show(self, unit: str, name: str) -> str:
-        return self.run(f"systemctl show -P {name} {unit}").strip()
-
-    def pid(self, unit: str) -> int:
-        """The main process of a unit, by its number inside."""
-        return int(self.show(unit, "MainPID"))
+    def way_in(self, command: str) -> list[str]:
+        return [
+            "nsenter", "-t", str(self.init), "-m", "-u", "-i", "-n", "-p", "-C", "env", "-i",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root",
+            "/bin/bash", "-c", command,
+        ]  # fmt: skip
 
     def halt(self) -> None:
         """Off, as in a power cut."""

@@ -21,6 +21,7 @@ from tests.broker import free_port
 from tests.conftest import ROOT, SPEECH
 from tests.device import container as containers
 from tests.device.container import CACHE, Container
+from tests.device.system import System
 
 HOST = "10.0.2.2"
 """This machine, seen from inside."""
@@ -112,7 +113,7 @@ def image() -> Path:
     return place
 
 
-class Machine:
+class Machine(System):
     """A running one. `run`, `show`, `pid` and `journal` are those of `Container`."""
 
     def __init__(self, folder: Path, files: Path) -> None:
@@ -143,29 +144,13 @@ class Machine:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 state = self.run("systemctl is-system-running", check=False, timeout_s=60).strip()
 
-    def run(self, command: str, *, check: bool = True, timeout_s: float = 600.0) -> str:
-        """A shell command inside; its standard output and error."""
-        done = subprocess.run(
-            ["ssh", "-q", "-i", self._files / "key", "-p", str(self._port), "-o", "StrictHostKeyChecking=no",
-             "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30", "-o", "ControlMaster=auto",
-             "-o", f"ControlPath={self.folder}/door", "-o", "ControlPersist=yes", "root@127.0.0.1",
-             f"LC_ALL=C.UTF-8 /bin/bash -c {shlex.quote(command)}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s, check=False,
-        )  # fmt: skip
-        text = done.stdout.decode(errors="replace")
-        assert not check or done.returncode == 0, (
-            f"{command}: status {done.returncode}\n{text}\n{self.journal()}"
-        )
-        return text
-
-    def journal(self) -> str:
-        return self.run("journalctl --no-pager -n 60 -o short-precise -u 'roomtone-*'", check=False)
-
-    def show(self, unit: str, name: str) -> str:
-        return self.run(f"systemctl show -P {name} {unit}").strip()
-
-    def pid(self, unit: str) -> int:
-        return int(self.show(unit, "MainPID"))
+    def way_in(self, command: str) -> list[str]:
+        return [
+            "ssh", "-q", "-i", str(self._files / "key"), "-p", str(self._port), "-o", "StrictHostKeyChecking=no",
+            "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=30", "-o", "ControlMaster=auto",
+            "-o", f"ControlPath={self.folder}/door", "-o", "ControlPersist=yes", "root@127.0.0.1",
+            f"LC_ALL=C.UTF-8 /bin/bash -c {shlex.quote(command)}",
+        ]  # fmt: skip
 
     def halt(self) -> None:
         if self._qemu is None:
