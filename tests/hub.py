@@ -29,9 +29,10 @@ class Hub:
         application = FastAPI(lifespan=lambda _: api.refreshing(online))
         online = Online(folder)
         api.install(application, online)
+        # Its own way to log would close all handlers that there are, and absl's takes the test's standard error along.
         config = uvicorn.Config(
-            application, host="127.0.0.1", port=self._port, log_level="warning", ssl_certfile=str(self.cert),
-            ssl_keyfile=str(self._key), timeout_graceful_shutdown=1,
+            application, host="127.0.0.1", port=self._port, log_level="warning", log_config=None,
+            ssl_certfile=str(self.cert), ssl_keyfile=str(self._key), timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()), daemon=True)

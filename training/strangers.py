@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from edge.errors import UserError
 from training import checkpoint
 from training.head import Solved
-from training.probe import Float, solve
 from training.recipe import Probe
 
+Float = NDArray[np.float32]
 FILE: Final = "strangers.npz"
 GROUPS: Final = 5
 ROUNDS: Final = 3
@@ -66,7 +66,10 @@ def judge(
 
     None where there are too few speakers, or where none can be left out without a label losing its last recording.
     """
+    # Not at the top: export and evaluation of a finished run need no training framework here.
     from sklearn.exceptions import ConvergenceWarning
+
+    from training.probe import solve
 
     names, count, group = np.array(speakers), len(speakers), groups(speakers)
     rounds = min(ROUNDS, len(truth) // count)

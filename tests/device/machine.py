@@ -30,12 +30,14 @@ PORT_THEN = 1883
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "mkfs.ext4": "e2fsprogs", "ssh": "openssh-client"}
 PACKAGES = "linux-image-amd64 openssh-server alsa-utils pulseaudio"
 NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
+# Without an end: a player that comes and goes stops the other end of a loopback card.
 ROOM = """
 [Unit]
 Description=Somebody speaks, again and again, into the other end of the loopback card
 [Service]
 Type=exec
-ExecStart=/bin/sh -c 'while :; do aplay -q -D plughw:Loopback,1,0 -f S16_LE -r 16000 /srv/voice.raw; sleep 1.5; done'
+ExecStart=/bin/sh -c 'while :; do cat /srv/voice.raw; head -c 48000 /dev/zero; done | \\
+    aplay -q -t raw -D plughw:Loopback,1,0 -f S16_LE -r 16000'
 """
 IMAGE_MB = 2600
 ACCELERATOR = os.environ.get("ROOMTONE_VM_ACCEL", "tcg")

@@ -18,6 +18,7 @@ from tests.integration.dashboard.process import health, until
 from tests.integration.dashboard.test_hub_pages import DESKTOP, PHONE, SPANISH, open_guarded
 from tests.integration.dashboard.test_login import Guarded
 from tests.model_site import Site
+from tests.real_bundle import SHIPPED
 
 ZERO = "0" * 64
 
@@ -45,7 +46,7 @@ def status(release=0, state="idle", **more):
     fields = {
         "installed_version": "0.2.0",
         "latest_version": "0.2.0",
-        "model": "base-0.2.0",
+        "model": SHIPPED,
         "release": release,
     }
     return ModelStatus(**fields | {"state": state, "in_progress": state != "idle"} | more)
@@ -54,7 +55,7 @@ def status(release=0, state="idle", **more):
 def appear(rooms, node, **told):
     rooms.appear(node, node.capitalize())
     ear = ModelInfo(
-        model="base-0.2.0", model_sha256=ZERO, feature_spec_sha256=ZERO, runtime="litert 2.0", vad="silero",
+        model=SHIPPED, model_sha256=ZERO, feature_spec_sha256=ZERO, runtime="litert 2.0", vad="silero",
         ear_version="1.0.0", config_sha256=ZERO,
     )  # fmt: skip
     rooms.publish(
@@ -73,7 +74,7 @@ def obey(rooms, verbs):
         client.publish(f"roomtone/{node}/resp/{verb}", contract.encode(reply))
         verbs.append((node, verb))
         if verb == "model_rollback":
-            told = status(refused=2, error="base-0.2.0: rolled back by a command")
+            told = status(refused=2, error=f"{SHIPPED}: rolled back by a command")
             client.publish(f"roomtone/{node}/model", contract.encode(told), retain=True)
 
     rooms.client.on_message = answer
@@ -85,7 +86,7 @@ def test_a_roll_out_is_watched_and_rolled_back(browser, guarded, rooms, artefact
     obey(rooms, verbs)
     appear(rooms, "kitchen", release=2)
     appear(rooms, "study", state="downloading", update_percentage=40)
-    appear(rooms, "attic", refused=2, error="base-0.2.0: slower than this box allows")
+    appear(rooms, "attic", refused=2, error=f"{SHIPPED}: slower than this box allows")
     rooms.appear("hall", "Hall")
     with open_guarded(browser, guarded.url, "operator", guarded.password, **DESKTOP) as page:
         page.goto(f"{guarded.url}/models")
@@ -133,8 +134,8 @@ def test_all_boxes_are_told_to_look_and_the_hint_stays_for_those_that_come_later
 
 def test_cards_and_pictures_are_read_on_a_phone_and_in_spanish(browser, guarded, artefacts):
     for name, options, button in (
-        ("phone", PHONE, "Card and pictures of base-0.2.0"),
-        ("spanish", SPANISH, "Ficha e imágenes de base-0.2.0"),
+        ("phone", PHONE, f"Card and pictures of {SHIPPED}"),
+        ("spanish", SPANISH, f"Ficha e imágenes de {SHIPPED}"),
     ):
         with open_guarded(browser, guarded.url, "operator", guarded.password, **options) as page:
             page.goto(f"{guarded.url}/models")
@@ -156,7 +157,7 @@ def test_a_viewer_sees_all_of_it_and_changes_nothing(browser, guarded, rooms):
     with open_guarded(browser, guarded.url, "vera", password, **DESKTOP) as page:
         page.goto(f"{guarded.url}/models")
         expect(page.locator("[data-node=kitchen]")).to_contain_text("release 2, proven")
-        expect(page.get_by_role("button", name="Card and pictures of base-0.2.0").first).to_be_visible()
+        expect(page.get_by_role("button", name=f"Card and pictures of {SHIPPED}").first).to_be_visible()
         expect(page.get_by_role("button", name=re.compile("Roll back|look"))).to_have_count(0)
     client, _ = guarded.log_in("vera", password)
     for path in (
@@ -165,12 +166,12 @@ def test_a_viewer_sees_all_of_it_and_changes_nothing(browser, guarded, rooms):
         "rooms/kitchen/commands/model_check",
     ):
         assert client.post(f"/api/{path}").status_code == 403
-    for path in ("models", "models/base-0.2.0.2.tar/card", "models/base-0.2.0.2.tar/plots/confusion.png"):
+    for path in ("models", f"models/{SHIPPED}.2.tar/card", f"models/{SHIPPED}.2.tar/plots/confusion.png"):
         assert client.get(f"/api/{path}").status_code == 200
         assert httpx.get(f"{guarded.url}/api/{path}").status_code == 401
     for path in (
         "models/..%2f..%2fetc/card",
         "models/base-9.9.9.9.tar/card",
-        "models/base-0.2.0.2.tar/plots/x.png",
+        f"models/{SHIPPED}.2.tar/plots/x.png",
     ):
         assert client.get(f"/api/{path}").status_code in (404, 422)

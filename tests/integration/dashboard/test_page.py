@@ -199,7 +199,7 @@ def test_it_can_be_used_without_a_mouse_and_read_without_eyes(browser, url, room
         expect(page.get_by_role("img", name="Last 1 utterances, the newest last: Happy")).to_be_visible()
         page.keyboard.press("Tab")
         expect(page.get_by_text("Skip to the content")).to_be_focused()
-        for _ in range(10):
+        for _ in range(15):
             page.keyboard.press("Tab")
             if page.evaluate("document.activeElement.className") == "rt-rows":
                 break

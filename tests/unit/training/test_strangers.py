@@ -7,7 +7,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[t
 pytest.importorskip("keras", reason="keras is installed with roomtone[training] only")
 
 from edge.errors import UserError
-from training import calibrate, strangers
+from training import calibrate, probe, strangers
 from training.predict import Predictions, softmax
 from training.recipe import Probe
 
@@ -47,9 +47,7 @@ def test_a_stranger_is_answered_worse_and_everybody_is_judged_once():
     pooled, truth, names = voices()
     found = judged(pooled, truth, names)
     assert sorted(found.speakers.tolist()) == names
-    known = strangers.answers(
-        strangers.solve(pooled, np.tile(truth, 2), np.ones(len(pooled)), HOW, 20), pooled
-    )
+    known = strangers.answers(probe.solve(pooled, np.tile(truth, 2), np.ones(len(pooled)), HOW, 20), pooled)
     right = (known[: len(truth)].argmax(axis=1) == truth).mean()
     strange = (found.logits.argmax(axis=1) == found.truth).mean()
     assert strange < right - 0.1
