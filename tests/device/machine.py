@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +68,6 @@ def bare() -> Path:
             (part / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
             (part / "etc/modules-load.d/sound.conf").write_text("snd-aloop\n")
             (part / "etc/modprobe.d/sound.conf").write_text("options snd-aloop pcm_substreams=1\n")
-            (part / "etc/systemd/system/room.service").write_text(ROOM)
             # The image is installed in a container with this machine's network: not there.
             containers.inside(part, [], "/bin/sh", "-ec", "systemctl -q disable ssh systemd-networkd")
             part.rename(place)
@@ -76,7 +76,8 @@ def bare() -> Path:
 
 def image() -> Path:
     """The folder with `disk`, `kernel`, `initrd` and `key`: the *unchanged* installer has run in it."""
-    place = CACHE / "images" / f"bookworm-{containers.digest(ROOT)}"
+    state = f"{containers.digest(ROOT)}-{zlib.crc32(ROOM.encode()):08x}"
+    place = CACHE / "images" / f"bookworm-{state}"
     with containers.locked("image"):
         if place.is_dir():
             return place
@@ -88,6 +89,7 @@ def image() -> Path:
         with containers.overlay(bare(), CACHE / "work-image") as root:
             shutil.copytree(bundle, root / "srv/roomtone", symlinks=True)
             shutil.copy(SPEECH / "goforward.raw", root / "srv/voice.raw")
+            (root / "etc/systemd/system/room.service").write_text(ROOM)
             (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
             shutil.copy(part / "key.pub", root / "root/.ssh/authorized_keys")
             container = Container(root, {})
