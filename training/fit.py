@@ -229,14 +229,15 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, held: Materials) -> dict
     log.info("solving the head for %d examples of %d numbers", *pooled.shape)
     head = probe.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
     pupil.install(head)
-    if job.calibrated:
+    epoch = job.recipe.last_epoch if job.recipe.distil else 0
+    # A head that is trained on after it was solved is another one.
+    if job.calibrated and epoch == job.recipe.last_epoch:
         left_out = strangers.judge(
             pooled, truth, counts, speakers=[clip.speaker for clip in own], how=how,
             size=how.components or job.recipe.embedding,
         )  # fmt: skip
         if left_out is not None:
             left_out.write(job.out / strangers.FILE)
-    epoch = job.recipe.last_epoch if job.recipe.distil else 0
     entry = {"epoch": epoch, "fit_loss": round(head.loss, 4)} | held.judge(Teacher(pupil))
     return _kept(job, facts, model, entry | {"seconds": round(time.monotonic() - begun)}, pupil.get_weights())
 

@@ -36,6 +36,11 @@ class Solved:
     loss: float
     """Mean weighted cross-entropy on what it was solved for."""
 
+    def logits(self, pooled: Float) -> NDArray[np.float64]:
+        """What it answers, `[n, labels]`, to pooled numbers `[n, pooled]`."""
+        found = ((pooled - self.centre) * self.scale) @ self.components @ self.kernel + self.bias
+        return found.astype(np.float64)
+
 
 def compress(head: Solved, size: int) -> Solved:
     """The same answers from an embedding of only `size` numbers, uncorrelated and each of deviation 1.

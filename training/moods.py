@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.model.room import MOODS, RoomMean
+from edge.model.room import RoomMean
+from training.evaluation import adaptation, one_mood
 from training.strangers import Strangers, groups
 
 LOWEST: Final = np.arange(3.0, 6.01, 0.25)
@@ -22,24 +23,21 @@ WIDTH: Final = 1.0
 """From where it does not count to where it counts in full: not a switch, as the count of emotions is an estimate."""
 LOSS: Final = 0.012
 """Accuracy that 200 utterances of one mood may lose, averaged over rooms and moods; another room may lose more."""
-DAY: Final = 200
+DAY: Final = one_mood.LENGTH
 ORDERS: Final = 2
-Float = NDArray[np.float64]
 
 
 def choose(left_out: Strangers, temperature: float) -> tuple[float, float]:
     """The bounds, in effective emotions: see `edge.model.room`."""
     rooms = list(_rooms(left_out))
     origin = left_out.logits.mean(axis=0)
-    best, chosen = (-np.inf, -np.inf), MOODS
-    for low in LOWEST.tolist():
-        bounds = (low, low + WIDTH)
+
+    def rank(bounds: tuple[float, float]) -> tuple[float, float]:
         gain, loss = measure(left_out, RoomMean(origin, temperature, moods=bounds), rooms)
         # Where none loses so little, the one that loses least.
-        rank = (0.0, gain) if loss <= LOSS else (-loss, 0.0)
-        if rank > best:
-            best, chosen = rank, bounds
-    return chosen
+        return (0.0, gain) if loss <= LOSS else (-loss, 0.0)
+
+    return max(((low, low + WIDTH) for low in LOWEST.tolist()), key=rank)
 
 
 def measure(left_out: Strangers, ear: RoomMean, rooms: list[NDArray[np.intp]]) -> tuple[float, float]:
@@ -51,8 +49,7 @@ def measure(left_out: Strangers, ear: RoomMean, rooms: list[NDArray[np.intp]]) -
             gains.append(_gained(left_out, ear, order))
         for label in set(left_out.truth[room].tolist()):
             own = room[left_out.truth[room] == label]
-            random = np.random.default_rng([number, label])
-            day = np.concatenate([random.permutation(own) for _ in range(-(-DAY // own.size))])[:DAY]
+            day = one_mood.day(own, np.random.default_rng([number, label]), DAY)
             losses.append(-_gained(left_out, ear, day))
     return float(np.mean(gains)), float(np.mean(losses))
 
@@ -68,11 +65,7 @@ def _rooms(left_out: Strangers) -> Iterator[NDArray[np.intp]]:
 
 
 def _gained(left_out: Strangers, ear: RoomMean, order: NDArray[np.intp]) -> float:
-    """Causal: each utterance is answered with the mean of those before it."""
-    ear.forget()
-    adapted = np.empty((len(order), left_out.logits.shape[1]))
-    for step, place in enumerate(order):
-        adapted[step] = left_out.logits[place] + ear.shift
-        ear.add(left_out.logits[place])
+    """Accuracy gained by the mean, in that order."""
+    adapted = adaptation.hear(left_out.logits, ear, order)
     truth, plain = left_out.truth[order], left_out.logits[order]
     return float((adapted.argmax(axis=1) == truth).mean() - (plain.argmax(axis=1) == truth).mean())

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from edge.errors import UserError
 from training import checkpoint
-from training.head import Solved
 from training.recipe import Probe
 
 Float = NDArray[np.float32]
@@ -84,17 +83,9 @@ def judge(
             # Less to learn from takes more steps than `solve` allows; how sure it is changes no more by then.
             warnings.simplefilter("ignore", ConvergenceWarning)
             head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
-        logits[out] = answers(head, pooled[:count][out])
+        logits[out] = head.logits(pooled[:count][out])
     done = np.isfinite(logits).all(axis=1)
     return Strangers(logits[done], truth[:count][done], names[done]) if done.any() else None
-
-
-def answers(head: Solved, pooled: Float) -> NDArray[np.float64]:
-    """The logits `[n, labels]` of pooled numbers `[n, size]`."""
-    found: NDArray[np.float64] = (
-        ((pooled - head.centre) * head.scale) @ head.components @ head.kernel + head.bias
-    ).astype(np.float64)
-    return found
 
 
 def groups(speakers: Sequence[str]) -> NDArray[np.int64]:

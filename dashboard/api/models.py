@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Request
@@ -16,6 +17,7 @@ from dashboard.updates import cards, progress
 from dashboard.updates.releases import MissingError, Model
 from edge.contract import Announcement, encode
 from edge.errors import UserError
+from edge.updates.release import Release
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,100}$", description="As `/api/models` says it")]
 Plot = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$")]
@@ -151,11 +153,6 @@ def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, st
     about = model.target.release
     current = (about.tier, about.channel) not in seen
     seen.add((about.tier, about.channel))
-    statuses = {room.node: room.model for room in house.rooms.values() if room.model is not None}
-    online = [room.node for room in house.rooms.values() if room.availability == "online"]
-    counted: dict[str, int] = {}
-    for what, _ in progress.rows_of(about, statuses, online).values():
-        counted[what] = counted.get(what, 0) + 1
     return ModelOut(
         release=about.release,
         current=current,
@@ -168,9 +165,16 @@ def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, st
         runtimes=list(about.runtimes),
         architectures=list(about.architectures),
         min_daemon=about.min_daemon,
-        progress=counted if current else None,
+        progress=_progress(about, house) if current else None,
         **fields,
     )
+
+
+def _progress(about: Release, house: House) -> dict[str, int]:
+    """Boxes that are meant, by what they make of it."""
+    statuses = {room.node: room.model for room in house.rooms.values() if room.model is not None}
+    online = [room.node for room in house.rooms.values() if room.availability == "online"]
+    return dict(Counter(what for what, _ in progress.rows_of(about, statuses, online).values()))
 
 
 def _runs(room: Room) -> tuple[str, int]:

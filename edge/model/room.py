@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge.contract import LABELS
-from edge.model.bundle import Bundle
+from edge.model.bundle import ROOM_MOODS, Bundle
 
 Vector = NDArray[np.float64]
 
@@ -29,9 +29,6 @@ PRIOR: Final = 30.0
 """Utterances for which the training mean stands."""
 MEMORY: Final = 2000.0
 """Utterances after which one counts about a third (1/e): weeks of a household."""
-MOODS: Final = (4.5, 5.5)
-"""Effective number of emotions up to which the mean does not count, and from which it counts in full, where a bundle
-does not say so: it depends on how far a model spreads its answers."""
 LIMIT: Final = 1.5
 """Longest shift of the calibrated logits (Euclidean): odds of two labels change by a factor of 8 at most."""
 LARGEST: Final = 1e6
@@ -55,8 +52,9 @@ class RoomMean:
     """Running means of one room; not for several threads at once.
 
     `training_logits` `[7]` are those of the mean embedding of the training speech, `temperature` calibrates
-    logits, `prior` and `memory` are in utterances, `moods` in effective emotions. `of` takes all this from a bundle.
-    Raises `ValueError` for logits that are not one finite vector and for parameters that are not positive.
+    logits, `prior` and `memory` are in utterances, `moods` are the effective emotions up to which the mean does not
+    count, and from which it counts in full. `of` takes all this from a bundle. Raises `ValueError` for logits that are
+    not one finite vector and for parameters that are not positive.
     """
 
     def __init__(
@@ -65,7 +63,7 @@ class RoomMean:
         temperature: float = 1.0,
         prior: float = PRIOR,
         memory: float = MEMORY,
-        moods: tuple[float, float] = MOODS,
+        moods: tuple[float, float] = ROOM_MOODS,
     ) -> None:
         self._origin: Vector = np.array(training_logits, np.float64)
         if self._origin.shape != (len(LABELS),) or not _sane(self._origin):

@@ -19,16 +19,16 @@ ORDERS = 5
 SEED = 1
 
 
-def hear(found: Predictions, room: RoomMean, order: NDArray[np.intp]) -> Float:
-    """Adapted logits `[len(order), labels]` of one room's utterances in that order.
+def hear(logits: Float, room: RoomMean, order: NDArray[np.intp]) -> Float:
+    """Adapted logits `[len(order), labels]` of one room's utterances, of `logits` `[n, labels]`, in that order.
 
     The room begins anew, and afterwards holds what it has heard.
     """
     room.forget()
-    adapted = np.empty((len(order), found.logits.shape[1]))
+    adapted = np.empty((len(order), logits.shape[1]))
     for step, place in enumerate(order):
-        adapted[step] = found.logits[place] + room.shift
-        room.add(found.logits[place])
+        adapted[step] = logits[place] + room.shift
+        room.add(logits[place])
     return adapted
 
 
@@ -49,5 +49,5 @@ def replay(found: Predictions, room: RoomMean, seed: int = SEED, count: int = OR
     for rooms in orders(found, seed, count):
         result = np.empty_like(found.logits)
         for order in rooms.values():
-            result[order] = hear(found, room, order)
+            result[order] = hear(found.logits, room, order)
         yield result

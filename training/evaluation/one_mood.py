@@ -73,10 +73,10 @@ def _days(found: Predictions, ear: RoomMean, orders: int) -> Iterator[Day]:
             own = np.flatnonzero((rooms == room) & (found.truth == label_index))
             rest = np.flatnonzero((rooms == room) & (found.truth != label_index))
             for repetition in range(orders if own.size else 0):
-                places = _day(
+                places = day(
                     own, np.random.default_rng([adaptation.SEED, repetition, room_index, label_index])
                 )
-                heard = adaptation.hear(found, ear, places)
+                heard = adaptation.hear(found.logits, ear, places)
                 plain, truth = found.logits, found.truth
                 after = _accuracy(plain[rest], truth[rest]) - _accuracy(plain[rest] + ear.shift, truth[rest])
                 yield Day(
@@ -85,10 +85,10 @@ def _days(found: Predictions, ear: RoomMean, orders: int) -> Iterator[Day]:
                 )  # fmt: skip
 
 
-def _day(own: NDArray[np.intp], random: np.random.Generator) -> NDArray[np.intp]:
-    """200 places; where there are fewer recordings of that mood, each is said again in another order."""
-    rounds = -(-LENGTH // own.size)
-    return np.concatenate([random.permutation(own) for _ in range(rounds)])[:LENGTH]
+def day(own: NDArray[np.intp], random: np.random.Generator, length: int = LENGTH) -> NDArray[np.intp]:
+    """So many places; where there are fewer recordings of that mood, each is said again in another order."""
+    rounds = -(-length // own.size)
+    return np.concatenate([random.permutation(own) for _ in range(rounds)])[:length]
 
 
 def _accuracy(logits: Float, truth: NDArray[np.int64]) -> float:

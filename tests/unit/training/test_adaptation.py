@@ -33,11 +33,11 @@ def accuracy(logits, truth):
 def test_what_comes_later_changes_nothing():
     found, room = made_up(offset=1.0)
     order = np.random.default_rng(1).permutation(len(found.truth))
-    heard = adaptation.hear(found, room, order)
+    heard = adaptation.hear(found.logits, room, order)
     for moment in (1, 40, 250):
         other = order.copy()
         other[moment:] = np.random.default_rng(2).permutation(order[moment:])
-        again = adaptation.hear(found, room, other)
+        again = adaptation.hear(found.logits, room, other)
         np.testing.assert_array_equal(again[:moment], heard[:moment])
         # The utterance of that moment, if it is the same, is decided by the same past.
         assert (again[moment] == heard[moment]).all() == (other[moment] == order[moment])
@@ -45,7 +45,7 @@ def test_what_comes_later_changes_nothing():
 
 def test_the_first_utterance_is_decided_as_without_adaptation():
     found, room = made_up(offset=1.0)
-    heard = adaptation.hear(found, room, np.arange(len(found.truth)))
+    heard = adaptation.hear(found.logits, room, np.arange(len(found.truth)))
     np.testing.assert_array_equal(heard[0], found.logits[0])
     assert not np.allclose(heard[-1], found.logits[-1])
 
@@ -60,7 +60,7 @@ def test_rooms_do_not_hear_each_other():
     large = next(iter(adaptation.orders(found)))["nemo"]
     place = {name: index for index, name in enumerate(alone.names)}
     order = np.array([place[found.names[index]] for index in large])
-    heard = adaptation.hear(alone, room, order)
+    heard = adaptation.hear(alone.logits, room, order)
     expected = np.empty_like(heard)
     expected[order] = heard
     np.testing.assert_allclose(whole, expected)
@@ -85,7 +85,7 @@ def test_orders_are_seeded_and_differ_from_each_other():
 
 def test_a_day_of_one_mood_is_200_utterances_of_it():
     own = np.arange(30, 70)
-    day = one_mood._day(own, np.random.default_rng(0))
+    day = one_mood.day(own, np.random.default_rng(0))
     assert len(day) == 200
     assert {int(place) for place in day} == set(range(30, 70))
     # Nothing is said again before everything has been said.

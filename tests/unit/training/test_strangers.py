@@ -47,7 +47,7 @@ def test_a_stranger_is_answered_worse_and_everybody_is_judged_once():
     pooled, truth, names = voices()
     found = judged(pooled, truth, names)
     assert sorted(found.speakers.tolist()) == names
-    known = strangers.answers(probe.solve(pooled, np.tile(truth, 2), np.ones(len(pooled)), HOW, 20), pooled)
+    known = probe.solve(pooled, np.tile(truth, 2), np.ones(len(pooled)), HOW, 20).logits(pooled)
     right = (known[: len(truth)].argmax(axis=1) == truth).mean()
     strange = (found.logits.argmax(axis=1) == found.truth).mean()
     assert strange < right - 0.1
