@@ -6,6 +6,15 @@ import os
 from pathlib import Path
 
 
+def synchronise(folder: Path) -> None:
+    """Writes the folder's names to the medium, so that a power cut does not bring back an old one. Raises `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write(path: Path, text: str | bytes, mode: int) -> None:
     """A file with these rights from its first byte, all of it or nothing. Raises `OSError`."""
     beside = path.with_name(f".{path.name}.new")

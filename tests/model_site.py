@@ -9,11 +9,12 @@ import ipaddress
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -209,3 +210,17 @@ def cut_after(data: bytes, count: int) -> Callable[[http.server.BaseHTTPRequestH
         request.close_connection = True
 
     return answer
+
+
+# For the conftest.py of whoever has a `folder`.
+
+
+@pytest.fixture
+def site(folder: Path) -> Site:
+    return Site(folder / "site")
+
+
+@pytest.fixture
+def server(folder: Path, site: Site) -> Iterator[Server]:
+    with Server(site.catalogue.hub, folder) as running:
+        yield running

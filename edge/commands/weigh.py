@@ -6,7 +6,6 @@ time of the inference alone, resident memory of the process, the runtime; or `er
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+
+from edge.memory import rss_mb
 
 ROUNDS: Final = 9
 SECONDS: Final = 3
@@ -61,12 +62,11 @@ def weigh(folder: Path) -> Weight:
             wall.append(time.monotonic() - wall_begun)
     except UserError as error:
         return Weight(error=str(error))
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return Weight(
         cpu_ms=round(1000 * statistics.median(cpu), 2),
         wall_ms=round(1000 * statistics.median(wall), 2),
         inference_cpu_ms=round(1000 * inference, 2),
-        rss_mb=round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1),
+        rss_mb=round(rss_mb(), 1),
         runtime=classifier.runtime,
     )
 

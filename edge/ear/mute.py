@@ -14,8 +14,8 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.ear.state import synchronise
 from edge.errors import UserError
+from edge.files import synchronise
 from edge.restarts import runtime_dir
 
 log = logging.getLogger(__name__)

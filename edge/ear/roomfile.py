@@ -19,7 +19,7 @@ from msgspec import Struct
 from edge.config import Config
 from edge.contract import ModelName, Sha256, Timestamp
 from edge.ear import state
-from edge.ear.state import synchronise
+from edge.files import synchronise
 from edge.model.room import RoomState
 
 MAX_BYTES: Final = 1 << 20

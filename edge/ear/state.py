@@ -17,12 +17,3 @@ def folder(config: Config) -> Path:
     if given:
         return Path(given)
     return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent
-
-
-def synchronise(folder: Path) -> None:
-    """Writes the folder's names to the medium, so that a power cut does not bring back an old one. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

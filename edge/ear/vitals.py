@@ -6,14 +6,15 @@ import os
 import time
 from pathlib import Path
 
+from edge import memory
+
 
 def rss_mb() -> float:
-    """Resident memory of this process in megabytes (10^6 bytes)."""
+    """Resident memory of this process in megabytes (10^6 bytes); 0 where that cannot be read."""
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return memory.rss_mb()
     except (OSError, IndexError, ValueError):
         return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def seconds_since_start() -> float:

@@ -30,11 +30,14 @@ class Answer(Struct, frozen=True):
     """False: the gate never saw the model, which is not to blame then."""
 
 
-def ask(question: Ask, gate_socket: Path, patience_s: float = PATIENCE_S) -> Answer:
-    """Asks the gate. Never raises; an answer that makes no sense counts as none."""
+def ask(question: Ask, gate_socket: Path | None, patience_s: float = PATIENCE_S) -> Answer:
+    """Asks the gate behind the socket, or one of our own where there is none.
+
+    Never raises; an answer that makes no sense counts as none.
+    """
     data = msgspec.json.encode(question) + b"\n"
     try:
-        if gate_socket.is_socket():
+        if gate_socket is not None and gate_socket.is_socket():
             return _read(*_of_service(data, gate_socket, patience_s))
         return _read(*_of_child(data, patience_s))
     except OSError as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.errors import UserError
 from edge.gate.words import Ask, Budget, Verdict
+from edge.memory import rss_mb
 from edge.model import bundle as bundles
 from edge.model.bundle import Bundle
 from edge.model.classifier import Classifier
@@ -151,11 +152,3 @@ def _judge_memory(interpreter: Interpreter, inputs: Inputs, before: float, budge
     if after - before > budget.memory_mb:
         raise Failed(f"needs {after - before:.0f} MB of memory, at most {budget.memory_mb:.0f} are allowed")
     return after - before
-
-
-def rss_mb() -> float:
-    """Resident memory of this process, 10^6 bytes."""
-    import os
-
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -39,7 +39,7 @@ from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
 from edge.link.folders import made_state_dir, runtime_dir, state_dir
-from edge.link.health import rss_mb, temperature_c
+from edge.link.health import temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
 from edge.link.listener import Listener
@@ -50,6 +50,7 @@ from edge.link.publisher import Publisher
 from edge.link.session import BrokerEvent, Down, Incoming, Taken, Up, Will
 from edge.link.spool import Spool
 from edge.link.updates.keeper import Keeper
+from edge.memory import rss_mb
 from edge.notify import notify
 
 log = logging.getLogger(__name__)
@@ -302,7 +303,7 @@ class Link:
             drops=self._outbox.drops,
             reconnects=max(0, self._connections - 1),
             rejected=self._intake.rejected,
-            link_rss_mb=rss_mb(),
+            link_rss_mb=round(rss_mb(), 1),
             temperature_c=temperature_c(),
             certificate_expires=None if own is None else certificate.stamp(own),
             ear=self._ear_health,

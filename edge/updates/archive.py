@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.errors import UserError
-from edge.updates.files import Step, no_step, synchronise
+from edge.files import synchronise
+from edge.updates.files import Step, no_step
 
 NAME: Final = re.compile(r"(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 MAX_FILES: Final = 65

@@ -10,20 +10,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from edge.files import synchronise
+
 Step = Callable[[str], None]
 
 
 def no_step(_name: str) -> None:
     """Nobody wants to know."""
-
-
-def synchronise(folder: Path) -> None:
-    """Writes a folder's names to the medium. Raises `OSError`."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def replace(path: Path, data: bytes, step: Step, what: str) -> None:

@@ -22,6 +22,7 @@ import msgspec
 
 from edge.config import Config
 from edge.errors import UserError
+from edge.files import synchronise
 from edge.updates import archive, files, state, tidy
 from edge.updates.files import Step, no_step
 from edge.updates.release import Target
@@ -134,7 +135,7 @@ class Store:
 
     def staged(self, candidate: Candidate) -> Candidate:
         """The archive is whole, on the medium, and has the hash that was signed."""
-        files.synchronise(self.incoming)
+        synchronise(self.incoming)
         return self._advance(candidate, "staged")
 
     def unpacked(self, candidate: Candidate) -> Candidate:
@@ -152,7 +153,7 @@ class Store:
                 raise
             new.rename(target)
             self._step("unpack: renamed")
-            files.synchronise(target.parent)
+            synchronise(target.parent)
             self._step("unpack: done")
         candidate = self._advance(candidate, "verified")
         source.unlink(missing_ok=True)

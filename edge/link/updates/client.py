@@ -24,9 +24,9 @@ from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from edge.errors import UserError
+from edge.files import synchronise
 from edge.link.updates.fetcher import SlowError
 from edge.updates import release as releases
-from edge.updates.files import synchronise
 from edge.updates.release import MAX_ARCHIVE_BYTES, Target
 
 MAX_ROOT: Final = 64 << 10

@@ -15,7 +15,6 @@ from edge.updates.release import Channel, Release, Target
 from provisioning.fleet.models.catalogue import Catalogue, is_newer, newest
 
 DATA_VARIABLE: Final = "ROOMTONE_DATA"
-NO_SOCKET: Final = Path()
 EVERYWHERE: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=4096)
 """A workstation is no box: only what is wrong everywhere counts here."""
 
@@ -43,7 +42,7 @@ def check(bundle: Bundle, champion: Bundle | None, data: Path | None, *, protoco
         bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=EVERYWHERE
     )
     # In a process of its own, as on a device: some files take the interpreter down with them.
-    answer = door.ask(question, NO_SOCKET)
+    answer = door.ask(question, None)
     if answer.verdict is None and not answer.reached:
         raise UserError(f"{bundle.full_name} cannot be tried: {answer.died}")
     if answer.verdict is None:

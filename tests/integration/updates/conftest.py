@@ -14,7 +14,9 @@ from tests.broker import Broker
 from tests.hub import Hub
 from tests.integration.link.parts import Subscriber
 from tests.integration.updates.parts import Device
-from tests.model_site import Server, Site, commands
+from tests.model_site import Server, Site, commands, server, site
+
+__all__ = ["server", "site"]
 
 
 @pytest.fixture
@@ -22,17 +24,6 @@ def folder() -> Iterator[Path]:
     """Short: the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="up-") as made:
         yield Path(made)
-
-
-@pytest.fixture
-def site(folder: Path) -> Site:
-    return Site(folder / "site")
-
-
-@pytest.fixture
-def server(folder: Path, site: Site) -> Iterator[Server]:
-    with Server(site.catalogue.hub, folder) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.link.health import rss_mb
 from edge.link.journal import Journal
 from edge.link.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, Outbox
 from edge.link.reasons import NO_MATCHING_SUBSCRIBERS
 from edge.link.spool import Spool
+from edge.memory import rss_mb
 from tests.integration.link.parts import BOOT, event
 
 

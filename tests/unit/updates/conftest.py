@@ -16,7 +16,9 @@ from edge.link.updates.fetcher import HttpsFetcher
 from edge.model import bundle as bundles
 from edge.updates.store import Store
 from tests import tiny_bundle
-from tests.model_site import Server, Site
+from tests.model_site import Server, Site, server, site
+
+__all__ = ["server", "site"]
 
 
 class Box:
@@ -64,17 +66,6 @@ def folder() -> Iterator[Path]:
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as made:
         yield Path(made)
-
-
-@pytest.fixture
-def site(folder: Path) -> Site:
-    return Site(folder / "site")
-
-
-@pytest.fixture
-def server(folder: Path, site: Site) -> Iterator[Server]:
-    with Server(site.catalogue.hub, folder) as running:
-        yield running
 
 
 @pytest.fixture
