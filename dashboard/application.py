@@ -80,7 +80,7 @@ def build(settings: Settings) -> ASGIApp:
         if accounts is None or parts.rules is None or parts.reachability is None:
             return
         if settings.login:
-            yield watch(accounts)
+            yield watch(accounts, gate)
         yield Teller(parts.rules, hub, accounts).run()
         yield reachability.watch(parts.reachability, hub, settings.own_address)
 

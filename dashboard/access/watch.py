@@ -11,14 +11,14 @@ from nicegui import Client, core
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.access.accounts import Accounts, Identity
-from dashboard.access.gate import IDENTITY
+from dashboard.access.gate import IDENTITY, Gate
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
 
 
-async def watch(accounts: Accounts) -> NoReturn:
+async def watch(accounts: Accounts, gate: Gate) -> NoReturn:
     """Looks again and again, until it is cancelled."""
     while True:
         await asyncio.sleep(EVERY_S)
@@ -29,6 +29,8 @@ async def watch(accounts: Accounts) -> NoReturn:
             ended = await asyncio.to_thread(_changed, accounts, {identity for _, identity in pages})
         except SQLAlchemyError:
             continue  # Nobody is thrown out because the database is away.
+        for identity in ended:
+            gate.forget(identity.session)  # Else it might let the page in once more, and then refuse its socket.
         over = [client for client, identity in pages if identity in ended]
         for client in over:
             client.run_javascript("location.reload()")

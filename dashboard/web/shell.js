@@ -25,6 +25,17 @@ document.addEventListener("click", (event) => {
 });
 system.addEventListener("change", () => window.dispatchEvent(new Event("rt-theme")));
 
+// Whose session has ended is not let in again: without this the page would try for ever, where a login is asked for.
+// NiceGUI makes the socket after it has loaded this.
+const waiting = setInterval(() => {
+  if (!window.socket) return;
+  clearInterval(waiting);
+  window.socket.on("connect_error", async () => {
+    const reply = await fetch("/api/rooms", { method: "HEAD" }).catch(() => null);
+    if (reply && reply.status === 401) location.reload();
+  });
+}, 200);
+
 // An answer of the API; throws an Error with words for people.
 export async function call(method, path, body) {
   const options = { method, headers: { Accept: "application/json" } };
