@@ -21,17 +21,18 @@ import numpy as np
 from edge.contract import MicFormat
 from edge.ear import holder
 from edge.ear.devices import SYSFS, Device, NoSuchDeviceError, choose, listen
+from edge.ear.gaps import Gaps
 from edge.ear.source import BLOCK_S, Block, SourceLostError
 from edge.errors import UserError
 from edge.speech.segmenter import BLOCK, RATE, Samples
 
 log = logging.getLogger(__name__)
 
-OVERFLOWED: Final = -9981
 RATES: Final = (16_000, 48_000, 32_000, 44_100, 96_000, 8_000)
 CLOSE_LIMIT_S: Final = 10.0
-AHEAD_S: Final = 3.0
-"""A device that gives more sound than time has passed is broken: some do after they were unplugged, at full load."""
+PERIOD_BLOCKS: Final = 4
+"""Blocks in a period of the device. PortAudio takes two on ALSA: 256 ms may pass without a read (with one block, 64 ms
+were too few for a box that is busy)."""
 
 
 def portaudio() -> Any:
@@ -59,6 +60,7 @@ class MicrophoneSource:
         self._stream: Any = None
         self._blocks: Iterator[Samples] | None = None
         self._overruns = 0
+        self._waiting_s = 0.0
         self._name = wanted or "default microphone"
         self._given: MicFormat | None = None
 
@@ -74,7 +76,7 @@ class MicrophoneSource:
 
     @property
     def overruns(self) -> int:
-        """How often the device's own buffer ran over."""
+        """How often sound was lost before it could be read (see `gaps`)."""
         return self._overruns
 
     def open(self) -> None:
@@ -90,7 +92,7 @@ class MicrophoneSource:
                 rate=rate,
                 input=True,
                 input_device_index=device.index,
-                frames_per_buffer=BLOCK * rate // RATE,
+                frames_per_buffer=PERIOD_BLOCKS * BLOCK * rate // RATE,
             )
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
@@ -108,7 +110,7 @@ class MicrophoneSource:
             samples = next(self._blocks)
         except OSError as error:
             raise SourceLostError(_words(error)) from None
-        return Block(samples, time.monotonic() - BLOCK_S)
+        return Block(samples, time.monotonic() - self._waiting_s - BLOCK_S)
 
     def close(self) -> None:
         """Closes the stream and ends PortAudio; if that hangs, ends the process."""
@@ -152,11 +154,14 @@ class MicrophoneSource:
         resampler = _resampler(rate)
         size = BLOCK * rate // RATE
         rest = np.zeros(0, np.int16)
-        begun, heard = time.monotonic(), 0
+        gaps = Gaps(time.monotonic())
         while True:
-            raw = np.frombuffer(self._take(size), np.int16)
-            heard += size
-            if heard / rate > time.monotonic() - begun + AHEAD_S:
+            # With the exception, PyAudio would close the stream: a box that was busy for a moment would lose its ear.
+            raw = np.frombuffer(self._stream.read(size, exception_on_overflow=False), np.int16)
+            # A period comes at once: what waits behind this block is younger.
+            self._waiting_s = max(0, self._stream.get_read_available()) / rate
+            self._overruns += gaps.heard(size / rate, time.monotonic())
+            if gaps.impossible:
                 raise OSError("the device gives sound faster than time passes; it was probably unplugged")
             if channels == 1 and resampler is None and raw.size == BLOCK:
                 yield raw
@@ -169,17 +174,6 @@ class MicrophoneSource:
             whole = rest.size // BLOCK * BLOCK
             yield from rest[:whole].reshape(-1, BLOCK)
             rest = rest[whole:]
-
-    def _take(self, size: int) -> bytes:
-        while True:
-            try:
-                data: bytes = self._stream.read(size)
-            except OSError as error:
-                if OVERFLOWED not in error.args:
-                    raise
-                self._overruns += 1
-                continue
-            return data
 
 
 def _resampler(rate: int) -> Any:

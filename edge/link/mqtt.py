@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -71,6 +72,11 @@ class Broker:
         if session is not None:
             session.leave()
         self._thread.join(timeout)
+
+    def stuck_s(self) -> float:
+        """How long the thread has given no sign; 0 while it rests between two attempts."""
+        session = self._session
+        return 0.0 if session is None else time.monotonic() - session.turned
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -58,6 +58,8 @@ log = logging.getLogger(__name__)
 HEALTH_S: Final = 60.0
 TICK_S: Final = 1.0
 BUSY_TICK_S: Final = 0.25
+STUCK_S: Final = 180.0
+"""Longer than any name server or broker keeps the thread of the connection waiting: then it is stuck."""
 EAR_GRACE_S: Final = 15.0
 """How long the microphone is `starting` before a missing ear means `lost`."""
 STATE_S: Final = 60.0
@@ -137,7 +139,8 @@ class Link:
             self._outbox.tick()
             self._tell_state()
             self._keeper.tick()
-            notify("WATCHDOG=1")
+            if self._broker.stuck_s() < STUCK_S:
+                notify("WATCHDOG=1")
             if self._loop.time() >= health_at:
                 health_at = self._loop.time() + HEALTH_S
                 self._publisher.health(self._health())

@@ -33,6 +33,18 @@ log = logging.getLogger(__name__)
 SESSION_EXPIRY_S: Final = 3600
 
 
+def _pair() -> tuple[socket.socket, socket.socket]:
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(False)
+    return pair
+
+
+# paho's threads wake each other over TCP by 127.0.0.1, where `IPAddressAllow=` of our unit lets nobody go: it would
+# wait for ever in an `accept` without a limit.
+paho._socketpair_compat = _pair
+
+
 @dataclass(frozen=True)
 class Up:
     """Connected. `session_present`: the broker still knows us and our subscriptions."""
@@ -106,6 +118,7 @@ class Session:
         self._largest = 2**28
         self._last_words = ""
         self.connected_at: float | None = None
+        self.turned = time.monotonic()  # when it last showed that it is not stuck
         self._client = self._make(will)
 
     def _make(self, will: Will | None) -> paho.Client:
@@ -140,11 +153,13 @@ class Session:
         except (OSError, ValueError) as error:
             return reasons.of_exception(error, config), False
         client.loop_start()
+        self.turned = time.monotonic()
         worker = next((t for t in threading.enumerate() if self._client_id in t.name), None)
         if not self._welcome.wait(CONNECT_TIMEOUT_S):
             self._reason = reasons.silent(config)
             self._hang_up()
         while not self._ended.wait(2.0):
+            self.turned = time.monotonic()
             if worker is None or not worker.is_alive():
                 # paho's thread can die of an answer that it cannot parse; nobody would tell us.
                 self._reason = Reason("garbled", f"{reasons.place(config)} sends what is not MQTT")

@@ -72,6 +72,19 @@ def test_what_is_said_to_a_real_card_is_an_event_outside(machine: Machine, heard
     assert {int(pid) for pid in re.findall(r"/proc/(\d+)/fd", holders)} == {machine.pid(EAR)}
 
 
+def test_a_moment_without_the_processor_costs_sound_and_not_the_microphone(
+    machine: Machine, heard: Subscriber
+) -> None:
+    event_comes(machine, heard)
+    before, told = machine.pid(EAR), len(heard.messages)
+    # The device's buffer runs over meanwhile.
+    machine.run(f"kill -STOP {before}; sleep 1.5; kill -CONT {before}")
+    event_comes(machine, heard)
+    assert machine.pid(EAR) == before
+    assert "Stream closed" not in machine.run(f"journalctl -u {EAR} -o cat")
+    assert not [payload for _, topic, payload in heard.messages[told:] if topic.endswith("/mic")]
+
+
 def test_a_card_that_is_unplugged_while_it_is_heard_comes_back(machine: Machine, heard: Subscriber) -> None:
     event_comes(machine, heard)
     before = machine.pid(EAR)

@@ -3,6 +3,8 @@
 No device here is so poor: sound servers convert by themselves. So PortAudio's interface is played by a whole stand-in.
 """
 
+import time
+
 import numpy as np
 import pytest
 
@@ -20,11 +22,15 @@ class Stream:
         self._at = 0
         self.closed = False
 
-    def read(self, frames: int) -> bytes:
+    def read(self, frames: int, exception_on_overflow: bool) -> bytes:
+        assert not exception_on_overflow  # PyAudio would close the stream
         time = (self._at + np.arange(frames)) / GIVEN
         self._at += frames
         left = 8000 * np.sin(2 * np.pi * TONE_HZ * time)
         return np.stack((left, 0.5 * left), axis=1).astype(np.int16).tobytes()
+
+    def get_read_available(self) -> int:
+        return 3 * GIVEN
 
     def close(self) -> None:
         self.closed = True
@@ -72,6 +78,8 @@ def test_it_is_converted_and_says_so(source: MicrophoneSource) -> None:
     assert source.format is None
     source.open()
     blocks = [source.read().samples for _ in range(60)]
+    # Three seconds wait to be read: the block is older than they are.
+    assert time.monotonic() - source.read().started == pytest.approx(3.032, abs=0.5)
     source.close()
     assert {(block.dtype.name, block.size) for block in blocks} == {("int16", BLOCK)}
     sound = np.concatenate(blocks)[BLOCK:].astype(float)
