@@ -32,13 +32,16 @@ PORT_THEN = 1883
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "mkfs.ext4": "e2fsprogs", "ssh": "openssh-client"}
 PACKAGES = "linux-image-amd64 openssh-server alsa-utils pulseaudio"
 NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
-# Without an end: a player that comes and goes stops the other end of a loopback card.
+# Without an end: a player that comes and goes stops the other end of a loopback card. Again when the card is back.
 ROOM = """
 [Unit]
 Description=Somebody speaks, again and again, into the other end of the loopback card
+StartLimitIntervalSec=0
 [Service]
 Type=exec
-ExecStart=/bin/sh -c 'while :; do cat /srv/voice.raw; head -c 48000 /dev/zero; done | \\
+Restart=always
+RestartSec=1
+ExecStart=/bin/sh -c 'while cat /srv/voice.raw && head -c 48000 /dev/zero; do :; done | \\
     aplay -q -t raw -D plughw:Loopback,1,0 -f S16_LE -r 16000'
 """
 IMAGE_MB = 2600

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.broker import Broker
+from tests.conftest import ROOT
 from tests.device import machine as machines
 from tests.device.box import Subscriber, until
 from tests.device.machine import HOST, Machine
@@ -60,7 +63,10 @@ def machine(broker: Broker, heard: Subscriber) -> Iterator[Machine]:
 def event_comes(machine: Machine, heard: Subscriber) -> float:
     """Seconds until another event is at the broker outside."""
     heard.forget_events()
-    return until(lambda: not heard.events.empty(), SLOW_S, f"an event\n{machine.journal()}")
+    try:
+        return until(lambda: not heard.events.empty(), SLOW_S, "an event")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{machine.journal()}") from None
 
 
 def test_what_is_said_to_a_real_card_is_an_event_outside(machine: Machine, heard: Subscriber) -> None:
@@ -191,6 +197,49 @@ def test_the_link_reaches_no_sound_server_by_tcp(machine: Machine, broker: Broke
         assert probe(machine, LINK, server, without="IPAddressDeny=")[server] == "ok"
     finally:
         machine.run("systemctl stop soundserver")
+
+
+def commands() -> list[str]:
+    """Those of docs/device.md with which anyone can check a box, word for word, and the line before them."""
+    section = (ROOT / "docs/device.md").read_text().split("## Check it yourself")[1].split("\n## ")[0]
+    block = section.split("```sh\n")[1].split("```")[0]
+    return [line for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_five_commands_of_the_handbook_show_what_they_promise(
+    machine: Machine, heard: Subscriber, broker: Broker
+) -> None:
+    event_comes(machine, heard)
+    variables, network, disk, holders, exposure, told = commands()
+
+    def shown(command: str) -> str:
+        # The bare system has no `sudo`; whoever is here is root.
+        return machine.run(f'sudo() {{ "$@"; }}; {variables}; {command}', check=False)
+
+    seen = shown(network)
+    assert re.findall(r"^ *(\w+):", seen, re.MULTILINE) == ["lo"]
+    assert set(seen.split("lo:")[1].split()) == {"0"}
+    assert shown(disk).count("Read-only file system") == 2
+    recording = re.compile(r"^/proc/(\d+)/fd -> /dev/snd/pcm\w+c$", re.MULTILINE)
+    assert recording.findall(shown(holders)) == [str(machine.pid(EAR))]
+    machine.run("roomtone mute")
+    until(lambda: not recording.search(shown(holders)), SLOW_S, "nobody holds it")
+    machine.run("roomtone unmute")
+    event_comes(machine, heard)
+    levels = dict(re.findall(r"level for roomtone-(\w+)\.service: ([\d.]+)", shown(exposure)))
+    assert float(levels["ear"]) <= 0.5
+    assert float(levels["link"]) <= 1.0
+    words = [
+        *shlex.split(told.replace("BROKER", broker.host)),
+        "-p",
+        str(broker.port),
+        "-W",
+        str(int(SLOW_S)),
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert any(line.startswith("roomtone/kitchen/event {") for line in listener.stdout)
+        listener.kill()
 
 
 @pytest.mark.parametrize(("unit", "limit_mb"), [(EAR, 400), (LINK, 300)])

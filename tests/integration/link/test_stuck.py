@@ -1,6 +1,5 @@
 """The link must not look alive while its connection hangs; nor hang because its unit may go nowhere by 127.0.0.1."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def broker(tmp_path):
 
 def peers(pid):
     """The ports at the other end of a process's TCP sockets, 0 for one that listens."""
-    places = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
+    places = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
     inodes = {place[8:-1] for place in places if place.startswith("socket:[")}
     table = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     return [int(row[2].split(":")[1], 16) for row in table if row[9] in inodes]
