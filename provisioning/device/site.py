@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -88,7 +89,8 @@ def dropins(config: Config) -> dict[str, str]:
     """
     head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
     link = ""
-    if _is_this_machine(config.mqtt.host):
+    hosts = {config.mqtt.host, urlsplit(config.updates.url).hostname or config.mqtt.host}
+    if any(_is_this_machine(host) for host in hosts):
         link += "IPAddressAllow=localhost\n"
     if config.runtime.metrics_port is not None:
         link += "" if link else "IPAddressAllow=localhost\n"
@@ -102,9 +104,10 @@ def dropins(config: Config) -> dict[str, str]:
 
 
 def _is_this_machine(host: str) -> bool:
-    if host.rstrip(".").lower() in {"localhost", "localhost.localdomain", "ip6-localhost"}:
-        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        # Nobody answers for it just now: then it is elsewhere, or one of the names that need no answer.
+        return host.rstrip(".").lower() in {"localhost", "localhost.localdomain", "ip6-localhost"}
+    # Debian gives its own name an address of this machine's own, 127.0.1.1 (/etc/hosts).
+    return any(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)

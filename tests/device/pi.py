@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,18 @@ import pytest
 from tests.conftest import ROOT
 from tests.device import container as containers
 
+INSIDE = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
+"""Libraries ask the kernel for the processor, and this machine's kernel speaks of its own: LiteRT crashes of that."""
 PROBE = "import platform, sys; print(platform.machine(), sys.version_info[:2] == (3, 11))"
 
 
 class Pi:
     """The unpacked system, and how a Python program of it is run; `sites`: folders of packages, the first wins."""
 
-    def __init__(self, root: Path, emulator: tuple[str, ...], *sites: Path) -> None:
+    def __init__(self, root: Path, emulator: tuple[str, ...], cpuinfo: str, *sites: Path) -> None:
         self.root = root
         self.emulator = emulator
+        self.cpuinfo = cpuinfo
         self.sites = sites
 
     def python(self, *arguments: str | Path, timeout_s: float = 1200) -> str:
@@ -31,16 +35,22 @@ class Pi:
             "PYTHONPATH": ":".join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin",
             "HOME": str(self.sites[-1]), "LC_ALL": "C.UTF-8",
         }  # fmt: skip
-        done = subprocess.run(
-            [*self.emulator, "-L", self.root, self.root / "usr/bin/python3.11", *arguments],
-            env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
-        )  # fmt: skip
+        program = [*self.emulator, "-L", self.root, self.root / "usr/bin/python3.11", *arguments]
+        with tempfile.NamedTemporaryFile("w") as cpuinfo:
+            cpuinfo.write(self.cpuinfo)
+            cpuinfo.flush()
+            done = subprocess.run(
+                ["unshare", "--mount", "/bin/sh", "-c", INSIDE, cpuinfo.name, *program],
+                env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
+            )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
 
 def need(*tools: str) -> None:
-    """Fails the test where one is missing."""
+    """Fails the test where one is missing, or the rights to use them."""
+    if os.geteuid() != 0:
+        pytest.fail("this needs root: an emulated program has to be shown a /proc/cpuinfo of its own")
     for tool in ("debootstrap", *tools):
         if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin") is None:
             pytest.fail(f"{tool} is missing: ./run test-arm64 and test-armhf install it")

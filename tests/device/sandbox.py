@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-EAR, LINK = "roomtone-ear.service", "roomtone-link.service"
+EAR, LINK, SOCKET = "roomtone-ear.service", "roomtone-link.service", "roomtone-link.socket"
 PROBE = "/usr/local/lib/probe.py"
 
 
@@ -35,8 +35,9 @@ def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -
     `without`: lines of `[Service]` that take some of the sandbox away.
     """
     folder = f"/run/systemd/system/{unit}.d"
-    # The ear would wake the link, and the link the ear.
-    machine.run(f"systemctl stop {EAR} {unit}")
+    # The ear would wake the link, and the link the ear; and whoever connected last, by the socket.
+    machine.run(f"systemctl stop {EAR}")
+    machine.run(f"systemctl stop {unit}" + (f" {SOCKET}" if unit == LINK else ""))
     argv = " ".join((PROBE, *wishes))
     put(
         machine,

@@ -28,6 +28,13 @@ pytestmark = [
 
 EMULATOR = ("qemu-arm-static", "-cpu", "cortex-a7")
 """The processor of a Raspberry Pi 2, the oldest one that a wheel of ARMv7 runs on."""
+CPUINFO = (
+    "processor\t: 0\nmodel name\t: ARMv7 Processor rev 5 (v7l)\n"
+    "Features\t: half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm\n"
+    "CPU implementer\t: 0x41\nCPU architecture: 7\nCPU variant\t: 0x0\nCPU part\t: 0xc07\nCPU revision\t: 5\n\n"
+    "Hardware\t: BCM2835\nRevision\t: a01041\nModel\t\t: Raspberry Pi 2 Model B Rev 1.1\n"
+)
+"""What its kernel says of it."""
 COMPILER = "arm-linux-gnueabihf-gcc"
 LIBRARIES = "usr/lib/arm-linux-gnueabihf"
 PACKAGES = ("python3-numpy", "python3-cffi-backend", "libsndfile1", "libpython3.11-dev")
@@ -45,7 +52,7 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Pi:
         link = root / LIBRARIES / f"lib{name}.so.3"
         if not link.exists():
             link.symlink_to(f"{name}/lib{name}.so.3")
-    pi = Pi(root, EMULATOR, site)
+    pi = Pi(root, EMULATOR, CPUINFO, site)
     assert pi.python("-c", PROBE).split() == ["armv7l", "True"]
     fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels)]
     binary = ["--only-binary=:all:", "--python-version=3.11"]

@@ -1,6 +1,7 @@
 """The configuration that the installer writes: every key explained, what stands there kept, the broker replaced."""
 
 import json
+import socket
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import Config, Mqtt, Runtime, load
+from edge.config import Config, Mqtt, Runtime, Updates, load
 from edge.errors import UserError
 from provisioning.device import site
 from provisioning.device.template import render
@@ -108,10 +109,22 @@ def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
     assert site.dropins(Config(mqtt=Mqtt(host="hub.local")))["roomtone-link"] == ""
     for host in ("localhost", "127.0.0.1", "::1"):
         assert "IPAddressAllow=localhost" in site.dropins(Config(mqtt=Mqtt(host=host)))["roomtone-link"]
+    models = Updates(url="https://127.0.0.1:8443/updates")
+    assert (
+        "IPAddressAllow=localhost"
+        in site.dropins(Config(mqtt=Mqtt(host="hub.local"), updates=models))["roomtone-link"]
+    )
     watched = site.dropins(Config(mqtt=Mqtt(host="hub.local"), runtime=Runtime(metrics_port=9100)))[
         "roomtone-link"
     ]
     assert "SocketBindAllow=ipv4:tcp:9100" in watched
+
+
+def test_a_name_that_leads_to_this_machine_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Debian's `/etc/hosts` has its own: `127.0.1.1 raspberrypi`."""
+    own = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.1.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: own)
+    assert "IPAddressAllow=localhost" in site.dropins(Config(mqtt=Mqtt(host="raspberrypi")))["roomtone-link"]
 
 
 def device(*arguments: object) -> subprocess.CompletedProcess[str]:
