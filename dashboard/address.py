@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from edge import join
-from edge.config import load
+from edge.configfile import load
 from edge.errors import UserError
 
 DEFAULT_PORT = 1883

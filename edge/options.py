@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from edge.config import SYSTEM_CONFIG, Config, ConfigError, load
+from edge.config import Config
+from edge.configfile import SYSTEM_CONFIG, ConfigError, load
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:

@@ -176,7 +176,7 @@ fi
 for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done
 
 # --- 7. what people must know, and whether it hears ---
-room=$(cd / && "$new/bin/python" -c 'from edge.config import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
+room=$(cd / && "$new/bin/python" -c 'from edge.configfile import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
 notice=$(<"$SRC/provisioning/notice.txt")
 printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something failed; the remedies stand beside it"

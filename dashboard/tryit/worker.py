@@ -50,7 +50,7 @@ def main(bundle_name: str) -> int:
 
 def _reader(bundle_name: str) -> Any:
     from edge.commands.classify import Reader
-    from edge.config import load
+    from edge.configfile import load
     from edge.model import bundle
     from edge.model.classifier import Classifier
     from edge.speech.vad import make_vad

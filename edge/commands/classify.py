@@ -85,7 +85,7 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Classifies each file; goes on after one that cannot be read. Raises `UserError` without a model."""
-    from edge.config import load
+    from edge.configfile import load
     from edge.model import bundle
     from edge.model.classifier import Classifier
     from edge.speech.vad import make_vad

@@ -16,7 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from edge.commands.check import Check
-from edge.config import SYSTEM_CONFIG, Config, load
+from edge.config import Config
+from edge.configfile import SYSTEM_CONFIG, load
 from edge.options import add_config_options, overrides
 
 ORDER: Final = ("model", "ear", "link")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import SYSTEM_CONFIG, load
+from edge.configfile import SYSTEM_CONFIG, load
 from edge.ear.mute import Mute
 from edge.ear.state import folder
 from edge.errors import UserError

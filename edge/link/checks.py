@@ -14,8 +14,8 @@ from edge.config import Config
 from edge.errors import UserError
 from edge.link import certificate, credentials, reasons
 from edge.link.folders import state_dir
+from edge.link.happenings import Up
 from edge.link.probe import handshake, probe
-from edge.link.session import Up
 
 FREE_MB: Final = 20
 _LISTENING: Final = 0x10000

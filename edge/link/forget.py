@@ -7,8 +7,8 @@ import queue
 from edge.config import Config
 from edge.errors import UserError
 from edge.link import identity
+from edge.link.happenings import BrokerEvent, Down, Taken, Up
 from edge.link.mqtt import Broker
-from edge.link.session import BrokerEvent, Down, Taken, Up
 
 PATIENCE_S = 20.0
 

@@ -19,8 +19,9 @@ from typing import Final
 from edge.config import Config
 from edge.link import reasons
 from edge.link.backoff import Backoff
+from edge.link.happenings import BrokerEvent, Down, Will
 from edge.link.reasons import Reason
-from edge.link.session import BrokerEvent, Down, Session, Will
+from edge.link.session import Session
 
 log = logging.getLogger(__name__)
 

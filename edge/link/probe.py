@@ -8,8 +8,9 @@ import threading
 from edge.config import Config
 from edge.link import reasons
 from edge.link.greeting import waits_for_us
+from edge.link.happenings import BrokerEvent, Up
 from edge.link.reasons import Reason
-from edge.link.session import BrokerEvent, Session, Up
+from edge.link.session import Session
 
 
 def probe(config: Config) -> Up | Reason:

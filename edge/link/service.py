@@ -39,6 +39,7 @@ from edge.link.actions import Actions
 from edge.link.commands import Commands
 from edge.link.entry import Entry
 from edge.link.folders import made_state_dir, runtime_dir, state_dir
+from edge.link.happenings import BrokerEvent, Down, Incoming, Taken, Up, Will
 from edge.link.health import temperature_c
 from edge.link.intake import Intake
 from edge.link.journal import Journal
@@ -47,7 +48,6 @@ from edge.link.mood import Mood
 from edge.link.mqtt import Broker
 from edge.link.outbox import Outbox
 from edge.link.publisher import Publisher
-from edge.link.session import BrokerEvent, Down, Incoming, Taken, Up, Will
 from edge.link.spool import Spool
 from edge.link.updates.keeper import Keeper
 from edge.memory import rss_mb

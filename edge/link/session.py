@@ -1,4 +1,4 @@
-"""One connection to the broker, from CONNECT to its end, and the plain events that it tells of.
+"""One connection to the broker, from CONNECT to its end.
 
 paho's own thread does the work of the network; nothing of paho is seen outside this file.
 """
@@ -12,7 +12,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import paho.mqtt.client as paho
@@ -23,71 +22,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.config import Config
-from edge.link import reasons
+from edge.link import reasons, wakeup
 from edge.link.credentials import password, tls_context
 from edge.link.greeting import CONNECT_TIMEOUT_S, waits_for_us
+from edge.link.happenings import BrokerEvent, Incoming, Taken, Up, Will
 from edge.link.reasons import Reason
 
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 3600
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    pair = socket.socketpair()
-    for end in pair:
-        end.setblocking(False)
-    return pair
-
-
-# paho's threads wake each other over TCP by 127.0.0.1, where `IPAddressAllow=` of our unit lets nobody go: it would
-# wait for ever in an `accept` without a limit.
-paho._socketpair_compat = _pair
-
-
-@dataclass(frozen=True)
-class Up:
-    """Connected. `session_present`: the broker still knows us and our subscriptions."""
-
-    session_present: bool
-    version: str
-
-
-@dataclass(frozen=True)
-class Down:
-    """Not connected, or no longer; the next attempt comes by itself."""
-
-    reason: Reason
-
-
-@dataclass(frozen=True)
-class Taken:
-    """The answer to a QoS 1 message: its number, and the reason code (0 below 3.1.1's knowledge)."""
-
-    mid: int
-    code: int
-    name: str
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A message for us. `queued`: it waited at the broker while we were away."""
-
-    topic: str
-    payload: bytes
-    retain: bool
-    queued: bool
-
-
-BrokerEvent = Up | Down | Taken | Incoming
-
-
-@dataclass(frozen=True)
-class Will:
-    """What the broker says of us when we vanish: QoS 1, retained."""
-
-    topic: str
-    payload: bytes
 
 
 class Session:
@@ -119,6 +62,7 @@ class Session:
         self._last_words = ""
         self.connected_at: float | None = None
         self.turned = time.monotonic()  # when it last showed that it is not stuck
+        wakeup.by_unix_socket()
         self._client = self._make(will)
 
     def _make(self, will: Will | None) -> paho.Client:

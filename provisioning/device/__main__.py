@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.config import load
+from edge.configfile import load
 from edge.errors import UserError
 from edge.files import update
 from provisioning.device import site

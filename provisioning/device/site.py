@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from edge.config import Config, load
+from edge.config import Config
+from edge.configfile import load
 from edge.errors import UserError
 from edge.join import read, unpack
 from provisioning.device.template import render

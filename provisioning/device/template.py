@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from edge import config
+from edge.configfile import load
 
 WIDTH: Final = 110
 _HEAD: Final = """\
@@ -28,7 +29,7 @@ _HEAD: Final = """\
 
 def render(values: Mapping[str, Mapping[str, Any]]) -> str:
     """The file with these values set (`{"node": {"id": "kitchen"}}`). Raises `ConfigError` if they are not valid."""
-    config.load(
+    load(
         overrides={f"{part}.{key}": value for part, keys in values.items() for key, value in keys.items()}
     )
     parts = [_HEAD]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edge import audiofile
-from edge.config import Audio, load
+from edge.config import Audio
+from edge.configfile import load
 from edge.contract import Ack, EventReport
 from edge.ear.room import WavRoomSource
 from edge.ear.source import SourceEndedError

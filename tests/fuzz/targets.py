@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from edge import contract
-from edge.config import Config, ConfigError, load
+from edge.config import Config
+from edge.configfile import ConfigError, load
 from edge.contract import Response
 from edge.link.commands import Commands, ok
 from edge.link.intake import Intake

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import ConfigError, load
+from edge.configfile import ConfigError, load
 
 
 @pytest.mark.parametrize(

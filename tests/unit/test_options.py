@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from edge.config import ConfigError
+from edge.configfile import ConfigError
 from edge.options import add_config_options, config_from, overrides
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import load
-from edge.link import session
+from edge.configfile import load
+from edge.link import wakeup
 from edge.link.mqtt import Broker as Connection
 from tests.broker import Broker
 from tests.integration.link.parts import LinkProcess, Subscriber, until
@@ -35,7 +35,7 @@ def test_the_broker_is_all_that_the_link_reaches_by_tcp(tmp_path, broker):
 
 def test_a_connection_that_hangs_is_noticed(broker, monkeypatch):
     released = threading.Event()
-    pair = session.paho._socketpair_compat
+    pair = wakeup._pair
 
     def hangs():
         released.wait()
@@ -45,7 +45,7 @@ def test_a_connection_that_hangs_is_noticed(broker, monkeypatch):
     events = []
     connection = Connection(config, None, (), events.append)
     assert connection.stuck_s() == 0
-    monkeypatch.setattr(session.paho, "_socketpair_compat", hangs)
+    monkeypatch.setattr(wakeup, "_pair", hangs)
     connection.start()
     try:
         until(lambda: connection.stuck_s() > 3.0)

@@ -119,7 +119,7 @@ def test_a_model_with_which_ears_keep_dying_is_rolled_back(device, site, home, f
 @pytest.mark.long
 def test_an_ear_without_a_link_leaves_out_a_model_that_kills_it(device, site, home, folder) -> None:
     """Nobody is there who could roll it back: the ear itself counts."""
-    from edge.config import load
+    from edge.configfile import load
     from edge.ear.models import TRIES, Models
 
     box = device(updates__probation_utterances=500).start()

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.config import Config, load
+from edge.config import Config
+from edge.configfile import load
 from edge.contract import LABELS
 from edge.ear import adaptation, roomfile
 from edge.ear.adaptation import MIN_KEPT, SAVE_PERIOD_S, Adaptation, Quality

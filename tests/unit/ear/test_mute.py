@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Button, ConfigError, load
+from edge.config import Button
+from edge.configfile import ConfigError, load
 from edge.contract import MicSignal, Mute, Unmute
 from edge.ear import button as buttons
 from edge.ear import mute

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edge.config import load
+from edge.configfile import load
 from edge.contract import LABELS, MAX_REPORT_BYTES, Event, EventReport, decode_upward, encode
 from edge.ear.level import dbfs, power
 from edge.ear.pipeline import Pipeline

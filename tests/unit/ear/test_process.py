@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Audio, load
+from edge.config import Audio
+from edge.configfile import load
 from edge.contract import EventReport, InfoReport, MicSignal, Mute, Restart, Unmute
 from edge.ear.process import EXIT_RESTART
 from edge.ear.room import WavRoomSource
@@ -214,7 +215,7 @@ def test_it_loads_nothing_that_speaks_over_a_network(room: Path) -> None:
         "from edge import cli\n"
         "options = cli.parser(only='ear').parse_args(['ear'])\n"
         "import edge.ear.process, edge.ear.room, edge.ear.microphone\n"
-        "from edge.config import load\n"
+        "from edge.configfile import load\n"
         "from edge.speech.vad import make_vad\n"
         "from edge.model import bundle\n"
         "from edge.model.classifier import Classifier\n"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.cli import main
-from edge.config import load
+from edge.configfile import load
 from edge.options import overrides
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.config import Config, Mqtt, Runtime, Updates, load
+from edge.config import Config, Mqtt, Runtime, Updates
+from edge.configfile import load
 from edge.errors import UserError
 from provisioning.device import site
 from provisioning.device.template import render

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.config import load
+from edge.configfile import load
 from edge.speech.segmenter import BLOCK, Samples, Segmenter, Utterance, blocks_of
 
 SPEECH, PAUSE, WAVER = 0.9, 0.05, 0.42

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge import audiofile
-from edge.config import load
+from edge.configfile import load
 from edge.speech import vad as module
 from edge.speech.segmenter import BLOCK, Samples
 from edge.speech.vad import SileroVad, Vad, VadError, WebrtcVad, make_vad

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, load
+from edge.config import Config
+from edge.configfile import load
 from edge.gate.words import Budget
 from edge.link.updates.agent import Agent, Outcome
 from edge.link.updates.fetcher import HttpsFetcher
