@@ -34,6 +34,7 @@ SLOW_S = float(os.environ.get("ROOMTONE_VM_WAIT_S", "180"))
 DRIVER = "/sys/bus/platform/drivers/snd_aloop"
 FORBIDDEN = ("read=/dev/vda", "read=/dev/hwrng", "read=/dev/cpu_dma_latency")
 """No sound; in the control everybody may read them."""
+UNITS = "/etc/systemd/system"
 MICROPHONE = "read=/dev/snd/controlC0"
 
 
@@ -197,6 +198,30 @@ def test_the_link_reaches_no_sound_server_by_tcp(machine: Machine, broker: Broke
         assert probe(machine, LINK, server, without="IPAddressDeny=")[server] == "ok"
     finally:
         machine.run("systemctl stop soundserver")
+
+
+def test_its_health_is_shown_to_this_machine_alone(machine: Machine) -> None:
+    """`SocketBindAllow=` and `IPAddressAllow=` of the drop-in that a configuration with `metrics_port` asks for."""
+    config, dropin = "/etc/roomtone/roomtone.toml", f"{UNITS}/{LINK}.d/50-configuration.conf"
+    machine.run(f"sed -i 's/^#metrics_port = .*/metrics_port = 9100/' {config}")
+    written = (
+        f"/opt/roomtone/current/bin/python -m provisioning.device dropins --config {config} --units {UNITS}"
+    )
+    assert dropin in machine.run(written)
+
+    def asked(address: str) -> str:
+        code = (
+            f"import urllib.request as u; print(u.urlopen('http://{address}:9100/metrics').read().decode())"
+        )
+        return machine.run(f'python3 -c "{code}"', check=False)
+
+    try:
+        machine.run(f"systemctl daemon-reload && systemctl restart {LINK}")
+        until(lambda: "roomtone_" in asked("127.0.0.1"), SLOW_S, "Prometheus reads it")
+        assert "Connection refused" in asked("10.0.2.15")
+    finally:
+        machine.run(f"sed -i 's/^metrics_port = .*/#metrics_port = .../' {config} && {written}")
+        machine.run(f"systemctl daemon-reload && systemctl restart {LINK}")
 
 
 def commands() -> list[str]:
