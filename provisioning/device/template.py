@@ -29,9 +29,7 @@ _HEAD: Final = """\
 
 def render(values: Mapping[str, Mapping[str, Any]]) -> str:
     """The file with these values set (`{"node": {"id": "kitchen"}}`). Raises `ConfigError` if they are not valid."""
-    load(
-        overrides={f"{part}.{key}": value for part, keys in values.items() for key, value in keys.items()}
-    )
+    load(overrides={f"{part}.{key}": value for part, keys in values.items() for key, value in keys.items()})
     parts = [_HEAD]
     explained = _docstrings()
     for section in msgspec.structs.fields(config.Config):

@@ -219,7 +219,8 @@ def test_a_body_that_never_ends_is_given_up(tried):
     host, port = tried.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=40) as connection:
         connection.sendall(
-            b"POST /api/try HTTP/1.1\r\nHost: x\r\nX-Roomtone: try\r\nContent-Length: 1000\r\n\r\nabc"
+            f"POST /api/try HTTP/1.1\r\nHost: {host}:{port}\r\nX-Roomtone: try\r\n"
+            "Content-Length: 1000\r\n\r\nabc".encode()
         )
         assert b" 408 " in connection.recv(100)
 
