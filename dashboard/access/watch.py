@@ -30,9 +30,8 @@ async def watch(accounts: Accounts, gate: Gate) -> NoReturn:
         except SQLAlchemyError:
             continue  # Nobody is thrown out because the database is away.
         for identity in ended:
-            gate.forget(
-                identity.session
-            )  # Else it might let the page in once more, and then refuse its socket.
+            # Else it might let the page in once more, and then refuse its socket.
+            gate.forget(identity.session)
         over = [client for client, identity in pages if identity in ended]
         for client in over:
             client.run_javascript("location.reload()")

@@ -21,24 +21,25 @@ class Gaps:
     """A pure counter over monotonic times and the sound that was read until then, both in seconds."""
 
     def __init__(self, now: float) -> None:
-        self._begun = self._last = self._window = now
+        self._last = self._window = now
         self._ahead = 0.0
-        self._heard = 0.0
+        self._behind = 0.0
         self._least = float("inf")
         self._before: float | None = None
 
     def heard(self, seconds: float, now: float) -> bool:
         """After each read: whether sound was lost, once for each hole."""
-        self._heard += seconds
-        # A leaky bucket: a clock that is a little fast never fills it, however many days it runs.
-        self._ahead = max(-AHEAD_S, self._ahead + seconds - FAST * (now - self._last))
+        elapsed = now - self._last
         self._last = now
-        self._least = min(self._least, now - self._begun - self._heard)
+        # A leaky bucket: a clock that is a little fast never fills it, however many days it runs.
+        self._ahead = max(-AHEAD_S, self._ahead + seconds - FAST * elapsed)
+        self._behind += elapsed - seconds
+        self._least = min(self._least, self._behind)
         if now - self._window < WINDOW_S:
             return False
-        behind, before = self._least, self._before
-        self._window, self._least, self._before = now, float("inf"), behind
-        return before is not None and behind - before > LOST_S
+        least, before = self._least, self._before
+        self._window, self._least, self._before = now, float("inf"), least
+        return before is not None and least - before > LOST_S
 
     @property
     def impossible(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,9 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SPEECH
 from tests.device import container as containers
 
+MARKS = [
+    pytest.mark.skipif(
+        os.environ.get("ROOMTONE_ARM") != "1", reason="minutes, emulated: ./run test-arm64, ./run test-armhf"
+    ),
+    pytest.mark.timeout(2400),
+]
 INSIDE = 'mount --bind "$0" /proc/cpuinfo && exec "$@"'
 """Libraries ask the kernel for the processor, and this machine's kernel speaks of its own: LiteRT crashes of that."""
 PROBE = "import platform, sys; print(platform.machine(), sys.version_info[:2] == (3, 11))"
@@ -80,18 +87,32 @@ def own_wheel(folder: Path) -> None:
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, ROOT], check=True)
 
 
-def close(mine: object, theirs: object, within: float) -> None:
-    """Asserts that two answers of `roomtone classify --json` are the same, but for so much of a probability."""
+def same_answer(pi: Pi, bundle: Path, within: float) -> None:
+    """Asserts that a recording is classified as on this machine, but for so much of a probability."""
+    classify = [
+        "-m",
+        "edge.cli",
+        "classify",
+        str(SPEECH / "goforward.raw"),
+        "--json",
+        "--bundle",
+        str(bundle),
+    ]
+    here = subprocess.run([sys.executable, *classify], capture_output=True, text=True, check=True, cwd=ROOT)
+    _close(json.loads(here.stdout), json.loads(pi.python(*classify)), within)
+
+
+def _close(mine: object, theirs: object, within: float) -> None:
     if isinstance(mine, dict):
         assert isinstance(theirs, dict)
         assert theirs.keys() == mine.keys()
         for key, value in mine.items():
             if key not in {"latency_ms", "runtime", "seconds", "id"}:
-                close(value, theirs[key], within)
+                _close(value, theirs[key], within)
     elif isinstance(mine, list):
         assert isinstance(theirs, list)
         for one, other in zip(mine, theirs, strict=True):
-            close(one, other, within)
+            _close(one, other, within)
     elif isinstance(mine, float):
         assert isinstance(theirs, float | int)
         assert abs(mine - theirs) < within

@@ -6,22 +6,17 @@ the wheel of this checkout with them. Times say nothing.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 import tomllib
 
 import pytest
 
-from tests.conftest import ROOT, SPEECH
-from tests.device.pi import PROBE, Pi, close, need, own_wheel, unpacked
+from tests.conftest import ROOT
+from tests.device.pi import MARKS, PROBE, Pi, need, own_wheel, same_answer, unpacked
 from tests.unit.training.test_runtimes import SELF_TEST
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("ROOMTONE_ARM64") != "1", reason="minutes, emulated: ./run test-arm64"),
-    pytest.mark.timeout(2400),
-]
+pytestmark = MARKS
 
 EMULATOR = ("qemu-aarch64-static", "-cpu", "cortex-a72")
 """The processor of a Raspberry Pi 4."""
@@ -59,17 +54,8 @@ def pi(tmp_path_factory: pytest.TempPathFactory) -> Pi:
     own_wheel(wheels)
     wanted.append("roomtone")
     (pip,) = (pi.root / "usr/share/python-wheels").glob("pip-*.whl")
-    pi.python(
-        f"{pip}/pip",
-        "install",
-        "-q",
-        "--no-index",
-        "--find-links",
-        wheels,
-        "--target",
-        folder / "site",
-        *wanted,
-    )
+    offline = ("--no-index", "--find-links", wheels, "--target", folder / "site")
+    pi.python(f"{pip}/pip", "install", "-q", *offline, *wanted)
     return pi
 
 
@@ -83,8 +69,4 @@ def test_the_golden_outputs_are_met_with_reference_and_with_default_kernels(pi: 
 
 
 def test_a_recording_is_classified_as_on_this_machine(pi: Pi) -> None:
-    bundle = str(next((ROOT / "models").glob("base-*")))
-    arguments = ["-m", "edge.cli", "classify", str(SPEECH / "goforward.raw"), "--json", "--bundle", bundle]
-    here = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
-    mine, theirs = json.loads(here.stdout), json.loads(pi.python(*arguments))
-    close(mine, theirs, 0.02)
+    same_answer(pi, next(ROOT.glob("models/base-*")), 0.02)

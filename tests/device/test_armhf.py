@@ -7,8 +7,6 @@ rates, is left out.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,13 +16,10 @@ import zipfile
 import pytest
 
 from tests.conftest import ROOT, SPEECH
-from tests.device.pi import PROBE, Pi, close, need, own_wheel, unpacked
+from tests.device.pi import MARKS, PROBE, Pi, need, own_wheel, same_answer, unpacked
 from tests.unit.training.test_runtimes import SELF_TEST
 
-pytestmark = [
-    pytest.mark.skipif(os.environ.get("ROOMTONE_ARMHF") != "1", reason="minutes, emulated: ./run test-armhf"),
-    pytest.mark.timeout(2400),
-]
+pytestmark = MARKS
 
 EMULATOR = ("qemu-arm-static", "-cpu", "cortex-a7")
 """The processor of a Raspberry Pi 2, the oldest one that a wheel of ARMv7 runs on."""
@@ -85,18 +80,8 @@ def test_the_golden_outputs_are_met_with_reference_and_with_default_kernels(pi: 
 
 
 def test_a_recording_is_classified_as_on_this_machine(pi: Pi) -> None:
-    arguments = [
-        "-m",
-        "edge.cli",
-        "classify",
-        str(SPEECH / "goforward.raw"),
-        "--json",
-        "--bundle",
-        str(SMALL),
-    ]
-    here = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
     # By another interpreter's kernels for int8.
-    close(json.loads(here.stdout), json.loads(pi.python(*arguments)), 0.05)
+    same_answer(pi, SMALL, 0.05)
 
 
 def test_the_base_model_is_refused_in_words(pi: Pi) -> None:

@@ -95,6 +95,13 @@ def until(condition: Any, within: float = 30) -> Any:
     return result
 
 
+def log_in(page: Any, name: str, password: str) -> None:
+    """Fills in the form of a page that asks for a login."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
 class Rooms:
     """Publishes for several rooms as their links would."""
 

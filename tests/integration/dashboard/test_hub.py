@@ -20,7 +20,7 @@ from dashboard.operate.simulate import fill, rooms
 from dashboard.recorder.database import connect, migrate
 from edge.cli import main
 from tests.broker import free_port
-from tests.integration.dashboard.process import CHROMIUM, CHROMIUM_ARGUMENTS, until
+from tests.integration.dashboard.process import CHROMIUM, CHROMIUM_ARGUMENTS, log_in, until
 from tests.integration.link.parts import EarClient, LinkProcess, event
 from tests.unit.dashboard.conftest import place, postgres  # noqa: F401  # Fixtures.
 
@@ -90,9 +90,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
             context = browser.new_context(ignore_https_errors=True, viewport={"width": 390, "height": 844})
             page = context.new_page()
             page.goto(f"https://hub.local:{https}/")
-            page.get_by_label("Name").fill("operator")
-            page.get_by_label("Password").fill(password)
-            page.get_by_role("button", name="Log in").click()
+            log_in(page, "operator", password)
             expect(page.get_by_role("article", name="Kitchen")).to_be_visible(timeout=20_000)
             ear.tell(event(2))
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)

@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 
 from edge.cli import main
 from tests.broker import Broker
-from tests.integration.dashboard.process import Dashboard, Trouble, until
+from tests.integration.dashboard.process import Dashboard, Trouble, log_in, until
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
 HTML = {"Accept": "text/html"}
@@ -164,9 +164,7 @@ def test_one_logs_in_and_out_in_a_browser(guarded, browser, artefacts):
     page.goto(f"{guarded.url}/room/kitchen?x=1")
     expect(page.get_by_label("Name")).to_be_focused()
     page.screenshot(path=artefacts / "login-phone.png")
-    page.get_by_label("Name").fill("operator")
-    page.get_by_label("Password").fill(guarded.password)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, "operator", guarded.password)
     page.wait_for_url("**/room/kitchen?x=1")
     expect(page.locator(".rt-own")).to_contain_text("operator")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -285,16 +283,14 @@ def logged_in(guarded, browser, name):
     password = guarded.user(name)
     page = browser.new_context().new_page()
     page.goto(guarded.url)
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page, name, password)
     expect(page.locator(".rt-own")).to_contain_text(name)
     return page
 
 
 def test_a_session_that_has_ended_ends_its_open_page(guarded, browser):
     page = logged_in(guarded, browser, "bob")
-    # So long its last answer is trusted: the page that is told to reload must not be let in once more by it.
+    # The gate has just answered for it and remembers that for seconds, by which no reload may be let in once more.
     page.reload()
     assert guarded.hub("user", "passwd", "bob", "--generate").returncode == 0
     expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
