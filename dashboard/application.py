@@ -18,29 +18,30 @@ from nicegui import ui
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
-from dashboard import api, reachability, theme
-from dashboard.access import login
-from dashboard.access.accounts import Accounts
-from dashboard.access.gate import IDENTITY, Gate
-from dashboard.access.limits import Limiter
-from dashboard.access.watch import watch
+from dashboard import api, theme
+from dashboard.alerts.notifier import Teller
 from dashboard.alerts.rules import Rules
-from dashboard.alerts.teller import Teller
 from dashboard.api.common import Parts
+from dashboard.auth import login
+from dashboard.auth.accounts import Accounts
+from dashboard.auth.limits import Limiter
+from dashboard.auth.middleware import IDENTITY, Gate
+from dashboard.auth.open_pages import watch
+from dashboard.db.engine import connect, migrate, reason
+from dashboard.db.history import History
+from dashboard.db.records import Records
 from dashboard.headers import SecurityHeaders, install_nonces
-from dashboard.history import History
-from dashboard.hub import Hub
+from dashboard.live import reachability
+from dashboard.live.feed import Hub
 from dashboard.pages import alerts, fleet, models, room, rooms, try_it
-from dashboard.recorder.database import connect, migrate, reason
-from dashboard.records import Records
+from dashboard.releases import api as updates_api
+from dashboard.releases.catalogue import Releases
+from dashboard.releases.repository import Online
 from dashboard.settings import Settings
 from dashboard.tryit import api as tryit
 from dashboard.tryit.pool import Pool
-from dashboard.updates import api as updates_api
-from dashboard.updates.online import Online
-from dashboard.updates.releases import Releases
-from edge.errors import UserError
-from edge.version import VERSION
+from edge.util.errors import UserError
+from edge.util.version import VERSION
 
 log = logging.getLogger(__name__)
 

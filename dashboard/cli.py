@@ -10,9 +10,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
-from dashboard import address, server
+from dashboard import server
 from dashboard.settings import Settings
-from edge.errors import UserError
+from edge.mqtt import address
+from edge.util.errors import UserError
 
 PUBLIC: Final = "ROOMTONE_PUBLIC_HOST"
 """The name under which Caddy gets a public certificate; docker/proxy/Caddyfile."""

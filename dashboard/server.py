@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from dashboard.settings import Settings
-from edge.errors import UserError
+from edge.util.errors import UserError
 
 
 def listen(host: str, port: int) -> socket.socket:

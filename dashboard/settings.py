@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard.address import BrokerAddress
+from edge.mqtt.address import BrokerAddress
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Final
 from nicegui import html, ui
 from nicegui.dependencies import register_esm
 
-from dashboard.access.accounts import Identity
-from dashboard.access.gate import identity_of
+from dashboard.auth.accounts import Identity
+from dashboard.auth.middleware import identity_of
 from dashboard.language import language_of, words
 
 STATIC: Final = Path(__file__).parent / "static"

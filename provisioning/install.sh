@@ -107,7 +107,7 @@ id=$(cd "$SRC" && {
   "$python" -V
   echo "$extra"
 } | sha256sum | cut -c1-12)
-new=$OPT/versions/$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/version.py")-$id
+new=$OPT/versions/$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/util/version.py")-$id
 works() { # whether the version in folder $1 can do its work, tried as the user who will
   [ -e "$1/.complete" ] && (cd / && runuser -u roomtone-ear -- "$1/bin/roomtone" doctor --only model >/dev/null) &&
     runuser -u roomtone-ear -- "$1/bin/python" -c 'import pyaudio, paho.mqtt.client, soxr' 2>/dev/null
@@ -176,7 +176,7 @@ fi
 for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done
 
 # --- 7. what people must know, and whether it hears ---
-room=$(cd / && "$new/bin/python" -c 'from edge.configfile import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
+room=$(cd / && "$new/bin/python" -c 'from edge.config.load import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
 notice=$(<"$SRC/provisioning/notice.txt")
 printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something failed; the remedies stand beside it"

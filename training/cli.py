@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.errors import UserError
-from training.evaluation import cli as evaluation
+from edge.util.errors import UserError
+from training.evaluate import cli as evaluation
 from training.vad import build as vad
 
 DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
@@ -79,13 +79,14 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from training import backend, recipe
+    from training.fit import recipe
+    from training.networks import backend
 
     if options.recipe:
         # A wrong name is said before a framework is loaded.
         recipe.load(options.recipe)
     backend.choose("torch", "tensorflow", "jax")
-    from training import fit
+    from training.fit import trainer as fit
 
     found = fit.run(_job(options))
     if options.json:
@@ -99,8 +100,9 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _job(options: argparse.Namespace) -> Any:
     """What `fit` is asked to do."""
-    from edge.model import bundle
-    from training import checkpoint, fit, further, recipe
+    from edge.inference import bundle
+    from training.fit import checkpoint, recipe, retrain
+    from training.fit import trainer as fit
 
     chosen = recipe.load(options.recipe) if options.recipe else None
     own: dict[str, Any] = {"quiet": options.json, "workers": options.workers}
@@ -120,7 +122,7 @@ def _job(options: argparse.Namespace) -> Any:
             notes=notes,
             **own,
         )
-    plan = further.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
+    plan = retrain.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
     return fit.Job(
         plan.recipe,
         options.data,
@@ -134,7 +136,7 @@ def _job(options: argparse.Namespace) -> Any:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from training import export
+    from training.export import bundle as export
 
     made = export.run(
         export.Job(
@@ -147,7 +149,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _corpora(options: argparse.Namespace) -> int:
-    from training.corpora import catalogue
+    from training.data.corpora import catalogue
 
     if not options.data.is_dir():
         raise UserError(f"{options.data}: no such folder")

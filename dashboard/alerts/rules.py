@@ -8,8 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, case, delete, func, select
 
-from dashboard.recorder.tables import EMOTIONS, alerts, events, rooms, rules
-from dashboard.rooms import timestamp
+from dashboard.db.tables import (
+    EMOTIONS,
+    alerts,
+    events,
+    rooms,
+    rules,
+)
+from dashboard.live.rooms import timestamp
 
 HYSTERESIS: Final = 100
 """Per mille below the limit at which an alert ends: at the limit itself it would begin and end with each sentence."""

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 
-from dashboard.access import passwords
-from dashboard.access.gate import address_of, identity_of
-from dashboard.access.limits import LOGIN, group
 from dashboard.api.common import Parts, ask, end_of_time, moment, need, note
-from edge.errors import UserError
+from dashboard.auth import passwords
+from dashboard.auth.limits import LOGIN, group
+from dashboard.auth.middleware import address_of, identity_of
+from edge.util.errors import UserError
 
 
 class Me(BaseModel):

@@ -14,17 +14,17 @@ from fastapi import HTTPException, Path, Request
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.access.accounts import Accounts
-from dashboard.access.gate import address_of, identity_of
-from dashboard.access.limits import Limiter
 from dashboard.alerts.rules import Rules
-from dashboard.history import History
-from dashboard.hub import Hub
-from dashboard.reachability import Reachability
-from dashboard.recorder.database import reason
-from dashboard.records import Records
-from dashboard.updates.online import Online
-from dashboard.updates.releases import Releases
+from dashboard.auth.accounts import Accounts
+from dashboard.auth.limits import Limiter
+from dashboard.auth.middleware import address_of, identity_of
+from dashboard.db.engine import reason
+from dashboard.db.history import History
+from dashboard.db.records import Records
+from dashboard.live.feed import Hub
+from dashboard.live.reachability import Reachability
+from dashboard.releases.catalogue import Releases
+from dashboard.releases.repository import Online
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
-from dashboard import fleet
-from dashboard.access.accounts import now_ms
 from dashboard.api.common import Parts, ask, need, note
-from dashboard.recorder.tables import EMOTIONS
-from dashboard.rooms import clean
-from edge.version import VERSION
+from dashboard.auth.accounts import now_ms
+from dashboard.db.tables import EMOTIONS
+from dashboard.live import fleet
+from dashboard.live.rooms import clean
+from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
 

@@ -11,13 +11,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from dashboard.api.common import Parts, note
-from dashboard.broker import ANNOUNCE
-from dashboard.rooms import House, Room
-from dashboard.updates import cards, progress
-from dashboard.updates.releases import MissingError, Model
-from edge.contract import Announcement, encode
-from edge.errors import UserError
-from edge.updates.release import Release
+from dashboard.live.broker import ANNOUNCE
+from dashboard.live.rooms import House, Room
+from dashboard.releases import cards, progress
+from dashboard.releases.catalogue import MissingError, Model
+from edge.protocol.messages import Announcement, encode
+from edge.releases.metadata import Release
+from edge.util.errors import UserError
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,100}$", description="As `/api/models` says it")]
 Plot = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$")]

@@ -16,14 +16,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.access.accounts import now_ms
-from dashboard.access.gate import address_of, identity_of
-from dashboard.access.limits import EXPORT, group
 from dashboard.api.common import Node, Parts, ask, end_of_time, moment, need, note
-from dashboard.history import zone_of
+from dashboard.auth.accounts import now_ms
+from dashboard.auth.limits import EXPORT, group
+from dashboard.auth.middleware import address_of, identity_of
+from dashboard.db.history import zone_of
+from dashboard.live.rooms import Room
+from dashboard.live.views import room_view
 from dashboard.recorder import retention
-from dashboard.rooms import Room
-from dashboard.views import room_view
 
 From = Annotated[str | None, Query(alias="from", description="ISO 8601, included; default: the beginning")]
 To = Annotated[str | None, Query(description="ISO 8601, not included; default: now")]

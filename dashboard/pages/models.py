@@ -7,7 +7,7 @@ from pathlib import Path
 from nicegui import ui
 
 from dashboard import theme
-from dashboard.access.gate import identity_of
+from dashboard.auth.middleware import identity_of
 
 
 class ModelsView(ui.element, component=Path(__file__).parent / "models.js"):

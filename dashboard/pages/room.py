@@ -16,12 +16,12 @@ from nicegui.events import GenericEventArguments
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import theme
-from dashboard.access.gate import identity_of
-from dashboard.history import History, zone_of
-from dashboard.hub import Hub, Viewer
-from dashboard.recorder.database import reason
-from dashboard.rooms import Room
-from dashboard.views import View
+from dashboard.auth.middleware import identity_of
+from dashboard.db.engine import reason
+from dashboard.db.history import History, zone_of
+from dashboard.live.feed import Hub, Viewer
+from dashboard.live.rooms import Room
+from dashboard.live.views import View
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from dashboard import theme
-from dashboard.access.gate import identity_of
-from dashboard.hub import Hub, Viewer
-from dashboard.views import View
+from dashboard.auth.middleware import identity_of
+from dashboard.live.feed import Hub, Viewer
+from dashboard.live.views import View
 
 
 class Board(ui.element, component=Path(__file__).parent / "rooms.js"):

@@ -9,8 +9,8 @@ import signal
 import sys
 from typing import Any
 
-from dashboard import address
-from edge.errors import UserError
+from edge.mqtt import address
+from edge.util.errors import UserError
 
 
 def register(subparsers: Any) -> None:
@@ -57,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--keep-days: at least 1")
     broker, base_topic = address.from_options(options)
 
-    from dashboard.recorder.database import connect, migrate
-    from dashboard.recorder.recorder import Recorder
+    from dashboard.db.engine import connect, migrate
+    from dashboard.recorder.process import Recorder
     from dashboard.recorder.session import Session
 
     engine = connect(options.database)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from dashboard.recorder.tables import boots, events, lost, rooms
+from dashboard.db.tables import boots, events, lost, rooms
 from dashboard.recorder.writer import insert
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,15 @@ import time
 
 from sqlalchemy import Connection, Engine, case, delete, func, select
 
-from dashboard.recorder.tables import QUARTER_MS, alerts, boots, events, lost, quarters, rooms
+from dashboard.db.tables import (
+    QUARTER_MS,
+    alerts,
+    boots,
+    events,
+    lost,
+    quarters,
+    rooms,
+)
 
 DAY_MS = 86_400_000
 STEP = 5_000

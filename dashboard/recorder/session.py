@@ -19,9 +19,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dashboard.address import BrokerAddress
-from dashboard.client import closed, make, said_of_subscriptions, why
-from edge import contract
+from dashboard.live.client import closed, make, said_of_subscriptions, why
+from edge.mqtt.address import BrokerAddress
+from edge.protocol import messages
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +144,9 @@ class Session:
             f"$share/{self._share}/" if self._share and self._protocol == MQTTProtocolVersion.MQTTv5 else ""
         )
         topics: list[tuple[str, int]] = [
-            (shared + contract.topic(self._base_topic, "+", contract.EVENT), 1),
-            (contract.topic(self._base_topic, "+", contract.INFO), 1),
-            (contract.topic(self._base_topic, "+", contract.AVAILABILITY), 1),
+            (shared + messages.topic(self._base_topic, "+", messages.EVENT), 1),
+            (messages.topic(self._base_topic, "+", messages.INFO), 1),
+            (messages.topic(self._base_topic, "+", messages.AVAILABILITY), 1),
         ]
         # What came over an earlier connection and was not acknowledged comes again over this one.
         while not self.arrived.empty():

@@ -12,9 +12,16 @@ import msgspec
 from sqlalchemy import Connection, Engine, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dashboard.recorder.tables import EMOTIONS, QUARTER_MS, boots, events, quarters, rooms
-from dashboard.rooms import clean, heard_at
-from edge.contract import LABELS, Event
+from dashboard.db.tables import (
+    EMOTIONS,
+    QUARTER_MS,
+    boots,
+    events,
+    quarters,
+    rooms,
+)
+from dashboard.live.rooms import clean, heard_at
+from edge.protocol.messages import LABELS, Event
 
 ROWS: int = 1000
 """SQLite takes at most 32,766 values in a statement; a row of `events` has 20."""

@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from dashboard.access.gate import address_of
-from dashboard.access.limits import TRY, Limiter, group
+from dashboard.auth.limits import TRY, Limiter, group
+from dashboard.auth.middleware import address_of
 from dashboard.tryit.pool import BrokenError, BusyError, Pool
 from dashboard.tryit.worker import MAX_BYTES
 

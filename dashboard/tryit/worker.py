@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from edge.errors import UserError
+from edge.util.errors import UserError
 
 MEMORY_BYTES: Final = 3 << 30
 """Address space, of which the interpreter's libraries reserve much more than they use."""
@@ -49,18 +49,18 @@ def main(bundle_name: str) -> int:
 
 
 def _reader(bundle_name: str) -> Any:
-    from edge.commands.classify import Reader
-    from edge.configfile import load
-    from edge.model import bundle
-    from edge.model.classifier import Classifier
-    from edge.speech.vad import make_vad
+    from edge.audio.vad import make_vad
+    from edge.cli.classify import Reader
+    from edge.config.load import load
+    from edge.inference import bundle
+    from edge.inference.classifier import Classifier
 
     config = load()
     return Reader(config, make_vad(config), Classifier(bundle.load(bundle.find(bundle_name))))
 
 
 def _answer(reader: Any, data: bytes) -> dict[str, Any]:
-    from edge.audiofile import AudioFile
+    from edge.audio.files import AudioFile
 
     memory = os.memfd_create("recording")
     name = f"/proc/self/fd/{memory}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge.commands.check import Check
-from edge.config import Config
-from edge.ear import holder
-from edge.ear.devices import NoSuchDeviceError, choose, listen
-from edge.ear.microphone import portaudio
-from edge.ear.quiet import quiet_native_stderr
-from edge.errors import UserError
+from edge.config.settings import Config
+from edge.doctor.check import Check
+from edge.ear.capture import device_holder
+from edge.ear.capture.devices import NoSuchDeviceError, choose, listen
+from edge.ear.capture.microphone import portaudio
+from edge.ear.native_output import quiet_native_stderr
+from edge.util.errors import UserError
 
 
 def checks(config: Config) -> Iterator[Check]:
@@ -21,7 +21,7 @@ def checks(config: Config) -> Iterator[Check]:
 def _room(config: Config) -> Check:
     import threading
 
-    from edge.ear.room import WavRoomSource
+    from edge.ear.capture.playback import WavRoomSource
 
     try:
         return Check("WAV room", "ok", WavRoomSource(config.audio, threading.Event()).name)
@@ -44,7 +44,7 @@ def _microphone(config: Config) -> Check:
         device = choose(found, config.audio.device)
     except (NoSuchDeviceError, OSError) as error:
         # The ear waits for it, and so may the doctor's verdict: a box is often set up before its microphone comes.
-        held = "; ".join(one.words for one in holder.holders())
+        held = "; ".join(one.words for one in device_holder.holders())
         remedy = held or "plug one in; `roomtone devices` shows what is there"
         return Check("microphone", "warn", str(error), remedy)
     return Check("microphone", "ok", f"{device.name} [{device.identity}]")

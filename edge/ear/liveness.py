@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from edge.contract import MicState
-from edge.ear.source import BLOCK_S
+from edge.ear.capture.source import BLOCK_S
+from edge.protocol.messages import MicState
 
 log = logging.getLogger(__name__)
 

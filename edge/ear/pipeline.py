@@ -15,15 +15,21 @@ from typing import Final, Protocol, cast
 import numpy as np
 from ulid import ULID
 
-from edge.config import Config
-from edge.contract import Event, EventType, LevelSignal, Probabilities
-from edge.ear.adaptation import Quality
-from edge.ear.level import SILENCE_DBFS, NoiseFloor, clipped, dbfs, power
-from edge.ear.source import BLOCK_S, Block
+from edge.audio.level import (
+    SILENCE_DBFS,
+    NoiseFloor,
+    clipped,
+    dbfs,
+    power,
+)
+from edge.audio.segmenter import BLOCK, Samples, Segmenter, Utterance
+from edge.audio.vad import Vad
+from edge.config.settings import Config
+from edge.ear.baseline_store import Quality
+from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.tally import Tally
-from edge.model.classifier import Result
-from edge.speech.segmenter import BLOCK, Samples, Segmenter, Utterance
-from edge.speech.vad import Vad
+from edge.inference.classifier import Result
+from edge.protocol.messages import Event, EventType, LevelSignal, Probabilities
 
 log = logging.getLogger(__name__)
 

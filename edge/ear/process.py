@@ -16,26 +16,35 @@ from typing import Final
 
 import msgspec
 
-from edge import contract
-from edge.config import Config
-from edge.contract import Downward, EarHealth, MicState, ModelInfo, Restart, SwapModel, Unmute
-from edge.ear import button, mute, state
-from edge.ear.adaptation import Adaptation
-from edge.ear.capture import Capture, Notice
+from edge.audio.vad import Vad
+from edge.config.settings import Config
+from edge.ear import state_dir as state
+from edge.ear.baseline_store import Adaptation
+from edge.ear.capture.source import AudioSource, Block
+from edge.ear.capture.thread import Capture, Notice
 from edge.ear.liveness import Liveness
-from edge.ear.models import Loaded, Models
-from edge.ear.mute import Mute
+from edge.ear.model_selection import Loaded, Models
+from edge.ear.mute import button, requests
+from edge.ear.mute.requests import Mute
 from edge.ear.pipeline import Pipeline
-from edge.ear.source import AudioSource, Block
-from edge.ear.uplink import Uplink
-from edge.ear.vitals import rss_mb, seconds_since_start
-from edge.errors import UserError
-from edge.model import pace
-from edge.model.classifier import Classifier
-from edge.notify import notify, watchdog_interval_s
-from edge.restarts import Restarts
-from edge.speech.vad import Vad
-from edge.version import VERSION
+from edge.ear.uplink.client import Uplink
+from edge.inference import pace
+from edge.inference.classifier import Classifier
+from edge.protocol import messages
+from edge.protocol.messages import (
+    Downward,
+    EarHealth,
+    MicState,
+    ModelInfo,
+    Restart,
+    SwapModel,
+    Unmute,
+)
+from edge.util.errors import UserError
+from edge.util.notify import notify, watchdog_interval_s
+from edge.util.process_stats import rss_mb, seconds_since_start
+from edge.util.restarts import Restarts
+from edge.util.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +267,7 @@ class Ear:
 
     def _changed(self, state: MicState) -> None:
         # Here first: who hears of the state by MQTT and then looks on the box must not find the old one.
-        mute.tell(state)
+        requests.tell(state)
         self._uplink.set_mic(state)
         self._button.light(state == "ok")
         self._tell_manager()
@@ -273,7 +282,7 @@ class Ear:
     def _obey(self, order: Downward) -> None:
         """Called by the uplink's thread."""
         match order:
-            case contract.Mute():
+            case messages.Mute():
                 self._mute.set_remote(True)
             case Unmute():
                 self._mute.set_remote(False)

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from edge.contract import LABELS, TallyReport
-from edge.model.classifier import Result
+from edge.inference.classifier import Result
+from edge.protocol.messages import LABELS, TallyReport
 
 RECENT: Final = 64
 

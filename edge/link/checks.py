@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from edge.commands.check import Check
-from edge.config import Config
-from edge.errors import UserError
-from edge.link import certificate, credentials, reasons
-from edge.link.folders import state_dir
-from edge.link.happenings import Up
-from edge.link.probe import handshake, probe
+from edge.config.settings import Config
+from edge.doctor.check import Check
+from edge.link.state.directories import state_dir
+from edge.mqtt import certificate, credentials, reason_codes
+from edge.mqtt.events import Up
+from edge.mqtt.probe import handshake, probe
+from edge.util.errors import UserError
 
 FREE_MB: Final = 20
 _LISTENING: Final = 0x10000
@@ -47,7 +47,7 @@ def _broker(config: Config) -> Check:
     if warning := certificate.warning(config.mqtt.cert_file, time.time()):
         what, _, remedy = warning.partition(": ")
         return Check("broker", "warn", what, remedy)
-    return Check("broker", "ok", f"{reasons.place(config)} answers, {answers}")
+    return Check("broker", "ok", f"{reason_codes.place(config)} answers, {answers}")
 
 
 def _socket(config: Config) -> Check:

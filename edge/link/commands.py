@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.contract import Command, Response
-from edge.link.rate import TokenBucket
+from edge.protocol.messages import Command, Response
+from edge.util.rate_limit import TokenBucket
 
 log = logging.getLogger(__name__)
 

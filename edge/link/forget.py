@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 
-from edge.config import Config
-from edge.errors import UserError
-from edge.link import identity
-from edge.link.happenings import BrokerEvent, Down, Taken, Up
-from edge.link.mqtt import Broker
+from edge.config.settings import Config
+from edge.link.state import published_names
+from edge.mqtt.client import Broker
+from edge.mqtt.events import BrokerEvent, Down, Taken, Up
+from edge.util.errors import UserError
 
 PATIENCE_S = 20.0
 
@@ -20,7 +20,7 @@ def forget(config: Config) -> list[str]:
     broker.start()
     try:
         waiting: set[int | None] = set()
-        topics = sorted(identity.of(config).topics())
+        topics = sorted(published_names.of(config).topics())
         while True:
             try:
                 event = events.get(timeout=PATIENCE_S)

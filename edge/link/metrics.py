@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from edge.contract import EarHealth, Health, MicState
-from edge.errors import UserError
+from edge.protocol.messages import EarHealth, Health, MicState
+from edge.util.errors import UserError
 
 HOST: Final = "127.0.0.1"
 PATIENCE_S: Final = 5.0

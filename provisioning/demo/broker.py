@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from edge.errors import UserError
+from edge.util.errors import UserError
 
 # Debian keeps servers out of an ordinary user's PATH.
 _SBIN = "/usr/sbin:/usr/local/sbin"

@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 
-from edge.config import Node
-from edge.errors import UserError
-from provisioning.demo import broker, rooms
-from provisioning.demo.rooms import Room
+from edge.config.settings import Node
+from edge.util.errors import UserError
+from provisioning.demo import broker, playback_dirs
+from provisioning.demo.event_printer import Watcher
+from provisioning.demo.playback_dirs import Room
 from provisioning.demo.supervisor import Child, wait_ready
-from provisioning.demo.watch import Watcher
 
 EPILOG = """examples:
   ./run demo                              recorded voices in three rooms (Debian's pocketsphinx-testdata)
@@ -138,7 +138,7 @@ class Demo:
     def run(self) -> None:
         """From the first process to the summary."""
         options = self.options
-        the_rooms = rooms.from_options(
+        the_rooms = playback_dirs.from_options(
             options.mic, options.room, options.speed, loop=not options.once, scratch=self.scratch
         )
         port = broker.free_port(options.mqtt_port)
@@ -171,7 +171,7 @@ class Demo:
         self.say(f"  broker     {name} on 127.0.0.1:{port}")
 
     def _start_parts(self, the_rooms: list[Room], port: int) -> str:
-        roomtone = [sys.executable, "-m", "edge.cli"]
+        roomtone = [sys.executable, "-m", "edge.cli.main"]
         page_port = broker.free_port(self.options.port)
         dashboard = self.child(
             "dashboard",
@@ -180,7 +180,7 @@ class Demo:
         parts = [dashboard]
         dashboard.start()
         for room in the_rooms:
-            config = str(rooms.write_config(room, port, self.options.model, self.scratch))
+            config = str(playback_dirs.write_config(room, port, self.options.model, self.scratch))
             once = self.options.once and room.audio["source"] == "wav"
             parts.append(self.child(f"link {room.node}", [*roomtone, "link", "--config", config]))
             # Without a microphone an ear is up as well: it says so, and waits for one.

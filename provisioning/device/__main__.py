@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.configfile import load
-from edge.errors import UserError
-from edge.files import update
-from provisioning.device import site
+from edge.config.load import load
+from edge.util.atomic_file import update
+from edge.util.errors import UserError
+from provisioning.device import connection
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def main() -> int:
 def _configure(options: argparse.Namespace) -> None:
     settings: dict[str, Any] = {}
     if options.broker is not None:
-        settings = site.from_address(options.broker, ca=options.ca is not None)
+        settings = connection.from_address(options.broker, ca=options.ca is not None)
         if not settings["mqtt.tls"]:
             print(
                 "install.sh: warning: mqtt:// is not encrypted: whoever can listen on this network reads every event"
@@ -56,11 +56,13 @@ def _configure(options: argparse.Namespace) -> None:
                 file=sys.stderr,
             )
         if "mqtt.username" in settings:
-            update(options.credentials / site.PASSWORD, _password(options, settings["mqtt.host"]), 0o600)
+            update(
+                options.credentials / connection.PASSWORD, _password(options, settings["mqtt.host"]), 0o600
+            )
         if options.ca is not None:
-            update(options.credentials / site.CA, _text(options.ca), 0o600)
+            update(options.credentials / connection.CA, _text(options.ca), 0o600)
     if options.join is not None:
-        settings = site.from_join(options.join, options.credentials)
+        settings = connection.from_join(options.join, options.credentials)
         if options.node not in {None, settings.get("node.id")}:
             raise UserError(
                 f"--node {options.node}: the join file is for {settings.get('node.id')}; leave --node out"
@@ -68,7 +70,7 @@ def _configure(options: argparse.Namespace) -> None:
     fresh = not options.config.exists()
     if fresh:
         settings.setdefault("runtime.state_dir", "/var/lib/roomtone/link")
-        settings.setdefault("node.id", site.default_node(platform.node()))
+        settings.setdefault("node.id", connection.default_node(platform.node()))
         if platform.machine() in {"armv6l", "armv7l"}:
             settings.setdefault("model.bundle", "small")
     if options.node is not None:
@@ -76,7 +78,7 @@ def _configure(options: argparse.Namespace) -> None:
     if options.name is not None:
         settings["node.name"] = options.name
     if settings:
-        text = site.merged(options.config, settings, anew="mqtt.host" in settings)
+        text = connection.merged(options.config, settings, anew="mqtt.host" in settings)
         if update(options.config, text, 0o644):
             print(f"wrote {options.config}")
     load(options.config)
@@ -88,7 +90,7 @@ def _password(options: argparse.Namespace, host: str) -> str:
         if not text or not text[0]:
             raise UserError(f"{options.password_file}: empty; its first line is to be the password")
         return text[0] + "\n"
-    kept: Path = options.credentials / site.PASSWORD
+    kept: Path = options.credentials / connection.PASSWORD
     if not sys.stdin.isatty():
         if kept.exists():
             return kept.read_text(encoding="utf-8")
@@ -100,7 +102,7 @@ def _password(options: argparse.Namespace, host: str) -> str:
 
 
 def _dropins(options: argparse.Namespace) -> None:
-    for unit, text in site.dropins(load(options.config)).items():
+    for unit, text in connection.dropins(load(options.config)).items():
         file = options.units / f"{unit}.service.d" / "50-configuration.conf"
         if text:
             file.parent.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge.errors import UserError
+from edge.util.errors import UserError
 
 CA_DAYS: Final = 7300
 BACKDATED: Final = timedelta(hours=1)

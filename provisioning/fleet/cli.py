@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.errors import UserError
-from provisioning.fleet.models import cli as models
+from edge.util.errors import UserError
+from provisioning.publish import cli as models
 
 EPILOG: Final = """examples:
   roomtone fleet init --broker hub.local --broker 192.168.1.10     a site: authority, broker, access list
@@ -149,7 +149,7 @@ def _run(verb: str) -> Callable[[argparse.Namespace], int]:
 
     def run(options: argparse.Namespace) -> int:
         try:
-            from provisioning.fleet import verbs
+            from provisioning.fleet import commands as verbs
         except ModuleNotFoundError as error:
             if error.name is None or not error.name.startswith("cryptography"):
                 raise

@@ -17,8 +17,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from edge.errors import UserError
-from edge.files import write
+from edge.util.atomic_file import write
+from edge.util.errors import UserError
 from provisioning.fleet.site import BROKER_FILES, Deployed, Site, broker_config
 
 RELOAD: Final = "systemctl reload mosquitto"

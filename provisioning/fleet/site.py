@@ -22,15 +22,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta, Struct
 
-from edge.config import RESERVED_IDS, BaseTopic, Port
-from edge.contract import NodeId
-from edge.errors import UserError
-from edge.files import write
-from edge.join import Join, Role
+from edge.config.join_file import Join, Role
+from edge.config.settings import RESERVED_IDS, BaseTopic, Port
+from edge.protocol.messages import NodeId
+from edge.util.atomic_file import write
+from edge.util.errors import UserError
 from provisioning.fleet import authority
-from provisioning.fleet.access import access_list
+from provisioning.fleet.access_list import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
-from provisioning.fleet.subscriptions import subscriptions
+from provisioning.fleet.dynamic_security import subscriptions
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
 PLACE_IN_TEMPLATE: Final = "/mosquitto/config"

@@ -25,14 +25,15 @@ import soundfile
 from paho.mqtt.enums import CallbackAPIVersion
 from process import Measured
 
-from edge import audiofile, contract
-from edge.config import Segmenter
-from edge.model import bundle
-from provisioning.demo import broker, rooms
+from edge.audio import files
+from edge.config.settings import Segmenter
+from edge.inference import bundle
+from edge.protocol import messages
+from provisioning.demo import broker, playback_dirs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RATE = 16_000
-ROOMTONE = [sys.executable, "-m", "edge.cli"]
+ROOMTONE = [sys.executable, "-m", "edge.cli.main"]
 
 # key, what it is, unit, target (None: no target of its own), whether less is better
 TABLE = (
@@ -57,7 +58,7 @@ def say(text: str) -> None:
 
 def speech(seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Recorded speech without long pauses, repeated to that length."""
-    clips = [np.concatenate(list(audiofile.read(p))) for p in sorted(rooms.SPEECH.glob("librivox/*.wav"))]
+    clips = [np.concatenate(list(files.read(p))) for p in sorted(playback_dirs.SPEECH.glob("librivox/*.wav"))]
     whole = np.concatenate(clips)
     if whole.dtype != np.int16:
         whole = (whole * 32767).astype(np.int16)
@@ -67,7 +68,7 @@ def speech(seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
 def config(folder: Path, name: str, room: Path, port: int) -> Path:
     """A room's configuration file."""
     audio = {"source": "wav", "room": str(room), "speed": 1.0, "loop": True}
-    return rooms.write_config(rooms.Room(name, name, audio), port, "base", folder)
+    return playback_dirs.write_config(playback_dirs.Room(name, name, audio), port, "base", folder)
 
 
 def utterance_cpu_ms(folder: Path) -> dict[str, float]:
@@ -130,7 +131,7 @@ def event_latency(folder: Path, wanted: int) -> dict[str, float]:
     """End of speech to the event at a subscriber, over a real broker, ear and link, in real time."""
     room = folder / "clips"
     room.mkdir()
-    for number, clip in enumerate(sorted(rooms.SPEECH.glob("cards/*.wav"))):
+    for number, clip in enumerate(sorted(playback_dirs.SPEECH.glob("cards/*.wav"))):
         (room / f"{number}.wav").symlink_to(clip)
     port = broker.free_port(0)
     _, argv = broker.command(port, folder)
@@ -143,7 +144,7 @@ def event_latency(folder: Path, wanted: int) -> dict[str, float]:
 
     def on_message(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         now = datetime.now(UTC)
-        event = contract.decode_event(bytes(message.payload))
+        event = messages.decode_event(bytes(message.payload))
         ended = datetime.fromisoformat(event.started_at).timestamp() + event.duration_ms / 1000
         latencies.append((now.timestamp() - ended - hang_over_s) * 1000)
         if len(latencies) >= wanted:

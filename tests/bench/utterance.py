@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from edge.model import bundle
-from edge.model.classifier import Classifier
+from edge.inference import bundle
+from edge.inference.classifier import Classifier
 
 ROUNDS = 31
 

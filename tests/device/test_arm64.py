@@ -13,7 +13,15 @@ import tomllib
 import pytest
 
 from tests.conftest import ROOT
-from tests.device.pi import MARKS, PROBE, Pi, need, own_wheel, same_answer, unpacked
+from tests.support.arm import (
+    MARKS,
+    PROBE,
+    Pi,
+    need,
+    own_wheel,
+    same_answer,
+    unpacked,
+)
 from tests.unit.training.test_runtimes import SELF_TEST
 
 pytestmark = MARKS

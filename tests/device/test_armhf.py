@@ -16,7 +16,15 @@ import zipfile
 import pytest
 
 from tests.conftest import ROOT, SPEECH
-from tests.device.pi import MARKS, PROBE, Pi, need, own_wheel, same_answer, unpacked
+from tests.support.arm import (
+    MARKS,
+    PROBE,
+    Pi,
+    need,
+    own_wheel,
+    same_answer,
+    unpacked,
+)
 from tests.unit.training.test_runtimes import SELF_TEST
 
 pytestmark = MARKS
@@ -88,4 +96,4 @@ def test_the_base_model_is_refused_in_words(pi: Pi) -> None:
     """It needs LiteRT, which 32-bit Arm has not."""
     base = next(ROOT.glob("models/base-*"))
     with pytest.raises(AssertionError, match="cannot load this model"):
-        pi.python("-m", "edge.cli", "classify", SPEECH / "goforward.raw", "--json", "--bundle", base)
+        pi.python("-m", "edge.cli.main", "classify", SPEECH / "goforward.raw", "--json", "--bundle", base)

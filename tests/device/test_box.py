@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.device.box import BACK_S, Box, booted, until
+from tests.support.device import BACK_S, Box, booted, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 

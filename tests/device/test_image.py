@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.broker import Broker
 from tests.conftest import ROOT, SPEECH
-from tests.device import container as containers
-from tests.device.box import Subscriber, until
+from tests.support import container as containers
+from tests.support.broker import Broker
+from tests.support.device import Subscriber, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device.box import BACK_S, Box, booted, until
+from tests.support.device import BACK_S, Box, booted, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -79,9 +79,9 @@ def other_version(box: Box, name: str, edits: dict[str, tuple[str, str]]) -> str
     """A folder like the one that was installed from, with another number and some lines changed. Its path inside."""
     place = box.outside(f"/srv/{name}")
     shutil.copytree(box.outside("/mnt/roomtone"), place)
-    version = re.search(r'VERSION = "(.*)"', (place / "edge/version.py").read_text())
+    version = re.search(r'VERSION = "(.*)"', (place / "edge/util/version.py").read_text())
     assert version is not None
-    edits = {"edge/version.py": (f'"{version[1]}"', f'"{name}"'), **edits}
+    edits = {"edge/util/version.py": (f'"{version[1]}"', f'"{name}"'), **edits}
     for path, (old, new) in edits.items():
         text = (place / path).read_text()
         assert old in text
@@ -130,7 +130,7 @@ def test_a_version_that_does_not_work_is_not_started(box: Box) -> None:
     broken = other_version(
         box,
         "9.9.2",
-        {"edge/model/bundle.py": ("from __future__", "raise ImportError('broken')\nfrom __future__")},
+        {"edge/inference/bundle.py": ("from __future__", "raise ImportError('broken')\nfrom __future__")},
     )
     said = box.container.run(broken, check=False)
     assert "what ran before still runs" in said

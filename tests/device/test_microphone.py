@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from edge import contract
-from edge.contract import InfoReport, MicFormat
 from edge.ear.process import EXIT_HUNG
+from edge.protocol import messages
+from edge.protocol.messages import InfoReport, MicFormat
 from tests.device.conftest import VirtualMicrophone
-from tests.unit.ear.parts import Ear, Link
+from tests.support.ear import Ear, Link
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_what_is_said_into_the_microphone_arrives_as_an_event(
     assert 1200 < event.duration_ms < 2800
     assert event.seq == 1
     assert event.latency_ms < 1000
-    told = [message for message in map(contract.decode_upward, link.raw) if isinstance(message, InfoReport)]
+    told = [message for message in map(messages.decode_upward, link.raw) if isinstance(message, InfoReport)]
     assert [message.info.mic for message in told] == [None, MicFormat(rate_hz=16_000, channels=1)]
     assert ear.stop() == 0
     noise = [line for line in ear.log if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]
@@ -82,7 +82,7 @@ def test_the_microphone_is_listed_and_can_be_chosen_by_what_is_listed(
     tmp_path: Path, microphone: VirtualMicrophone, link: Link
 ) -> None:
     listed = subprocess.run(
-        [sys.executable, "-m", "edge.cli", "devices", "--json"],
+        [sys.executable, "-m", "edge.cli.main", "devices", "--json"],
         env=microphone.environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     devices = json.loads(listed.stdout)
@@ -99,7 +99,7 @@ def test_the_microphone_is_listed_and_can_be_chosen_by_what_is_listed(
 
 def test_the_meter_shows_how_loud_it_is_and_ends_by_itself(microphone: VirtualMicrophone) -> None:
     meter = subprocess.Popen(
-        [sys.executable, "-m", "edge.cli", "devices", "--meter", "--json", "--seconds", "4"],
+        [sys.executable, "-m", "edge.cli.main", "devices", "--meter", "--json", "--seconds", "4"],
         env=microphone.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert meter.stdout is not None
@@ -117,7 +117,7 @@ def test_the_meter_shows_how_loud_it_is_and_ends_by_itself(microphone: VirtualMi
 
 def test_the_meter_says_that_a_microphone_hangs(microphone: VirtualMicrophone) -> None:
     meter = subprocess.Popen(
-        [sys.executable, "-m", "edge.cli", "devices", "--meter"],
+        [sys.executable, "-m", "edge.cli.main", "devices", "--meter"],
         env=microphone.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert meter.stderr is not None

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests import real_bundle, tiny_bundle
-from tests.device.box import VOICE, Box, booted, until
-from tests.hub import Hub
-from tests.site import FleetSite
+from tests.support import real_bundle, tiny_bundle
+from tests.support.device import VOICE, Box, booted, until
+from tests.support.hub_server import Hub
+from tests.support.site import FleetSite
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -39,7 +39,7 @@ class Pushed(SimpleNamespace):
         self.site.fleet("publish", bundle, "--force", REASON, *self.signing)
 
     def push(self, version: str) -> int:
-        from edge.cli import main
+        from edge.cli.main import main
 
         words = [
             "fleet",

@@ -18,13 +18,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge import audiofile, contract
-from edge.contract import EventReport
+from edge.audio import files as audiofile
+from edge.protocol import messages
+from edge.protocol.messages import EventReport
 from tests.conftest import SPEECH
-from tests.device.box import BACK_S, VOICE, Box, booted, until
 from tests.device.sandbox import EAR, LINK, bring_probe, probe
-from tests.search import Search
-from tests.unit.ear.parts import event
+from tests.support.audio_search import Search
+from tests.support.device import (
+    BACK_S,
+    VOICE,
+    Box,
+    booted,
+    until,
+)
+from tests.support.ear import event
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -108,7 +115,7 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
 
 
 def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
-    good = contract.encode(EventReport(event(1))).decode()
+    good = messages.encode(EventReport(event(1))).decode()
     bad = [
         good[:-1] + " " * 1024 + "}",
         good.replace('"seq":1', '"seq":1,"pcm":"AAAA"'),

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import audiofile
-from edge.config import Audio
-from edge.configfile import load
-from edge.contract import Ack, EventReport
-from edge.ear.room import WavRoomSource
-from edge.ear.source import SourceEndedError
-from edge.speech.segmenter import RATE, Segmenter
-from edge.speech.vad import make_vad
+from edge.audio import files as audiofile
+from edge.audio.segmenter import RATE, Segmenter
+from edge.audio.vad import make_vad
+from edge.config.load import load
+from edge.config.settings import Audio
+from edge.ear.capture.playback import WavRoomSource
+from edge.ear.capture.source import SourceEndedError
+from edge.protocol.messages import Ack, EventReport
 from tests.conftest import SPEECH
-from tests.unit.ear.parts import Ear, Link
+from tests.support.ear import Ear, Link
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1500)]
 

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.broker import Broker
 from tests.conftest import ROOT
-from tests.device import machine as machines
-from tests.device.box import Subscriber, until
-from tests.device.machine import HOST, Machine
 from tests.device.sandbox import EAR, LINK, bring_probe, probe, put, start_in_place
+from tests.support import virtual_machine as machines
+from tests.support.broker import Broker
+from tests.support.device import Subscriber, until
+from tests.support.virtual_machine import HOST, Machine
 
 pytestmark = [
     pytest.mark.skipif(

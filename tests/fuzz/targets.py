@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from edge import contract
-from edge.config import Config
-from edge.configfile import ConfigError, load
-from edge.contract import Response
+from edge.config.load import ConfigError, load
+from edge.config.settings import Config
 from edge.link.commands import Commands, ok
-from edge.link.intake import Intake
-from edge.link.listener import listen
+from edge.link.ipc.intake import Intake
+from edge.link.ipc.listener import listen
+from edge.protocol import messages
+from edge.protocol.messages import Response
 
 KNOWN = ("mute", "restart", "replay")
 
@@ -33,7 +33,7 @@ class _Nobody:
 
     def ear_gone(self) -> None: ...
 
-    def ear_says(self, message: contract.Upward) -> None: ...
+    def ear_says(self, message: messages.Upward) -> None: ...
 
 
 _folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get("FUZZ_FOLDER")))
@@ -54,9 +54,9 @@ def intake(data: bytes) -> None:
     message = own._check(data, 0)
     assert (message is None) == (own.rejected == before + 1)
     if message is not None:
-        again = contract.encode(message)
-        assert contract.decode_upward(again) == message
-        assert len(data) <= contract.MAX_REPORT_BYTES
+        again = messages.encode(message)
+        assert messages.decode_upward(again) == message
+        assert len(data) <= messages.MAX_REPORT_BYTES
         assert b"NaN" not in again and b"Infinity" not in again
 
 

@@ -20,13 +20,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import audiofile
-from edge.errors import UserError
+from edge.audio import files as audiofile
+from edge.util.errors import UserError
 from training.vad.network import BLOCK, CONTEXT, UNITS, build, read_weights
 
 ONNX_NAME: Final = "silero_vad/data/silero_vad_16k_op15.onnx"
 ONNX_SHA256: Final = "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49"
-OUTPUT: Final = Path(__file__).parents[2] / "edge" / "speech" / "silero_vad.tflite"
+OUTPUT: Final = Path(__file__).parents[2] / "edge" / "audio" / "silero_vad.tflite"
 TOLERANCE: Final = 1e-3
 """Largest difference of a probability that is accepted; rounding alone makes about 5e-6."""
 OPERATORS: Final = {

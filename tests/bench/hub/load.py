@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dashboard.recorder.database import connect, migrate
-from dashboard.recorder.tables import events, quarters
+from dashboard.db.engine import connect, migrate
+from dashboard.db.tables import events, quarters
 from tests.bench.hub.publisher import Publisher, publish
 from tests.bench.hub.tools import Others, cpu, cpu_of_all, until
-from tests.broker import Broker
+from tests.support.broker import Broker
 
 CONFIG = """allow_anonymous true
 max_inflight_messages 2000
@@ -29,7 +29,16 @@ def load(url: str, folder: Path, rate: int, rooms: int, seconds: float) -> dict[
     engine = connect(url)
     migrate(engine)
     with Broker(CONFIG, folder=folder) as broker, (folder / "recorder.log").open("wb") as log:
-        command = [sys.executable, "-m", "edge.cli", "recorder", "--broker", broker.url, "--database", url]
+        command = [
+            sys.executable,
+            "-m",
+            "edge.cli.main",
+            "recorder",
+            "--broker",
+            broker.url,
+            "--database",
+            url,
+        ]
         recorder = subprocess.Popen(command, stderr=log)
         publisher = Publisher(broker.host, broker.port)
         try:

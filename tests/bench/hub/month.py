@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-from dashboard.history import History, zone_of
-from dashboard.operate.simulate import Place, fill
-from dashboard.recorder.database import connect
+from dashboard.admin.simulate import Place, fill
+from dashboard.db.engine import connect
+from dashboard.db.history import History, zone_of
 
 ROUNDS = 50
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 import numpy as np
 from ulid import ULID
 
-from edge import contract
+from edge.protocol import messages as contract
 from tests.bench.hub.tools import until
-from tests.unit.dashboard.events import event, timestamp
+from tests.support.room_messages import event, timestamp
 
 TICK_S = 0.05
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from dashboard.alerts.rules import Rules
-from dashboard.reachability import Reachability
+from dashboard.db.engine import connect, migrate
+from dashboard.db.tables import EMOTIONS
+from dashboard.live.reachability import Reachability
 from dashboard.recorder import retention
-from dashboard.recorder.database import connect, migrate
-from dashboard.recorder.tables import EMOTIONS
 from dashboard.recorder.writer import Received, Writer
-from tests.unit.dashboard.events import event
+from tests.support.room_messages import event
 
 NOW = 1_770_000_000_000
 RULE = {

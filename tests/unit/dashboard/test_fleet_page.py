@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dashboard.fleet import devices
-from dashboard.incoming import Incoming
-from dashboard.rooms import House, timestamp
-from edge.contract import Info
-from tests.unit.dashboard.health import well
+from dashboard.live.decode import Incoming
+from dashboard.live.fleet import devices
+from dashboard.live.rooms import House, timestamp
+from edge.protocol.messages import Info
+from tests.support.health import well
 
 NOW = 1_770_000_000.0
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.history import History, zone_of
-from dashboard.recorder.database import connect, migrate
-from dashboard.recorder.tables import EMOTIONS
+from dashboard.db.engine import connect, migrate
+from dashboard.db.history import History, zone_of
+from dashboard.db.tables import EMOTIONS
+from dashboard.live.rooms import House
 from dashboard.recorder.writer import Received, Writer
-from dashboard.rooms import House
-from tests.unit.dashboard.events import event
+from tests.support.room_messages import event
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # A Wednesday.
 

@@ -7,12 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, inspect, select
 
+from dashboard.db.engine import DatabaseError, connect, migrate
+from dashboard.db.tables import (
+    boots,
+    events,
+    lost,
+    metadata,
+    quarters,
+    rooms,
+    users,
+)
 from dashboard.recorder import retention
-from dashboard.recorder.database import DatabaseError, connect, migrate
 from dashboard.recorder.gaps import PATIENCE_MS, SETTLE_MS, Gap, Gaps
-from dashboard.recorder.tables import boots, events, lost, metadata, quarters, rooms, users
 from dashboard.recorder.writer import Received, Writer
-from tests.unit.dashboard.events import event
+from tests.support.room_messages import event
 
 NOW = 1_770_000_000_000
 

@@ -1,10 +1,10 @@
 import pytest
 
-from dashboard.incoming import Incoming
-from dashboard.rooms import KEPT_EVENTS, STRIP, House
-from dashboard.views import Cursor, patch, room_view
-from edge.contract import Info, Level, State
-from tests.unit.dashboard.events import event, timestamp
+from dashboard.live.decode import Incoming
+from dashboard.live.rooms import KEPT_EVENTS, STRIP, House
+from dashboard.live.views import Cursor, patch, room_view
+from edge.protocol.messages import Info, Level, State
+from tests.support.room_messages import event, timestamp
 
 NOW = 1_770_000_000.0
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from dashboard.operate.simulate import fill, rooms
-from dashboard.recorder.database import connect, migrate
-from dashboard.recorder.tables import EMOTIONS, events, quarters
-from edge.cli import main
+from dashboard.admin.simulate import fill, rooms
+from dashboard.db.engine import connect, migrate
+from dashboard.db.tables import EMOTIONS, events, quarters
+from edge.cli.main import main
 
 UNTIL = 1_770_000_000.0
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from edge.ear import capture as module
-from edge.ear.capture import QUEUE_BLOCKS, Capture, Notice
-from edge.ear.source import Block, SourceEndedError, SourceLostError
-from edge.speech.segmenter import BLOCK
+from edge.audio.segmenter import BLOCK
+from edge.ear.capture import thread as module
+from edge.ear.capture.source import Block, SourceEndedError, SourceLostError
+from edge.ear.capture.thread import QUEUE_BLOCKS, Capture, Notice
 
 
 class Scripted:

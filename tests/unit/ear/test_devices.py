@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.devices import Device, NoSuchDeviceError, choose, describe
+from edge.ear.capture.devices import Device, NoSuchDeviceError, choose, describe
 
 
 def info(index: int, name: str, channels: int = 1, rate: float = 48_000.0) -> dict[str, object]:

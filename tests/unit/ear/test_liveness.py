@@ -1,6 +1,6 @@
 import pytest
 
-from edge.contract import MicState
+from edge.ear.capture.source import BLOCK_S
 from edge.ear.liveness import (
     FRAME_LIMIT_S,
     SELF_TEST_LATEST_S,
@@ -10,7 +10,7 @@ from edge.ear.liveness import (
     ZEROS_S,
     Liveness,
 )
-from edge.ear.source import BLOCK_S
+from edge.protocol.messages import MicState
 
 
 class Told(list[MicState]):

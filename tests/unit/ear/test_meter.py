@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.meter import WIDTH, picture, refuse_if_muted
-from edge.errors import UserError
+from edge.ear.capture.meter import WIDTH, picture, refuse_if_muted
+from edge.util.errors import UserError
 
 
 @pytest.mark.parametrize(

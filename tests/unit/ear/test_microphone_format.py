@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from edge.contract import MicFormat
-from edge.ear import microphone
-from edge.ear.microphone import MicrophoneSource
-from edge.speech.segmenter import BLOCK, RATE
+from edge.audio.segmenter import BLOCK, RATE
+from edge.ear.capture import microphone
+from edge.ear.capture.microphone import MicrophoneSource
+from edge.protocol.messages import MicFormat
 
 GIVEN, CHANNELS = 44_100, 2
 TONE_HZ = 440.0

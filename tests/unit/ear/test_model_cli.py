@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from edge.ear.adaptation import MIN_KEPT
-from edge.model import bundle
-from tests.bundles import adaptable
-from tests.unit.ear.parts import Ear, Link
+from edge.ear.baseline_store import MIN_KEPT
+from edge.inference import bundle
+from tests.support.bundles import adaptable
+from tests.support.ear import Ear, Link
 from tests.unit.ear.test_process import room, wav
 
 __all__ = ["room"]
@@ -31,7 +31,7 @@ def link(tmp_path: Path) -> Iterator[Link]:
 
 
 def roomtone(folder: Path, model: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", "model", *words]
+    command = [sys.executable, "-m", "edge.cli.main", "model", *words]
     for setting in (f"runtime.socket={folder / 'link.sock'}", f"runtime.ear_state_dir={folder}"):
         command += ["--set", setting]
     command += ["--set", f"model.bundle={model}"]

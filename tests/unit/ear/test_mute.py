@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Button
-from edge.configfile import ConfigError, load
-from edge.contract import MicSignal, Mute, Unmute
-from edge.ear import button as buttons
-from edge.ear import mute
-from edge.ear.button import GpioPanel, NoPanel, attach
-from edge.errors import UserError
-from tests.unit.ear.parts import Ear, Link
+from edge.config.load import ConfigError, load
+from edge.config.settings import Button
+from edge.ear.mute import button as buttons
+from edge.ear.mute import requests
+from edge.ear.mute.button import GpioPanel, NoPanel, attach
+from edge.protocol.messages import MicSignal, Mute, Unmute
+from edge.util.errors import UserError
+from tests.support.ear import Ear, Link
 
 
 def at(hour: int, minute: int = 0) -> datetime:
@@ -21,11 +21,11 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> None:
-    first = mute.Mute(tmp_path)
+    first = requests.Mute(tmp_path)
     assert first.wishes() == []
     first.set_remote(True)
     first.set_at_device(True)
-    again = mute.Mute(tmp_path)
+    again = requests.Mute(tmp_path)
     assert again.wishes() == ["muted at the device", "muted from afar"]
     again.set_remote(False)
     assert again.wishes() == ["muted at the device"]
@@ -34,7 +34,7 @@ def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> N
 
 
 def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path: Path) -> None:
-    wish = mute.Mute(tmp_path)
+    wish = requests.Mute(tmp_path)
     wish.set_remote(True)
     wish.set_at_device(False)
     assert wish.wishes() == []
@@ -43,7 +43,7 @@ def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path:
 def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wish = mute.Mute(tmp_path / "missing")
+    wish = requests.Mute(tmp_path / "missing")
     wish.set_remote(True)
     assert wish.wishes() == ["muted from afar"]
     assert "a restart would forget it" in caplog.text
@@ -64,7 +64,7 @@ def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
     ],
 )
 def test_quiet_hours_close_the_microphone(tmp_path: Path, span: str, moment: datetime, quiet: bool) -> None:
-    assert mute.Mute(tmp_path, [span], lambda: moment).wishes() == (["quiet hours"] if quiet else [])
+    assert requests.Mute(tmp_path, [span], lambda: moment).wishes() == (["quiet hours"] if quiet else [])
 
 
 @pytest.mark.parametrize("span", ["22-7", "24:00-07:00", "22:00", "22:00-07:60", "evening"])
@@ -128,7 +128,7 @@ def test_what_was_muted_at_the_device_is_not_unmuted_from_afar(
     try:
         link.accept()
         link.wait_for("ok")
-        at_device = mute.Mute(tmp_path / "state")
+        at_device = requests.Mute(tmp_path / "state")
         at_device.set_at_device(True)
         link.wait_for("muted")
         link.order(Unmute())
@@ -140,7 +140,7 @@ def test_what_was_muted_at_the_device_is_not_unmuted_from_afar(
 
 
 def test_without_pins_there_is_no_panel(tmp_path: Path) -> None:
-    assert isinstance(attach(Button(), mute.Mute(tmp_path)), NoPanel)
+    assert isinstance(attach(Button(), requests.Mute(tmp_path)), NoPanel)
 
 
 def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> N
 
     factory = MockFactory()
     gpiozero.Device.pin_factory = factory
-    wish = mute.Mute(tmp_path)
+    wish = requests.Mute(tmp_path)
     try:
         panel = attach(Button(pin=17, led=27), wish)
         assert isinstance(panel, GpioPanel)
@@ -174,4 +174,4 @@ def test_pins_that_cannot_be_had_are_said_in_one_line(
     gpiozero = pytest.importorskip("gpiozero")
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     with pytest.raises(UserError, match="the pins cannot be used"):
-        attach(Button(pin=17), mute.Mute(tmp_path))
+        attach(Button(pin=17), requests.Mute(tmp_path))

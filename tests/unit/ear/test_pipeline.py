@@ -5,13 +5,20 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edge.configfile import load
-from edge.contract import LABELS, MAX_REPORT_BYTES, Event, EventReport, decode_upward, encode
-from edge.ear.level import dbfs, power
+from edge.audio.level import dbfs, power
+from edge.audio.segmenter import BLOCK, Samples
+from edge.config.load import load
+from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.pipeline import Pipeline
-from edge.ear.source import BLOCK_S, Block
-from edge.model.classifier import Result
-from edge.speech.segmenter import BLOCK, Samples
+from edge.inference.classifier import Result
+from edge.protocol.messages import (
+    LABELS,
+    MAX_REPORT_BYTES,
+    Event,
+    EventReport,
+    decode_upward,
+    encode,
+)
 
 RNG = np.random.default_rng(5)
 

@@ -1,7 +1,7 @@
 """The ear publishes no sound: not to disk, not to the socket, not to the log.
 
-The sound it is given is known, so every place is searched for runs of it: tests/search.py. The same search finds the
-same sound where it was put on purpose.
+The sound it is given is known, so every place is searched for runs of it:
+tests/support/audio_search.py. The same search finds the same sound where it was put on purpose.
 """
 
 import base64
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge import audiofile
-from edge.speech.segmenter import Samples
+from edge.audio import files as audiofile
+from edge.audio.segmenter import Samples
 from tests.conftest import SPEECH
-from tests.search import Search
-from tests.unit.ear.parts import Ear, Link
+from tests.support.audio_search import Search
+from tests.support.ear import Ear, Link
 
 
 def files(*folders: Path) -> Iterator[Path]:

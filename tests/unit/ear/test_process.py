@@ -14,16 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Audio
-from edge.configfile import load
-from edge.contract import EventReport, InfoReport, MicSignal, Mute, Restart, Unmute
+from edge.audio.segmenter import Segmenter
+from edge.audio.vad import make_vad
+from edge.config.load import load
+from edge.config.settings import Audio
+from edge.ear.capture.playback import WavRoomSource
+from edge.ear.capture.source import SourceEndedError
 from edge.ear.process import EXIT_RESTART
-from edge.ear.room import WavRoomSource
-from edge.ear.source import SourceEndedError
-from edge.speech.segmenter import Segmenter
-from edge.speech.vad import make_vad
+from edge.protocol.messages import (
+    EventReport,
+    InfoReport,
+    MicSignal,
+    Mute,
+    Restart,
+    Unmute,
+)
 from tests.conftest import SPEECH
-from tests.unit.ear.parts import Ear, Link, sockets_of
+from tests.support.ear import Ear, Link, sockets_of
 
 VOICES = ("goforward.raw", "something.raw")
 
@@ -214,11 +221,11 @@ def test_it_loads_nothing_that_speaks_over_a_network(room: Path) -> None:
         "import sys, threading\n"
         "from edge import cli\n"
         "options = cli.parser(only='ear').parse_args(['ear'])\n"
-        "import edge.ear.process, edge.ear.room, edge.ear.microphone\n"
-        "from edge.configfile import load\n"
-        "from edge.speech.vad import make_vad\n"
-        "from edge.model import bundle\n"
-        "from edge.model.classifier import Classifier\n"
+        "import edge.ear.process, edge.ear.capture.playback, edge.ear.capture.microphone\n"
+        "from edge.config.load import load\n"
+        "from edge.audio.vad import make_vad\n"
+        "from edge.inference import bundle\n"
+        "from edge.inference.classifier import Classifier\n"
         "make_vad(load()); Classifier(bundle.load(bundle.find('base')))\n"
         "print(*sys.modules)\n"
     )

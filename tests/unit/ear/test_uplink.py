@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge import contract
-from edge.contract import (
+from edge.ear.uplink.client import Uplink
+from edge.protocol import messages as contract
+from edge.protocol.messages import (
     Ack,
     Downward,
     EarHealth,
@@ -22,8 +23,7 @@ from edge.contract import (
     Mute,
     Upward,
 )
-from edge.ear.uplink import Uplink
-from tests.unit.ear.parts import Link, event
+from tests.support.ear import Link, event
 
 INFO = ModelInfo(
     model="base-1.2.0",

@@ -3,13 +3,13 @@
 import pytest
 from msgspec import UNSET
 
-from edge.contract import decode_event, encode
-from edge.link import clock as module
-from edge.link.clock import Clock
-from edge.link.journal import Journal
-from edge.link.outbox import Outbox
-from edge.link.spool import Spool
-from tests.integration.link.parts import BOOT, event
+from edge.link.delivery.journal import Journal
+from edge.link.delivery.outbox import Outbox
+from edge.link.delivery.spool import Spool
+from edge.link.state import clock as module
+from edge.link.state.clock import Clock
+from edge.protocol.messages import decode_event, encode
+from tests.support.link import BOOT, event
 
 RIGHT = 1_800_000_000.0
 WRONG = 1_500_000_000.0

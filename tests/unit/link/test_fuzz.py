@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.contract import EventReport, InfoReport, LevelSignal, MicSignal, encode
+from edge.protocol.messages import (
+    EventReport,
+    InfoReport,
+    LevelSignal,
+    MicSignal,
+    encode,
+)
 from tests.fuzz.targets import KNOWN, command, configuration, intake
-from tests.integration.link.parts import INFO, event
+from tests.support.link import INFO, event
 
 WORDS = st.sampled_from(
     ["transaction", "sent_at", "seconds", "on", "boot", "from_seq", "to_seq", "x", "t", "event"]

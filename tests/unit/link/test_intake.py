@@ -12,11 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.contract import Ack, EventReport, InfoReport, LevelSignal, MicSignal, encode
-from edge.errors import UserError
-from edge.link.intake import Intake
-from edge.link.listener import listen
-from tests.integration.link.parts import INFO, event
+from edge.link.ipc.intake import Intake
+from edge.link.ipc.listener import listen
+from edge.protocol.messages import (
+    Ack,
+    EventReport,
+    InfoReport,
+    LevelSignal,
+    MicSignal,
+    encode,
+)
+from edge.util.errors import UserError
+from tests.support.link import INFO, event
 
 
 class Notes:
@@ -211,7 +218,7 @@ def test_a_socket_of_the_service_manager_is_taken_and_not_removed(tmp_path):
     code = (
         "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
         "from pathlib import Path;"
-        "from edge.link.listener import listen; found = listen(Path('/absent/unused'));"
+        "from edge.link.ipc.listener import listen; found = listen(Path('/absent/unused'));"
         "print(found.socket.getsockname(), found.made, 'LISTEN_FDS' in os.environ); found.close()"
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as ours:

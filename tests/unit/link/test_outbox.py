@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.link.journal import Journal
-from edge.link.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, Outbox
-from edge.link.reasons import NO_MATCHING_SUBSCRIBERS
-from edge.link.spool import Spool
-from edge.memory import rss_mb
-from tests.integration.link.parts import BOOT, event
+from edge.link.delivery.journal import Journal
+from edge.link.delivery.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, Outbox
+from edge.link.delivery.spool import Spool
+from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
+from edge.util.memory import rss_mb
+from tests.support.link import BOOT, event
 
 
 class World:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.link import spool as module
-from edge.link.restamp import shifted
-from edge.link.spool import Spool
+from edge.link.delivery import spool as module
+from edge.link.delivery.restamp import shifted
+from edge.link.delivery.spool import Spool
 
 DAY = 86_400.0
 

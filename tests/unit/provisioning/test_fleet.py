@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge.cli import main
-from edge.configfile import load
-from edge.options import overrides
+from edge.cli.main import main
+from edge.config.load import load
+from edge.config.options import overrides
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_a_join_file_that_cannot_be_written_enrols_nobody(site, tmp_path, capsys
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("provisioning.fleet.verbs._write_join", fails)
+    monkeypatch.setattr("provisioning.fleet.commands._write_join", fails)
     assert fleet(site, "enrol", "kitchen") == 2
     assert "nothing was enrolled" in capsys.readouterr().err
     assert [row["name"] for row in listed(site, capsys).values()] == ["broker"]

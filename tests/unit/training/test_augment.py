@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 
-from edge.contract import LABELS
-from edge.model import features
-from training import augment, batches, golden, recipe
-from training.corpora.clip import Clip
-from training.sounds import Sounds
+from edge.inference import features
+from edge.protocol.messages import LABELS
+from training.augment import transforms
+from training.data import batches
+from training.data.corpora.clip import Clip
+from training.data.recordings import Sounds
+from training.export import golden
+from training.fit import recipe
 
 pytest.importorskip("soxr", reason="soxr is installed with the edge")
 
@@ -26,21 +29,21 @@ def clips(tmp_path, count=12):
 
 def test_noise_is_added_at_the_level_that_was_asked_for():
     speech = features.to_float(golden.voice(1))
-    noise = augment.coloured_noise(speech.size, random())
-    added = augment.add_noise(speech, noise, 10.0) - speech
+    noise = transforms.coloured_noise(speech.size, random())
+    added = transforms.add_noise(speech, noise, 10.0) - speech
     ratio = 10 * np.log10(np.mean(speech**2) / np.mean(added**2))
     assert ratio == pytest.approx(10.0, abs=0.01)
 
 
 def test_speed_changes_the_length():
     speech = features.to_float(golden.voice(1))
-    assert augment.change_speed(speech, 1.1).size == pytest.approx(speech.size / 1.1, abs=2)
+    assert transforms.change_speed(speech, 1.1).size == pytest.approx(speech.size / 1.1, abs=2)
 
 
 def test_a_room_keeps_length_and_lengthens_sound():
     click = np.zeros(16000, np.float32)
     click[1000] = 1.0
-    echo = augment.reverberate(click, 0.5, 3.0, random())
+    echo = transforms.reverberate(click, 0.5, 3.0, random())
     assert echo.size == click.size
     assert not echo[:900].any() or np.abs(echo[:900]).max() < 1e-4
     assert np.abs(echo[3000:6000]).max() > 1e-4
@@ -50,15 +53,15 @@ def test_augmented_speech_is_finite_and_at_most_three_seconds():
     how = recipe.load("base").augment
     generator = random()
     for seed in range(20):
-        found = augment.speech(golden.voice(seed, 4.0), [golden.voice(99, 1.0)], how, generator)
+        found = transforms.speech(golden.voice(seed, 4.0), [golden.voice(99, 1.0)], how, generator)
         assert 0 < found.size <= 48000
         assert np.isfinite(found).all() and np.abs(found).max() <= 1.0
 
 
 def test_another_throat_moves_bands_and_none_moves_nothing():
     mel = np.tile(np.arange(80, dtype=np.float32), (10, 1))
-    assert np.allclose(augment.vocal_tract(mel, 1.0), mel)
-    assert augment.vocal_tract(mel, 1.1)[0, 40] == pytest.approx(44.0)
+    assert np.allclose(transforms.vocal_tract(mel, 1.0), mel)
+    assert transforms.vocal_tract(mel, 1.1)[0, 40] == pytest.approx(44.0)
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches(tmp_path):
@@ -108,15 +111,15 @@ def test_an_error_while_batches_are_made_is_raised_where_they_are_used():
 
 def test_overdrive_keeps_the_peak_and_flattens_the_rest():
     speech = features.to_float(golden.voice(1))
-    driven = augment.overdrive(speech, 12.0)
+    driven = transforms.overdrive(speech, 12.0)
     assert np.abs(driven).max() == pytest.approx(np.abs(speech).max())
     assert (np.abs(driven) > 0.999 * np.abs(driven).max()).mean() > 0.01
 
 
-@pytest.mark.parametrize("name", augment.CODECS, ids=lambda name: name[1])
+@pytest.mark.parametrize("name", transforms.CODECS, ids=lambda name: name[1])
 def test_a_codec_changes_samples_but_not_their_number_or_level(name):
     speech = features.to_float(golden.voice(1))
-    heard = augment.codec(speech, name)
+    heard = transforms.codec(speech, name)
     assert heard.size == speech.size and not np.array_equal(heard, speech)
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(np.mean(speech**2)), rel=0.35)
 
@@ -124,6 +127,6 @@ def test_a_codec_changes_samples_but_not_their_number_or_level(name):
 def test_one_of_the_rooms_is_heard():
     how = recipe.Augment(reverberation_share=1.0, noise_share=0.0, speed_share=0.0, gain_db=(0.0, 0.0))
     recording = golden.voice(1)
-    dry = augment.speech(recording, [], how, random(), [np.ones(1, np.float32)])
-    wet = augment.speech(recording, [], how, random(), [np.array([1.0, *[0.0] * 400, 0.5], np.float32)])
+    dry = transforms.speech(recording, [], how, random(), [np.ones(1, np.float32)])
+    wet = transforms.speech(recording, [], how, random(), [np.array([1.0, *[0.0] * 400, 0.5], np.float32)])
     np.testing.assert_allclose(wet[401:], np.clip(dry[401:] + 0.5 * dry[:-401], -1, 1), atol=1e-4)

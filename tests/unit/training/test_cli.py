@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
-from edge.errors import UserError
-from training import recipe
+from edge.util.errors import UserError
+from training.fit import recipe
 
 
 def train(*arguments):

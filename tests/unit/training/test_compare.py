@@ -1,15 +1,14 @@
 import numpy as np
 import pytest
 
-from edge.contract import LABELS
-from edge.errors import UserError
-from edge.model import bundle
-from training.predict import Predictions
+from edge.inference import bundle
+from edge.protocol.messages import LABELS
+from edge.util.errors import UserError
+from training.evaluate.predict import Predictions
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
-from training import metrics
-from training.evaluation import compare
+from training.evaluate import compare, metrics
 
 
 def made_up(rights, clips=60, seed=0):

@@ -2,11 +2,21 @@ from collections import Counter
 
 import pytest
 
-from edge.contract import LABELS
-from edge.errors import UserError
-from training import splits
-from training.corpora import catalogue, crema_d, emodb, emovo, folder, nemo, ravdess, savee, tess
-from training.corpora.clip import LABEL_WORDS
+from edge.protocol.messages import LABELS
+from edge.util.errors import UserError
+from training.data import splits
+from training.data.corpora import (
+    catalogue,
+    crema_d,
+    emodb,
+    emovo,
+    folder,
+    nemo,
+    ravdess,
+    savee,
+    tess,
+)
+from training.data.corpora.clip import LABEL_WORDS
 
 
 def touch(root, *names):

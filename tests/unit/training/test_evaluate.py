@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from edge.contract import LABELS
-from edge.errors import UserError
-from edge.model import bundle
-from tests.unit.training.bundles import adaptable
-from training import cli, evaluate, golden
-from training.evaluation import measures, tables
+from edge.inference import bundle
+from edge.protocol.messages import LABELS
+from edge.util.errors import UserError
+from tests.support.headed_bundle import adaptable
+from training import cli
+from training.evaluate import measures, protocols, tables
+from training.export import golden
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
@@ -40,7 +41,7 @@ def recordings(tmp_path):
 
 
 def test_any_folder_is_measured_and_nothing_is_left_out(base, recordings):
-    (one,) = evaluate.run_all("folder", evaluate.Evaluator(base, recordings, quiet=True))
+    (one,) = protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
     assert set(one) >= KEYS
     assert one["n"] == 6 and np.sum(one["confusion"]["counts"]) == 6
     assert set(one["per_speaker"]) == {"folder/anna", "folder/ben"}
@@ -50,9 +51,9 @@ def test_any_folder_is_measured_and_nothing_is_left_out(base, recordings):
 
 
 def test_adapting_keeps_the_plain_numbers_beside(base, recordings):
-    evaluator = evaluate.Evaluator(base, recordings, quiet=True)
-    (plain,) = evaluate.run_all("folder", evaluator)
-    (adapted,) = evaluate.run_all("folder", evaluator, "room")
+    evaluator = protocols.Evaluator(base, recordings, quiet=True)
+    (plain,) = protocols.run_all("folder", evaluator)
+    (adapted,) = protocols.run_all("folder", evaluator, "room")
     assert set(adapted) >= KEYS
     assert adapted["adapt"] == "room" and adapted["orders"] == 5
     assert adapted["plain"]["accuracy"] == plain["accuracy"]
@@ -63,7 +64,7 @@ def test_an_unreadable_recording_is_left_out_and_named(base, recordings, caplog)
     (recordings / "sad" / "anna" / "two.wav").write_bytes(b"this is no sound")
     (recordings / "sad" / "anna" / "three.wav").write_bytes(b"")
     soundfile.write(recordings / "sad" / "anna" / "four.wav", np.zeros(100, np.int16), 16000)
-    (one,) = evaluate.run_all("folder", evaluate.Evaluator(base, recordings, quiet=True))
+    (one,) = protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
     assert one["n"] == 6
     assert "two.wav" in caplog.text and "three.wav" in caplog.text
 
@@ -73,14 +74,14 @@ def test_mostly_unreadable_recordings_are_an_error(base, recordings):
         if path.parent.name == "anna" or "sad" in path.parts:
             path.write_bytes(b"this is no sound")
     with pytest.raises(UserError, match=r"4 of 6 files cannot be read"):
-        evaluate.run_all("folder", evaluate.Evaluator(base, recordings, quiet=True))
+        protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
 
 
 def test_a_folder_of_other_words_is_said_with_what_was_there(base, tmp_path):
     (tmp_path / "cheerful").mkdir()
     soundfile.write(tmp_path / "cheerful" / "a.wav", golden.voice(1, 0.5), 16000)
     with pytest.raises(UserError, match="no labelled audio"):
-        evaluate.run_all("folder", evaluate.Evaluator(base, tmp_path))
+        protocols.run_all("folder", protocols.Evaluator(base, tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["model.tflite", "manifest.json", "golden.npz"])
@@ -160,7 +161,7 @@ def test_the_mean_of_objects_is_number_by_number():
     ],
 )  # fmt: skip
 def test_each_protocol_runs_on_real_voices(base, corpora, protocol, adapt, every, objects):
-    found = evaluate.run_all(protocol, evaluate.Evaluator(base, corpora, every, True), adapt)
+    found = protocols.run_all(protocol, protocols.Evaluator(base, corpora, every, True), adapt)
     assert len(found) == objects
     for one in found:
         assert set(one) >= KEYS

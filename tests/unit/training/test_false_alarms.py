@@ -3,10 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from edge.errors import UserError
-from edge.model import bundle
-from edge.speech.segmenter import RATE
-from training.evaluation import false_alarms, tables
+from edge.audio.segmenter import RATE
+from edge.inference import bundle
+from edge.util.errors import UserError
+from training.evaluate import false_alarms, tables
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edge.errors import UserError
-from training import head
+from edge.util.errors import UserError
+from training.networks import head
 
 RANDOM = np.random.default_rng(5)
 SIZE = 16

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from edge.contract import LABELS
-from training import calibrate, metrics
-from training.predict import softmax
+from edge.protocol.messages import LABELS
+from training.calibrate import confidence
+from training.evaluate import metrics
+from training.evaluate.predict import softmax
 
 
 def certain(decided):
@@ -50,12 +51,12 @@ def test_the_temperature_is_found_again():
     random = np.random.default_rng(0)
     logits = random.normal(size=(20000, 7)) * 2
     truth = (logits + random.gumbel(size=logits.shape)).argmax(axis=1)
-    assert calibrate.temperature(logits * 1.8, truth) == pytest.approx(1.8, rel=0.1)
+    assert confidence.temperature(logits * 1.8, truth) == pytest.approx(1.8, rel=0.1)
 
 
 def test_the_threshold_keeps_the_coverage():
     shares = softmax(np.random.default_rng(1).normal(size=(1000, 7)))
-    value = calibrate.threshold(shares, coverage=0.85)
+    value = confidence.threshold(shares, coverage=0.85)
     assert (shares.max(axis=1) >= value).mean() == pytest.approx(0.85, abs=0.01)
 
 
@@ -63,5 +64,5 @@ def test_in_the_threshold_every_speaker_counts_the_same():
     sure, unsure = certain([0] * 90), np.full((10, 7), 1 / 7)
     found = np.concatenate([sure, unsure])
     each = np.concatenate([np.full(90, 1 / 90), np.full(10, 1 / 10)])
-    assert calibrate.threshold(found, coverage=0.85) == pytest.approx(found[0].max(), abs=1e-3)
-    assert calibrate.threshold(found, each, coverage=0.85) == pytest.approx(1 / 7, abs=1e-3)
+    assert confidence.threshold(found, coverage=0.85) == pytest.approx(found[0].max(), abs=1e-3)
+    assert confidence.threshold(found, each, coverage=0.85) == pytest.approx(1 / 7, abs=1e-3)

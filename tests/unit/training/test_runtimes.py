@@ -14,15 +14,15 @@ import pytest
 if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "ai_edge_litert")):
     pytest.skip("keras, tensorflow and LiteRT are installed with roomtone[training]", allow_module_level=True)
 
-from edge.model import bundle as bundles
-from edge.model.interpreter import Interpreter
+from edge.inference import bundle as bundles
+from edge.inference.interpreter import Interpreter
 from tests.conftest import ROOT
-from tests.unit.training import tiny
+from tests.support import tiny_student
 
 OTHER = """
 import json, sys
 import numpy as np
-from edge.model.interpreter import Interpreter
+from edge.inference.interpreter import Interpreter
 net = Interpreter(sys.argv[1], reference=sys.argv[4] == "reference")
 with np.load(sys.argv[2]) as archive:
     mels, masks = archive["features"], archive["mask"]
@@ -33,8 +33,8 @@ print(json.dumps(net.runtime))
 SELF_TEST = """
 import sys
 from pathlib import Path
-from edge.model import bundle
-from edge.model.classifier import Classifier
+from edge.inference import bundle
+from edge.inference.classifier import Classifier
 found = bundle.load(Path(sys.argv[1]))
 Classifier(found, reference=True).self_test()
 classifier = Classifier(found)
@@ -71,7 +71,7 @@ def in_old(old: Path, program: str, *arguments: str) -> str:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_both_runtimes_give_the_same_bits_under_reference_kernels(old, tmp_path):
-    place = tiny.make(tmp_path)
+    place = tiny_student.make(tmp_path)
     assert json.loads(
         in_old(
             old,

@@ -9,22 +9,25 @@ import pytest
 if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "ai_edge_litert")):
     pytest.skip("keras, tensorflow and LiteRT are installed with roomtone[training]", allow_module_level=True)
 
-from edge.contract import LABELS
-from edge.errors import UserError
-from edge.model import bundle as bundles
-from edge.model import features
-from edge.model.classifier import Classifier
-from edge.model.interpreter import Interpreter
-from edge.version import VERSION
-from tests.unit.training import tiny
-from training import export, golden, operators, resume, small
-from training.checkpoint import load_weights
-from training.recipe import load
+from edge.inference import bundle as bundles
+from edge.inference import features
+from edge.inference.classifier import Classifier
+from edge.inference.interpreter import Interpreter
+from edge.protocol.messages import LABELS
+from edge.util.errors import UserError
+from edge.util.version import VERSION
+from tests.support import tiny_student
+from training.export import bundle as export
+from training.export import golden, operators
+from training.fit import resume
+from training.fit.checkpoint import load_weights
+from training.fit.recipe import load
+from training.networks import small
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    return tiny.make(tmp_path_factory.mktemp("small"))
+    return tiny_student.make(tmp_path_factory.mktemp("small"))
 
 
 def named(found: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +87,7 @@ def test_int8_says_nearly_what_float_says(place):
     whole, rounded = Interpreter(place / "float.tflite"), Interpreter(place / "model.tflite")
     pairs = [
         (run(whole, mel, mask)[0][0], run(rounded, mel, mask)[0][0])
-        for mel, mask in zip(*tiny.speech(12, 3.0), strict=True)
+        for mel, mask in zip(*tiny_student.speech(12, 3.0), strict=True)
     ]
     one, other = (np.array(part) for part in zip(*pairs, strict=True))
     spread = float(np.std(one, axis=0).mean())
@@ -94,7 +97,7 @@ def test_int8_says_nearly_what_float_says(place):
 
 def test_what_lies_beyond_the_mask_is_not_heard(place):
     net = Interpreter(place / "model.tflite")
-    mel, mask = (part[3] for part in tiny.speech(8))
+    mel, mask = (part[3] for part in tiny_student.speech(8))
     loud = mel.copy()
     loud[2 * int(mask.sum()) :] = 1.2
     assert not np.array_equal(mel, loud)
@@ -104,23 +107,23 @@ def test_what_lies_beyond_the_mask_is_not_heard(place):
 
 def test_the_mask_is_heard(place):
     net = Interpreter(place / "model.tflite")
-    mel, mask = (part[7] for part in tiny.speech(8))
+    mel, mask = (part[7] for part in tiny_student.speech(8))
     half = mask.copy()
     half[int(mask.sum()) // 2 :] = 0.0
     assert not np.array_equal(run(net, mel, mask)[1], run(net, mel, half)[1])
 
 
 def test_padding_of_a_batch_changes_nothing(place):
-    from training import backend
+    from training.networks import backend
 
     backend.choose("torch", "tensorflow", "jax")
     import keras
 
-    from training import network
+    from training.networks import transformer
 
-    net = network.make(load(str(place / "tiny.toml")))
+    net = transformer.make(load(str(place / "tiny.toml")))
     net.set_weights(load_weights(place / "epoch-03.npz"))
-    mel, mask = (part[2] for part in tiny.speech(8))
+    mel, mask = (part[2] for part in tiny_student.speech(8))
     size = 2 * int(mask.sum())
     whole = net((mel[None], mask[None]))
     for frames in (size, size + 6, size + 40):
@@ -132,16 +135,16 @@ def test_padding_of_a_batch_changes_nothing(place):
 
 
 def test_parts_of_the_front_say_what_the_whole_says(place):
-    from training import backend
+    from training.networks import backend
 
     backend.choose("torch", "tensorflow", "jax")
     import keras
 
-    from training import network
+    from training.networks import transformer
 
-    net = network.make(load(str(place / "tiny.toml")))
+    net = transformer.make(load(str(place / "tiny.toml")))
     net.set_weights(load_weights(place / "epoch-03.npz"))
-    inputs = tiny.speech(8)
+    inputs = tiny_student.speech(8)
     whole = [keras.ops.convert_to_numpy(part) for part in net(inputs)]
     net.settle(inputs)
     assert len(net.settled) == small.PARTS

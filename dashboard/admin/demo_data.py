@@ -1,0 +1,77 @@
+"""`roomtone hub simulate`: made-up rooms with a past, to see the pages with something in them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from edge.util.errors import UserError
+
+
+def register(verbs: Any) -> None:
+    """Adds the verb."""
+    from dashboard.admin.cli import add_database
+
+    parser: argparse.ArgumentParser = verbs.add_parser(
+        "simulate",
+        help="fill the database with a made-up month, to see the pages with something in them",
+        description="Fills the database with made-up rooms (their ids begin with `sim-`), the same for the same seed.",
+    )
+    add_database(parser)
+    parser.add_argument("--rooms", type=int, default=12, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--days", type=int, default=30, metavar="N", help="up to now (default: %(default)s)")
+    parser.add_argument(
+        "--per-day", type=int, default=150, metavar="N", help="utterances (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--until", metavar="TIME", help="ISO 8601 (default: now)")
+    parser.add_argument("--remove", action="store_true", help="take them away again instead")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does it. Raises `UserError`."""
+    for name, most in (("rooms", 10_000), ("days", 3650), ("per_day", 20_000)):
+        if not 1 <= getattr(options, name) <= most:
+            raise UserError(f"--{name.replace('_', '-')}: from 1 to {most}")
+    try:
+        until = datetime.fromisoformat(options.until) if options.until else datetime.now(UTC)
+    except ValueError:
+        raise UserError(f"--until {options.until}: write 2026-01-01T10:00:00Z") from None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    from dashboard.admin.database import open_database
+    from dashboard.admin.simulate import fill, rooms
+    from dashboard.recorder import retention
+
+    places = rooms(options.rooms, options.seed)
+    engine = open_database(options.database)
+    begin, done = time.monotonic(), 0
+    try:
+        if options.remove:
+            done = sum(retention.erase(engine, place.node) for place in places)
+        else:
+            made = fill(
+                engine,
+                places,
+                until.timestamp(),
+                days=options.days,
+                per_day=options.per_day,
+                seed=options.seed,
+            )
+            for number, (place, new) in enumerate(made, 1):
+                done += new
+                if sys.stderr.isatty():
+                    bar = "#" * (40 * number // len(places))
+                    print(f"\r[{bar:<40}] {place.node:<30}", end="", file=sys.stderr, flush=True)
+    finally:
+        engine.dispose()
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+    if options.remove:
+        print(f"{done} simulated rooms removed")
+    else:
+        print(f"{done} utterances in {len(places)} rooms, {time.monotonic() - begin:.1f} s")
+    return 0

@@ -1,0 +1,196 @@
+"""`roomtone hub simulate`: a plausible past, straight into the database, so that pages can be judged.
+
+Rooms have hours in which people are there, a temper, moods that last for minutes, and now and then a bad one. It is
+made up: the model of such events is called `simulated-1`, and their rooms begin with `sim-`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Engine
+from ulid import ULID
+
+from dashboard.live.rooms import timestamp
+from dashboard.recorder.writer import Received, Writer
+from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
+
+MODEL: Final = "simulated-1"
+BATCH: Final = 2000
+DAY_S: Final = 86_400
+
+PLACES: Final = (
+    ("Kitchen", "home"),
+    ("Living room", "home"),
+    ("Study", "work"),
+    ("Nursery", "home"),
+    ("Workshop", "work"),
+    ("Reception", "work"),
+    ("Meeting room", "work"),
+    ("Café", "home"),
+    ("Library", "work"),
+    ("Hall", "home"),
+    ("Music room", "home"),
+    ("Garden room", "home"),
+)
+# Utterances expected in each hour of a day, as shares of the busiest.
+HOURS: Final = {
+    "home": (
+        0,
+        0,
+        0,
+        0,
+        0,
+        0.05,
+        0.4,
+        0.8,
+        0.5,
+        0.3,
+        0.3,
+        0.4,
+        0.8,
+        0.5,
+        0.3,
+        0.3,
+        0.4,
+        0.6,
+        0.9,
+        1,
+        0.9,
+        0.6,
+        0.3,
+        0.1,
+    ),
+    "work": (
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0.05,
+        0.2,
+        0.6,
+        1,
+        0.9,
+        0.8,
+        0.5,
+        0.7,
+        0.9,
+        0.8,
+        0.6,
+        0.4,
+        0.1,
+        0.05,
+        0,
+        0,
+        0,
+        0,
+    ),
+}
+#         neutral happy sad angry fearful disgust surprised
+TEMPERS: Final = (
+    (0.62, 0.16, 0.06, 0.05, 0.03, 0.03, 0.05),
+    (0.45, 0.32, 0.06, 0.04, 0.03, 0.02, 0.08),
+    (0.66, 0.08, 0.10, 0.06, 0.05, 0.03, 0.02),
+    (0.50, 0.20, 0.06, 0.12, 0.04, 0.04, 0.04),
+)
+LASTING: Final = 0.82
+"""How likely the next utterance has the mood of the last."""
+STORMS: Final = 0.04
+"""How likely an hour is a bad one: mostly angry."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A simulated room."""
+
+    node: str
+    name: str
+    kind: str
+    temper: tuple[float, ...]
+    pace: float
+
+
+def fill(
+    engine: Engine, places: list[Place], until: float, *, days: int, per_day: int, seed: int
+) -> Iterator[tuple[Place, int]]:
+    """Writes what was said in the rooms up to a time (seconds since 1970); each with how much was new."""
+    for number, place in enumerate(places):
+        writer, new = Writer(engine), 0
+        rng = np.random.default_rng([seed, number])
+        utterances = list(said(place, until, days, per_day, rng))
+        for start in range(0, len(utterances), BATCH):
+            new += writer.write(utterances[start : start + BATCH])
+        writer.name(place.node, place.name)
+        yield place, new
+
+
+def rooms(count: int, seed: int) -> list[Place]:
+    """The rooms of a seed."""
+    rng = np.random.default_rng([seed, 1 << 32])
+    made = []
+    for number in range(count):
+        name, kind = PLACES[number % len(PLACES)]
+        again = number // len(PLACES)
+        label = f"{name} {again + 1}" if again else name
+        node = "sim-" + label.lower().replace(" ", "-").replace("é", "e")
+        made.append(
+            Place(node, label, kind, TEMPERS[int(rng.integers(len(TEMPERS)))], float(rng.uniform(0.6, 1.4)))
+        )
+    return made
+
+
+def said(place: Place, until: float, days: int, per_day: int, rng: np.random.Generator) -> Iterator[Received]:
+    """What was said in a room in the days before a time (seconds since 1970), oldest first."""
+    hours = np.array(HOURS[place.kind])
+    mood, seq = 0, 0
+    boot = rng.bytes(4).hex()
+    first = int(until // 3600) - 24 * days + 1
+    for hour in range(first, first + 24 * days):
+        at = datetime.fromtimestamp(hour * 3600, UTC)
+        weekend = at.weekday() >= 5
+        busy = hours[at.hour] * (
+            (1.3 if weekend else 1) if place.kind == "home" else (0.06 if weekend else 1)
+        )
+        count = int(rng.poisson(per_day * place.pace * busy / hours.sum()))
+        storm = rng.random() < STORMS
+        temper = np.array(place.temper)
+        if storm:
+            temper = 0.35 * temper + 0.65 * np.eye(len(LABELS))[LABELS.index("angry")]
+        for second in np.sort(rng.uniform(0, 3600, count)):
+            if storm or rng.random() > LASTING:
+                mood = int(rng.choice(len(LABELS), p=temper / temper.sum()))
+            moment = hour * 3600 + float(second)
+            if moment > until:
+                return
+            seq += 1
+            yield Received(place.node, _event(moment, mood, boot, seq, rng), round(moment * 1000) + 40)
+
+
+def _event(at: float, mood: int, boot: str, seq: int, rng: np.random.Generator) -> Event:
+    top = float(np.clip(rng.beta(5, 2.2), 0.2, 0.99))
+    rest = rng.dirichlet(np.full(len(LABELS) - 1, 0.6)) * (1 - top)
+    shares = np.round(np.insert(rest, mood, top), 3)
+    likeliest = int(np.argmax(shares))
+    confidence = float(shares[likeliest])
+    duration = int(np.clip(rng.lognormal(7.6, 0.55), 400, 15_000))
+    number = ULID.from_bytes(round(at * 1000).to_bytes(6, "big") + rng.bytes(10))
+    return Event(
+        id=str(number),
+        boot=boot,
+        seq=seq,
+        event_type=UNCERTAIN if confidence < 0.5 else LABELS[likeliest],
+        confidence=confidence,
+        probabilities=Probabilities(**dict(zip(LABELS, shares.tolist(), strict=True))),
+        started_at=timestamp(at),
+        duration_ms=duration,
+        snr_db=round(float(rng.normal(19, 5)), 1),
+        level_dbfs=round(float(rng.normal(-27, 5)), 1),
+        model=MODEL,
+        latency_ms=int(rng.integers(25, 60)),
+    )

@@ -1,0 +1,131 @@
+"""What was recorded, for programs: pages of events, and all of them as CSV. The pages have `history.py`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Engine, and_, func, or_, select
+from ulid import ULID
+
+from dashboard.db.tables import (
+    EMOTIONS,
+    events,
+    lost,
+    quarters,
+    rooms,
+)
+from dashboard.live.rooms import timestamp
+from edge.protocol.messages import LABELS
+
+STEP: Final = 5000
+COLUMNS: Final = (
+    "started_at",
+    "node",
+    "event_type",
+    "confidence",
+    *LABELS,
+    "duration_ms",
+    "snr_db",
+    "level_dbfs",
+    "model",
+    "latency_ms",
+    "id",
+    "boot",
+    "seq",
+)
+
+Row = dict[str, Any]
+
+
+class Records:
+    """Reads; safe to use from several threads. Errors of the database pass through."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def rooms(self) -> dict[str, Row]:
+        """Every room that was ever heard: name, since when, how many utterances (also forgotten ones), the last."""
+        total = select(quarters.c.room_id, func.sum(quarters.c.count).label("n")).group_by(quarters.c.room_id)
+        sums = total.subquery()
+        last = select(events.c.at).where(events.c.room_id == rooms.c.id).order_by(events.c.at.desc()).limit(1)
+        statement = select(
+            rooms.c.node, rooms.c.name, rooms.c.first_seen, sums.c.n, last.scalar_subquery().label("last")
+        ).outerjoin(sums, sums.c.room_id == rooms.c.id)
+        with self._engine.connect() as connection:
+            return {
+                row.node: {
+                    "name": row.name,
+                    "first_seen": timestamp(row.first_seen / 1000),
+                    "utterances": int(row.n or 0),
+                    "last_heard": None if row.last is None else timestamp(row.last / 1000),
+                }
+                for row in connection.execute(statement)
+            }
+
+    def lost(self, since_ms: int) -> dict[str, int]:
+        """Of each room how many events were found lost since a time."""
+        count = func.sum(lost.c.to_seq - lost.c.from_seq + 1)
+        statement = (
+            select(rooms.c.node, count)
+            .join(rooms, rooms.c.id == lost.c.room_id)
+            .where(lost.c.found >= since_ms)
+            .group_by(rooms.c.node)
+        )
+        with self._engine.connect() as connection:
+            return {node: int(number) for node, number in connection.execute(statement)}
+
+    def page(
+        self, node: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
+    ) -> tuple[list[Row], tuple[int, bytes] | None]:
+        """Events of a room, oldest first, after a place; and the place behind them, if there are more."""
+        where = [rooms.c.node == node, events.c.at >= from_ms, events.c.at < to_ms]
+        if after is not None:
+            at, number = after
+            where.append(or_(events.c.at > at, and_(events.c.at == at, events.c.id > number)))
+        statement = (
+            select(events, rooms.c.node)
+            .join(rooms, rooms.c.id == events.c.room_id)
+            .where(*where)
+            .order_by(events.c.at, events.c.id)
+            .limit(limit + 1)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(statement).all()
+        more = (found[limit - 1].at, bytes(found[limit - 1].id)) if len(found) > limit else None
+        return [_row(row) for row in found[:limit]], more
+
+    def table(self, node: str, from_ms: int, to_ms: int) -> Iterator[str]:
+        """The same as CSV (RFC 4180), in pieces."""
+        yield ",".join(COLUMNS) + "\r\n"
+        after: tuple[int, bytes] | None = None
+        while True:
+            rows, after = self.page(node, from_ms, to_ms, after, STEP)
+            text = io.StringIO()
+            writer = csv.writer(text)
+            for row in rows:
+                flat = row | row["probabilities"]
+                writer.writerow([flat[column] for column in COLUMNS])
+            yield text.getvalue()
+            if after is None:
+                return
+
+
+def _row(row: Any) -> Row:
+    return {
+        "id": str(ULID(row.id)),
+        "node": row.node,
+        "started_at": timestamp(row.at / 1000),
+        "event_type": EMOTIONS[row.emotion],
+        "confidence": row.confidence / 1000,
+        "probabilities": {label: getattr(row, f"p_{label}") / 1000 for label in LABELS},
+        "duration_ms": row.duration_ms,
+        "snr_db": row.snr_db,
+        "level_dbfs": row.level_dbfs,
+        "model": row.model,
+        "latency_ms": row.latency_ms,
+        "boot": row.boot,
+        "seq": row.seq,
+    }

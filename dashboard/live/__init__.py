@@ -1,0 +1,1 @@
+"""Live state of all rooms, from MQTT messages."""

@@ -1,0 +1,86 @@
+"""From a topic and bytes of the broker to a checked message; everything else is refused.
+
+Whoever may publish to the broker may publish anything, so nothing is used before it has been decoded here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from edge.protocol import messages
+from edge.protocol.messages import (
+    Availability,
+    ContractError,
+    Event,
+    Health,
+    Info,
+    Level,
+    MicState,
+    ModelStatus,
+    Response,
+    State,
+)
+
+MAX_BYTES: Final = 4096
+"""Four times the largest message of the contract; larger ones are not even parsed."""
+
+Message = Event | State | Level | Health | Info | ModelStatus | str | None
+"""`str` is a microphone state or an availability; `None`: the retained topic was cleared, the room is gone."""
+
+_NODE = re.compile(r"[a-z0-9_-]{1,64}")
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    messages.EVENT.leaf: msgspec.json.Decoder(Event),
+    messages.STATE.leaf: msgspec.json.Decoder(State),
+    messages.LEVEL.leaf: msgspec.json.Decoder(Level),
+    messages.HEALTH.leaf: msgspec.json.Decoder(Health),
+    messages.INFO.leaf: msgspec.json.Decoder(Info),
+    messages.MODEL.leaf: msgspec.json.Decoder(ModelStatus),
+}
+_words: dict[str, Any] = {messages.MIC.leaf: MicState, messages.AVAILABILITY.leaf: Availability}
+
+
+class Incoming(NamedTuple):
+    """A message that keeps the contract."""
+
+    node: str
+    leaf: str
+    message: Message
+
+
+_response = msgspec.json.Decoder(Response)
+
+
+def decode_answer(base: str, topic: str, payload: bytes) -> tuple[str, Response]:
+    """The room and its answer to a command, from `B/N/resp/<verb>`. Raises `ContractError`."""
+    node = topic[len(base) + 1 :].partition("/")[0]
+    if not topic.startswith(f"{base}/{node}/resp/") or _NODE.fullmatch(node) is None:
+        raise ContractError(f"not a topic of a room: {topic[:100]!r}")
+    if len(payload) > MAX_BYTES:
+        raise ContractError(f"{len(payload)} bytes, at most {MAX_BYTES} are read")
+    try:
+        return node, _response.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"answer: {error}") from None
+
+
+def decode(base: str, topic: str, payload: bytes) -> Incoming:
+    """Checks one message of the broker. Raises `ContractError`."""
+    prefix, _, leaf = topic.rpartition("/")
+    node = prefix[len(base) + 1 :]
+    if not prefix.startswith(f"{base}/") or _NODE.fullmatch(node) is None:
+        raise ContractError(f"not a topic of a room: {topic[:100]!r}")
+    if len(payload) > MAX_BYTES:
+        raise ContractError(f"{len(payload)} bytes, at most {MAX_BYTES} are read")
+    if leaf == messages.AVAILABILITY.leaf and not payload:
+        return Incoming(node, leaf, None)
+    try:
+        if leaf in _words:
+            return Incoming(node, leaf, msgspec.convert(payload.decode("ascii"), _words[leaf]))
+        if leaf in _decoders:
+            return Incoming(node, leaf, _decoders[leaf].decode(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ContractError(f"{leaf}: {error}") from None
+    raise ContractError(f"unknown topic {leaf[:40]!r}")

@@ -1,0 +1,156 @@
+"""The models that people can read about here: releases in the hub's repository, and what came with the package.
+
+Nothing is unpacked: card and plots are read out of the archive, within limits, when somebody wants to see them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tuf.api.metadata import Targets
+
+from dashboard.releases.repository import Online
+from edge.inference import bundle
+from edge.releases import archive, metadata
+from edge.releases.metadata import Target, version_key
+from edge.util.errors import UserError
+
+CARD: Final = bundle.CARD
+PLOTS: Final = "plots/"
+MAX_CARD_BYTES: Final = 256 << 10
+MAX_PLOT_BYTES: Final = 4 << 20
+MAX_PLOTS: Final = 30
+_plots: dict[Path, list[str]] = {}
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+class MissingError(UserError):
+    """There is no such model, or it has no such part."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: a release with its archive, or a bundle's folder."""
+
+    name: str
+    """`base-1.1.0.7.tar` for a release, `base-1.1.0` for a bundle of the package."""
+    full_name: str
+    size: int
+    """Bytes of the archive, or of the TFLite file."""
+    path: Path
+    target: Target | None = None
+    """None for a bundle of the package."""
+
+    def plots(self) -> list[str]:
+        """Names of its pictures, such as `confusion.png`; none where the archive cannot be read."""
+        if (known := _plots.get(self.path)) is not None:
+            return known
+        found = sorted(
+            name.removeprefix(PLOTS)
+            for name, size in self._parts()
+            if name.startswith(PLOTS) and name.endswith(".png") and size <= MAX_PLOT_BYTES
+        )
+        if self.target is not None and found:  # The hash is in its name: what is in it never changes.
+            _plots[self.path] = found[:MAX_PLOTS]
+        return found[:MAX_PLOTS]
+
+    def card(self) -> str:
+        """The model card, Markdown. Raises `MissingError`."""
+        return self._read(CARD, MAX_CARD_BYTES).decode("utf-8", "replace")
+
+    def plot(self, name: str) -> bytes:
+        """A PNG. Raises `MissingError`: what is no PNG is not handed out either."""
+        content = self._read(f"{PLOTS}{name}", MAX_PLOT_BYTES)
+        if not content.startswith(PNG):
+            raise MissingError(f"{self.name}: {name[:80]!r} is not a picture")
+        return content
+
+    def _parts(self) -> Iterator[tuple[str, int]]:
+        if self.target is None:
+            for path in sorted(self.path.glob(f"{PLOTS}*")):
+                yield path.relative_to(self.path).as_posix(), path.stat().st_size
+            return
+        with (
+            contextlib.suppress(OSError, tarfile.TarError, ValueError),
+            tarfile.open(self.path, "r:") as opened,
+        ):
+            for place, member in enumerate(opened):
+                if place >= archive.MAX_FILES:
+                    return
+                if member.isfile():
+                    yield member.name, member.size
+
+    def _read(self, name: str, limit: int) -> bytes:
+        missing = MissingError(f"{self.name} has no {name[:80]}")
+        if not archive.NAME.match(name):
+            raise missing
+        try:
+            if self.target is None:
+                path = self.path / name
+                if path.stat().st_size > limit:
+                    raise missing
+                return path.read_bytes()
+            with tarfile.open(self.path, "r:") as opened:
+                for place, member in enumerate(opened):
+                    if place >= archive.MAX_FILES:
+                        break
+                    if member.name == name and member.isfile() and member.size <= limit:
+                        part = opened.extractfile(member)
+                        return b"" if part is None else part.read(limit)
+        except (OSError, tarfile.TarError, ValueError):
+            raise missing from None
+        raise missing
+
+
+class Releases:
+    """`online` is None where this hub serves no repository."""
+
+    def __init__(self, online: Online | None) -> None:
+        self._online = online
+
+    def published(self) -> list[Model]:
+        """The releases that the signed list names, the newest first; none before the first keys."""
+        if self._online is None:
+            return []
+        try:
+            signed = self._online.open(Targets.type).signed
+        except UserError:
+            return []
+        found = []
+        for path, info in signed.targets.items():
+            with contextlib.suppress(UserError):  # Signed, and yet not of ours: boxes pass it over, too.
+                about = metadata.read(path, info.custom)
+                sha256 = info.hashes["sha256"]
+                file = self._online.target_path(f"{sha256}.{path}")
+                found.append(
+                    Model(path, about.full_name, info.length, file, Target(about, sha256, info.length))
+                )
+        return sorted(found, key=_number, reverse=True)
+
+    def shipped(self) -> list[Model]:
+        """The bundles of the package: what a box runs that was never sent a model."""
+        found: dict[str, Model] = {}
+        for place in bundle.places():
+            for folder in sorted(place.iterdir()) if place.is_dir() else ():
+                model = folder / bundle.MODEL
+                if folder.name not in found and (folder / bundle.MANIFEST).is_file() and model.is_file():
+                    found[folder.name] = Model(folder.name, folder.name, model.stat().st_size, folder)
+        return sorted(
+            found.values(), key=lambda model: (model.full_name.partition("-")[0], version_key(model.name))
+        )
+
+    def find(self, name: str) -> Model:
+        """One of them by its name. Raises `MissingError`."""
+        for model in (*self.published(), *self.shipped()):
+            if model.name == name:
+                return model
+        raise MissingError(f"there is no model {name[:80]!r} here")
+
+
+def _number(model: Model) -> int:
+    return 0 if model.target is None else model.target.release.release

@@ -1,0 +1,242 @@
+"""Any audio file as what a microphone of the device would give: int16, mono, 16 kHz, block after block.
+
+Decoding is libsndfile's (WAV, FLAC, Opus, Ogg, MP3, AIFF and more), the change of rate is soxr's; both are imported
+only here and only when a file is read. Files are streamed: an hour takes no more memory than a second.
+`.raw` is taken as what recording tools write without a header: int16 little-endian, mono, 16 kHz.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.util.errors import UserError
+
+RATE: Final = 16_000
+SUFFIXES: Final = frozenset(
+    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".raw"}
+)
+"""What is looked for in a folder; a file that is named is tried whatever its name."""
+CHUNK: Final = 1 << 16
+MAX_CHANNELS: Final = 64
+MAX_PEAK: Final = 8.0
+"""Floats beyond this (18 dB above full scale) were never meant as -1..1."""
+MAX_PIPE_BYTES: Final = 512 << 20
+
+Samples = NDArray[np.int16]
+
+
+class AudioFileError(UserError):
+    """A file cannot be read as audio; the text names the file, the reason and the remedy."""
+
+
+class AudioFile:
+    """An open file: what it is, and an iterator of int16 arrays `[n]` of differing lengths, mono at 16 kHz.
+
+    Raises `AudioFileError` when it is made (unreadable, not audio, empty) and while it is read (damaged, NaN).
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.name = "standard input" if str(path) == "-" else str(path)
+        sf = _soundfile(self.name)
+        self._errors: tuple[type[Exception], ...] = (sf.LibsndfileError, RuntimeError, OSError, ValueError)
+        raw = Path(path).suffix.lower() == ".raw"
+        layout = (
+            {"samplerate": RATE, "channels": 1, "format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}
+            if raw
+            else {}
+        )
+        handle = _standard_input() if str(path) == "-" else _regular(Path(path))
+        try:
+            self._file = sf.SoundFile(handle, closefd=False, **layout)
+        except self._errors as error:
+            _close(handle)
+            raise AudioFileError(
+                f"{self.name}: not audio that can be read ({_reason(error)}); WAV, FLAC, Ogg/Opus and MP3 are known"
+            ) from None
+        self._handle: int | IO[bytes] | None = handle
+        self.rate = int(self._file.samplerate)
+        """Samples a second in the file."""
+        self.channels = int(self._file.channels)
+        self.frames = int(self._file.frames)
+        """Samples of one channel, as the header says: a damaged file has fewer, a stream may not know."""
+        if not 0 < self.channels <= MAX_CHANNELS or not 100 <= self.rate <= 1_536_000:
+            self.close()
+            raise AudioFileError(
+                f"{self.name}: {self.channels} channels at {self.rate} Hz are beyond what is read here "
+                f"(1 to {MAX_CHANNELS} channels, 100 Hz to 1.5 MHz); convert it first"
+            )
+
+    @property
+    def seconds(self) -> float | None:
+        """Length as the header says, None where it does not."""
+        return self.frames / self.rate if 0 < self.frames < 2**62 else None
+
+    def __enter__(self) -> AudioFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; twice does no harm."""
+        self._file.close()
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            _close(handle)
+
+    def __iter__(self) -> Iterator[Samples]:
+        resampler = self._resampler()
+        something = False
+        for mono in self._mono():
+            something = True
+            yield from _nonempty(_to_int16(resampler.resample_chunk(mono) if resampler else mono))
+        if not something:
+            raise AudioFileError(f"{self.name}: there is no sound in it (no samples); record it again")
+        if resampler is not None:
+            yield from _nonempty(_to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
+
+    def _mono(self) -> Iterator[NDArray[np.float32]]:
+        size = max(1, CHUNK // self.channels)
+        while True:
+            try:
+                block = self._file.read(size, dtype="float32", always_2d=True)
+            except self._errors as error:
+                raise AudioFileError(f"{self.name}: damaged or cut off ({_reason(error)})") from None
+            if not len(block):
+                return
+            peak = np.abs(block).max()
+            if not np.isfinite(peak):
+                raise AudioFileError(f"{self.name}: contains NaN or infinity; repair or export it again")
+            if peak > MAX_PEAK:
+                raise AudioFileError(
+                    f"{self.name}: a sample of {peak:.4g}, and full scale is 1; export it as 16-bit audio"
+                )
+            yield block.mean(axis=1, dtype=np.float32) if self.channels > 1 else block[:, 0]
+
+    def _resampler(self) -> Any:
+        if self.rate == RATE:
+            return None
+        try:
+            import soxr
+        except ImportError:
+            self.close()
+            raise AudioFileError(
+                f"{self.name}: has {self.rate} Hz, and changing that to {RATE} Hz needs soxr: pip install soxr"
+            ) from None
+        return soxr.ResampleStream(self.rate, RATE, 1, dtype="float32")
+
+
+def read(path: Path | str) -> Iterator[Samples]:
+    """Streams a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
+    with AudioFile(path) as file:
+        yield from file
+
+
+def load(path: Path | str, max_seconds: float = 600.0) -> Samples:
+    """The whole of a short file as one int16 array `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
+    limit, total, parts = int(max_seconds * RATE), 0, []
+    for part in read(path):
+        total += part.size
+        if total > limit:
+            raise AudioFileError(f"{path}: longer than {max_seconds:.0f} s; cut it first")
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def find(folder: Path) -> list[Path]:
+    """All files below a folder that are named like audio, sorted by path; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def _to_int16(samples: NDArray[np.float32]) -> Samples:
+    # The inverse of libsndfile's int16 -> float (division by 32768), so that 16-bit files pass through unchanged.
+    scaled = np.rint(samples * np.float32(32768.0))
+    result: Samples = np.clip(scaled, -32768.0, 32767.0).astype(np.int16)
+    return result
+
+
+def _nonempty(samples: Samples) -> Iterator[Samples]:
+    if samples.size:
+        yield samples
+
+
+def _soundfile(name: str) -> Any:
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:
+        raise AudioFileError(
+            f"{name}: reading audio files needs soundfile ({error}): pip install soundfile"
+        ) from None
+    return soundfile
+
+
+def _reason(error: Exception) -> str:
+    # libsndfile's own words come last: `Error opening '/x.wav': Format not recognised.`
+    return " ".join(str(error).rsplit(": ", maxsplit=1)[-1].rstrip(".").split()) or type(error).__name__
+
+
+def _regular(path: Path) -> int:
+    """Opens a file for reading; a descriptor, so that a name with strange bytes reaches no library."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise AudioFileError(f"{path}: no such file") from None
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be opened: {error.strerror}") from None
+    status = os.fstat(handle)
+    problem = ""
+    if stat.S_ISDIR(status.st_mode):
+        problem = "is a folder; name the files in it"
+    elif not stat.S_ISREG(status.st_mode):
+        problem = "is not a regular file; `-` reads standard input"
+    elif status.st_size == 0:
+        problem = "is empty (0 bytes); record it again"
+    if problem:
+        os.close(handle)
+        raise AudioFileError(f"{path}: {problem}")
+    return handle
+
+
+def _standard_input() -> int | IO[bytes]:
+    # mypy believes that there always is one; `-` with standard input closed leaves None.
+    if getattr(sys, "stdin", None) is None:
+        raise AudioFileError("standard input: is closed; pipe a file into it, as in `cat x.wav | … -`")
+    if sys.stdin.isatty():
+        raise AudioFileError("standard input: is a terminal; pipe a file into it, as in `cat x.wav | … -`")
+    try:
+        handle = sys.stdin.fileno()
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.dup(handle)
+    except (OSError, io.UnsupportedOperation):
+        pass
+    # libsndfile has to go back and forth in a file; a pipe is kept in memory, never on disk.
+    data = sys.stdin.buffer.read(MAX_PIPE_BYTES + 1)
+    if not data:
+        raise AudioFileError("standard input: is empty (0 bytes)")
+    if len(data) > MAX_PIPE_BYTES:
+        raise AudioFileError(
+            f"standard input: more than {MAX_PIPE_BYTES >> 20} MiB; name the file instead of piping it"
+        )
+    return io.BytesIO(data)
+
+
+def _close(handle: int | IO[bytes]) -> None:
+    if isinstance(handle, int):
+        os.close(handle)
+    else:
+        handle.close()

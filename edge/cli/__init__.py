@@ -1,0 +1,1 @@
+"""The sub-commands of `roomtone`, one file each. Nothing else imports them."""

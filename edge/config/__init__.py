@@ -1,0 +1,1 @@
+"""The configuration of a device: its settings, and how they are read and written."""

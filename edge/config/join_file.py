@@ -1,0 +1,131 @@
+"""The join file: all that one client of a site needs, in one file. `docs/fleet.md` describes it for other programs.
+
+JSON, made by `roomtone fleet enrol`. With the private key in it, it is a secret (mode 0600, unpack and delete it);
+without, the key is at the client already, and the file may travel openly.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from edge.config.settings import BaseTopic, Config, Port
+from edge.util.atomic_file import write
+from edge.util.errors import UserError
+
+MAX_BYTES: Final = 65_536
+CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
+"""The names of the unpacked files; the last is the join file without the key."""
+MODELS_ROOT, MODELS_CA = "models-root.json", "models-ca.crt"
+"""And of those for models: who may sign them, and who signed the hub's certificate."""
+
+Role = Literal["device", "subscriber", "recorder", "operator"]
+Pem = Annotated[str, Meta(max_length=16_384)]
+
+
+class Models(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a device gets its models, and whose it may run (docs/updates.md)."""
+
+    url: Annotated[str, Meta(max_length=1024, pattern=r"^https://[^\s]+\Z")]
+    root: Annotated[str, Meta(max_length=32_768, pattern=r"^\s*\{")]
+    """The site's `root.json` as text: what a device trusts without asking anybody."""
+    ca: Pem = ""
+    """Who signed the hub's certificate, PEM; empty: who signed the broker's."""
+
+
+class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One client's identity and where its broker is."""
+
+    roomtone_join: Literal[1] = 1
+    site: Annotated[str, Meta(max_length=64)]
+    name: Annotated[str, Meta(pattern=r"^([a-z]+\.)?[a-z0-9_-]{1,64}\Z")]
+    """The name in the certificate: of a device its node id, of others `role.name`."""
+    role: Role
+    host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")]
+    port: Port = 8883
+    base_topic: BaseTopic = "roomtone"
+    homeassistant_prefix: BaseTopic = "homeassistant"
+    expires: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+    """When the certificate ends (UTC)."""
+    ca: Pem
+    """Certificate of the site's authority, PEM."""
+    certificate: Pem
+    """This client's certificate, PEM."""
+    key: Pem = ""
+    """Its private key (PKCS #8, PEM); empty: it never left the client."""
+    models: Models | UnsetType = UNSET
+    """Only for a device, and only where the site has keys for models: older boxes know no such field."""
+
+
+def read(path: Path) -> Join:
+    """Reads and checks a join file. Raises `UserError`."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: too large for a join file; make one with `roomtone fleet enrol`")
+        found = msgspec.json.decode(path.read_bytes(), type=Join)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not a join file of `roomtone fleet enrol` ({error})") from None
+    parts = [("ca", found.ca), ("certificate", found.certificate)]
+    parts += [("key", found.key)] if found.key else []
+    parts += [("models.ca", found.models.ca)] if found.models is not UNSET and found.models.ca else []
+    for field, text in parts:
+        kind = "PRIVATE KEY" if field == "key" else "CERTIFICATE"
+        if not re.search(rf"-----BEGIN {kind}-----\n.+\n-----END {kind}-----", text, re.DOTALL):
+            raise UserError(
+                f"{path}: `{field}` is not in PEM form; make the file again with `roomtone fleet enrol`"
+            )
+    return found
+
+
+def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:
+    """Writes certificate files into `folder` (0700, the key 0600) and returns the settings that use them.
+
+    `key`: the private key where it never left this machine and is not in the folder yet. Each file is written
+    beside and renamed; the key first, so that a certificate never stands without it. Raises `UserError`.
+    """
+    settings = _settings(join, folder)
+    try:
+        secret = join.key or ("" if key is None else key.read_text(encoding="ascii"))
+        if not secret and not (folder / KEY).is_file():
+            raise UserError(
+                f"{folder / KEY} is missing, and there is no key in the join file: name the key's file with --key"
+            )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if secret:
+            write(folder / KEY, secret, 0o600)
+        write(folder / CA, join.ca, 0o644)
+        write(folder / CERTIFICATE, join.certificate, 0o644)
+        if join.models is not UNSET:
+            write(folder / MODELS_ROOT, join.models.root, 0o644)
+            if join.models.ca:
+                write(folder / MODELS_CA, join.models.ca, 0o644)
+        write(folder / ABOUT, msgspec.json.encode(msgspec.structs.replace(join, key="")), 0o644)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        where = getattr(error, "filename", None) or key or folder
+        raise UserError(f"{where}: {why}") from None
+    return settings
+
+
+def _settings(join: Join, folder: Path) -> dict[str, Any]:
+    """Dotted keys of the configuration, only those that are not the default."""
+    own: dict[str, Any] = {"mqtt.host": join.host, "mqtt.tls": True, "mqtt.port": join.port}
+    own |= {"mqtt.ca_file": str(folder / CA), "mqtt.cert_file": str(folder / CERTIFICATE)}
+    own |= {"mqtt.key_file": str(folder / KEY)}
+    if join.role == "device":
+        own["node.id"] = join.name
+    if join.base_topic != Config().node.base_topic:
+        own["node.base_topic"] = join.base_topic
+    if join.homeassistant_prefix != Config().homeassistant.prefix:
+        own["homeassistant.prefix"] = join.homeassistant_prefix
+    if join.models is not UNSET:
+        own |= {"updates.url": join.models.url, "updates.root_file": str(folder / MODELS_ROOT)}
+        if join.models.ca:
+            own["updates.ca_file"] = str(folder / MODELS_CA)
+    return own

@@ -1,0 +1,145 @@
+"""The configuration file: TOML, refused as a whole when any key is unknown or any value is out of bounds.
+
+`load` merges, from weak to strong: the defaults of `edge.config.settings`, the file, the overrides of the command line
+(`{"node.id": "kitchen"}`). An empty file is a valid configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from edge.config.settings import RESERVED_IDS, Config
+from edge.util.errors import UserError
+
+SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
+"""Where the installer puts it."""
+
+
+class ConfigError(UserError):
+    """The configuration cannot be used; the text names the place and the remedy."""
+
+
+def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Reads and checks the configuration. Raises `ConfigError`."""
+    tree: dict[str, Any] = {}
+    where = "command line"
+    if path is not None:
+        where = str(path)
+        tree = _read(path)
+    for dotted, value in (overrides or {}).items():
+        section, _, key = dotted.partition(".")
+        tree.setdefault(section, {})[key] = value
+    _refuse_unknown(tree, Config, where, "")
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {_place(error)}") from None
+    _refuse_contradictions(config, where)
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; make it, or name another with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        # Not only TOMLDecodeError: a number of 5,000 digits and 1,000 brackets fail in other ways.
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, prefix: str) -> None:
+    fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
+    for key, value in tree.items():
+        place = f"{prefix}{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = (
+                f"did you mean `{prefix}{near[0]}`?" if near else f"known here: {', '.join(sorted(fields))}"
+            )
+            raise ConfigError(f"{where}: unknown key `{place}`; {hint}")
+        inner = fields[key]
+        if isinstance(inner, type) and issubclass(inner, Struct):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{where}: `{place}` is a section: write `[{place}]` and its keys below it")
+            _refuse_unknown(value, inner, where, f"{place}.")
+
+
+_REMEDIES = {
+    "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
+    "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
+    "audio.quiet_hours": 'write spans of local time: ["22:00-07:00"]',
+    "updates.url": "an address that begins with https://, as `roomtone fleet keys show` says",
+    "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
+}
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """`Expected … - at `$.node.id`` as `node.id: Expected …`, with the remedy where one is known."""
+    found = re.fullmatch(r"(?P<what>.*) - at `\$\.(?P<key>.*)`", str(error))
+    if found is None:
+        return str(error)
+    key = re.sub(r"\[\d+\]\Z", "", found["key"])  # of a list: its key, whichever element it was
+    what = found["what"][0].lower() + found["what"][1:]
+    return f"`{key}`: {_REMEDIES.get(key, what)}" + (_bounds(key) if key not in _REMEDIES else "")
+
+
+def _bounds(dotted: str) -> str:
+    section, _, key = dotted.partition(".")
+    struct: Any = typing.get_type_hints(Config).get(section)
+    default = getattr(struct(), key, None) if struct is not None else None
+    return f" (default: {default!r})" if default not in (None, "") else ""
+
+
+def _refuse_contradictions(config: Config, where: str) -> None:
+    audio, vad, segmenter, mqtt = config.audio, config.vad, config.segmenter, config.mqtt
+    problems = (
+        (
+            config.node.id in RESERVED_IDS,
+            f"`node.id`: {config.node.id!r} is what all boxes together are called; choose another name",
+        ),
+        (
+            audio.source == "wav" and not audio.room,
+            '`audio.room` must name a folder when `audio.source` is "wav"',
+        ),
+        (vad.offset > vad.onset, "`vad.offset` must not be above `vad.onset`"),
+        (
+            segmenter.min_speech_ms >= segmenter.max_speech_ms,
+            "`segmenter.min_speech_ms` must be below `segmenter.max_speech_ms`",
+        ),
+        (
+            bool(mqtt.cert_file) != bool(mqtt.key_file),
+            "`mqtt.cert_file` and `mqtt.key_file` belong together: give both or neither",
+        ),
+        (
+            config.button.led is not None and config.button.led == config.button.pin,
+            "`button.led` and `button.pin` must be two pins",
+        ),
+        (
+            bool(config.updates.url) != bool(config.updates.root_file),
+            "`updates.url` and `updates.root_file` belong together: nothing is trusted on first use",
+        ),
+        (
+            bool(mqtt.ca_file or mqtt.cert_file) and not mqtt.tls,
+            "`mqtt.ca_file` and `mqtt.cert_file` need `mqtt.tls = true`",
+        ),
+    )
+    for broken, text in problems:
+        if broken:
+            raise ConfigError(f"{where}: {text}")
+    # `a//b` and a trailing slash make empty topic levels, which no subscriber expects.
+    if "" in config.node.base_topic.split("/"):
+        raise ConfigError(f"{where}: `node.base_topic`: {_REMEDIES['node.base_topic']}, no empty level")
+    if config.node.base_topic.startswith("$"):
+        raise ConfigError(f"{where}: `node.base_topic`: topics that begin with `$` belong to the broker")

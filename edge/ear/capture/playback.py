@@ -1,0 +1,160 @@
+"""The WAV room: a folder of recordings that is played as if people were speaking in a room.
+
+Real time times `audio.speed`, paced by monotonic time. Between recordings there is the faint noise of a good
+microphone, not digital silence: zeros are what a broken device gives, and no voice activity detector was made for them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edge.audio import files as audiofile
+from edge.audio.files import AudioFileError
+from edge.audio.segmenter import BLOCK, Samples
+from edge.config.settings import Audio
+from edge.ear.capture.source import BLOCK_S, Block, SourceEndedError, SourceLostError
+from edge.util.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LEAD_S: Final = 0.4
+"""Faint noise before the first recording, so that its onset has a past."""
+NOISE_RMS: Final = 4.0
+"""Of the faint noise, in steps of int16: -78 dBFS."""
+LATE_S: Final = 1.0
+"""Later than this, the plan is made anew instead of hurrying after it."""
+
+
+class WavRoomSource:
+    """Plays all recordings below a folder in the order of their paths. Raises `UserError` when there are none."""
+
+    waits = True
+    format = None
+    overruns = 0
+
+    def __init__(self, audio: Audio, stopped: threading.Event) -> None:
+        self._folder = Path(audio.room)
+        self._files = _recordings(self._folder)
+        _require_one(self._folder, self._files)
+        self._gap = audio.gap_s
+        self._loop = audio.loop
+        self._speed = audio.speed
+        self._stopped = stopped
+        self._said: set[Path] = set()
+        self._blocks: Iterator[Samples] | None = None
+        self._due = 0.0
+        noise = np.random.default_rng(16_000).normal(0.0, NOISE_RMS, 64 * BLOCK)
+        self._noise: Samples = np.rint(noise).astype(np.int16)
+        self._noise.setflags(write=False)
+        self._noise_at = 0
+
+    @property
+    def name(self) -> str:
+        """The folder and how many recordings it has."""
+        return f"WAV room {self._folder} ({len(self._files)} recordings)"
+
+    def open(self) -> None:
+        """Starts over, or goes on where a mute has interrupted it."""
+        if self._blocks is None:
+            self._blocks = self._play()
+        self._due = time.monotonic()
+
+    def close(self) -> None:
+        """Keeps its place in the folder."""
+
+    def read(self) -> Block:
+        """The next block when its time has come."""
+        if self._blocks is None:
+            raise SourceLostError("the WAV room is not open")
+        try:
+            samples = next(self._blocks, None)
+        except SourceLostError:
+            # A generator that has raised is over: without a new one the next read would look like the end of the room.
+            self._blocks = None
+            raise
+        if samples is None:
+            raise SourceEndedError
+        now = time.monotonic()
+        if now - self._due > LATE_S:
+            self._due = now
+        # A microphone gives a block when its last sample has been heard.
+        started = self._due
+        self._due += BLOCK_S / self._speed
+        if self._due > now:
+            self._stopped.wait(self._due - now)
+        return Block(samples, started)
+
+    def _play(self) -> Iterator[Samples]:
+        yield from self._silence(LEAD_S)
+        while True:
+            heard = 0
+            for path in self._files:
+                before = heard
+                try:
+                    for block in self._in_blocks(path):
+                        heard += 1
+                        yield block
+                except AudioFileError as error:
+                    if path not in self._said:
+                        self._said.add(path)
+                        log.warning("left out: %s", error)
+                if heard > before:
+                    yield from self._silence(self._gap)
+            if not heard:
+                raise SourceLostError(
+                    f"none of the {len(self._files)} recordings in {self._folder} can be read; see above"
+                )
+            if not self._loop:
+                return
+
+    def _in_blocks(self, path: Path) -> Iterator[Samples]:
+        rest = np.zeros(0, np.int16)
+        for part in audiofile.read(path):
+            rest = np.concatenate((rest, part))
+            whole = rest.size // BLOCK * BLOCK
+            yield from rest[:whole].reshape(-1, BLOCK)
+            rest = rest[whole:]
+        if rest.size:
+            # The room goes on sounding where the recording ends within a block.
+            yield np.concatenate((rest, self._faint()[rest.size :]))
+
+    def _silence(self, seconds: float) -> Iterator[Samples]:
+        for _ in range(round(seconds / BLOCK_S)):
+            yield self._faint()
+
+    def _faint(self) -> Samples:
+        at = self._noise_at
+        self._noise_at = (at + BLOCK) % self._noise.size
+        return self._noise[at : at + BLOCK]
+
+
+def _require_one(folder: Path, files: list[Path]) -> None:
+    """Raises `UserError` when not a single recording can be opened; a later one that is bad is only left out."""
+    for path in files:
+        try:
+            audiofile.AudioFile(str(path)).close()
+        except AudioFileError as error:
+            last = error
+        else:
+            return
+    raise UserError(f"none of the {len(files)} recordings in {folder} can be read; the last one: {last}")
+
+
+def _recordings(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; `audio.room` names the folder of a WAV room")
+    try:
+        found = audiofile.find(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
+    if not found:
+        known = ", ".join(sorted(audiofile.SUFFIXES))
+        raise UserError(f"{folder}: no audio files in it; put some there ({known})")
+    return found

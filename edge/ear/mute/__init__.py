@@ -1,0 +1,1 @@
+"""Muting: requests to close the microphone, quiet hours, and the push button."""

@@ -1,0 +1,1 @@
+"""The ear's end of the socket to the link."""

@@ -1,0 +1,285 @@
+"""A model bundle: a folder `<name>-<version>/` with `manifest.json` and the files that it lists with their sha256.
+
+Everything is checked before anything is used, and a doubt is a refusal: a missing, empty or malformed hash, a file
+that the manifest does not name, a name that leads elsewhere, labels in another order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from edge.inference.features import FeatureSpec
+from edge.protocol.messages import LABELS, ModelName, Sha256, Share
+from edge.util.errors import UserError
+from edge.util.version import VERSION
+
+MANIFEST: Final = "manifest.json"
+MODEL: Final = "model.tflite"
+GOLDEN: Final = "golden.npz"
+CARD: Final = "MODEL_CARD.md"
+HEAD: Final = "head.npz"
+"""Optional: `kernel` `[size, 7]` and `bias` `[7]` of the output layer, float32."""
+REQUIRED: Final = (MODEL, GOLDEN, CARD)
+MAX_FILES: Final = 64
+MAX_MODEL_BYTES: Final = 64 << 20
+
+Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
+ROOM_MOODS: Final = (4.5, 5.5)
+"""Of bundles that were made before they said so themselves."""
+Effective = Annotated[float, Meta(gt=0, le=1000)]
+Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z")]
+FileName = Annotated[str, Meta(pattern=r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+
+
+class BundleError(UserError):
+    """The bundle cannot be used; the text names the place and the reason."""
+
+
+class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True):
+    """Shape and type of an input or output of the graph."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int8"]
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`manifest.json`. `metrics` and `corpora` are for people; everything else decides what the device does."""
+
+    format: Literal[1] = 1
+    name: Family
+    version: Version
+    labels: tuple[str, ...]
+    """Must be `contract.LABELS` in that order: a swapped order would be a silent lie."""
+    sample_rate: Literal[16000]
+    features: FeatureSpec
+    features_sha256: Sha256
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    logits: str
+    """Name of the output `[1, 7]`."""
+    embedding: str
+    """Name of the output `[1, size]`; the logits are a linear function of it."""
+    kernels: Literal["dynamic-int8", "full-int8", "float"]
+    temperature: Annotated[float, Meta(gt=0.05, lt=20)]
+    abstain_below: Share
+    """A lower calibrated confidence is `uncertain`."""
+    min_ms: Annotated[int, Meta(ge=30, le=3000)]
+    """Shorter speech is `uncertain`, whatever the network says."""
+    embedding_mean: tuple[float, ...]
+    """Mean embedding of the training speech."""
+    room_moods: tuple[Effective, Effective] = ROOM_MOODS
+    """Effective numbers of emotions between which a room's own mean begins to count: `edge.inference.baseline`."""
+    metrics: dict[str, Any]
+    """Protocol -> numbers."""
+    corpora: tuple[dict[str, Any], ...]
+    licence: str
+    min_daemon: Version
+    created: str
+    files: dict[FileName, Sha256]
+    """sha256 of every file but this one."""
+
+    @property
+    def full_name(self) -> ModelName:
+        """`base-0.1.0`."""
+        return f"{self.name}-{self.version}"
+
+
+class Bundle(Struct, frozen=True):
+    """A checked bundle."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def model(self) -> Path:
+        """The TFLite file."""
+        return self.path / MODEL
+
+    @property
+    def full_name(self) -> str:
+        """`base-0.1.0`."""
+        return self.manifest.full_name
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the TFLite file, checked by `load`."""
+        return self.manifest.files[MODEL]
+
+    def golden(self) -> dict[str, NDArray[Any]]:
+        """Inputs and expected outputs: `samples`, `features`, `mask`, `logits`, `embedding`, ..."""
+        with np.load(self.path / GOLDEN, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def mean_logits(self) -> NDArray[np.float64]:
+        """Logits `[7]` of the mean embedding of the training speech. Raises `BundleError` as `head` does."""
+        kernel, bias = self._head()
+        logits = np.array(self.manifest.embedding_mean) @ kernel + bias
+        return logits.astype(np.float64)
+
+    def head(self) -> NDArray[np.float32]:
+        """Kernel `[size, 7]` of the output layer: logits are `embedding @ kernel` and a bias.
+
+        Raises `BundleError` where the bundle has none, or none that fits.
+        """
+        return self._head()[0]
+
+    def _head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        if HEAD not in self.manifest.files:
+            raise BundleError(f"{self.path}: has no {HEAD}: it cannot be adapted to a room")
+        try:
+            with np.load(self.path / HEAD, allow_pickle=False) as archive:
+                kernel: NDArray[np.float32] = archive["kernel"]
+                bias: NDArray[np.float32] = archive["bias"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{self.path / HEAD}: cannot be read: {error}") from None
+        size = len(self.manifest.embedding_mean)
+        if kernel.shape != (size, len(LABELS)) or bias.shape != (len(LABELS),):
+            raise BundleError(f"{self.path / HEAD}: kernel {kernel.shape}, not ({size}, {len(LABELS)})")
+        for array in (kernel, bias):
+            if array.dtype != np.float32 or not np.isfinite(array).all():
+                raise BundleError(f"{self.path / HEAD}: not of finite float32 numbers")
+        return kernel, bias
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Sorts 0.10.0 after 0.9.0."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def load(path: Path) -> Bundle:
+    """Reads and checks a bundle's folder. Raises `BundleError`."""
+    path = Path(path)
+    if not path.is_dir():
+        raise BundleError(f"{path}: no such bundle folder")
+    manifest = _manifest(path / MANIFEST)
+    _check_meaning(path, manifest)
+    _check_files(path, manifest)
+    return Bundle(path, manifest)
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise BundleError(f"{path}: missing, so this is no model bundle") from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: {error}") from None
+
+
+def _check_meaning(path: Path, manifest: Manifest) -> None:
+    if manifest.labels != LABELS:
+        raise BundleError(
+            f"{path}: labels are {list(manifest.labels)}, this program knows {list(LABELS)} in that order"
+        )
+    if manifest.features.sha256() != manifest.features_sha256:
+        raise BundleError(f"{path}: the feature specification does not match its sha256")
+    if version_key(manifest.min_daemon) > version_key(VERSION):
+        raise BundleError(f"{path}: needs roomtone {manifest.min_daemon} or newer, this is {VERSION}")
+    outputs = {output.name: output for output in manifest.outputs}
+    for role in (manifest.logits, manifest.embedding):
+        if role not in outputs:
+            raise BundleError(f"{path}: the manifest names no output {role}")
+    if outputs[manifest.logits].shape != (1, len(LABELS)):
+        raise BundleError(
+            f"{path}: the logits are of shape {outputs[manifest.logits].shape}, not (1, {len(LABELS)})"
+        )
+    if manifest.room_moods[0] >= manifest.room_moods[1]:
+        raise BundleError(
+            f"{path}: room_moods are {list(manifest.room_moods)}, not a lower and a higher number"
+        )
+    if outputs[manifest.embedding].shape != (1, len(manifest.embedding_mean)):
+        raise BundleError(f"{path}: the embedding mean is not of the embedding's size")
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    for name in REQUIRED:
+        if name not in manifest.files:
+            raise BundleError(f"{path}: the manifest has no sha256 of {name}")
+    if len(manifest.files) > MAX_FILES:
+        raise BundleError(f"{path}: more than {MAX_FILES} files")
+    present = _present(path)
+    if unknown := present - set(manifest.files) - {MANIFEST}:
+        raise BundleError(f"{path}: files that the manifest does not name: {', '.join(sorted(unknown))}")
+    for name, expected in manifest.files.items():
+        if name not in present:
+            raise BundleError(f"{path / name}: missing")
+        if (path / name).stat().st_size > MAX_MODEL_BYTES:
+            raise BundleError(f"{path / name}: larger than {MAX_MODEL_BYTES >> 20} MiB")
+        if hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
+            raise BundleError(f"{path / name}: sha256 differs from the manifest: damaged or changed")
+
+
+def _present(path: Path) -> set[str]:
+    """Names of the files in the folder and in `plots/`; links and other folders are refused."""
+    present = set()
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            full = Path(folder) / name
+            relative = full.relative_to(path).as_posix()
+            if full.is_symlink():
+                raise BundleError(f"{full}: a bundle must not contain links")
+            if name in files:
+                present.add(relative)
+            elif relative != "plots":
+                raise BundleError(f"{full}: the manifest knows no such folder")
+    return present
+
+
+def places() -> list[Path]:
+    """Where bundles are looked for, in this order."""
+    result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
+    result.append(Path(__file__).resolve().parents[2] / "models")
+    result.append(Path("/var/lib/roomtone/models"))
+    result.append(Path(sys.prefix) / "share" / "roomtone" / "models")
+    return result
+
+
+def families() -> dict[str, Path]:
+    """Every family that there is, with the folder of its highest version in the first place that has it."""
+    names: set[str] = set()
+    for place in places():
+        if place.is_dir():
+            names.update(folder.name.partition("-")[0] for folder in place.iterdir() if folder.is_dir())
+    found = {}
+    for name in sorted(names):
+        with contextlib.suppress(BundleError):
+            found[name] = find(name)
+    return found
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The folder of a bundle: a path, a full name (`base-0.1.0`) or a family (`base`: its highest version).
+
+    Raises `BundleError` naming the places that were looked at.
+    """
+    direct = Path(name_or_path)
+    if (direct / MANIFEST).is_file():
+        return direct
+    name = str(name_or_path)
+    for place in places():
+        if re.fullmatch(r"[a-z][a-z0-9]*-\d+\.\d+\.\d+", name) and (place / name / MANIFEST).is_file():
+            return place / name
+        if re.fullmatch(r"[a-z][a-z0-9]*", name) and place.is_dir():
+            versions = {
+                version_key(match[1]): folder
+                for folder in place.iterdir()
+                if (match := re.fullmatch(rf"{name}-(\d+\.\d+\.\d+)", folder.name))
+                and (folder / MANIFEST).is_file()
+            }
+            if versions:
+                return versions[max(versions)]
+    looked = ", ".join(str(place) for place in places())
+    raise BundleError(f"no model bundle {name}: looked in {looked}; set model.bundle to a bundle's folder")

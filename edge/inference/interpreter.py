@@ -1,0 +1,154 @@
+"""One adapter for the two TFLite interpreters: LiteRT (`ai-edge-litert`), else `tflite-runtime`.
+
+The library is imported when the first `Interpreter` is made, not before. Both write a line about their XNNPACK delegate
+to file descriptor 2 from C++; that line is dropped, anything else they say is passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference import memory_pages
+from edge.util.errors import UserError
+
+LIBRARIES: Final = (
+    ("ai_edge_litert.interpreter", "ai-edge-litert", "litert"),
+    ("tflite_runtime.interpreter", "tflite-runtime", "tflite-runtime"),
+)
+"""Module, distribution and short name, in the order in which they are tried."""
+_NOISE: Final = b"Created TensorFlow Lite XNNPACK delegate for CPU"
+
+
+class InterpreterError(UserError):
+    """No interpreter is installed, or it cannot load or run the model; the text says which."""
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An input or output: name, shape and type name such as `float32`."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def _library() -> tuple[Any, str]:
+    """The first library that can be imported and its runtime name, such as `litert 2.3.0`."""
+    why = []
+    for module, distribution, name in LIBRARIES:
+        try:
+            return importlib.import_module(module), f"{name} {importlib.metadata.version(distribution)}"
+        except ImportError as error:
+            why.append(f"{distribution}: {error}")
+    raise InterpreterError(
+        "no TFLite interpreter is installed: pip install ai-edge-litert "
+        f"(32-bit Arm or Python 3.11: tflite-runtime) [{'; '.join(why)}]"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back what is written to descriptor 2 meanwhile and repeats all but the delegate's line."""
+    if os.environ.get("ROOMTONE_DEBUG"):
+        yield
+        return
+    held = os.memfd_create("roomtone-stderr")
+    kept = os.dup(2)
+    os.dup2(held, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        size = os.fstat(held).st_size
+        said = os.pread(held, size, 0) if size else b""
+        os.close(held)
+        rest = b"".join(line for line in said.splitlines(keepends=True) if _NOISE not in line)
+        if rest:
+            os.write(2, rest)
+
+
+class Interpreter:
+    """A loaded model. Not safe for several threads at once.
+
+    `reference` runs the plain kernels without delegates, whose results do not depend on the machine.
+    Raises `InterpreterError` if there is no interpreter or the file is no model that it can run.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 1, reference: bool = False) -> None:
+        library, self.runtime = _library()
+        options: dict[str, Any] = {"model_path": str(path), "num_threads": threads}
+        if reference:
+            options["experimental_op_resolver_type"] = library.OpResolverType.BUILTIN_REF
+        if not Path(path).is_file():
+            raise InterpreterError(f"{path}: no such model file")
+        try:
+            with _quiet():
+                self._inner = library.Interpreter(**options)
+                self._inner.allocate_tensors()
+            memory_pages.give_back(Path(path))
+        except (ValueError, RuntimeError) as error:
+            raise InterpreterError(
+                f"{path}: {self.runtime} cannot load this model: {_first_line(error)}"
+            ) from None
+        self._in = sorted(self._inner.get_input_details(), key=lambda d: str(d["name"]))
+        self._out = sorted(self._inner.get_output_details(), key=lambda d: str(d["name"]))
+        self.inputs = tuple(map(_tensor, self._in))
+        """Sorted by name."""
+        self.outputs = tuple(map(_tensor, self._out))
+        """Sorted by name."""
+        self._place = {_bare(d["name"]): d for d in self._in}
+
+    def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """All inputs by name to all outputs by name (copies). Raises `InterpreterError` for wrong names or shapes."""
+        if set(arrays) != set(self._place):
+            raise InterpreterError(f"the model's inputs are {sorted(self._place)}, not {sorted(arrays)}")
+        try:
+            for name, array in arrays.items():
+                self._inner.set_tensor(self._place[name]["index"], np.ascontiguousarray(array))
+            self._inner.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise InterpreterError(f"{self.runtime} cannot run the model: {_first_line(error)}") from None
+        return {_bare(d["name"]): self._inner.get_tensor(d["index"]) for d in self._out}
+
+    def constants(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Name and values of the constants that the interpreter still holds, float32; int8 times their scales.
+
+        Ask an interpreter with `reference=True`: a delegate takes its constants away.
+        """
+        for detail in self._inner.get_tensor_details():
+            try:
+                values = self._inner.get_tensor(detail["index"])
+            except ValueError:
+                continue  # a tensor that is computed, and has no value now
+            scales = detail["quantization_parameters"]["scales"]
+            if values.dtype == np.int8 and scales.size:
+                shape = [1] * values.ndim
+                if scales.size > 1:
+                    shape[detail["quantization_parameters"]["quantized_dimension"]] = scales.size
+                values = values.astype(np.float32) * scales.reshape(shape)
+            if values.dtype == np.float32 and values.ndim:
+                yield str(detail["name"]), values
+
+
+def _bare(name: str) -> str:
+    """`serving_default_features:0` as `features`."""
+    return name.split(":", maxsplit=1)[0].removeprefix("serving_default_")
+
+
+def _tensor(detail: Mapping[str, Any]) -> Tensor:
+    shape = tuple(int(size) for size in detail["shape"])
+    return Tensor(_bare(str(detail["name"])), shape, np.dtype(detail["dtype"]).name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

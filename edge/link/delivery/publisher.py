@@ -1,0 +1,133 @@
+"""What stands at the broker about this box, and what is sent when: `docs/mqtt.md` is the list for readers."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from edge.config.settings import Config
+from edge.link.delivery.entry import Entry
+from edge.protocol import messages
+from edge.protocol.homeassistant import AnnouncedDevice, announcement, discovery_topic
+from edge.protocol.messages import (
+    Health,
+    Info,
+    Level,
+    LevelSignal,
+    MicState,
+    ModelInfo,
+    ModelStatus,
+    Response,
+    State,
+    Topic,
+    encode,
+)
+from edge.util.version import VERSION
+
+EVENT_EXPIRY_S: Final = 7 * 86_400
+"""How long a broker keeps an event for a subscriber who is away (MQTT 5)."""
+MOMENT_EXPIRY_S: Final = 60
+"""What is true only now."""
+
+
+class Send(Protocol):
+    """`Broker.publish`."""
+
+    def __call__(
+        self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: int | None = None
+    ) -> int | None:
+        """Sends now; the number of the message, None without a connection."""
+
+
+class Publisher:
+    """Knows the latest of everything that is retained, so that a birth can tell all of it again."""
+
+    def __init__(self, config: Config, send: Send) -> None:
+        self._config = config
+        self._send = send
+        self._mic: MicState = "starting"
+        self._ear: ModelInfo | None = None
+        self._model: ModelStatus | None = None
+
+    @property
+    def mic(self) -> MicState:
+        """The state of the microphone as last told."""
+        return self._mic
+
+    def topic(self, leaf: Topic | str) -> str:
+        """The full name of one of our topics."""
+        return messages.topic(self._config.node.base_topic, self._config.node.id, leaf)
+
+    def birth(self) -> None:
+        """All that is retained, on every connection: a broker may have lost it."""
+        self._announce()
+        self._tell(messages.INFO, self._info())
+        self._tell(messages.MIC, self._mic.encode())
+        if self._model is not None:
+            self._tell(messages.MODEL, encode(self._model))
+        self._tell(messages.AVAILABILITY, b"online")
+
+    def farewell(self) -> int | None:
+        """Said before a clean stop, as a broker sends no will then; the number of the message."""
+        return self._tell(messages.AVAILABILITY, b"offline")
+
+    def mic_is(self, state: MicState) -> None:
+        """The microphone's state, published when it changes."""
+        if state == self._mic:
+            return
+        self._mic = state
+        self._tell(messages.MIC, state.encode())
+
+    def ear_is(self, ear: ModelInfo) -> None:
+        """What the ear runs, published when it changes."""
+        if ear != self._ear:
+            self._ear = ear
+            self._announce()
+            self._tell(messages.INFO, self._info())
+
+    def model(self, status: ModelStatus) -> None:
+        """Which model runs, and what becomes of a new one."""
+        self._model = status
+        self._tell(messages.MODEL, encode(status))
+
+    def state(self, state: State) -> None:
+        """The emotion of the room; retained where the configuration says so."""
+        retain = self._config.state.retain
+        self._send(
+            self.topic(messages.STATE), encode(state), 1, retain, None if retain else 2 * MOMENT_EXPIRY_S
+        )
+
+    def event(self, entry: Entry) -> int | None:
+        """One event; the number of the message, None without a connection."""
+        return self._tell(messages.EVENT, entry.payload, EVENT_EXPIRY_S)
+
+    def level(self, signal: LevelSignal) -> None:
+        """The level of the moment."""
+        self._tell(messages.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
+
+    def health(self, health: Health) -> None:
+        """How the box is."""
+        self._tell(messages.HEALTH, encode(health), 2 * MOMENT_EXPIRY_S)
+
+    def answer(self, verb: str, response: Response) -> None:
+        """The answer to a command."""
+        self._send(self.topic(f"resp/{verb}"), encode(response), 1, False, MOMENT_EXPIRY_S)
+
+    def _announce(self) -> None:
+        ha = self._config.homeassistant
+        if ha.discovery:
+            name = discovery_topic(ha.prefix, self._config.node.id)
+            self._send(name, announcement(_announced(self._config), self._ear), 1, True)
+
+    def _info(self) -> bytes:
+        node = self._config.node
+        return encode(Info(node=node.id, name=node.name or node.id, version=VERSION, ear=self._ear))
+
+    def _tell(self, topic: Topic, payload: bytes, expiry_s: int | None = None) -> int | None:
+        return self._send(self.topic(topic), payload, topic.qos, topic.retain, expiry_s)
+
+
+def _announced(config: Config) -> AnnouncedDevice:
+    node = config.node
+    return AnnouncedDevice(
+        base_topic=node.base_topic, id=node.id, name=node.name, updates=bool(config.updates.url)
+    )

@@ -1,0 +1,37 @@
+"""Corrects what a clock has stamped that was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import UNSET
+
+from edge.link.delivery.entry import Entry
+from edge.protocol.messages import ContractError, decode_event, encode
+
+
+def shifted(old: Entry, seconds: float) -> Entry:
+    """The entry as if the clock had been right: its age, and where it is marked, when the speech began."""
+    payload = old.payload
+    try:
+        event = decode_event(payload)
+        if event.clock is not UNSET:
+            started = datetime.fromisoformat(event.started_at) + timedelta(seconds=seconds)
+            stamp = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            payload = encode(msgspec.structs.replace(event, started_at=stamp))
+    except (ContractError, ValueError, OverflowError):
+        pass
+    return replace(old, at=old.at + seconds, payload=payload)
+
+
+def unmarked(old: Entry) -> Entry:
+    """The entry without the mark."""
+    try:
+        event = decode_event(old.payload)
+    except ContractError:
+        return old
+    if event.clock is UNSET:
+        return old
+    return replace(old, payload=encode(msgspec.structs.replace(event, clock=UNSET)))

@@ -1,0 +1,1 @@
+"""The link's end of the socket from the ear."""

@@ -1,0 +1,212 @@
+"""What comes from the ear: every message is checked, counted and slowed down before anything else sees it.
+
+- Over 1 KiB, unknown, malformed, or with a file descriptor attached: rejected and counted, without effect.
+- Faster than the contract allows: we stop reading until there is room again (back-pressure), so that a burst
+  waits in the socket and in the ear, and no event is lost.
+- One ear at a time. A second connection is refused while the first is open: the kernel closes the
+  connection of a process that has died, so an open one has a living ear behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import socket
+import struct
+from collections import deque
+from typing import Protocol
+
+from edge.protocol.messages import (
+    MAX_REPORT_BYTES,
+    REPORTS_BURST,
+    REPORTS_PER_SECOND,
+    SIGNALS_BURST,
+    SIGNALS_PER_SECOND,
+    ContractError,
+    Downward,
+    LevelSignal,
+    MicSignal,
+    Upward,
+    decode_upward,
+    encode,
+)
+from edge.util.rate_limit import TokenBucket
+
+log = logging.getLogger(__name__)
+
+MAX_UNSENT = 2000
+QUIET_REJECTIONS_S = 60.0
+_PEER = struct.Struct("3i")
+
+
+class Ear(Protocol):
+    """What the intake tells of the ear."""
+
+    def ear_connected(self) -> None:
+        """An ear has connected."""
+
+    def ear_gone(self) -> None:
+        """It has closed the connection or died."""
+
+    def ear_says(self, message: Upward) -> None:
+        """A checked message."""
+
+
+class Intake:
+    """Serves one ear on a listening socket, inside the running event loop."""
+
+    def __init__(self, listener: socket.socket, ear: Ear, loop: asyncio.AbstractEventLoop) -> None:
+        self._listener = listener
+        self._ear = ear
+        self._loop = loop
+        self._peer: socket.socket | None = None
+        self._refused = 0
+        """Process of the last ear that was refused: it is said once, however often that one comes."""
+        self._reports = TokenBucket(REPORTS_PER_SECOND, REPORTS_BURST, loop.time)
+        self._signals = TokenBucket(SIGNALS_PER_SECOND, SIGNALS_BURST, loop.time)
+        self._held: Upward | None = None
+        self._resume: asyncio.TimerHandle | None = None
+        self._unsent: deque[bytes] = deque()
+        self._quiet_until = 0.0
+        self._closed = False
+        self.rejected = 0
+        loop.add_reader(listener, self._accept)
+
+    @property
+    def connected(self) -> bool:
+        """Whether an ear is there."""
+        return self._peer is not None
+
+    def send(self, message: Downward) -> bool:
+        """Sends to the ear, or keeps it until the ear reads; False without an ear."""
+        if self._peer is None:
+            return False
+        self._unsent.append(encode(message))
+        if len(self._unsent) > MAX_UNSENT:
+            # It neither reads nor dies. A new connection makes it send again what is not acknowledged.
+            self._drop("does not read what we send")
+            return False
+        if len(self._unsent) == 1:
+            self._flush()
+        return self._peer is not None
+
+    def close(self) -> None:
+        """Lets the ear go and stops listening; the listener itself stays open."""
+        self._closed = True
+        if self._peer is not None:
+            self._drop("is let go: the link stops")
+        self._loop.remove_reader(self._listener)
+
+    def _accept(self) -> None:
+        if self._peer is not None and _hung_up(self._peer):
+            # It has gone, and its last messages wait in the socket: they come first, no faster than any others.
+            # The new ear waits in the queue of the listener; `_drop` looks there again.
+            self._loop.remove_reader(self._listener)
+            return
+        try:
+            channel, _ = self._listener.accept()
+        except OSError:
+            return
+        channel.setblocking(False)
+        pid, uid, _gid = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        if self._peer is not None:
+            if pid != self._refused:
+                self._refused = pid
+                log.warning("a second ear (pid %d, uid %d) is refused: one is connected already", pid, uid)
+            channel.close()
+            return
+        self._peer = channel
+        log.info("the ear is connected (pid %d, uid %d)", pid, uid)
+        self._loop.add_reader(channel, self._read)
+        self._ear.ear_connected()
+
+    def _read(self) -> None:
+        """Takes one message; the loop calls again while there are more."""
+        peer = self._peer
+        if peer is None:
+            return
+        try:
+            # No room for ancillary data: the kernel closes passed descriptors and sets MSG_CTRUNC.
+            data, _, flags, _ = peer.recvmsg(MAX_REPORT_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop("has gone")
+            return
+        if not data and _hung_up(peer):
+            self._drop("has gone")
+            return
+        message = self._check(data, flags)
+        self._pass(message)
+
+    def _check(self, data: bytes, flags: int) -> Upward | None:
+        try:
+            if flags & socket.MSG_TRUNC:
+                raise ContractError(f"more than {MAX_REPORT_BYTES} bytes")
+            if flags & socket.MSG_CTRUNC:
+                raise ContractError("a file descriptor is attached")
+            return decode_upward(data)
+        except ContractError as error:
+            self.rejected += 1
+            now = self._loop.time()
+            if now >= self._quiet_until:
+                self._quiet_until = now + QUIET_REJECTIONS_S
+                log.warning("a message of the ear is rejected (%d so far): %s", self.rejected, error)
+            return None
+
+    def _pass(self, message: Upward | None) -> None:
+        """Hands a message on when its bucket has a token, else holds it and stops reading until then."""
+        # What is rejected costs a token too: rubbish is no cheaper than a report.
+        bucket = self._signals if isinstance(message, MicSignal | LevelSignal) else self._reports
+        wait = bucket.take()
+        if wait > 0 and self._peer is not None:
+            self._held = message
+            self._loop.remove_reader(self._peer)
+            self._resume = self._loop.call_later(wait, self._go_on)
+            return
+        if message is not None:
+            self._ear.ear_says(message)
+
+    def _go_on(self) -> None:
+        message, self._held, self._resume = self._held, None, None
+        if self._peer is None:
+            return
+        self._loop.add_reader(self._peer, self._read)
+        self._pass(message)
+
+    def _flush(self) -> None:
+        while self._unsent and self._peer is not None:
+            try:
+                self._peer.send(self._unsent[0])
+            except BlockingIOError:
+                self._loop.add_writer(self._peer, self._flush)
+                return
+            except OSError:
+                self._drop("has gone")
+                return
+            self._unsent.popleft()
+        if self._peer is not None:
+            self._loop.remove_writer(self._peer)
+
+    def _drop(self, why: str) -> None:
+        peer, self._peer = self._peer, None
+        if peer is None:
+            return
+        self._loop.remove_reader(peer)
+        self._loop.remove_writer(peer)
+        peer.close()
+        if self._resume is not None:
+            self._resume.cancel()
+        self._held, self._resume = None, None
+        self._unsent.clear()
+        log.info("the ear %s", why)
+        if not self._closed:
+            self._loop.add_reader(self._listener, self._accept)
+        self._ear.ear_gone()
+
+
+def _hung_up(peer: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(peer, select.POLLRDHUP)
+    return bool(poll.poll(0))

@@ -1,0 +1,1 @@
+"""State that the link keeps: smoothed room state, clock, published names."""

@@ -1,0 +1,113 @@
+"""A box without a clock of its own does not know the time until a time service has told it.
+
+Until then events are marked (`"clock": "unsynced"`), and what is stamped meanwhile and still waits is corrected as soon
+as the clock is right: the difference between the wall clock and the time since the machine was started (CLOCK_BOOTTIME)
+tells by how much the clock was set, also over restarts of the link.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from edge.protocol.messages import Event
+from edge.util.system_clock import boottime, machine_boot, synced
+
+log = logging.getLogger(__name__)
+
+STEP_S: Final = 2.0
+"""A smaller change is the clock being slewed."""
+
+
+class Memory(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the next start of the link has to know. Beside the socket, on Debian in memory: it ends with the machine."""
+
+    boot: str
+    offset: float
+    """Wall clock minus boot time, by which marked events are stamped."""
+    first_n: int
+    """The number of the first event that was stamped since the machine was started."""
+
+
+class Waiting(Protocol):
+    """The outbox."""
+
+    def clock_was_set(self, seconds: float, from_n: int) -> None:
+        """Corrects what came since `from_n`."""
+
+    def clock_is_right(self, from_n: int) -> None:
+        """Takes the marks away."""
+
+
+class Clock:
+    """`waiting` holds the events; `first_n` is the number of the next one."""
+
+    def __init__(
+        self,
+        path: Path,
+        waiting: Waiting,
+        first_n: int,
+        *,
+        is_synced: Callable[[], bool] = synced,
+        wall: Callable[[], float] = time.time,
+        since_boot: Callable[[], float] = boottime,
+        boot: str | None = None,
+    ) -> None:
+        self._path = path
+        self._waiting = waiting
+        self._is_synced = is_synced
+        self._wall = wall
+        self._since_boot = since_boot
+        self._boot = machine_boot() if boot is None else boot
+        self._offset = wall() - since_boot()
+        self._first_n = first_n
+        self._marked = False
+        before = self._recall()
+        if before is not None:
+            self._offset, self._first_n, self._marked = before.offset, before.first_n, True
+
+    def mark(self, event: Event) -> Event:
+        """The event as it is to be kept: with a mark while the time is not known."""
+        if self._is_synced():
+            return event
+        if not self._marked:
+            self._marked = True
+            self._remember()
+        return msgspec.structs.replace(event, clock="unsynced")
+
+    def watch(self) -> None:
+        """To be called every second or so."""
+        offset = self._wall() - self._since_boot()
+        change = offset - self._offset
+        if abs(change) >= STEP_S:
+            log.info("the clock was set by %+.1f s", change)
+            self._offset = offset
+            self._waiting.clock_was_set(change, self._first_n)
+            if self._marked:
+                self._remember()
+        if self._marked and self._is_synced():
+            self._marked = False
+            log.info("the clock is right now: what waits has its right time")
+            self._waiting.clock_is_right(self._first_n)
+            self._path.unlink(missing_ok=True)
+
+    def _recall(self) -> Memory | None:
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=Memory)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return found if found.boot == self._boot else None
+
+    def _remember(self) -> None:
+        new = self._path.with_name(f"{self._path.name}.new")
+        try:
+            new.write_bytes(msgspec.json.encode(Memory(self._boot, self._offset, self._first_n)))
+            new.replace(self._path)
+        except OSError as error:
+            log.warning("%s cannot be written (%s)", self._path, error)

@@ -1,0 +1,39 @@
+"""Where the link keeps what has to outlive it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from edge.config.settings import Config
+from edge.util import restarts
+
+log = logging.getLogger(__name__)
+
+
+def runtime_dir(config: Config) -> Path:
+    """Where the journal for replays is: in memory, and beyond the life of this process."""
+    return restarts.runtime_dir() or Path(config.runtime.socket).parent
+
+
+def state_dir(config: Config) -> Path:
+    """Where events wait on disk."""
+    # systemd passes a list, separated by colons, when the unit has several.
+    given = config.runtime.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else Path(config.runtime.socket).parent
+
+
+def made_state_dir(config: Config) -> Path:
+    """The same, made if it does not exist (0700); where that fails it is said with the remedy."""
+    place = state_dir(config)
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        log.warning(
+            "%s cannot be made (%s): in an outage of the broker events wait in memory only, and after a renaming "
+            "old retained messages will stay; make it for this user, or set `runtime.state_dir`",
+            place,
+            error.strerror,
+        )
+    return place

@@ -1,0 +1,67 @@
+"""Under which names we have left retained messages, so that a renamed device can take the old ones away.
+
+One small JSON file in the state directory; written only when something changes.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from edge.config.settings import Config
+from edge.protocol.homeassistant import discovery_topic
+from edge.protocol.messages import TOPICS, topic
+from edge.util.atomic_file import update
+
+log = logging.getLogger(__name__)
+
+
+class Identity(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the names of retained topics are made of."""
+
+    node: str
+    base_topic: str
+    prefix: str
+    """Empty: not announced to Home Assistant."""
+    state: bool = False
+    """Whether the state was retained."""
+
+    def topics(self) -> set[str]:
+        """All topics on which this identity has something retained."""
+        leaves = [t for t in TOPICS if t.retain or (t.leaf == "state" and self.state)]
+        found = {topic(self.base_topic, self.node, leaf) for leaf in leaves}
+        return found | ({discovery_topic(self.prefix, self.node)} if self.prefix else set())
+
+
+def of(config: Config) -> Identity:
+    """The identity of a configuration."""
+    announced = config.homeassistant.prefix if config.homeassistant.discovery else ""
+    return Identity(config.node.id, config.node.base_topic, announced, config.state.retain)
+
+
+def left_over(path: Path, now: Identity) -> set[str]:
+    """Retained topics of the identity before this one that are no longer ours."""
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=Identity)
+    except FileNotFoundError:
+        return set()
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        log.warning("%s cannot be read (%s): old retained messages, if any, stay", path, error)
+        return set()
+    return before.topics() - now.topics()
+
+
+def remember(path: Path, now: Identity) -> None:
+    """Writes the file, all of it or nothing."""
+    try:
+        update(path, msgspec.json.encode(now), 0o644)
+    except OSError as error:
+        log.warning(
+            "%s cannot be written (%s): after a renaming, old retained messages will stay; "
+            "let this user write there, or set `runtime.state_dir`",
+            path,
+            error.strerror,
+        )

@@ -1,0 +1,1 @@
+"""The MQTT client that link, recorder, dashboard and fleet tools share."""

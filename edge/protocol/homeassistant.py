@@ -1,0 +1,164 @@
+"""Home Assistant: one retained message announces the device with all its entities.
+
+Format: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload. `unique_id` is made from the node
+id only, so a room can be given another name and keeps its history; another node id is another device.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from edge.protocol.messages import LABELS, UNCERTAIN, ModelInfo, topic
+from edge.util.version import VERSION
+
+EXPIRE_AFTER_S: Final = 180
+"""The state comes every minute; three are missing when the link is stuck and the broker has not noticed."""
+
+
+def discovery_topic(prefix: str, node: str) -> str:
+    """Where the announcement of a node stands."""
+    return f"{prefix}/device/{node}/config"
+
+
+class AnnouncedDevice(Struct, frozen=True, kw_only=True):
+    """What the announcement needs to know of a device."""
+
+    base_topic: str
+    id: str
+    name: str
+    """Empty: the id is shown."""
+    updates: bool
+    """Whether models can be pushed to it."""
+
+
+def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
+    """The payload for `discovery_topic`."""
+
+    def at(leaf: str) -> str:
+        return topic(node.base_topic, node.id, leaf)
+
+    def entity(platform: str, key: str, name: str | None, **rest: Any) -> tuple[str, dict[str, Any]]:
+        unique = f"roomtone_{node.id}_{key}"
+        return key, {"platform": platform, "unique_id": unique, "name": name, **rest}
+
+    # What is heard is available while the link lives and the microphone works: both have to say so.
+    online = {"topic": at("availability")}
+    heard = {
+        "availability": [
+            online,
+            {
+                "topic": at("mic"),
+                "value_template": "{{ 'online' if value in ('ok', 'muted') else 'offline' }}",
+            },
+        ],
+        "availability_mode": "all",
+    }
+    words = [*LABELS, UNCERTAIN]
+    components = dict(
+        (
+            entity(
+                "sensor",
+                "emotion",
+                "Emotion",
+                device_class="enum",
+                options=words,
+                state_topic=at("state"),
+                value_template="{{ value_json.emotion }}",
+                expire_after=EXPIRE_AFTER_S,
+                icon="mdi:emoticon-outline",
+                **heard,
+            ),
+            entity(
+                "sensor",
+                "confidence",
+                "Confidence",
+                state_topic=at("state"),
+                value_template="{{ (value_json.confidence * 100) | round(0) }}",
+                unit_of_measurement="%",
+                state_class="measurement",
+                expire_after=EXPIRE_AFTER_S,
+                icon="mdi:percent",
+                entity_category="diagnostic",
+                **heard,
+            ),
+            entity(
+                "event",
+                "utterance",
+                "Utterance",
+                state_topic=at("event"),
+                event_types=words,
+                icon="mdi:account-voice",
+                **heard,
+            ),
+            entity(
+                "binary_sensor",
+                "microphone",
+                "Microphone",
+                device_class="problem",
+                state_topic=at("mic"),
+                value_template="{{ 'ON' if value == 'lost' else 'OFF' }}",
+                entity_category="diagnostic",
+            ),
+            entity(
+                "switch",
+                "mute",
+                "Mute",
+                state_topic=at("mic"),
+                value_template="{{ 'ON' if value == 'muted' else 'OFF' }}",
+                state_on="ON",
+                state_off="OFF",
+                command_topic=at("cmd/mute"),
+                payload_on='{"transaction":"home-assistant","on":true}',
+                payload_off='{"transaction":"home-assistant","on":false}',
+                icon="mdi:microphone-off",
+                qos=1,
+            ),
+            entity(
+                "button",
+                "restart",
+                "Restart",
+                device_class="restart",
+                command_topic=at("cmd/restart"),
+                payload_press='{"transaction":"home-assistant"}',
+                entity_category="config",
+                qos=1,
+            ),
+        )
+    )
+    if node.updates:
+        key, update = entity(
+            "update",
+            "model",
+            "Model",
+            state_topic=at("model"),
+            command_topic=at("cmd/model_check"),
+            payload_install='{"transaction":"home-assistant"}',
+            entity_category="config",
+            qos=1,
+        )
+        components[key] = update
+    device: dict[str, Any] = {
+        "identifiers": [f"roomtone_{node.id}"],
+        "name": node.name or node.id,
+        "manufacturer": "Roomtone",
+        "model": ear.model if ear else "room device",
+        "sw_version": VERSION,
+    }
+    return msgspec.json.encode(
+        {
+            "device": device,
+            "origin": {"name": "roomtone", "sw_version": VERSION},
+            "availability": [online],
+            "availability_mode": "all",
+            "components": components,
+        }
+    )
+
+
+def wakes(payload: bytes) -> bool:
+    """Whether this message on `<prefix>/status` says that Home Assistant has started."""
+    return re.fullmatch(rb"\s*online\s*", payload) is not None

@@ -1,0 +1,186 @@
+"""A release: what the signed custom metadata of a target says, and which one a box takes.
+
+A release is a number that only ever rises. Its bytes may be old ones: that is how an operator rolls back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import re
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from edge.protocol.messages import NodeId, Sha256
+from edge.util.errors import UserError
+from edge.util.version import VERSION
+
+KEY: Final = "roomtone"
+"""Under this key of a target's `custom` object."""
+MAX_ARCHIVE_BYTES: Final = 96 << 20
+"""A bundle's model may have 64 MiB, and a Pi has little more to spare."""
+RUNTIMES: Final = (("ai-edge-litert", "litert"), ("tflite-runtime", "tflite-runtime"))
+
+Channel = Literal["stable", "beta"]
+Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
+Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}\Z")]
+Number = Annotated[int, Meta(ge=1, le=2**31)]
+
+
+class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Custom metadata of a target. Unknown keys are ignored, so that older boxes understand newer publishers."""
+
+    release: Number
+    """Rises with every publication, also where the bytes are old ones."""
+    tier: Family
+    """`base` or `small`: the family of the bundle."""
+    version: Version
+    channel: Channel = "stable"
+    runtimes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
+    """Interpreters that can run it: `litert`, `tflite-runtime`."""
+    architectures: Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
+    """As `uname -m` says, or `any`."""
+    min_daemon: Version
+    model_sha256: Sha256
+    """Of `model.tflite`."""
+    nodes: tuple[NodeId, ...] = ()
+    """Only these boxes; none: all."""
+    percent: Annotated[int, Meta(ge=0, le=100)] = 100
+    """How many of them, by a hash of name and release: who is in at 10 is in at 20."""
+    forced: Annotated[str, Meta(max_length=500)] = ""
+    """Why it was published against the verdict of the comparison."""
+    withdraws: Annotated[str, Meta(max_length=64)] = ""
+    """The version that this release takes back."""
+
+    @property
+    def full_name(self) -> str:
+        """`base-1.1.0`."""
+        return f"{self.tier}-{self.version}"
+
+    @property
+    def path(self) -> str:
+        """Name of the target."""
+        return f"{self.full_name}.{self.release}.tar"
+
+    def reaches(self, node: str) -> bool:
+        """Whether the roll-out has come to this box."""
+        return (not self.nodes or node in self.nodes) and bucket(node, self.release) < self.percent
+
+
+@dataclass(frozen=True)
+class Target:
+    """A release with the file that it is about."""
+
+    release: Release
+    sha256: str
+    length: int
+
+
+@dataclass(frozen=True)
+class Device:
+    """What decides which release a box takes."""
+
+    node: str
+    tier: str
+    channel: Channel = "stable"
+    pin: str = ""
+    floor: int = 0
+    bad: Set[str] = field(default_factory=frozenset)
+    """sha256 of targets and of models that were rolled back here."""
+    runtime: str = ""
+    """What `runtime` says."""
+    architecture: str = field(default_factory=platform.machine)
+    daemon: str = VERSION
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`target` is what to install, or None; `why_not`: why the newest one of this box is not it.
+
+    `elsewhere`: that there is a newer one, for other boxes: nothing is wrong with that.
+    """
+
+    target: Target | None
+    newest: Target | None
+    why_not: str = ""
+    elsewhere: str = ""
+
+
+def runtime() -> str:
+    """The interpreter that is installed here; empty without one. It is not loaded."""
+    for distribution, name in RUNTIMES:
+        try:
+            importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return name
+    return ""
+
+
+def bucket(node: str, release: int) -> int:
+    """0 to 99, evenly over the nodes, another for each release."""
+    return int.from_bytes(hashlib.sha256(f"{release}:{node}".encode()).digest()[:4], "big") % 100
+
+
+def read(path: str, custom: Any) -> Release:
+    """Checks the custom metadata of a target. Raises `UserError`: it is signed, and may still be nonsense."""
+    try:
+        release = msgspec.convert((custom or {}).get(KEY), Release)
+    except (msgspec.ValidationError, AttributeError) as error:
+        raise UserError(f"target {path[:80]!r}: its metadata is not that of a release ({error})") from None
+    if path != release.path:
+        raise UserError(f"target {path[:80]!r}: its name should be {release.path!r}")
+    return release
+
+
+def choose(targets: Iterable[Target], device: Device) -> Choice:
+    """The highest release above the floor that is meant for this box and can run on it."""
+    fitting = [
+        target
+        for target in targets
+        if target.release.tier == device.tier
+        and target.release.channel in {"stable", device.channel}
+        and (not device.pin or target.release.version == device.pin)
+    ]
+    fitting.sort(key=lambda target: target.release.release, reverse=True)
+    mine = [target for target in fitting if target.release.reaches(device.node)]
+    newest = mine[0] if mine else None
+    elsewhere = ""
+    if fitting and fitting[0] is not newest and fitting[0].release.release > device.floor:
+        about = fitting[0].release
+        elsewhere = f"{about.full_name}, release {about.release}, is not meant for this box, or not yet"
+    why = ""
+    for target in mine:
+        if {target.sha256, target.release.model_sha256} & set(device.bad):
+            why = why or f"{target.release.full_name}: was rolled back here before, and is not tried again"
+            continue
+        if target.release.release <= device.floor:
+            break
+        reason = _obstacle(target, device)
+        if not reason:
+            return Choice(target, newest, why)
+        why = why or f"{target.release.full_name}: {reason}"
+    return Choice(None, newest, why, elsewhere)
+
+
+def _obstacle(target: Target, device: Device) -> str:
+    release = target.release
+    if target.length > MAX_ARCHIVE_BYTES:
+        return f"is {target.length >> 20} MiB, more than {MAX_ARCHIVE_BYTES >> 20} MiB"
+    if version_key(release.min_daemon) > version_key(device.daemon):
+        return f"needs roomtone {release.min_daemon} or newer, this is {device.daemon}"
+    if device.runtime not in release.runtimes:
+        return f"needs {' or '.join(release.runtimes)}, here is {device.runtime or 'no interpreter'}"
+    if not {"any", device.architecture} & set(release.architectures):
+        return f"is for {', '.join(release.architectures)}, this is {device.architecture}"
+    return ""
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Sorts 0.10.0 after 0.9.0."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -1,0 +1,35 @@
+"""What is published of a box's models (`B/N/model`), as people and Home Assistant read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.protocol.messages import ModelInfo, ModelStatus
+from edge.releases.state import State
+from edge.releases.update_check import Progress
+
+
+def of(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:
+    """`running`: whether the ear, of which `info` tells, runs what the store says is current."""
+    installed = info.model.rpartition("-")[2]
+    current = now.current if running else None
+    at_work = progress is not None and progress.stage != "looking"
+    return ModelStatus(
+        installed_version=installed,
+        latest_version=now.latest or installed,
+        in_progress=at_work,
+        update_percentage=progress.percent if progress is not None and at_work else None,
+        state=_stage(progress, now, current is not None),
+        error=now.error[:300],
+        model=info.model,
+        release=current.release if current is not None else 0,
+        refused=now.bad[-1].release if now.bad else 0,
+    )
+
+
+def _stage(progress: Progress | None, now: State, running: bool) -> Any:
+    if progress is not None:
+        return progress.stage
+    if now.probation is not None:
+        return "probation" if running else "switching"
+    return "idle"

@@ -1,0 +1,104 @@
+"""A subscriber like any other: prints each event as one readable line and keeps the figures for the summary."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.protocol import messages
+from edge.protocol.messages import ContractError, Event
+
+_COLOURS = {
+    "neutral": 37,
+    "happy": 33,
+    "sad": 34,
+    "angry": 31,
+    "fearful": 35,
+    "disgust": 32,
+    "surprised": 36,
+    "uncertain": 90,
+}
+
+
+def readable(room: str, event: Event, *, colour: bool) -> str:
+    """`10:00:00  Kitchen  angry  81 %  ########..  2.3 s`, in local time."""
+    when = datetime.fromisoformat(event.started_at).astimezone().strftime("%H:%M:%S")
+    bar = "█" * round(event.confidence * 10)
+    label = f"{event.event_type:<9}"
+    if colour:
+        label = f"\x1b[1;{_COLOURS[event.event_type]}m{label}\x1b[0m"
+    return (
+        f"{when}  {room:<28.28}  {label}  {event.confidence:4.0%}  {bar:░<10}  "
+        f"{event.duration_ms / 1000:4.1f} s  {event.level_dbfs:5.0f} dBFS"
+    )
+
+
+class Watcher:
+    """Subscribes to the events of all rooms; every number it gives has made the way through the broker."""
+
+    def __init__(self, port: int, base_topic: str, names: Mapping[str, str], *, as_json: bool) -> None:
+        self._names = names
+        self._as_json = as_json
+        self._colour = not as_json and sys.stdout.isatty()
+        self._lock = threading.Lock()
+        self._ids: set[str] = set()
+        self._seqs: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.malformed = 0
+        self.connected = threading.Event()
+        self._filter = messages.topic(base_topic, "+", messages.EVENT)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.reconnect_delay_set(1, 5)
+        self._client.connect_async("127.0.0.1", port, keepalive=30)
+        self._client.loop_start()
+
+    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
+        client.subscribe(self._filter, qos=1)
+
+    def _on_subscribe(self, *_: Any) -> None:
+        self.connected.set()
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        node = message.topic.split("/")[-2]
+        try:
+            event = messages.decode_event(bytes(message.payload))
+        except ContractError:
+            self.malformed += 1
+            return
+        with self._lock:
+            if event.id in self._ids:
+                return
+            self._ids.add(event.id)
+            self._seqs[node, event.boot].add(event.seq)
+            self.counts[node][event.event_type] += 1
+        if self._as_json:
+            line = msgspec.json.encode({"node": node, "event": event}).decode()
+        else:
+            line = readable(self._names.get(node, node), event, colour=self._colour)
+        print(line, flush=True)
+
+    def received(self) -> int:
+        """Distinct events so far."""
+        with self._lock:
+            return len(self._ids)
+
+    def missing(self) -> int:
+        """Gaps in `seq`: events that a room counted and that never came."""
+        with self._lock:
+            return sum(max(seqs) - len(seqs) for seqs in self._seqs.values())
+
+    def close(self) -> None:
+        """Leaves the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()

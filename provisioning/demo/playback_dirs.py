@@ -1,0 +1,116 @@
+"""Which rooms the demo listens to: a microphone, folders of recordings, or the voices that Debian packages bring."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.util.errors import UserError
+
+SPEECH = Path("/usr/share/pocketsphinx/test/data")
+NOISE = Path("/usr/share/sounds/alsa/Noise.wav")
+_HINT = "run `./run demo`, which installs it, or name a folder of recordings with --room DIR"
+
+
+@dataclass(frozen=True)
+class Room:
+    """One room: its node id, its name, and the `[audio]` section of its configuration."""
+
+    node: str
+    name: str
+    audio: dict[str, Any]
+
+
+def _slug(text: str) -> str:
+    """`Küche 2` as `kuche-2`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-")[:56] or "room"
+
+
+def _unique(rooms: list[Room]) -> list[Room]:
+    result: list[Room] = []
+    for room in rooms:
+        taken = {other.node for other in result}
+        endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        ending = next(e for e in endings if room.node + e not in taken)
+        result.append(Room(room.node + ending, room.name + ending.replace("-", " "), room.audio))
+    return result
+
+
+def from_options(
+    microphones: list[str], folders: list[Path], speed: float, *, loop: bool, scratch: Path
+) -> list[Room]:
+    """The rooms of the command line, or the default ones. Raises `UserError` when there is nothing to hear."""
+    rooms = [
+        Room("mic" if not device else _slug(device), device or "Microphone", _microphone(device))
+        for device in microphones
+    ]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--room {folder}: no such folder; it must hold WAV, FLAC or Opus files")
+        place = folder.resolve()
+        rooms.append(Room(_slug(place.name), place.name[:64], _recordings(place, speed, loop=loop)))
+    return _unique(rooms or default_rooms(scratch, speed, loop=loop))
+
+
+def default_rooms(scratch: Path, speed: float, *, loop: bool) -> list[Room]:
+    """Two rooms with recorded voices and one where nothing is said, made of links below `scratch`."""
+    clips = {
+        "library": ("Library (a novel is read)", sorted(SPEECH.glob("librivox/*.wav"))),
+        "kitchen": (
+            "Kitchen (short commands)",
+            sorted(SPEECH.glob("cards/*.wav")) + sorted(SPEECH.rglob("*.raw")),
+        ),
+        "attic": ("Attic (noise, nobody speaks)", [NOISE] if NOISE.exists() else []),
+    }
+    if not clips["library"][1]:
+        raise UserError(f"no recorded speech: the package pocketsphinx-testdata is missing; {_HINT}")
+    rooms = []
+    for node, (name, files) in clips.items():
+        if not files:
+            continue
+        folder = scratch / node
+        folder.mkdir()
+        for number, file in enumerate(files):
+            (folder / f"{number:02d}-{file.name}").symlink_to(file)
+        rooms.append(Room(node, name, _recordings(folder, speed, loop=loop)))
+    return rooms
+
+
+def _microphone(device: str) -> dict[str, Any]:
+    return {"source": "microphone", "device": device}
+
+
+def _recordings(folder: Path, speed: float, *, loop: bool) -> dict[str, Any]:
+    return {"source": "wav", "room": str(folder), "speed": speed, "loop": loop}
+
+
+def write_config(room: Room, port: int, model: str, folder: Path) -> Path:
+    """The room's configuration file, for its ear and its link."""
+    tree = {
+        "node": {"id": room.node, "name": room.name},
+        "audio": room.audio,
+        "model": {"bundle": model},
+        "mqtt": {"host": "127.0.0.1", "port": port},
+        # Short whatever the room is called: the path of a socket may have 107 bytes.
+        "runtime": {"socket": str(folder / f"{zlib.crc32(room.node.encode()):08x}.sock")},
+    }
+    path = folder / f"{room.node}.toml"
+    path.write_bytes(_toml(tree))
+    return path
+
+
+def _toml(tree: dict[str, dict[str, Any]]) -> bytes:
+    # A JSON string, number or boolean is valid TOML, but for DEL and surrogates, which no argument here can bring.
+    lines = []
+    for section, keys in tree.items():
+        lines.append(f"[{section}]".encode())
+        lines += [key.encode() + b" = " + msgspec.json.encode(value) for key, value in keys.items()]
+    return b"\n".join(lines) + b"\n"

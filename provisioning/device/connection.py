@@ -1,0 +1,114 @@
+"""Which broker a device talks to: from an address with a name and a password, or from a site's join file."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from edge.config.join_file import read, unpack
+from edge.config.load import load
+from edge.config.settings import Config
+from edge.config.template import render
+from edge.util.errors import UserError
+
+SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
+"""Where systemd shows the credentials to the link (`LoadCredential=site:...`)."""
+PASSWORD: Final = "password"
+CA: Final = "broker-ca.crt"
+
+Values = dict[str, dict[str, Any]]
+
+
+def from_address(address: str, ca: bool) -> dict[str, Any]:
+    """Settings, as dotted keys, for `mqtts://user@host:port`. Raises `UserError`."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path.strip("/") or port == 0:
+        raise UserError(f"--broker {address!r}: write mqtts://USER@HOST or mqtts://USER@HOST:PORT")
+    if parts.password is not None:
+        raise UserError(
+            "--broker: a password in the command line can be read by everybody on this machine; leave it out, "
+            "it is asked for, or name a file with --password-file"
+        )
+    found: dict[str, Any] = {"mqtt.host": parts.hostname, "mqtt.tls": parts.scheme == "mqtts"}
+    if port is not None:
+        found["mqtt.port"] = port
+    if parts.username:
+        found["mqtt.username"] = unquote(parts.username)
+        found["mqtt.password_file"] = str(SEEN_AS / f"site_{PASSWORD}")
+    if ca:
+        found["mqtt.ca_file"] = str(SEEN_AS / f"site_{CA}")
+    return found
+
+
+def from_join(file: Path, credentials: Path) -> dict[str, Any]:
+    """Settings of a site's join file, whose certificate and key go to the credentials. Raises `UserError`."""
+    found = unpack(read(file), credentials)
+    return {
+        key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value
+        for key, value in found.items()
+    }
+
+
+def default_node(hostname: str) -> str:
+    """A node id made of the name of the machine."""
+    plain = re.sub(r"[^a-z0-9_-]+", "-", hostname.split(".", maxsplit=1)[0].lower()).strip("-")[:64]
+    return plain or "room-1"
+
+
+def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
+    """The configuration file with these settings: what stands there is kept, but for a broker that is named `anew`.
+
+    Raises `ConfigError`.
+    """
+    values: Values = {}
+    if path.exists():
+        load(path)
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    if anew:
+        # The certificate of one broker has no meaning for the next.
+        kept = {"keepalive_s", "version"}
+        values["mqtt"] = {key: value for key, value in values.get("mqtt", {}).items() if key in kept}
+    for dotted, value in settings.items():
+        section, _, key = dotted.partition(".")
+        values.setdefault(section, {})[key] = value
+    return render(values)
+
+
+def dropins(config: Config) -> dict[str, str]:
+    """What this configuration needs beyond the shipped units: text by unit name; empty text: nothing.
+
+    The link may not reach this machine itself, and the ear no pins, unless the configuration asks for it.
+    """
+    head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
+    link = ""
+    hosts = {config.mqtt.host, urlsplit(config.updates.url).hostname or config.mqtt.host}
+    if any(_is_this_machine(host) for host in hosts):
+        link += "IPAddressAllow=localhost\n"
+    if config.runtime.metrics_port is not None:
+        link += "" if link else "IPAddressAllow=localhost\n"
+        link += f"SocketBindAllow=ipv4:tcp:{config.runtime.metrics_port}\n"
+    ear = ""
+    if config.button.pin is not None or config.button.led is not None:
+        ear = "DeviceAllow=char-gpiochip rw\nSupplementaryGroups=gpio\n"
+    if config.audio.source == "wav":
+        ear += f"BindReadOnlyPaths={config.audio.room}\n" if config.audio.room.startswith("/home/") else ""
+    return {"roomtone-link": head + link if link else "", "roomtone-ear": head + ear if ear else ""}
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        # Nobody answers for it just now: then it is elsewhere, or one of the names that need no answer.
+        return host.rstrip(".").lower() in {"localhost", "localhost.localdomain", "ip6-localhost"}
+    # Debian gives its own name an address of this machine's own, 127.0.1.1 (/etc/hosts).
+    return any(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)

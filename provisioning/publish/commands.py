@@ -1,0 +1,227 @@
+"""What `fleet keys`, `publish`, `refresh`, `withdraw` and `group` do. Each takes the parsed options."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edge.inference import bundle as bundles
+from edge.releases import archive
+from edge.releases.metadata import Release, Target
+from edge.util.errors import UserError
+from provisioning.fleet.cli import say
+from provisioning.fleet.site import MODELS
+from provisioning.publish import bundle_checks, keys, rotation, setup
+from provisioning.publish.catalogue import About, Catalogue
+from provisioning.publish.upload import hub_of
+
+MIN_REASON: Final = 10
+
+
+def catalogue_of(options: argparse.Namespace) -> Catalogue:
+    """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
+    catalogue = Catalogue(options.site / MODELS)
+    rotation.settle(catalogue)
+    return catalogue
+
+
+def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
+    """Asks for each passphrase once in a command."""
+    if not hasattr(options, "asker"):
+        options.asker = keys.asker(options.passphrase_file)
+    found: keys.Passphrase = options.asker
+    return found
+
+
+def keys_init(options: argparse.Namespace) -> int:
+    """Makes the keys."""
+    try:
+        ca = "" if options.ca is None else options.ca.read_text(encoding="ascii")
+        about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ca {options.ca}: cannot be read ({error})") from None
+    except msgspec.ValidationError as error:
+        raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
+    catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
+    say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
+    say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
+    say("2. boxes get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
+    say(f"   (without one: {catalogue.roots()[0]} as updates.root_file, where only root may write)")
+    say("3. keep root*.key on a stick in a drawer: you need them only to change keys")
+    print(catalogue.roots()[0])
+    return 0
+
+
+def keys_show(options: argparse.Namespace) -> int:
+    """Who signs what, and until when."""
+    catalogue = catalogue_of(options)
+    root = catalogue.root().signed
+    rows = [
+        {"role": role, "keys": sorted(one.keyids), "threshold": one.threshold}
+        for role, one in root.roles.items()
+    ]
+    if options.json:
+        ends = {"root": root.expires, "targets": catalogue.targets().signed.expires}
+        print(
+            msgspec.json.encode(
+                {"url": catalogue.about.url, "root_version": root.version, "roles": rows, "ends": ends}
+            ).decode()
+        )
+        return 0
+    print(f"{catalogue.about.url}, profile {catalogue.about.profile}, root {root.version}")
+    for row in rows:
+        print(f"{row['role']:10} {row['threshold']} of {', '.join(key[:12] for key in row['keys'])}")  # type: ignore[attr-defined]
+    print(f"root ends {root.expires:%Y-%m-%d}, targets {catalogue.targets().signed.expires:%Y-%m-%d}")
+    return 0
+
+
+def keys_rotate(options: argparse.Namespace) -> int:
+    """A new key for a role."""
+    catalogue = catalogue_of(options)
+    if options.role == "token":
+        say(f"give {rotation.new_token(catalogue)} to the hub; until then it takes nothing from here")
+        return 0
+    passphrase = passphrase_of(options)
+    whole = rotation.rotate(catalogue, options.role, options.key, passphrase)
+    if not whole:
+        say(f"{catalogue.pending()} waits for further root keys: roomtone fleet keys sign --key FILE")
+        return 1
+    return _after_root(catalogue, options, passphrase, options.role)
+
+
+def keys_sign(options: argparse.Namespace) -> int:
+    """Adds a signature to a root that waits for it."""
+    catalogue = catalogue_of(options)
+    passphrase = passphrase_of(options)
+    whole, role = rotation.sign(catalogue, options.key, passphrase)
+    if not whole:
+        say("still too few signatures")
+        return 1
+    return _after_root(catalogue, options, passphrase, role)
+
+
+def _after_root(
+    catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
+) -> int:
+    # After a change of its key, the list as it is: without a new signature no box would believe it any more.
+    rotation.mend(catalogue, passphrase)
+    say(f"root {catalogue.root().signed.version} is signed")
+    if role == "online":
+        say(f"give {catalogue.hub / 'online.key'} to the hub first, then: roomtone fleet refresh")
+        return 0
+    _bring(catalogue, options)
+    return 0
+
+
+def publish_bundle(options: argparse.Namespace) -> int:
+    """Signs a bundle and brings it to the hub; no box gets it before `push`, unless asked for."""
+    catalogue = catalogue_of(options)
+    about = sign_bundle(catalogue, options, percent=100 if options.everywhere else 0)
+    _bring(catalogue, options)
+    print(about.full_name)
+    return 0
+
+
+def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: int) -> Release:
+    """Everything but the way to the hub. Raises `UserError` where the bundle is no good and nobody says why anyway."""
+    bundle = bundles.load(bundles.find(options.bundle))
+    bundle_checks.refuse_old(catalogue, bundle, options.channel, options.again)
+    reason = (options.force or "").strip()
+    if options.force is not None and len(reason) < MIN_REASON:
+        raise UserError("--force: say why, in a few words; every box can read it")
+    with tempfile.TemporaryDirectory(prefix="roomtone-publish-") as scratch:
+        champion = bundle_checks.champion_of(catalogue, bundle, options.channel, Path(scratch))
+        objection = bundle_checks.check(
+            bundle, champion, options.data, protocols=options.protocol or ["held-out"]
+        )
+    if objection and not reason:
+        raise UserError(f"{bundle.full_name} is not published: {objection} (or --force REASON)")
+    if objection:
+        say(f"published against this objection: {objection}")
+    about = bundle_checks.about(
+        bundle, catalogue.next_release(), options.channel, percent=percent, forced=reason if objection else ""
+    )
+    signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
+    catalogue.sign_targets(signer, put=[(about, archive.pack(bundle.path))])
+    say(f"{about.full_name}: signed as release {about.release}")
+    return about
+
+
+def refresh(options: argparse.Namespace) -> int:
+    """Brings what is new to the hub, renews the timestamp, and what ends soon of the offline roles."""
+    catalogue = catalogue_of(options)
+    due = catalogue.due()
+    if "targets" in due or options.targets:
+        signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
+        setup.resign_targets(catalogue, signer)
+        say("targets: signed anew")
+    elif rotation.mend(catalogue, passphrase_of(options)):
+        say("targets: signed anew, by the key that counts now")
+    if "root" in due:
+        say("the root ends soon: roomtone fleet keys rotate root")
+    hub = hub_of(catalogue, options.ca)
+    hub.bring(catalogue)
+    print(hub.refresh())
+    return 0
+
+
+def withdraw(options: argparse.Namespace) -> int:
+    """No box gets it any more, and those that have it go back to the one before."""
+    catalogue = catalogue_of(options)
+    gone = catalogue.find(options.version)
+    listed = catalogue.listed()
+    back = bundle_checks.latest_of(listed, gone.release.tier, gone.release.version)
+    drop = [t.release.path for t in listed if t.release.full_name == gone.release.full_name]
+    signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
+    put = [] if back is None else [_again(catalogue, back, gone)]
+    catalogue.sign_targets(signer, put=put, drop=drop)
+    if back is None:
+        say(
+            f"{gone.release.full_name} is withdrawn; nothing else is published, so boxes that have it keep it"
+        )
+        say("there: roomtone model rollback, or publish the one before: fleet publish BUNDLE --again")
+    else:
+        say(
+            f"{gone.release.full_name} is withdrawn; release {put[0][0].release} brings {back.release.full_name} back"
+        )
+    _bring(catalogue, options)
+    return 0
+
+
+def _again(catalogue: Catalogue, back: Target, gone: Target) -> tuple[Release, Path]:
+    about = msgspec.structs.replace(
+        back.release, release=catalogue.next_release(), nodes=(), percent=100, withdraws=gone.release.version
+    )
+    return about, catalogue.archive(back.release.path, back.sha256)
+
+
+def group(options: argparse.Namespace) -> int:
+    """Names a set of boxes for `push --to`; without boxes it is removed."""
+    catalogue = catalogue_of(options)
+    groups = dict(catalogue.about.groups)
+    if options.nodes:
+        groups[options.name] = tuple(options.nodes)
+    elif groups.pop(options.name, None) is None:
+        raise UserError(f"no group {options.name!r}; known: {', '.join(groups) or 'none'}")
+    try:
+        about = msgspec.convert(
+            msgspec.to_builtins(msgspec.structs.replace(catalogue.about, groups=groups)), About
+        )
+    except msgspec.ValidationError as error:
+        raise UserError(f"fleet group: {error}") from None
+    catalogue.save_about(about)
+    return 0
+
+
+def _bring(catalogue: Catalogue, options: argparse.Namespace) -> None:
+    rotation.mend(catalogue, passphrase_of(options))
+    if options.no_upload:
+        folder = setup.to_local_hub(catalogue)
+        say(f"{folder} is up to date; copy it to the hub")
+        return
+    hub_of(catalogue, options.ca).bring(catalogue)
+    say(f"{catalogue.about.url} has it")

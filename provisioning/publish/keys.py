@@ -1,0 +1,92 @@
+"""The keys of a site's models, Ed25519. Root and targets are encrypted by a passphrase and stay where the site is."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from securesystemslib.signer import CryptoSigner
+
+from edge.util.atomic_file import write
+from edge.util.errors import UserError
+
+MIN_PASSPHRASE: Final = 8
+
+Passphrase = Callable[[str, bool], bytes]
+"""Asks for the passphrase of a key: its name, and whether it is a new one."""
+
+
+def new() -> Ed25519PrivateKey:
+    """A new key."""
+    return Ed25519PrivateKey.generate()
+
+
+def save(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None) -> None:
+    """Writes it (0600), never over another. Raises `UserError`."""
+    if path.exists():
+        raise UserError(f"{path}: exists already; nothing is overwritten")
+    how: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    try:
+        write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how), 0o600)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+
+
+def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
+    """Reads a key. Raises `UserError` where it is missing or the passphrase is wrong."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; this key signs: bring the stick that it is on, or name it with --key"
+        ) from None
+    try:
+        key = load_pem_private_key(data, passphrase(path.name, False) if b"ENCRYPTED" in data else None)
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: wrong passphrase, or no key") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UserError(f"{path}: not an Ed25519 key of `roomtone fleet keys init`")
+    return CryptoSigner(key)
+
+
+def asker(file: Path | None) -> Passphrase:
+    """From the first line of a file, or from the terminal; each key is asked for once. Raises `UserError`."""
+    known: dict[str, bytes] = {}
+
+    def ask(name: str, is_new: bool) -> bytes:
+        if name not in known:
+            known[name] = _from_file(file) if file is not None else _from_terminal(name, is_new)
+            if is_new and len(known[name]) < MIN_PASSPHRASE:
+                raise UserError(f"{name}: a passphrase has at least {MIN_PASSPHRASE} characters")
+        return known[name]
+
+    return ask
+
+
+def _from_file(file: Path) -> bytes:
+    try:
+        return file.read_bytes().split(b"\n", 1)[0].rstrip(b"\r")
+    except OSError as error:
+        raise UserError(f"--passphrase-file {file}: {error.strerror}") from None
+
+
+def _from_terminal(name: str, is_new: bool) -> bytes:
+    if not (sys.stdin.isatty() or os.path.exists("/dev/tty")):  # noqa: PTH110
+        raise UserError(f"{name}: there is no terminal to ask for the passphrase; give --passphrase-file")
+    first = getpass.getpass(f"passphrase of {name}: ")
+    if is_new and getpass.getpass("once more: ") != first:
+        raise UserError("the two differ; nothing was made")
+    return first.encode()

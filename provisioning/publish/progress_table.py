@@ -1,0 +1,67 @@
+"""The boxes of a push as a live table in a terminal, as plain lines elsewhere, as JSON lines for programs."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table as RichTable
+
+from edge.protocol.messages import ModelStatus
+
+Rows = dict[str, tuple[str, ModelStatus | None]]
+
+
+class Table:
+    """Shown while the context lasts."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._json = as_json
+        console = Console(stderr=True)
+        self._live = (
+            Live(console=console, refresh_per_second=4) if console.is_terminal and not as_json else None
+        )
+        self._said: dict[str, str] = {}
+
+    def show(self, rows: Rows) -> None:
+        """What is now."""
+        if self._live is not None:
+            self._live.update(_table(rows))
+            return
+        for node, (what, status) in rows.items():
+            line = f"{what}{f' {status.update_percentage} %' if status and status.update_percentage else ''}"
+            if self._said.get(node) == line:
+                continue
+            self._said[node] = line
+            if self._json:
+                tree = {"node": node, "state": what, "status": status}
+                print(msgspec.json.encode(tree).decode(), flush=True)
+            else:
+                error = f": {status.error}" if status is not None and status.error else ""
+                print(f"  {node:20} {line}{error}", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> Table:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def _table(rows: Rows) -> RichTable:
+    table = RichTable("node", "state", "model", "progress", "why", box=None)
+    colours = {"good": "green", "refused": "red", "rolled back": "red", "away": "yellow", "unknown": "yellow"}
+    for node, (what, status) in rows.items():
+        percent = status.update_percentage if status is not None else None
+        table.add_row(
+            node, f"[{colours.get(what, 'cyan')}]{what}[/]", status.model if status is not None else "",
+            "" if percent is None else f"{percent} %", (status.error if status is not None else "")[:80],
+        )  # fmt: skip
+    return table

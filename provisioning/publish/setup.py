@@ -1,0 +1,117 @@
+"""`fleet keys init`: who may sign; and what else is done to the folder as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, Root, Targets
+
+from dashboard.releases.repository import Online
+from edge.util.atomic_file import write
+from edge.util.errors import UserError
+from provisioning.publish import keys
+from provisioning.publish.catalogue import ROOT_DAYS, TARGETS_DAYS, About, Catalogue
+from provisioning.publish.keys import Passphrase
+
+ROOT_KEYS: Final = {"home": (1, 1), "site": (3, 2)}
+"""Number of root keys, and how many of them have to sign."""
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now) -> Catalogue:
+    """Makes keys, the first metadata and the hub's folder; appears as a whole. Raises `UserError`."""
+    if folder.exists():
+        raise UserError(f"{folder}: exists already: a second root would leave every box behind")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".models-") as scratch:
+        made = Path(scratch) / "models"
+        _fill(made, about, passphrase, now)
+        made.rename(folder)
+    return Catalogue(folder, now)
+
+
+def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
+    for name in ("metadata", "bundles", "hub"):
+        (made / name).mkdir(mode=0o700, parents=True)
+    made.chmod(0o700)
+    write(made / "about.json", msgspec.json.format(msgspec.json.encode(about)), 0o600)
+    catalogue = Catalogue(made, now)
+    count, threshold = ROOT_KEYS[about.profile]
+    names = ["root.key"] if count == 1 else [f"root-{n}.key" for n in range(1, count + 1)]
+    root = Root(version=1, consistent_snapshot=True, expires=catalogue.in_days(ROOT_DAYS))
+    signers = []
+    for name in [*names, "targets.key"]:
+        key = keys.new()
+        keys.save(made / name, key, passphrase(name, True))
+        signer = CryptoSigner(key)
+        root.add_key(signer.public_key, "targets" if name == "targets.key" else "root")
+        signers.append(signer)
+    root.roles["root"].threshold = threshold
+    online = keys.new()
+    keys.save(made / "hub" / "online.key", online, None)
+    for role in ("snapshot", "timestamp"):
+        root.add_key(CryptoSigner(online).public_key, role)
+    catalogue.sign_root(Metadata(root), signers[:count])
+    targets = Metadata(Targets(version=1, expires=catalogue.in_days(TARGETS_DAYS)))
+    targets.sign(signers[-1])
+    write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
+    token(made)
+    hub = Online(catalogue.hub, now)
+    hub.accept_root(catalogue.roots()[-1].read_bytes())
+    hub.accept_targets(targets.to_bytes())
+
+
+def token(folder: Path) -> Path:
+    """Makes the token of the upload: the workstation has it, the hub its hash; returns where that is."""
+    made = secrets.token_urlsafe(32)
+    at_hub = folder / "hub" / "token.sha256"
+    write(at_hub, hashlib.sha256(made.encode()).hexdigest() + "\n", 0o600)
+    write(folder / "upload.token", made + "\n", 0o600)
+    return at_hub
+
+
+def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
+    """The root keys that are at hand. Raises `UserError` where there is none."""
+    files = list(given) or sorted(catalogue.folder.glob("root*.key"))
+    if not files:
+        raise UserError("no root key is here: name it with --key, it may be on a stick")
+    return files
+
+
+def targets_signer(catalogue: Catalogue, given: Path | None, passphrase: Passphrase) -> CryptoSigner:
+    """The key that signs what is published. Raises `UserError`."""
+    return keys.load(given or catalogue.folder / "targets.key", passphrase)
+
+
+def resign_targets(catalogue: Catalogue, signer: CryptoSigner) -> None:
+    """The same list under a new number, after its key was changed or when it is about to end."""
+    catalogue.sign_targets(signer)
+
+
+def to_local_hub(catalogue: Catalogue) -> Path:
+    """Brings the hub's folder here up to date: to be copied to the hub where nothing can be uploaded."""
+    hub = Online(catalogue.hub)
+    for path in catalogue.roots():
+        if not (hub.metadata / path.name).exists():
+            hub.accept_root(path.read_bytes())
+    for target in catalogue.listed():
+        archive = catalogue.archive(target.release.path, target.sha256)
+        if not (hub.targets_folder / archive.name).exists():
+            shutil.copyfile(archive, hub.targets_folder / archive.name)
+    hub.accept_targets(catalogue.targets().to_bytes())
+    hub.refresh()
+    return catalogue.hub

@@ -1,0 +1,93 @@
+"""The way to the hub: what is signed here is brought there, the files first. The hub checks every signature itself."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import urllib3
+
+from edge.util.errors import UserError
+from provisioning.publish.catalogue import Catalogue
+
+TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=120.0)
+
+
+class Hub:
+    """The operator API at `url`; `ca`: whose certificates are believed, PEM, `public`: and those of the system.
+
+    Raises `UserError`.
+    """
+
+    def __init__(self, url: str, token: str, ca: str, public: bool) -> None:
+        self._url = url.rstrip("/")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            if public:
+                context.load_default_certs()
+            if ca:
+                context.load_verify_locations(cadata=ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise UserError(f"the authority of the hub's certificate cannot be used ({error})") from None
+        self._pool = urllib3.PoolManager(
+            ssl_context=context, timeout=TIMEOUT, retries=False, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    def bring(self, catalogue: Catalogue) -> dict[str, Any]:
+        """Everything that the hub has not got yet; returns its status. Nothing is visible before the last step."""
+        there = self.status()
+        for path in catalogue.roots():
+            if int(path.name.partition(".")[0]) > there["root"]["version"]:
+                self._call("PUT", "root", path.read_bytes())
+        targets = catalogue.targets()
+        if targets.signed.version > there["targets"]["version"]:
+            for target in catalogue.listed():
+                archive = catalogue.archive(target.release.path, target.sha256)
+                self._call("PUT", f"files/{archive.name}", archive.read_bytes())
+            self._call("PUT", "targets", targets.to_bytes())
+        return self.status()
+
+    def refresh(self) -> int:
+        """A new timestamp; its version."""
+        return int(self._call("POST", "refresh", b"")["timestamp_version"])
+
+    def status(self) -> dict[str, Any]:
+        """Versions at the hub."""
+        return self._call("GET", "status", b"")
+
+    def _call(self, method: str, what: str, body: bytes) -> dict[str, Any]:
+        url = f"{self._url}/api/{what}"
+        try:
+            answer = self._pool.request(method, url, body=body or None, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise UserError(
+                f"{url}: the hub cannot be reached ({error.__class__.__name__}: {error})"
+            ) from None
+        try:
+            found = answer.json()
+        except ValueError:
+            found = {}
+        if answer.status != 200 or not isinstance(found, dict):
+            why = found.get("detail", "") if isinstance(found, dict) else ""
+            raise UserError(f"{url}: the hub answers {answer.status} {why}".rstrip())
+        return found
+
+
+def hub_of(catalogue: Catalogue, ca_file: Path | None) -> Hub:
+    """As `keys init` has noted it."""
+    own = catalogue.folder.parent / "ca.crt"
+    public = ca_file is None and not catalogue.about.ca
+    try:
+        if ca_file is not None:
+            ca = ca_file.read_text(encoding="ascii")
+        else:
+            ca = catalogue.about.ca or (own.read_text(encoding="ascii") if own.exists() else "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--ca {ca_file}: cannot be read ({error})") from None
+    path = catalogue.folder / "upload.token"
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the token for the hub cannot be read ({error})") from None
+    return Hub(catalogue.about.url, token, ca, public)

@@ -1,0 +1,234 @@
+"""A real link process, a client of its socket in the place of the ear, and a real subscriber."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from ulid import ULID
+
+from edge.protocol import messages
+from edge.protocol.messages import (
+    Event,
+    EventReport,
+    InfoReport,
+    MicSignal,
+    ModelInfo,
+    Probabilities,
+)
+
+BOOT = "7f3a9c01"
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.02)
+
+
+def event(seq: int, boot: str = BOOT, label: str = "happy") -> Event:
+    shares = dict.fromkeys(messages.LABELS, 0.05) | {label: 0.7}
+    return Event(
+        id=str(ULID()),
+        boot=boot,
+        seq=seq,
+        event_type=label,
+        confidence=0.7,
+        probabilities=Probabilities(**shares),
+        started_at="2026-01-01T10:00:00.120Z",
+        duration_ms=2310,
+        snr_db=18.2,
+        level_dbfs=-23.1,
+        model="base-1.2.0",
+        latency_ms=34,
+    )
+
+
+INFO = ModelInfo(
+    model="base-1.2.0",
+    model_sha256="0" * 64,
+    feature_spec_sha256="1" * 64,
+    runtime="litert 2.3.0",
+    vad="silero",
+    ear_version="0.1.0",
+    config_sha256="2" * 64,
+)
+
+
+class LinkProcess:
+    """`roomtone link`, as a user would start it."""
+
+    def __init__(self, folder: Path, port: int, node: str = "kitchen", settings: tuple[str, ...] = ()):
+        self.folder = folder
+        self.socket = folder / f"{node}.sock"
+        self.node = node
+        self._settings = (
+            f"runtime.socket={self.socket}",
+            f"node.id={node}",
+            f"mqtt.port={port}",
+            *settings,
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, wait: bool = True) -> LinkProcess:
+        command = [sys.executable, "-m", "edge.cli.main", "link"]
+        for setting in self._settings:
+            command += ["--set", setting]
+        before = len(self.log)
+        with (self.folder / "link.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            until(lambda: "ready" in self.log[before:], what=f"link ready; it says {self.log}")
+        return self
+
+    @property
+    def log(self) -> str:
+        path = self.folder / "link.log"
+        return path.read_text() if path.exists() else ""
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        status = self.process.wait(10)
+        self.process = None
+        return status
+
+    def __enter__(self) -> LinkProcess:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+class EarClient:
+    """Speaks the contract over the socket; `acks` and `orders` fill by themselves."""
+
+    def __init__(self, path: Path, greet: bool = True):
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.connect(str(path))
+        self.acks: list[str] = []
+        self.orders: list[messages.Downward] = []
+        self.over = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        if greet:
+            self.say(InfoReport(INFO))
+            self.say(MicSignal("ok"))
+
+    def say(self, message: messages.Upward) -> None:
+        self._channel.send(messages.encode(message))
+
+    def raw(self, data: bytes) -> None:
+        self._channel.send(data)
+
+    def tell(self, one: Event) -> Event:
+        self.say(EventReport(one))
+        return one
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._channel.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._channel.recv(messages.MAX_ORDER_BYTES):
+                message = messages.decode_downward(data)
+                if isinstance(message, messages.Ack):
+                    self.acks.append(message.id)
+                else:
+                    self.orders.append(message)
+        self.over.set()
+
+    def __enter__(self) -> EarClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Subscriber:
+    """Receives everything below `roomtone/` with a session that the broker keeps."""
+
+    def __init__(self, port: int, name: str = "", topics: str = "roomtone/#", clean: bool = True):
+        self.messages: list[paho.MQTTMessage] = []
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=name or f"subscriber-{ULID()}", protocol=paho.MQTTv5
+        )
+        self._client.reconnect_delay_set(0.2, 0.5)
+        self._client.on_message = lambda _c, _d, message: self.messages.append(message)
+        ready = threading.Event()
+        self._client.on_connect = lambda c, *_: c.subscribe(topics, 1)
+        self._client.on_subscribe = lambda *_: ready.set()
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 600
+        self._client.connect("127.0.0.1", port, clean_start=clean, properties=properties)
+        self._client.loop_start()
+        assert ready.wait(5)
+
+    def of(self, leaf: str) -> list[paho.MQTTMessage]:
+        return [m for m in self.messages if m.topic.endswith("/" + leaf)]
+
+    def events(self) -> list[Event]:
+        """As the ear told them: the mark of a machine whose clock no time service keeps is left out."""
+        found = [messages.decode_event(m.payload) for m in self.of("event")]
+        return [msgspec.structs.replace(e, clock=msgspec.UNSET) for e in found]
+
+    def seqs(self) -> list[int]:
+        """In the order of arrival, without doubles."""
+        return list(dict.fromkeys(e.seq for e in self.events()))
+
+    def last(self, leaf: str) -> str:
+        found = self.of(leaf)
+        return found[-1].payload.decode() if found else ""
+
+    def command(self, verb: str, node: str = "kitchen", retain: bool = False, **body: object) -> str:
+        body.setdefault("transaction", f"t{time.monotonic_ns()}")
+        self.publish(f"roomtone/{node}/cmd/{verb}", json.dumps(body), retain)
+        return str(body["transaction"])
+
+    def publish(self, topic: str, payload: str | bytes, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
+
+    def answer(self, verb: str, transaction: str, seconds: float = 10.0) -> messages.Response:
+        def found() -> list[messages.Response]:
+            answers = [
+                msgspec.json.decode(m.payload, type=messages.Response) for m in self.of(f"resp/{verb}")
+            ]
+            return [a for a in answers if a.transaction == transaction]
+
+        until(found, seconds, f"answer to {verb}")
+        return found()[0]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

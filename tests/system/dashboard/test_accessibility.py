@@ -1,0 +1,73 @@
+"""What axe-core finds on every page, in both colour schemes: nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from edge.protocol import messages
+from tests.support.dashboard import Dashboard, health, open_page, until
+from tests.support.room_messages import event
+from tests.system.dashboard.test_login import Guarded
+from tests.system.dashboard.test_recorder import Recorder, connected
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain")
+
+
+@pytest.fixture
+def house(mosquitto, tmp_path, rooms):
+    recorder = Recorder(mosquitto, tmp_path)
+    recorder.start()
+    connected(recorder)
+    for node, mic in (("kitchen", "ok"), ("study", "lost"), ("hall", "muted")):
+        rooms.appear(node, node.capitalize(), mic)
+    for n, emotion in enumerate(EMOTIONS * 2):
+        rooms.publish("kitchen", messages.EVENT, event(emotion, time.time() - 100 + n, seq=n + 1))
+    rooms.publish("study", messages.EVENT, event("sad", time.time() - 4000, seq=1))
+    until(lambda: recorder.count() == 17)
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
+    url = child.wait_ready()
+    until(lambda: health(url)["rooms"] == 3)
+    yield url
+    child.close()
+    recorder.end(9)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_a_violation(browser, house, scheme):
+    found = {}
+    for path, ready in (
+        ("/", ".rt-emotion"),
+        ("/room/kitchen", ".rt-chart svg"),
+        ("/try", ".rt-record"),
+        ("/fleet", ".rt-box"),
+        ("/models", ".rt-models li"),
+        ("/alerts", ".rt-form"),
+    ):
+        with open_page(browser, house, path, color_scheme=scheme) as (page, _):
+            page.wait_for_selector(ready)
+            page.wait_for_timeout(500)
+            violations = Axe().run(page).response["violations"]
+            found[path] = [(v["id"], v["nodes"][0]["html"]) for v in violations]
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_way_in_has_none_either(browser, mosquitto, tmp_path, scheme, artefacts):
+    guarded = Guarded(tmp_path, mosquitto)
+    context = browser.new_context(color_scheme=scheme)
+    try:
+        page = context.new_page()
+        page.goto(f"{guarded.url}/login")
+        page.locator("input[name=name]").fill("operator")
+        page.locator("input[name=password]").fill("not the password")
+        page.keyboard.press("Enter")
+        page.get_by_text("Name or password is wrong.").wait_for()
+        page.screenshot(path=artefacts / f"login-{scheme}.png")
+        violations = Axe().run(page).response["violations"]
+        assert not violations, [(v["id"], v["nodes"][0]["html"]) for v in violations]
+    finally:
+        context.close()
+        guarded.child.close()

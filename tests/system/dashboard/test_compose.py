@@ -1,0 +1,150 @@
+"""The compose stack from a clean state, on a machine whose only image is a Debian: minutes, so `./run test --long`."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edge.cli.main import main
+from provisioning.demo.playback_dirs import default_rooms
+from tests.conftest import ROOT
+from tests.support import container, docker
+from tests.support.broker import free_port
+from tests.support.dashboard import until
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(5400),
+    pytest.mark.skipif(bool(docker.reason_to_skip()), reason=docker.reason_to_skip()),
+    pytest.mark.skipif(bool(container.reason_to_skip()), reason=container.reason_to_skip()),
+]
+FILE = str(ROOT / "docker" / "compose.yaml")
+SERVICES = ("broker", "recorder", "dashboard", "proxy")
+
+
+class Stack:
+    """docker-compose with ports that are free here."""
+
+    def __init__(self, daemon: docker.Docker, folder: Path) -> None:
+        self._daemon = daemon
+        self.https, self.mqtt = free_port(), free_port()
+        ports = {
+            "broker": {"ports": [f"127.0.0.1:{self.mqtt}:8883"]},
+            "proxy": {"ports": [f"127.0.0.1:{self.https}:8443"]},
+        }
+        # A list of ports in a second file would be added to the first: the stack's own is written without any.
+        text = "\n".join(
+            line for line in Path(FILE).read_text().splitlines() if not line.startswith("    ports:")
+        )
+        self._own = ROOT / "docker" / f".test-{self.https}.yaml"
+        self._own.write_text(text)
+        (folder / "ports.yaml").write_text(json.dumps({"version": "3.8", "services": ports}))
+        self._files = ["-f", str(self._own), "-f", str(folder / "ports.yaml")]
+        self._environment = {
+            "ROOMTONE_BASE": "roomtone-base",
+            "ROOMTONE_HOST": "localhost",
+            "COMPOSE_PROJECT_NAME": "rt",
+        }
+
+    def __call__(self, *words: str, within: float = 300) -> str:
+        done = self._daemon.run("docker-compose", *self._files, *words, within=within, env=self._environment)
+        return done.stdout + done.stderr
+
+    def healthy(self) -> bool:
+        numbers = self("ps", "-q", *SERVICES).split()
+        asked = self._daemon.run(
+            "docker", "inspect", "-f", "{{.State.Health.Status}}", *numbers
+        ).stdout.split()
+        return asked == ["healthy"] * len(SERVICES)
+
+    def close(self) -> None:
+        self._own.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docker")
+    daemon = docker.Docker(folder)
+    made = None
+    try:
+        daemon.start()
+        daemon.import_base(container.bare("bookworm"), "roomtone-base")
+        made = Stack(daemon, folder)
+        made("build", within=3600)
+        made("up", "-d")
+        until(made.healthy, 300)
+        yield made
+    finally:
+        if made is not None:
+            made("down", "-v")
+            made.close()
+        daemon.stop()
+
+
+def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_path):
+    password = re.search(r"`operator` with the password (\S+)", stack("logs", "--no-color", "dashboard"))[1]
+    stack("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site", "enrol", "kitchen", "--out",
+          "/hub/data/kitchen.join")  # fmt: skip
+    joined = tmp_path / "kitchen.join"
+    joined.write_text(stack("exec", "-T", "dashboard", "cat", "/hub/data/kitchen.join"))
+    stack("exec", "-T", "dashboard", "rm", "/hub/data/kitchen.join")
+    assert main(["join", str(joined), "--to", str(tmp_path / "kitchen")]) == 0
+    (tmp_path / "rooms").mkdir()
+    room = default_rooms(tmp_path / "rooms", 4.0, loop=True)[0]
+    own = tmp_path / "kitchen"
+    audio = [word for key, value in room.audio.items() for word in ("--set", f"audio.{key}={_text(value)}")]
+    node = ["--set", "node.id=kitchen", "--set", f"runtime.socket={tmp_path}/l.sock"]
+    mqtt = ("host=127.0.0.1", f"port={stack.mqtt}", "tls=true", f"ca_file={own}/ca.crt",
+            f"cert_file={own}/client.crt", f"key_file={own}/client.key")  # fmt: skip
+    link = [*node, *(word for one in mqtt for word in ("--set", f"mqtt.{one}"))]
+    processes = []
+    try:
+        for words in (["link", *link], ["ear", *node, *audio]):
+            with (tmp_path / f"{words[0]}.log").open("wb") as log:
+                processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "edge.cli.main", *words],
+                        stdin=subprocess.DEVNULL,
+                        stderr=log,
+                        stdout=log,
+                    )
+                )
+        address = f"https://localhost:{stack.https}"
+        unknown = ssl._create_unverified_context()
+        authority = httpx.get(f"{address}/roomtone-ca.crt", verify=unknown).text
+        with httpx.Client(base_url=address, verify=ssl.create_default_context(cadata=authority)) as client:
+            until(lambda: client.get("/login").status_code == 200)
+            assert client.post("/login", data={"name": "operator", "password": password}).status_code == 303
+            # Recorded, and shown: the recorder's database is what the API reads.
+            until(lambda: client.get("/api/rooms/kitchen/events").json().get("events"), 120)
+            assert client.get("/api/models").json()["serves"]
+            assert client.get("/api/fleet").json()["devices"][0]["node"] == "kitchen"
+            # The dashboard's certificate is an operator's.
+            assert client.post("/api/rooms/kitchen/commands/identify").json()["ok"]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(20)
+
+
+def test_nobody_in_there_is_root_or_writes_into_the_image_and_all_of_it_comes_back(stack):
+    for service in SERVICES:
+        said = stack("exec", "-T", service, "sh", "-c", "id -u; touch /opt/x 2>&1 || echo read-only")
+        assert "10001" in said, service
+        assert "read-only" in said.lower(), service
+    stack("restart", within=300)
+    until(stack.healthy, 300)
+    time.sleep(1)
+    assert "Traceback" not in stack("logs", "--no-color")
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

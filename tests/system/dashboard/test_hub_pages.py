@@ -1,0 +1,205 @@
+"""Fleet, Alerts, and what one can do on the pages, in a real browser; and that nobody but an operator can."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import signal
+import threading
+import time
+
+import msgspec
+import pytest
+from playwright.sync_api import expect
+
+from edge.protocol import messages
+from edge.protocol.messages import Command, Response
+from tests.support.dashboard import Dashboard, health, open_page, until
+from tests.support.health import well
+from tests.support.room_messages import event, timestamp
+from tests.system.dashboard.test_login import Guarded
+from tests.system.dashboard.test_recorder import Recorder, connected
+
+DESKTOP = {"viewport": {"width": 1280, "height": 850}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+SPANISH = DESKTOP | {"color_scheme": "dark", "locale": "es-ES"}
+
+
+@pytest.fixture
+def house(mosquitto, tmp_path, rooms):
+    recorder = Recorder(mosquitto, tmp_path)
+    recorder.start()
+    database = f"sqlite:///{recorder.file}"
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", database, "--no-try-it")
+    try:
+        connected(recorder)
+        url = child.wait_ready()
+        until(lambda: health(url)["broker"] == "connected")
+        yield url, recorder
+    finally:
+        child.close()
+        recorder.end(signal.SIGKILL)
+    assert "Traceback" not in child.stderr, child.stderr
+
+
+def hot_or_not(node):
+    expires = timestamp(time.time() + 400 * 86_400)
+    return well(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
+
+
+def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, house, rooms, artefacts):
+    url, _ = house
+    for node, mic in (("kitchen", "ok"), ("hall", "lost"), ("study", "muted")):
+        rooms.appear(node, node.capitalize(), mic)
+        rooms.publish(node, messages.HEALTH, hot_or_not(node))
+    until(lambda: health(url)["rooms"] == 3)
+    for name, options, words in (
+        ("desktop", DESKTOP, ("3 boxes · 1 needs help", "84 °C", "No microphone", "Well")),
+        ("phone", PHONE, ("3 boxes · 1 needs help", "Look at the cable")),
+        ("spanish", SPANISH, ("3 dispositivos · 1 necesita ayuda", "Sin micrófono", "Silenciado")),
+    ):
+        with open_page(browser, url, "/fleet", **options) as (page, trouble):
+            expect(page.locator(".rt-box")).to_have_count(3)
+            for word in words:
+                expect(page.get_by_text(word).first).to_be_visible()
+            expect(page.locator(".rt-box").first).to_have_attribute("data-node", "hall")
+            page.screenshot(path=artefacts / f"fleet-{name}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert not trouble, trouble
+
+
+def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, house, rooms, artefacts):
+    url, recorder = house
+    posted, told = [], []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    rooms.client.on_message = lambda _c, _u, m: told.append(json.loads(m.payload))
+    rooms.client.subscribe("roomtone/fleet/alert", 1)
+    rooms.appear("kitchen", "Kitchen")
+    with open_page(browser, url, "/alerts", **DESKTOP) as (page, trouble):
+        page.get_by_label("Name").fill("Somebody shouts")
+        page.get_by_label("Webhook").fill(f"http://127.0.0.1:{server.server_port}/hook")
+        page.get_by_role("button", name="Make the rule").click()
+        expect(page.get_by_text("Angry for 10 min above 60 %")).to_be_visible()
+        for n in range(6):
+            rooms.publish("kitchen", messages.EVENT, event("angry", time.time() - n, seq=n + 1))
+        until(lambda: recorder.count() == 6)
+        expect(page.locator(".rt-alert.is-on")).to_contain_text("Kitchen", timeout=40_000)
+        until(lambda: posted and told)
+        assert (posted[0]["state"], posted[0]["share"], posted[0]["room"]) == ("on", 1.0, "Kitchen")
+        assert told == posted
+        for n in range(10):
+            rooms.publish("kitchen", messages.EVENT, event("happy", time.time() - n, seq=n + 7))
+        expect(page.locator(".rt-alert")).to_contain_text("until", timeout=40_000)
+        page.screenshot(path=artefacts / "alerts-desktop.png", full_page=True)
+        page.get_by_role("button", name="Remove the rule Somebody shouts").click()
+        expect(page.get_by_text("No rule yet")).to_be_visible()
+        assert not trouble, trouble
+    server.shutdown()
+
+
+def test_a_room_is_muted_exported_and_erased_on_its_page(browser, house, rooms, artefacts):
+    url, recorder = house
+
+    def obey(client, _userdata, message):
+        command = msgspec.json.decode(message.payload, type=Command)
+        client.publish(
+            "roomtone/kitchen/resp/mute", messages.encode(Response(transaction=command.transaction, ok=True))
+        )
+        client.publish("roomtone/kitchen/mic", "muted", retain=True)
+
+    rooms.client.on_message = obey
+    rooms.client.subscribe("roomtone/kitchen/cmd/mute", 1)
+    rooms.appear("kitchen", "Kitchen")
+    for n in range(30):
+        rooms.publish("kitchen", messages.EVENT, event("sad", time.time() - n, seq=n + 1))
+    until(lambda: recorder.count() == 30)
+    with open_page(browser, url, "/room/kitchen", **PHONE) as (page, trouble):
+        page.get_by_role("button", name="Mute Kitchen").click()
+        expect(page.get_by_role("button", name="Unmute Kitchen")).to_be_visible()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export as CSV").click()
+        assert download.value.path().read_text().count("\n") == 31
+        page.get_by_role("button", name="Erase this time").click()
+        expect(page.get_by_text("Say from when to when.")).to_be_visible()
+        page.get_by_role("button", name="Erase the whole room").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("everything that was ever recorded of Kitchen")
+        page.screenshot(path=artefacts / "erase-phone.png")
+        dialog.get_by_role("button", name="Cancel").click()
+        assert recorder.count() == 30
+        page.get_by_role("button", name="Erase the whole room").click()
+        dialog.get_by_role("button", name="Erase", exact=True).click()
+        until(lambda: recorder.count() == 0)
+        expect(page.locator(".rt-row")).to_have_count(0, timeout=15_000)
+        assert not [said for said in trouble if "events.csv" not in said], trouble
+    # The recorder does not take what was erased for a gap and ask for it.
+    time.sleep(2.5)
+    assert recorder.query("select asked from boots") == [(0,)]
+
+
+def test_a_viewer_is_shown_no_button_that_they_may_not_press(browser, mosquitto, tmp_path, rooms):
+    guarded = Guarded(tmp_path, mosquitto)
+    password = guarded.user("vera")
+    rooms.appear("kitchen", "Kitchen")
+    try:
+        with open_guarded(browser, guarded.url, "vera", password) as page:
+            expect(page.get_by_role("article", name="Kitchen")).to_be_visible()
+            expect(page.get_by_role("button", name="Mute Kitchen")).to_have_count(0)
+            page.goto(f"{guarded.url}/alerts")
+            expect(page.get_by_text("Only an operator can change this.")).to_be_visible()
+        with open_guarded(browser, guarded.url, "operator", guarded.password) as page:
+            expect(page.get_by_role("button", name="Mute Kitchen")).to_be_visible()
+    finally:
+        guarded.child.close()
+
+
+def open_guarded(browser, url, name, password, **options):
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.goto(url)
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=password]").fill(password)
+    page.locator("form button").click()
+    page.wait_for_selector(".rt-board")
+
+    class Open:
+        def __enter__(self):
+            return page
+
+        def __exit__(self, *_):
+            context.close()
+
+    return Open()
+
+
+def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, rooms, artefacts):
+    for n, mood in enumerate(("happy", "sad", "uncertain", "neutral")):
+        rooms.appear(f"room-{n}", f"Room {n}")
+        rooms.publish(f"room-{n}", messages.EVENT, event(mood, time.time() - n, seq=1))
+    with open_page(browser, url, "/", **DESKTOP) as (page, trouble):
+        background = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(background)
+        page.get_by_role("button", name="Dark or light").click()
+        dark = page.evaluate(background)
+        assert light != dark
+        page.get_by_role("button", name="Español").click()
+        expect(page.get_by_role("heading", name="Salas")).to_be_visible()
+        assert page.evaluate("document.documentElement.lang") == "es"
+        assert page.evaluate(background) == dark
+        page.screenshot(path=artefacts / "rooms-spanish-dark.png")
+        page.goto(f"{url}/?wall")
+        expect(page.locator(".rt-header")).to_be_hidden()
+        page.set_viewport_size({"width": 1920, "height": 1080})
+        page.screenshot(path=artefacts / "wall.png")
+        assert not trouble, trouble

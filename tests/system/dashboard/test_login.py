@@ -1,0 +1,340 @@
+"""Who gets in, who does not, and what a browser is told."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from edge.cli.main import main
+from tests.support.broker import Broker
+from tests.support.dashboard import Dashboard, Trouble, log_in, until
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+HTML = {"Accept": "text/html"}
+
+
+def elsewhere():
+    """From another address, so that one test's logins are not counted with another's."""
+    return {"X-Forwarded-For": f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(256)}"}
+
+
+def handshake(url, path, cookie, headers):
+    """The status line of the answer; empty where there is none."""
+    host, port = url.removeprefix("http://").split(":")
+    lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}", f"Cookie: roomtone={cookie}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        return connection.recv(2000).decode("latin-1").split("\r\n")[0]
+
+
+STORM = """
+import http.client, sys, threading
+from urllib.parse import urlsplit
+statuses = []
+def attempts(first):
+    for n in range(first, 1000, 50):
+        connection = http.client.HTTPConnection(urlsplit(sys.argv[1]).netloc, timeout=60)
+        headers = {"X-Forwarded-For": f"10.0.{n // 250}.{n % 250}"}
+        connection.request("POST", "/login", f"name=operator&password=wrong{n}", headers)
+        statuses.append(connection.getresponse().status)
+        connection.close()
+threads = [threading.Thread(target=attempts, args=(n,)) for n in range(50)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(*statuses)
+"""
+
+
+class Guarded:
+    """A dashboard with a login, its database, and its first operator."""
+
+    def __init__(self, folder, broker, *more):
+        self.file = folder / "hub.db"
+        self.database = f"sqlite:///{self.file}"
+        self._start = (
+            folder,
+            "--broker",
+            broker.url,
+            "--database",
+            self.database,
+            "--login",
+            "--proxy",
+            "127.0.0.1",
+            "--no-try-it",
+            *more,
+        )
+        self.child = Dashboard(*self._start)
+        self.url = self.child.wait_ready()
+        self.password = re.search(r"`operator` with the password (\S+)", self.child.stderr)[1]
+
+    def again(self):
+        self.child.close()
+        self.child = Dashboard(*self._start)
+        self.url = self.child.wait_ready()
+
+    def log_in(self, name="operator", password="", **options):
+        client = httpx.Client(base_url=self.url, timeout=20, headers=elsewhere(), **options)
+        answer = client.post("/login", data={"name": name, "password": password or self.password})
+        return client, answer
+
+    def hub(self, *words, text=""):
+        """Status, standard output and standard error of `roomtone hub`."""
+        out, err = io.StringIO(), io.StringIO()
+        before, sys.stdin = sys.stdin, io.StringIO(text)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                status = main(["hub", *words, "--database", self.database])
+        finally:
+            sys.stdin = before
+        return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+    def user(self, name, role="viewer"):
+        return self.hub("user", "add", name, "--role", role, "--generate").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guarded")
+    with Broker(folder=folder) as broker:
+        made = Guarded(folder, broker)
+        yield made
+        made.child.close()
+    assert "Traceback" not in made.child.stderr, made.child.stderr
+
+
+def test_nobody_sees_anything_before_logging_in(guarded):
+    with httpx.Client(base_url=guarded.url) as client:
+        for path in ("/", "/room/kitchen", "/fleet", "/no/such/page"):
+            answer = client.get(path, headers=HTML)
+            assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/login"), path
+        for path in (
+            "/api/rooms",
+            "/_nicegui/3.0/static/nicegui.js",
+            "/_nicegui_ws/socket.io/?EIO=4&transport=polling",
+        ):
+            assert client.get(path).status_code == 401, path
+        assert client.get("/healthz").json().keys() == {"status", "broker"}
+        for forged in ("x", "../", "\u00e9", "a" * 5000):
+            assert client.get("/", headers={"Cookie": f"roomtone={forged}".encode()}).status_code == 401
+    with httpx.Client(base_url=guarded.url, headers={"Authorization": "Bearer x"}) as client:
+        assert client.get("/").status_code == 401
+
+
+def test_the_first_start_shows_a_password_once_and_the_database_keeps_none(guarded):
+    client, answer = guarded.log_in()
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert client.get("/").status_code == 200
+    kept = b"".join(file.read_bytes() for file in guarded.file.parent.glob("hub.db*"))
+    assert guarded.password.encode() not in kept
+    assert client.cookies["roomtone"].encode() not in kept
+    with sqlite3.connect(guarded.file) as connection:
+        assert (
+            connection.execute("select password from users")
+            .fetchone()[0]
+            .startswith("$argon2id$v=19$m=65536,t=3,")
+        )
+    guarded.again()
+    assert "password" not in guarded.child.stderr
+    client.base_url = guarded.url
+    assert client.get("/").status_code == 200  # A session outlives the dashboard.
+
+
+def test_one_logs_in_and_out_in_a_browser(guarded, browser, artefacts):
+    context = browser.new_context(**PHONE)
+    page = context.new_page()
+    trouble = Trouble()
+    trouble.watch(page, guarded.url)
+    page.goto(f"{guarded.url}/room/kitchen?x=1")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.screenshot(path=artefacts / "login-phone.png")
+    log_in(page, "operator", guarded.password)
+    page.wait_for_url("**/room/kitchen?x=1")
+    expect(page.locator(".rt-own")).to_contain_text("operator")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.goto(guarded.url)
+    expect(page.locator(".rt-empty")).to_be_visible()
+    assert not trouble, trouble
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.goto(guarded.url)
+    assert page.url.endswith("/login")
+    context.close()
+
+
+def test_the_form_speaks_spanish_and_leads_nowhere_else(guarded):
+    with httpx.Client(base_url=guarded.url, headers={"Accept-Language": "es-ES,en;q=0.5"}) as client:
+        assert "Contraseña" in client.get("/login").text
+    for wanted in ("//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "javascript:x"):
+        answer = httpx.post(
+            f"{guarded.url}/login",
+            params={"next": wanted},
+            data={"name": "operator", "password": guarded.password},
+            headers=elsewhere(),
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, "/"), wanted
+    shown = httpx.post(
+        f"{guarded.url}/login", data={"name": '"><script>x', "password": "y"}, headers=elsewhere()
+    )
+    assert "<script" not in shown.text
+
+
+def test_another_site_can_neither_log_in_nor_post_nor_open_a_socket(guarded):
+    client, _ = guarded.log_in()
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        assert client.post("/logout", headers=headers).status_code == 403, headers
+        assert client.post("/login", headers=headers).status_code == 403
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        path = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+        assert "101" not in handshake(guarded.url, path, client.cookies["roomtone"], upgrade | headers)
+    assert "101" in handshake(
+        guarded.url, path, client.cookies["roomtone"], upgrade | {"Origin": guarded.url}
+    )
+    assert client.get("/").status_code == 200
+    assert (
+        client.post("/logout", headers={"Origin": guarded.url, "Sec-Fetch-Site": "same-origin"}).status_code
+        == 303
+    )
+    assert client.get("/").status_code == 401
+
+
+def test_no_script_runs_but_those_of_the_page(guarded, browser):
+    client, _ = guarded.log_in()
+    policies = [client.get("/").headers["content-security-policy"] for _ in range(2)]
+    assert policies[0] != policies[1]
+    assert "'unsafe-inline'" not in policies[0].partition("script-src")[2]
+    context = browser.new_context()
+    context.add_cookies([{"name": "roomtone", "value": client.cookies["roomtone"], "url": guarded.url}])
+    page = context.new_page()
+    page.goto(guarded.url)
+    expect(page.locator(".rt-empty")).to_be_visible()
+    page.evaluate(
+        """() => { const s = document.createElement("script"); s.textContent = "window.hacked = 1";
+        document.body.append(s);
+        document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 2'>"); }"""
+    )
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.hacked") is None
+    context.close()
+
+
+def test_a_thousand_logins_are_sent_away_and_pages_stay_quick(guarded):
+    client, answer = guarded.log_in()
+    assert answer.status_code == 303
+
+    # In a process of its own, so that the time of a page is that of the dashboard alone.
+    storm = subprocess.Popen([sys.executable, "-c", STORM, guarded.url], stdout=subprocess.PIPE, text=True)
+    slowest = 0.0
+    while storm.poll() is None:
+        begin = time.monotonic()
+        assert client.get("/").status_code == 200
+        slowest = max(slowest, time.monotonic() - begin)
+        time.sleep(0.3)
+    statuses = [int(word) for word in storm.stdout.read().split()]
+    assert len(statuses) == 1000
+    assert set(statuses) <= {401, 503}
+    assert statuses.count(503) > 500
+    assert slowest < 2, slowest
+    again = [client.post("/login", data={"name": "operator", "password": "x"}).status_code for _ in range(11)]
+    assert again[-1] == 429
+
+
+def test_without_a_login_only_this_machine_is_answered(dashboard):
+    url = dashboard.wait_ready()
+    port = url.rpartition(":")[2]
+    for host, status in (
+        (f"localhost:{port}", 200),
+        (f"[::1]:{port}", 200),
+        ("hub.lan", 403),
+        (f"evil.example:{port}", 403),
+    ):
+        assert httpx.get(url, headers={"Host": host}).status_code == status, host
+    assert httpx.get(url, headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 403
+
+
+def logged_in(guarded, browser, name):
+    """An open page of a new user."""
+    password = guarded.user(name)
+    page = browser.new_context().new_page()
+    page.goto(guarded.url)
+    log_in(page, name, password)
+    expect(page.locator(".rt-own")).to_contain_text(name)
+    return page
+
+
+def test_a_session_that_has_ended_ends_its_open_page(guarded, browser):
+    page = logged_in(guarded, browser, "bob")
+    # The gate has just answered for it and remembers that for seconds, by which no reload may be let in once more.
+    page.reload()
+    assert guarded.hub("user", "passwd", "bob", "--generate").returncode == 0
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
+    page.context.close()
+
+
+def test_a_page_whose_session_ended_while_it_was_away_asks_for_a_login(guarded, browser):
+    page = logged_in(guarded, browser, "eve")
+    page.wait_for_function("window.socket && window.socket.connected")
+    page.evaluate("window.socket.disconnect()")
+    assert guarded.hub("user", "passwd", "eve", "--generate").returncode == 0
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    until(lambda: httpx.get(f"{guarded.url}/api/rooms", cookies=cookies).status_code == 401)
+    page.evaluate("window.socket.connect()")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=20_000)
+    page.context.close()
+
+
+def test_users_come_and_go_at_the_terminal_and_all_of_it_is_written_down(guarded):
+    password = guarded.user("ann")
+    assert guarded.log_in("ann", password)[1].status_code == 303
+    said = guarded.hub("user", "add", "ann", "--stdin", text="a long password\n")
+    assert (said.returncode, "there is a user ann already" in said.stderr) == (2, True)
+    for bad, words in (
+        ("short\n", "at least 10"),
+        ("annannann1\n", "must not be part"),
+        ("aaaaaaaaaaaa\n", "different"),
+    ):
+        said = guarded.hub("user", "passwd", "ann", "--stdin", text=bad)
+        assert (said.returncode, words in said.stderr) == (2, True), said.stderr
+    token = guarded.hub("user", "token", "ann", "--label", "wall").stdout.strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(guarded.url, headers=headers).status_code == 200
+    assert [
+        (u["name"], u["role"], u["sessions"])
+        for u in json.loads(guarded.hub("user", "list", "--json").stdout)
+        if u["name"] == "ann"
+    ] == [
+        ("ann", "viewer", 2),
+    ]
+    assert guarded.hub("user", "remove", "ann").returncode == 0
+    until(lambda: httpx.get(guarded.url, headers=headers).status_code == 401)
+    with sqlite3.connect(guarded.file) as connection:
+        notes = connection.execute("select who, action, target from audit order by id").fetchall()
+    assert ("terminal", "user add", "ann viewer") in notes
+    assert ("ann", "login", "") in notes
+    assert ("terminal", "user remove", "ann") in notes

@@ -1,0 +1,111 @@
+"""Dashboard and recorder at the broker of a site, with certificates of their own, and a real room."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.dashboard import Dashboard, health, open_page, until
+from tests.support.link import EarClient, LinkProcess, event
+from tests.support.site import FleetSite
+from tests.system.dashboard.test_recorder import Recorder
+
+# The updates of models brought one more topic, and more may come: all of them have to be refused.
+ALL_REFUSED = re.compile(r"refuses (\d+) of \1 subscriptions")
+
+
+@pytest.fixture
+def site(tmp_path):
+    with FleetSite(tmp_path / "fleet") as made:
+        yield made
+
+
+def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_certificate_ends(
+    site, tmp_path, browser, artefacts
+):
+    kitchen = site.device("kitchen", "--days", 12)
+    hub = [site.join("hub", role) for role in ("subscriber", "recorder")]
+    site.reload()
+    recorder = Recorder(site.broker, tmp_path, "--join", str(hub[1]))
+    recorder.start()
+    until(lambda: "connected to mqtts://" in recorder.log.read_text())
+    dashboard = Dashboard(tmp_path, "--join", str(hub[0]))
+    url = dashboard.wait_ready()
+    until(lambda: health(url)["broker"] == "connected")
+    try:
+        with (
+            LinkProcess(tmp_path, site.port, settings=(*kitchen, "node.name=Kitchen")) as link,
+            EarClient(link.socket) as ear,
+            open_page(browser, url) as (page, trouble),
+        ):
+            ear.tell(event(1))
+            expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
+            expect(page.locator(".rt-certificate")).to_have_text("Certificate ends in 11 days: renew it")
+            # The meter asks the room for its level: a subscriber may.
+            until(lambda: ear.orders)
+            until(lambda: recorder.count() == 1)
+            page.screenshot(path=artefacts / "certificate-tile.png", full_page=True)
+            page.goto(f"{url}/room/kitchen")
+            expect(page.get_by_text("Certificate of the device: until")).to_be_visible()
+            page.screenshot(path=artefacts / "certificate-room.png", full_page=True)
+            assert not trouble, trouble
+        assert dashboard.stop()[0] == 0
+    finally:
+        dashboard.close()
+        recorder.end(signal.SIGTERM)
+
+
+def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
+    place = site.join("hub", "subscriber")
+    site.fleet("revoke", "subscriber.hub")
+    site.broker.stop()
+    site.broker.start()
+    dashboard = Dashboard(tmp_path, "--join", str(place))
+    try:
+        dashboard.wait_ready()
+        until(lambda: "was it revoked?" in dashboard.stderr or "certificate revoked" in dashboard.stderr)
+        assert dashboard.process.poll() is None
+    finally:
+        dashboard.close()
+
+
+def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_may_not_read(site, tmp_path):
+    place = site.join("study")
+    site.restart()
+    dashboard = Dashboard(tmp_path, "--join", str(place))
+    try:
+        dashboard.wait_ready()
+        until(lambda: ALL_REFUSED.search(dashboard.stderr))
+    finally:
+        dashboard.close()
+    recorder = Recorder(site.broker, tmp_path, "--join", str(place))
+    recorder.start()
+    try:
+        until(lambda: ALL_REFUSED.search(recorder.log.read_text()))
+    finally:
+        recorder.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--join", "/absent"), "make it with `roomtone join"),
+        (("--join", "/tmp", "--broker", "mqtt://x"), "leave --broker"),
+        (("--broker", "mqtt://x", "--ca-file", "/x"), "write --broker mqtts://host"),
+        (("--broker", "mqtts://x", "--ca-file", "/absent"), "/absent: cannot be read"),
+        (("--broker", "mqtts://x", "--ca-file", "/etc/hostname"), "/etc/hostname: not a certificate"),
+    ],
+)
+@pytest.mark.parametrize("program", ["dashboard", "recorder"])
+def test_what_can_never_work_is_refused_at_once(tmp_path, program, arguments, said):
+    more = ("--port", "0") if program == "dashboard" else ("--database", f"sqlite:///{tmp_path}/db")
+    command = [sys.executable, "-m", "edge.cli.main", program, *more, *arguments]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert len(done.stderr.decode().splitlines()) == 1

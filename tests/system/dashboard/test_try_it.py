@@ -1,0 +1,243 @@
+"""Trying it: a recording from the browser's microphone or a file, and what strangers may send instead."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from edge.inference import bundle
+from edge.util.errors import UserError
+from tests.conftest import ROOT, SPEECH
+from tests.support.dashboard import (
+    CHROMIUM,
+    CHROMIUM_ARGUMENTS,
+    Dashboard,
+    Trouble,
+    health,
+)
+
+PLAIN = {"X-Roomtone": "try"}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Where the shipped bundles are; development uses others by ROOMTONE_MODELS."""
+    try:
+        return bundle.find("base").parent
+    except UserError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI must have the shipped bundle: {error}")
+        pytest.skip(f"no bundle: {error}")
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory):
+    """A sentence as a WAV file of 48 kHz, as browsers record."""
+    source = SPEECH / "goforward.raw"
+    if not source.exists():
+        pytest.fail("this test needs recorded speech: apt-get install pocketsphinx-testdata")
+    samples = np.repeat(np.fromfile(source, "<i2"), 3)
+    path = tmp_path_factory.mktemp("speech") / "sentence.wav"
+    path.write_bytes(wav(samples.tobytes(), 48_000))
+    return path
+
+
+@pytest.fixture
+def tried(mosquitto, tmp_path, models):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, ROOMTONE_MODELS=str(models), TMPDIR=str(scratch))
+    url = child.wait_ready()
+    yield url
+    written = [path for folder in (scratch, child.folder) for path in folder.rglob("*")]
+    status, _ = child.stop()
+    child.close()
+    assert (status, written, "Traceback" in child.stderr) == (0, [], False), child.stderr
+
+
+def wav(data: bytes, rate: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(data)
+    return file.getvalue()
+
+
+def send(url, data, headers=PLAIN):
+    request = urllib.request.Request(f"{url}/api/try", data=data, headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=40) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def classify(path, models):
+    output = subprocess.run(
+        [sys.executable, "-m", "edge.cli.main", "classify", "--json", path],
+        env=os.environ | {"ROOMTONE_MODELS": str(models)},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=60,
+    ).stdout
+    return json.loads(output)
+
+
+def test_a_file_gets_the_answer_that_the_command_gives(tried, speech, models):
+    status, answer = send(tried, speech.read_bytes())
+    expected = classify(speech, models)
+    del expected["file"]
+    assert (status, answer) == (200, expected)
+    begin = time.monotonic()
+    send(tried, speech.read_bytes())
+    assert time.monotonic() - begin < 1
+
+
+def test_what_the_microphone_of_a_browser_records_gets_the_answer_of_its_file(
+    tried, speech, models, artefacts
+):
+    fake = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={speech}",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS + fake)
+        page = browser.new_page(viewport={"width": 390, "height": 844}, device_scale_factor=2)
+        trouble = Trouble()
+        trouble.watch(page, tried)
+        page.goto(f"{tried}/try")
+        page.get_by_role("button", name="Record", exact=True).click()
+        expect(page.get_by_text("Listening, 3")).to_be_visible(timeout=10_000)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator(".rt-answer")).to_be_visible(timeout=10_000)
+        expected = classify(speech, models)["event_type"]
+        word = "Not sure" if expected == "uncertain" else expected.capitalize()
+        expect(page.locator(".rt-answer .rt-emotion")).to_have_text(word)
+        expect(page.locator(".rt-bars li")).to_have_count(7)
+        expect(page.get_by_text("nothing is stored")).to_be_visible()
+        page.wait_for_timeout(500)
+        page.screenshot(path=artefacts / "try-it-phone.png")
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+        page.set_input_files("input[type=file]", speech)
+        expect(page.locator(".rt-answer .rt-emotion")).to_have_text(word)
+        assert not trouble, trouble
+        page.set_input_files(
+            "input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"not sound"}
+        )
+        expect(page.get_by_role("alert")).to_contain_text("not audio that can be read")
+        browser.close()
+
+
+def huge_flac() -> bytes:
+    """An hour of silence: tens of kilobytes that unfold to a hundred megabytes."""
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(3600 * 8000, np.int16), 8000, format="FLAC")
+    return file.getvalue()
+
+
+def claims_4_gb() -> bytes:
+    data = bytearray(wav(b"\0\1" * 16_000, 16_000))
+    struct.pack_into("<I", data, 4, 0xFFFFFFFF)
+    struct.pack_into("<I", data, 40, 0xFFFFFFF0)
+    return bytes(data)
+
+
+def test_strange_uploads_get_a_clear_answer_and_the_next_one_is_served(tried, speech):
+    wanted = [
+        (b"not sound at all", 400, "not audio that can be read"),
+        (wav(b"", 16_000), 400, "no s"),
+        (wav(b"\0\1" * 61 * 8000, 8000), 400, "longer than 60 s"),
+        (huge_flac(), 400, "longer than 60 s"),
+        (b"\0" * (9 << 20), 413, "at most 8 MiB"),
+        (b"", 400, "empty"),
+        (os.urandom(100_000), 400, ""),
+        (speech.read_bytes()[:50], 400, ""),
+    ]
+    for data, status, text in wanted:
+        begin = time.monotonic()
+        got, answer = send(tried, data)
+        assert got == status, answer
+        assert text in answer["error"]
+        assert "/proc/" not in answer["error"]
+        assert time.monotonic() - begin < 20
+    assert send(tried, claims_4_gb())[0] in (200, 400)
+    assert send(tried, speech.read_bytes())[0] == 200
+    assert health(tried)["status"] == "ok"
+
+
+def test_another_site_cannot_send_and_nobody_can_send_without_end(tried):
+    assert send(tried, b"x", {})[0] == 403
+    statuses = [send(tried, b"x")[0] for _ in range(22)]
+    assert statuses == [400] * 20 + [429] * 2
+
+
+def test_a_worker_that_dies_costs_one_answer(tried, speech):
+    assert send(tried, speech.read_bytes())[0] == 200
+    workers = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and _is_worker_of_ours(entry)
+    ]
+    assert workers
+    for pid in workers:
+        os.kill(pid, 9)
+    time.sleep(0.2)
+    assert send(tried, speech.read_bytes())[0] == 200
+
+
+def _is_worker_of_ours(entry: Path) -> bool:
+    try:
+        parent = entry.joinpath("stat").read_text().rsplit(")", 1)[1].split()[1]
+        return b"dashboard.tryit.worker" in entry.joinpath("cmdline").read_bytes() and _child_of_test(parent)
+    except OSError:
+        return False
+
+
+def _child_of_test(pid: str) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(os.getpid())
+
+
+@pytest.mark.long
+def test_a_body_that_never_ends_is_given_up(tried):
+    import socket
+
+    host, port = tried.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=40) as connection:
+        connection.sendall(
+            f"POST /api/try HTTP/1.1\r\nHost: {host}:{port}\r\nX-Roomtone: try\r\n"
+            "Content-Length: 1000\r\n\r\nabc".encode()
+        )
+        assert b" 408 " in connection.recv(100)
+
+
+def test_it_can_be_switched_off(mosquitto, tmp_path):
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--no-try-it")
+    try:
+        url = child.wait_ready()
+        with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
+            urllib.request.urlopen(urllib.request.Request(f"{url}/api/try", b"x", PLAIN), timeout=5)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}/try", timeout=5)
+    finally:
+        child.close()

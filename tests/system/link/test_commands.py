@@ -1,0 +1,90 @@
+"""Commands over a real broker, obeyed by a client in the place of the ear."""
+
+import time
+
+from edge.protocol import messages
+from edge.protocol.messages import MicSignal, Mute, Unmute
+from tests.support.link import LinkProcess, Subscriber, until
+
+
+def test_mute_is_answered_when_the_ear_has_muted(subscriber, ear):
+    until(lambda: subscriber.last("mic") == "ok")
+    asked = subscriber.command("mute")
+    until(lambda: ear.orders == [Mute()])
+    time.sleep(0.3)
+    assert not subscriber.of("resp/mute")
+    ear.say(MicSignal("muted"))
+    assert subscriber.answer("mute", asked) == messages.Response(transaction=asked, ok=True)
+
+
+def test_a_microphone_that_was_muted_at_the_device_stays_muted_and_the_answer_says_so(subscriber, ear):
+    ear.say(MicSignal("muted"))
+    until(lambda: subscriber.last("mic") == "muted")
+    asked = subscriber.command("unmute")
+    until(lambda: ear.orders == [Unmute()])
+    answer = subscriber.answer("unmute", asked)
+    assert not answer.ok
+    assert "at the device" in answer.error
+
+
+def test_without_an_ear_the_answer_says_so(subscriber, link):
+    for verb in ("mute", "level_on", "restart"):
+        assert "no ear" in subscriber.answer(verb, subscriber.command(verb)).error
+
+
+def test_a_retained_command_is_ignored_now_and_at_every_connection(ear, link, broker, subscriber):
+    subscriber.command("restart", retain=True)
+    until(lambda: "retained command" in link.log)
+    broker.kill()
+    broker.start()
+    with Subscriber(broker.port) as again:
+        again.command("restart", retain=True)
+        until(lambda: link.log.count("connected to") >= 2, 20)
+        asked = again.command("identify")
+        assert again.answer("identify", asked).ok
+    assert ear.orders == []
+    assert not subscriber.of("resp/restart")
+
+
+def test_a_command_that_waited_while_the_link_was_away_has_no_effect(subscriber, link, ear):
+    ear.close()
+    assert link.stop() == 0
+    asked = subscriber.command("identify")
+    link.start()
+    assert "send it again" in subscriber.answer("identify", asked).error
+    assert "this is kitchen" not in link.log
+
+
+def test_malformed_and_unknown_commands_get_an_answer_and_do_nothing(subscriber, ear):
+    subscriber.publish("roomtone/kitchen/cmd/mute", b"\xff\xfe not json")
+    assert "malformed" in subscriber.answer("mute", "").error
+    asked = subscriber.command("mute", second=3)
+    assert "malformed" in subscriber.answer("mute", asked).error
+    asked = subscriber.command("explode")
+    assert "known here: identify" in subscriber.answer("explode", asked).error
+    stale = subscriber.command("mute", sent_at="2020-01-01T00:00:00.000Z")
+    assert "send it again" in subscriber.answer("mute", stale).error
+    assert ear.orders == []
+
+
+def test_the_same_transaction_acts_once_and_is_answered_again(subscriber, link):
+    for _ in range(2):
+        subscriber.command("identify", transaction="twice")
+    until(lambda: len(subscriber.of("resp/identify")) == 2)
+    assert link.log.count("this is kitchen") == 1
+
+
+def test_a_flood_of_commands_is_cut_off_and_the_link_goes_on(subscriber, link):
+    for number in range(40):
+        subscriber.command("identify", transaction=f"n{number}")
+    until(lambda: "too many commands" in link.log)
+    time.sleep(2)
+    assert 10 <= link.log.count("this is kitchen") <= 16
+    assert subscriber.answer("identify", subscriber.command("identify")).ok
+
+
+def test_commands_of_another_room_do_not_reach_this_one(subscriber, link, tmp_path_factory, broker):
+    with LinkProcess(tmp_path_factory.mktemp("other"), broker.port, node="hall") as other:
+        until(lambda: "connected to" in other.log)
+        assert subscriber.answer("identify", subscriber.command("identify", node="hall")).ok
+    assert "identify" not in link.log

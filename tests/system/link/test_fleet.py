@@ -1,0 +1,223 @@
+"""A site of `roomtone fleet` with a real mosquitto on the shipped configuration: who gets in, and who may do what."""
+
+import json
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+from cryptography.x509 import load_pem_x509_certificate
+
+from provisioning.fleet.authority import new_key, now_utc
+from provisioning.fleet.site import opened
+from tests.support.broker import free_port
+from tests.support.link import EarClient, LinkProcess, event, until
+from tests.support.site import Client, FleetSite
+from tests.system.link.test_metrics_and_forget import scrape
+
+ROOM = "roomtone/kitchen"
+
+
+def complaints(log):
+    return [line for line in log.splitlines() if "WARNING" in line]
+
+
+def refused(site, tmp_path, settings, said, node="kitchen"):
+    """The link with these settings says exactly one line, and it is this one."""
+    with LinkProcess(tmp_path, site.port, node=node, settings=tuple(settings)) as link:
+        until(lambda: complaints(link.log), 20)
+        time.sleep(0.3)
+        assert len(complaints(link.log)) == 1
+        assert said in complaints(link.log)[0], link.log + site.broker.log[-2000:]
+        assert "connected to" not in link.log
+
+
+def test_a_client_without_a_certificate(site, tmp_path):
+    ca = site.settings(site.folder / "device-kitchen")[:3]
+    refused(site, tmp_path, ca, "wants a certificate of this device")
+
+
+def test_a_certificate_of_another_site(site, tmp_path):
+    other = FleetSite(tmp_path / "other")
+    place = other.join("kitchen")
+    settings = [
+        *site.settings(place)[:2],
+        site.settings(site.folder / "device-kitchen")[2],
+        *site.settings(place)[3:],
+    ]
+    refused(site, tmp_path, settings, "does not know who signed this device's certificate")
+
+
+def test_the_broker_of_another_site(site, tmp_path):
+    other = FleetSite(tmp_path / "other")
+    refused(site, tmp_path, other.device("kitchen"), "is not signed by `mqtt.ca_file`")
+
+
+def test_a_certificate_that_has_expired(site, tmp_path):
+    place = site.join("attic")
+    with opened(site.folder / "site") as folder:
+        public = new_key()
+        old = folder._authority.client(
+            "attic", "device", public.public_key(), now_utc() - timedelta(days=9), 5
+        )
+    from provisioning.fleet.authority import cert_pem, key_pem
+
+    (place / "client.crt").write_text(cert_pem(old))
+    (place / "client.key").write_text(key_pem(public))
+    with LinkProcess(tmp_path, site.port, node="attic", settings=site.settings(place)) as link:
+        until(lambda: len(complaints(link.log)) == 2, 20)
+        assert "has ended" in complaints(link.log)[0]
+        assert "`roomtone fleet renew attic`" in complaints(link.log)[0]
+        assert "says that this device's certificate has expired" in complaints(link.log)[1]
+
+
+def test_a_broker_under_a_name_that_its_certificate_does_not_have(site, tmp_path):
+    with FleetSite(tmp_path / "elsewhere", hosts=("elsewhere.local",)) as other:
+        refused(other, tmp_path, other.device("kitchen"), "the broker's certificate is not for '127.0.0.1'")
+
+
+def test_a_device_cannot_pretend_to_be_the_broker(site, tmp_path):
+    """With its own certificate as that of a server, on the broker's address."""
+    place = site.folder / "device-study"
+    with FleetSite(tmp_path / "false") as false:
+        for name, source in (
+            ("ca.crt", "ca.crt"),
+            ("broker.crt", "client.crt"),
+            ("broker.key", "client.key"),
+        ):
+            (false.folder / "broker" / name).write_bytes((place / source).read_bytes())
+        false.broker.stop()
+        false.broker.start()
+        settings = [*site.settings(site.folder / "device-kitchen")]
+        with LinkProcess(tmp_path, false.port, settings=tuple(settings)) as link:
+            until(lambda: complaints(link.log), 20)
+            assert "the broker's certificate is not accepted" in complaints(link.log)[0]
+
+
+def test_prometheus_reads_when_the_certificate_ends(site, tmp_path):
+    place, port = site.folder / "device-kitchen", free_port()
+    settings = (*site.settings(place), f"runtime.metrics_port={port}")
+    with LinkProcess(tmp_path, site.port, settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        ends = scrape(port)["roomtone_certificate_expires_timestamp_seconds"]
+    assert (
+        ends == load_pem_x509_certificate((place / "client.crt").read_bytes()).not_valid_after_utc.timestamp()
+    )
+
+
+def test_a_stolen_device_cannot_take_the_place_of_another(site, kitchen):
+    with Client(site.port, site.folder / "device-study", client_id="roomtone-kitchen"):
+        time.sleep(1)
+        assert "no connection" not in kitchen.log
+    assert "already connected" not in site.broker.log.rpartition("u'kitchen'")[2]
+
+
+def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, tmp_path):
+    settings = site.settings(site.folder / "device-study")
+    with LinkProcess(tmp_path, site.port, settings=settings) as link, EarClient(link.socket) as ear:
+        ear.tell(event(1))
+        until(lambda: link.log.count("not authorised") == 2)
+        time.sleep(0.3)
+        # One line for what it cannot read, one for what it cannot write.
+        reads, writes = (line for line in complaints(link.log) if "not authorised" in line)
+        assert f"cannot read {ROOM}/cmd/+" in reads
+        for line in (reads, writes):
+            assert "this device's certificate is for 'study', and its `node.id` is 'kitchen'" in line
+
+
+def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_path):
+    with FleetSite(tmp_path / "fleet") as site:
+        stolen, kitchen = site.device("stolen"), site.device("kitchen")
+        (tmp_path / "k").mkdir()
+        with (
+            LinkProcess(tmp_path, site.port, node="stolen", settings=stolen) as link,
+            LinkProcess(tmp_path / "k", site.port, settings=kitchen) as other,
+            EarClient(other.socket) as ear,
+        ):
+            until(lambda: "connected to" in link.log and "connected to" in other.log)
+            began = time.monotonic()
+            site.fleet("revoke", "stolen")
+            site.broker.stop()
+            site.broker.start()
+            until(
+                lambda: "ends the connection" in link.log or "shuts down" in link.log or "closed" in link.log,
+                5,
+            )
+            took = time.monotonic() - began
+            until(lambda: "says that this device's certificate is revoked" in link.log, 20)
+            ear.tell(event(1))
+            until(lambda: other.log.count("connected to") == 2, 20, "the other device is back")
+            back = time.monotonic() - began
+            until(lambda: ear.acks)
+            assert link.log.count("connected to") == 1
+            print(f"cut off after {took:.2f} s; the others were back after {back:.1f} s")
+        # The same name again, for the box that takes its place.
+        site.fleet("enrol", "stolen", "--out", tmp_path / "again.join")
+        site.unpack(tmp_path / "again.join", tmp_path / "again")
+        with Client(site.port, tmp_path / "again") as client:
+            assert client.publish("roomtone/stolen/event") < 0x80
+
+
+def test_a_running_link_takes_a_renewed_certificate_at_its_next_connection(tmp_path):
+    with FleetSite(tmp_path / "fleet") as site:
+        settings = site.device("kitchen", "--days", 10)
+        (site.folder / "device-kitchen.join").unlink()
+        with LinkProcess(tmp_path, site.port, settings=settings) as link:
+            until(lambda: "connected to" in link.log)
+            assert "ends in 9 days" in link.log
+            site.fleet("renew", "--due")
+            site.unpack(site.folder / "site" / "joins" / "kitchen.join", site.folder / "device-kitchen")
+            with Client(site.port, site.join("me", "operator")) as operator:
+                site.reload()
+                time.sleep(0.3)
+                operator.subscribe(f"{ROOM}/health")
+                site.broker.stop()
+            site.broker.start()
+            until(lambda: link.log.count("connected to") == 2, 30)
+
+
+def test_the_broker_loads_a_renewed_certificate_and_new_clients_without_a_restart(tmp_path):
+    with FleetSite(tmp_path / "fleet") as site:
+        place = site.join("kitchen")
+        with Client(site.port, place) as kept:
+            site.fleet("renew", "broker")
+            site.reload()
+            time.sleep(0.3)
+            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-showcerts"]
+            shown = subprocess.run(command, input=b"", capture_output=True, check=False).stdout.decode()
+            assert (site.folder / "site" / "broker" / "broker.crt").read_text().strip() in shown
+            assert kept.publish("roomtone/kitchen/event") < 0x80
+            with Client(site.port, site.join("study")) as new:
+                assert new.publish("roomtone/study/event") < 0x80
+
+
+def test_a_message_that_is_too_large_is_refused_by_the_broker(site, operator):
+    operator._client.publish(f"{ROOM}/cmd/mute", "x" * 9000, qos=1)
+    assert operator.disconnected.wait(10)
+
+
+def test_the_doctor_looks_at_the_broker_and_leaves_the_running_link_alone(site, kitchen):
+    def doctor():
+        command = [
+            sys.executable,
+            "-m",
+            "edge.cli.main",
+            "doctor",
+            "--json",
+            "--set",
+            f"runtime.socket={kitchen.socket}",
+        ]
+        for setting in (
+            *site.settings(site.folder / "device-kitchen"),
+            f"mqtt.port={site.port}",
+            "node.id=kitchen",
+        ):
+            command += ["--set", setting]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        return next(check for check in json.loads(done.stdout) if check["name"] == "broker")
+
+    assert (doctor()["state"], doctor()["detail"].partition(" answers")[2]) == (
+        "ok",
+        ", TLS, and takes our certificate",
+    )
+    assert "no connection" not in kitchen.log

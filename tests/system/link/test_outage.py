@@ -1,0 +1,194 @@
+"""A broker that is late, goes away, hangs or forgets: nothing is lost, and the order stays."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edge.link.delivery.spool import Spool
+from edge.protocol.messages import encode
+from tests.support.broker import Broker, free_port
+from tests.support.link import (
+    EarClient,
+    LinkProcess,
+    Subscriber,
+    event,
+    until,
+)
+
+
+def spool(link):
+    return link.folder / f"{link.node}.spool"
+
+
+def test_events_from_before_the_broker_was_there_arrive_in_order(tmp_path):
+    broker = Broker(folder=tmp_path)
+    with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
+        told = [ear.tell(event(seq)) for seq in range(1, 8)]
+        until(lambda: len(ear.acks) == 7, what="acknowledged from disk")
+        assert "nothing listens on" in link.log
+        with broker, Subscriber(broker.port) as subscriber:
+            until(lambda: len(subscriber.of("event")) >= 7, 30)
+            assert subscriber.events() == told
+            until(lambda: subscriber.last("availability") == "online")
+
+
+def test_events_from_while_the_broker_was_dead_arrive_in_order(link, ear, broker):
+    with Subscriber(broker.port, "keeper") as subscriber:
+        ear.tell(event(1))
+        until(lambda: subscriber.seqs() == [1])
+        broker.kill()
+        for seq in range(2, 8):
+            ear.tell(event(seq))
+        until(lambda: len(ear.acks) == 7, what="acknowledged from disk")
+        broker.start()
+        until(lambda: len(subscriber.seqs()) == 7, 40)
+        assert subscriber.seqs() == list(range(1, 8))
+
+
+def test_a_working_broker_costs_the_disk_nothing(link, ear, subscriber):
+    for seq in range(1, 6):
+        ear.tell(event(seq))
+    until(lambda: len(ear.acks) == 5)
+    assert not spool(link).exists()
+
+
+def test_a_broker_that_hangs_sends_the_events_to_disk_within_a_second_or_two(link, ear, broker, subscriber):
+    ear.tell(event(1))
+    until(lambda: subscriber.seqs() == [1])
+    broker.pause()
+    try:
+        told = ear.tell(event(2))
+        until(lambda: told.id in ear.acks, 2)
+        assert spool(link).exists()
+    finally:
+        broker.go_on()
+    until(lambda: subscriber.seqs() == [1, 2])
+
+
+def test_events_on_disk_survive_the_death_of_the_link(tmp_path):
+    broker = Broker(folder=tmp_path)
+    link = LinkProcess(tmp_path, broker.port)
+    with link, EarClient(link.socket) as ear:
+        told = [ear.tell(event(seq)) for seq in range(1, 6)]
+        until(lambda: len(ear.acks) == 5)
+        link.kill()
+    with link, broker, Subscriber(broker.port) as subscriber:
+        until(lambda: len(subscriber.events()) >= 5, 30)
+        assert subscriber.events() == told
+
+
+def test_an_event_that_nobody_has_subscribed_to_waits_for_somebody(link, ear, broker):
+    told = [ear.tell(event(seq)) for seq in range(1, 4)]
+    until(lambda: len(ear.acks) == 3)
+    until(lambda: "nobody has subscribed" in link.log)
+    with Subscriber(broker.port) as subscriber:
+        told.append(ear.tell(event(4)))
+        until(lambda: len(subscriber.events()) >= 4)
+        assert subscriber.events() == told
+
+
+def test_what_a_forgetful_broker_took_for_an_absent_subscriber_is_sent_again(tmp_path, broker):
+    """A PUBACK is not delivery: mosquitto forgets the queue of a subscriber when it is killed."""
+    with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
+        until(lambda: "connected to" in link.log)
+        with Subscriber(broker.port, "recorder"):
+            pass
+        told = [ear.tell(event(seq)) for seq in range(1, 4)]
+        until(lambda: len(ear.acks) == 3, what="taken for the absent subscriber")
+        assert not spool(link).exists()
+        broker.kill()
+        broker.start()
+        with Subscriber(broker.port, "recorder", clean=False) as back:
+            until(lambda: len(back.events()) >= 3, 30)
+            assert back.events() == told
+
+
+def test_an_event_told_twice_arrives_once(link, ear, subscriber):
+    one = event(1)
+    ear.tell(one)
+    until(lambda: ear.acks == [one.id])
+    ear.tell(one)
+    until(lambda: ear.acks == [one.id, one.id])
+    ear.tell(event(2))
+    until(lambda: len(subscriber.of("event")) == 2)
+    assert subscriber.seqs() == [1, 2]
+
+
+def test_a_subscriber_closes_its_gap_by_a_replay(link, ear, subscriber):
+    told = [ear.tell(event(seq)) for seq in range(1, 6)]
+    until(lambda: len(subscriber.of("event")) == 5)
+    asked = subscriber.command("replay", boot=told[0].boot, from_seq=2, to_seq=4)
+    answer = subscriber.answer("replay", asked)
+    assert (answer.ok, answer.events, answer.first_seq) == (True, 3, 2)
+    until(lambda: len(subscriber.of("event")) == 8)
+    assert subscriber.events()[5:] == told[1:4]
+    unknown = subscriber.command("replay", boot="00000000")
+    assert "none of these" in subscriber.answer("replay", unknown).error
+
+
+def rumqttd(port):
+    """A broker without MQTT 5: that of the demo for machines without mosquitto."""
+    pytest.importorskip("iotcore", reason="pip install --group demo")
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "iotcore",
+            "--listen",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--log-level",
+            "WARNING",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_broker_without_mqtt_5_gets_3_1_1(tmp_path):
+    port = free_port()
+    broker = rumqttd(port)
+    try:
+        with LinkProcess(tmp_path, port) as link, EarClient(link.socket) as ear:
+            until(lambda: "connected to 127.0.0.1 with MQTT 3.1.1" in link.log, 20)
+            told = ear.tell(event(1))
+            until(lambda: told.id in ear.acks)
+            ear.close()
+            assert link.stop() == 0
+    finally:
+        broker.kill()
+        broker.wait()
+
+
+def test_the_configuration_may_insist_on_a_version(tmp_path, broker):
+    with LinkProcess(tmp_path, broker.port, settings=("mqtt.version=3.1.1",)) as link:
+        until(lambda: "with MQTT 3.1.1" in link.log)
+
+
+def test_after_a_day_without_a_broker_the_newest_events_arrive_in_order_and_the_dropped_ones_are_counted(
+    tmp_path, broker
+):
+    """The day is simulated, with the spool of the link on a real disk; broker, link and subscriber are real."""
+    now = time.time() - 86_400
+    limit, every = 100, 300
+    kept = Spool(tmp_path / "kitchen.spool", limit, 7 * 86_400, lambda: now)
+    last = 86_400 // every
+    largest = 0
+    for seq in range(1, last + 1):
+        now += every
+        one = event(seq)
+        kept.add(one.id, one.boot, one.seq, encode(one))
+        kept.spill()
+        largest = max(largest, (tmp_path / "kitchen.spool").stat().st_size)
+    assert largest < 1_000_000
+    assert len(kept) == limit
+    kept.close()
+    settings = (f"runtime.spool_events={limit}",)
+    with Subscriber(broker.port) as subscriber, LinkProcess(tmp_path, broker.port, settings=settings) as link:
+        until(lambda: len(subscriber.seqs()) == limit)
+        assert subscriber.seqs() == list(range(last - limit + 1, last + 1))
+        until(lambda: f'"drops":{last - limit}' in subscriber.last("health"))
+        assert link.stop() == 0

@@ -1,0 +1,361 @@
+"""Every way not to get a connection is said in one line with its remedy, once; and the link keeps trying."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker import Broker, free_port
+from tests.support.link import LinkProcess, Subscriber, until
+
+
+def complaint(log):
+    return [line for line in log.splitlines() if "no connection" in line or "cannot read" in line]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+def with_password(folder, text="secret", user="box"):
+    (folder / "password").write_text(f"{text}\n")
+    return (f"mqtt.username={user}", f"mqtt.password_file={folder / 'password'}")
+
+
+@pytest.fixture
+def closed_broker(folder):
+    """One user, `box`, who may write below roomtone/kitchen only."""
+    (folder / "conf").mkdir()
+    passwords = folder / "conf" / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "box", "secret"], check=True)
+    (folder / "conf" / "acl").write_text(
+        "user box\ntopic readwrite roomtone/kitchen/#\ntopic read roomtone/hall/cmd/#\n"
+    )
+    for file in (folder / "conf").iterdir():
+        file.chmod(0o600)
+    config = "allow_anonymous false\npassword_file {folder}/passwords\nacl_file {folder}/acl"
+    with Broker(config, folder=folder / "conf") as broker:
+        yield broker
+
+
+def test_nobody_listens(folder):
+    port = free_port()
+    with LinkProcess(folder, port) as link:
+        until(lambda: complaint(link.log))
+        assert f"nothing listens on 127.0.0.1:{port}: start the broker" in link.log
+
+
+def test_unknown_host(folder):
+    with LinkProcess(folder, 1883, settings=("mqtt.host=broker.invalid",)) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "the name 'broker.invalid' is unknown: check `mqtt.host`" in link.log
+
+
+def test_no_password_and_a_wrong_one_and_the_right_one(folder, closed_broker):
+    with LinkProcess(folder, closed_broker.port) as link:
+        until(lambda: complaint(link.log))
+        assert "no user name) is not authorised" in link.log
+    wrong = with_password(folder, "wrong")
+    with LinkProcess(folder, closed_broker.port, settings=wrong) as link:
+        until(lambda: "user 'box'" in link.log)
+    with LinkProcess(folder, closed_broker.port, settings=with_password(folder)) as link:
+        until(lambda: "connected to" in link.log)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_bad_credentials_are_said_alike_in_both_versions(folder, closed_broker, version):
+    settings = (*with_password(folder, "wrong"), f"mqtt.version={version}")
+    with LinkProcess(folder, closed_broker.port, settings=settings) as link:
+        until(lambda: complaint(link.log))
+        assert "user 'box'" in complaint(link.log)[0]
+
+
+def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
+    from tests.support.link import EarClient, event
+
+    settings = with_password(folder)
+    with LinkProcess(folder, closed_broker.port, node="hall", settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        with EarClient(link.socket) as ear:
+            told = ear.tell(event(1))
+            until(lambda: told.id in ear.acks, what="kept on disk")
+            until(lambda: "is this device allowed to publish them?" in link.log)
+
+
+def test_another_client_with_the_same_id_is_recognised(folder, broker):
+    with LinkProcess(folder, broker.port) as link:
+        until(lambda: "connected to" in link.log)
+        with Subscriber(broker.port, "roomtone-kitchen"):
+            until(lambda: "another client uses the id 'roomtone-kitchen'" in link.log, 40)
+            assert "give every box its own `node.id`" in link.log
+
+
+def test_the_same_reason_is_said_once_and_a_new_one_again(folder):
+    port = free_port()
+    with LinkProcess(folder, port, settings=("runtime.log_level=debug",)) as link:
+        until(lambda: "still no connection" in link.log, 40)
+        assert link.log.count("WARNING link: no connection") == 1
+        with Broker("allow_anonymous false", folder=folder, port=port):
+            until(lambda: "not authorised" in link.log, 60)
+
+
+def test_something_that_never_answers(folder):
+    with socket.create_server(("127.0.0.1", 0)) as mute, LinkProcess(folder, mute.getsockname()[1]) as link:
+        until(lambda: "accepts the connection but does not answer" in link.log, 40)
+        assert link.stop() == 0
+
+
+def test_something_that_is_not_a_broker(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            while True:
+                try:
+                    channel, _ = server.accept()
+                except OSError:
+                    return
+                with channel:
+                    channel.recv(1000)
+                    channel.sendall(b"\x20\xff\xff\xff\xff\xff HTTP/1.1 400 Bad Request\r\n\r\n" * 10)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with LinkProcess(folder, server.getsockname()[1]) as link:
+            until(lambda: complaint(link.log), 40)
+            assert link.process.poll() is None
+            assert link.stop() == 0
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def certificate(folder, name, issuer=None, hosts="IP:127.0.0.1", dates=None):
+    """Key and certificate by openssl; `issuer` None: a CA. `dates`: begin and end, for one that has expired."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.crt"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key]
+    subject = ["-subj", f"/CN={name}"]
+    if issuer is None:
+        openssl("req", "-x509", *curve, "-out", cert, *subject, "-days", "30")
+        return
+    openssl("req", "-new", *curve, "-out", folder / "request", *subject)
+    (folder / "extensions").write_text(f"basicConstraints=CA:FALSE\nsubjectAltName={hosts}\n")
+    (folder / "index").write_text("")
+    (folder / "ca.conf").write_text(
+        "[ca]\ndefault_ca=d\n[d]\npolicy=p\n[p]\ncommonName=supplied\n"
+        f"[d]\ndatabase={folder}/index\nnew_certs_dir={folder}\ndefault_md=sha256\nrand_serial=yes\nunique_subject=no\n"
+    )
+    span = ["-startdate", dates[0], "-enddate", dates[1]] if dates else ["-days", "30"]
+    signer = ["-cert", folder / f"{issuer}.crt", "-keyfile", folder / f"{issuer}.key"]
+    config = ["-config", folder / "ca.conf", "-extfile", folder / "extensions"]
+    openssl("ca", "-batch", "-notext", *config, *signer, "-in", folder / "request", "-out", cert, *span)
+
+
+def openssl(*arguments):
+    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.fixture
+def tls_broker(folder):
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "broker", "ca")
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {folder}/ca.crt\ncertfile {folder}/broker.crt\n"
+        "keyfile {folder}/broker.key"
+    )
+    with Broker(config, folder=place) as broker:
+        yield broker
+
+
+def test_tls_with_our_own_ca(folder, tls_broker):
+    settings = ("mqtt.tls=true", f"mqtt.ca_file={folder / 'tls' / 'ca.crt'}")
+    with LinkProcess(folder, tls_broker.port, settings=settings) as link:
+        until(lambda: "connected to" in link.log)
+        assert link.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("mqtt.tls=true",), "not signed by the system's authorities: set `mqtt.ca_file`"),
+        (("mqtt.tls=true", "mqtt.ca_file={other}"), "not signed by `mqtt.ca_file`"),
+        (("mqtt.tls=true", "mqtt.ca_file={ca}", "mqtt.host=localhost"), "is not for 'localhost'"),
+        ((), "if this is a TLS port, set `mqtt.tls = true`"),
+    ],
+)
+def test_every_way_to_get_tls_wrong_is_said(folder, tls_broker, settings, said):
+    certificate(folder, "other")
+    places = {"other": folder / "other.crt", "ca": folder / "tls" / "ca.crt"}
+    filled = tuple(setting.format(**places) for setting in settings)
+    with LinkProcess(folder, tls_broker.port, settings=filled) as link:
+        until(lambda: complaint(link.log), 20)
+        assert said in link.log
+
+
+def test_tls_on_a_plain_port(folder, broker):
+    with LinkProcess(folder, broker.port, settings=("mqtt.tls=true",)) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "is `mqtt.port` its TLS port?" in link.log
+
+
+@pytest.fixture
+def strict_broker(folder):
+    """Only clients with a certificate of its CA."""
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "other-ca")
+    certificate(place, "broker", "ca")
+    certificate(place, "box", "ca")
+    certificate(place, "stranger", "other-ca")
+    certificate(place, "old", "ca", dates=("20200101000000Z", "20210101000000Z"))
+    certificate(place, "revoked", "ca")
+    authority = ["ca", "-config", place / "ca.conf", "-cert", place / "ca.crt", "-keyfile", place / "ca.key"]
+    openssl(*authority, "-revoke", place / "revoked.crt")
+    openssl(*authority, "-gencrl", "-crldays", "30", "-out", place / "crl.pem")
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\nrequire_certificate true\nuse_identity_as_username true\n"
+        "cafile {folder}/ca.crt\ncertfile {folder}/broker.crt\nkeyfile {folder}/broker.key\ncrlfile {folder}/crl.pem"
+    )
+    with Broker(config, folder=place) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize(
+    ("client", "said"),
+    [
+        ("box", "connected to"),
+        (None, "wants a certificate of this device"),
+        ("stranger", "does not know who signed this device's certificate"),
+        ("old", "says that this device's certificate has expired"),
+        ("revoked", "says that this device's certificate is revoked"),
+    ],
+)
+def test_mutual_tls_says_what_is_wrong_with_our_certificate(folder, strict_broker, client, said):
+    settings = ["mqtt.tls=true", f"mqtt.ca_file={folder / 'tls' / 'ca.crt'}"]
+    if client:
+        settings += [
+            f"mqtt.cert_file={folder / 'tls' / client}.crt",
+            f"mqtt.key_file={folder / 'tls' / client}.key",
+        ]
+    with LinkProcess(folder, strict_broker.port, settings=tuple(settings)) as link:
+        until(lambda: "connected to" in link.log or complaint(link.log), 20)
+        assert said in link.log, link.log + strict_broker.log
+
+
+def test_a_broker_with_an_expired_certificate_is_not_trusted(folder):
+    place = folder / "tls"
+    place.mkdir()
+    certificate(place, "ca")
+    certificate(place, "broker", "ca", dates=("20200101000000Z", "20210101000000Z"))
+    config = (
+        "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {folder}/ca.crt\ncertfile {folder}/broker.crt\n"
+        "keyfile {folder}/broker.key"
+    )
+    settings = ("mqtt.tls=true", f"mqtt.ca_file={place / 'ca.crt'}")
+    with Broker(config, folder=place) as broker, LinkProcess(folder, broker.port, settings=settings) as link:
+        until(lambda: complaint(link.log), 20)
+        assert "the broker's certificate has expired" in link.log
+
+
+def start(*settings):
+    command = [sys.executable, "-m", "edge.cli.main", "link"]
+    for setting in settings:
+        command += ["--set", setting]
+    return subprocess.run(command, capture_output=True, timeout=20, check=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("mqtt.username=box", "mqtt.password_file=/absent"), "/absent: cannot be read"),
+        (("mqtt.tls=true", "mqtt.ca_file=/etc/hostname"), "not a certificate in PEM form"),
+        (("runtime.socket=/absent/link.sock",), "no such directory for the socket"),
+        (("runtime.socket=/etc/hostname",), "exists and is not a socket"),
+        (("node.id=a/b",), "node.id"),
+    ],
+)
+def test_what_can_never_work_is_refused_at_once_with_status_2(tmp_path, settings, said):
+    done = start(f"runtime.socket={tmp_path}/s", *settings)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+    assert len(done.stderr.decode().splitlines()) == 1
+
+
+def test_a_second_link_on_the_same_socket_is_refused(folder, broker):
+    with LinkProcess(folder, broker.port) as link:
+        done = start(f"runtime.socket={link.socket}")
+        assert done.returncode == 2
+        assert b"another program listens there" in done.stderr
+        assert link.socket.exists()
+
+
+def test_the_doctor_says_how_the_broker_is(folder, broker):
+    def doctor(port):
+        command = [sys.executable, "-m", "edge.cli.main", "doctor", "--json", "--set", f"mqtt.port={port}"]
+        done = subprocess.run(
+            [*command, "--set", f"runtime.socket={folder}/s"], capture_output=True, timeout=60, check=False
+        )
+        return {check["name"]: check for check in json.loads(done.stdout)}
+
+    assert "answers, MQTT 5" in doctor(broker.port)["broker"]["detail"]
+    broker.stop()
+    refused = doctor(broker.port)["broker"]
+    assert (refused["state"], "start the broker" in refused["remedy"]) == ("fail", True)
+
+
+def test_a_subscription_that_the_broker_refuses(folder):
+    """With the dynamic security plug-in; an access list alone refuses none."""
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    topic = "roomtone/kitchen/cmd/+"
+    denied = {"acltype": "subscribeLiteral", "topic": topic, "allow": False}
+    rights = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": True,
+            "unsubscribe": True,
+        },
+        "roles": [{"rolename": "deaf", "acls": [denied]}],
+        "groups": [{"groupname": "all", "roles": [{"rolename": "deaf"}], "clients": []}],
+        "anonymousGroup": "all",
+    }
+    (folder / "conf").mkdir()
+    (folder / "conf" / "rights.json").write_text(json.dumps(rights))
+    config = f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {{folder}}/rights.json"
+    with (
+        Broker(config, folder=folder / "conf") as broker,
+        LinkProcess(folder, broker.port) as link,
+    ):
+        until(lambda: complaint(link.log))
+        (line,) = complaint(link.log)
+        assert f"cannot read {topic}: 127.0.0.1:{broker.port} does not allow this" in line
+        until(lambda: "connected to" in link.log)
+
+
+def test_a_state_folder_that_does_not_exist_is_made_for_the_link_alone(folder, broker):
+    place = folder / "state" / "link"
+    with LinkProcess(folder, broker.port, settings=(f"runtime.state_dir={place}",)) as link:
+        until((place / "kitchen.identity").exists)
+        assert "WARNING" not in link.log, link.log
+    assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_state_folder_that_cannot_be_made_is_said_with_the_remedy(folder, broker):
+    (folder / "file").write_text("no folder")
+    setting = f"runtime.state_dir={folder / 'file' / 'link'}"
+    with LinkProcess(folder, broker.port, settings=(setting,)) as link:
+        until(lambda: "connected to" in link.log)
+        time.sleep(0.3)
+        (said,) = [line for line in link.log.splitlines() if "WARNING" in line]
+        assert "cannot be made (Not a directory)" in said
+        assert "set `runtime.state_dir`" in said
+    command = [sys.executable, "-m", "edge.cli.main", "doctor", "--json", "--set", setting]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    spool = next(check for check in json.loads(done.stdout) if check["name"] == "spool")
+    assert (spool["state"], str(folder / "file") in spool["detail"]) == ("warn", True)

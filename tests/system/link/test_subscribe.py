@@ -1,0 +1,157 @@
+"""Every example of docs/subscribe.md, as it stands there, with a real link and a real broker."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.protocol.messages import MicSignal
+from tests.support.broker import Broker
+from tests.support.link import (
+    EarClient,
+    LinkProcess,
+    Subscriber,
+    event,
+    until,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")
+
+
+def example(language, number=0):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[number]
+
+
+@contextlib.contextmanager
+def running(command, folder, **options):
+    """The process, and what it has printed so far."""
+    place = folder / f"output-{time.monotonic_ns()}"
+    with place.open("wb") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options
+        )
+    try:
+        yield lambda: place.read_text(errors="replace")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait()
+
+
+def shell(number, broker):
+    return ["sh", "-c", example("sh", number).replace("-p 1883", f"-p {broker.port}")]
+
+
+def test_mosquitto_sub_prints_events_also_those_from_while_it_was_not_running(tmp_path, broker, ear):
+    with running(shell(0, broker), tmp_path):
+        until(lambda: "my-events" in broker.log and "SUBACK to my-events" in broker.log)
+    ear.tell(event(1))
+    until(lambda: ear.acks)
+    with running(shell(0, broker), tmp_path) as output:
+        until(lambda: output().startswith('roomtone/kitchen/event {"v":1,'), what="the event of the meantime")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="apt-get install jq")
+def test_mosquitto_sub_prints_the_emotion_of_the_room(tmp_path, broker, ear):
+    with running(shell(1, broker), tmp_path) as output:
+        until(lambda: "roomtone/kitchen/state" in broker.log)
+        ear.tell(event(1))
+        until(lambda: output() == "happy\n")
+
+
+def test_the_python_subscriber_prints_each_event_once_in_order_and_closes_gaps(tmp_path, broker, ear, link):
+    program = tmp_path / "subscriber.py"
+    program.write_text(example("python"))
+    command = [sys.executable, str(program), broker.host, str(broker.port)]
+    with running(command, tmp_path) as output:
+        until(lambda: "SUBACK to my-subscriber" in broker.log)
+        told = [ear.tell(event(1))]
+        until(lambda: output().count("\n") == 1)
+        # Somebody throws the program out of its session, and what comes now is lost for it.
+        with Subscriber(broker.port, "my-subscriber", topics="other"):
+            told += [ear.tell(event(2)), ear.tell(event(3))]
+            until(lambda: len(ear.acks) == 3)
+        count = broker.log.count("SUBACK to my-subscriber")
+        until(lambda: broker.log.count("SUBACK to my-subscriber") > count, 20)
+        told.append(ear.tell(event(4)))
+        until(lambda: output().count("\n") == 4, 20, "four lines")
+        ear.tell(told[-1])
+        time.sleep(0.5)
+        lines = [line.split() for line in output().splitlines()]
+    assert [(line[1], line[-1]) for line in lines] == [(str(e.seq), e.id) for e in told]
+
+
+@pytest.fixture(scope="session")
+def npm():
+    """Installs packages of the public registry once, outside the repository's history."""
+    if shutil.which("npm") is None:
+        pytest.skip("apt-get install npm")
+
+    def install(package):
+        place = Path(os.environ.get("ROOMTONE_ARTEFACTS", ROOT / "artefacts")) / "npm" / package
+        # An installation that was cut off leaves half of it, which npm does not mend: only a whole one has the mark.
+        mark = place / "whole"
+        if not mark.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(place), package]
+            done = subprocess.run(command, capture_output=True, timeout=480, check=False)
+            if done.returncode:
+                pytest.skip(f"npm cannot install {package} here: {done.stderr.decode()[-300:]}")
+            mark.touch()
+        return place
+
+    return install
+
+
+def script(npm, name, text):
+    path = npm("mqtt") / name
+    path.write_text(text)
+    return ["node", str(path)]
+
+
+def test_the_javascript_program_mutes_a_room(tmp_path, broker, ear, npm):
+    command = script(npm, "mute.mjs", example("js", 0))
+    with running([*command, broker.url, "kitchen"], tmp_path) as output:
+        until(lambda: ear.orders, 15)
+        ear.say(MicSignal("muted"))
+        until(lambda: output() == "kitchen is muted\n", 10, "the answer")
+
+
+def test_the_javascript_subscriber_prints_each_event_once(tmp_path, broker, ear, npm):
+    command = script(npm, "events.mjs", example("js", 1))
+    with running([*command, broker.url], tmp_path) as output:
+        until(lambda: "SUBACK to my-js-subscriber" in broker.log, 15)
+        ear.tell(event(1))
+        until(lambda: output() == "kitchen happy 0.7\n", 10)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_node_red_flow_turns_the_lamp_red(tmp_path, npm):
+    place = npm("node-red")
+    with Broker(folder=tmp_path) as broker, LinkProcess(tmp_path, broker.port) as link:
+        flow = json.loads(example("json"))
+        next(node for node in flow if node["type"] == "mqtt-broker")["port"] = str(broker.port)
+        (tmp_path / "red").mkdir()
+        (tmp_path / "red" / "flows.json").write_text(json.dumps(flow))
+        (tmp_path / "red" / "settings.js").write_text(
+            "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false,"
+            " uiHost: '127.0.0.1', uiPort: 0, telemetry: {enabled: false}};"
+        )
+        command = [str(place / "node_modules" / ".bin" / "node-red"), "--userDir", str(tmp_path / "red")]
+        with running(command, tmp_path), Subscriber(broker.port, topics="lamp/#") as lamp:
+            until(lambda: "SUBACK to my-node-red" in broker.log, 60, "Node-RED subscribes")
+            with EarClient(link.socket) as ear:
+                ear.tell(event(1, label="happy"))
+                ear.tell(event(2, label="angry"))
+                until(lambda: lamp.messages)
+        assert [(m.topic, m.payload) for m in lamp.messages] == [("lamp/kitchen", b"red")]

@@ -1,0 +1,110 @@
+"""Recoveries as docs/updates.md tells them: the commands that are written there, a real hub, a box that looks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tuf.api.metadata import Metadata, Timestamp
+
+from dashboard.releases.repository import Online
+from provisioning.publish.catalogue import Catalogue
+from tests.support import tiny_bundle
+from tests.support.hub_server import Hub
+from tests.unit.releases.conftest import Box
+
+REASON = "the comparison has no recordings in this test"
+
+
+@pytest.fixture
+def box(folder: Path, hub: Hub, fleet) -> Box:
+    site = SimpleNamespace(root=folder / "site" / "models" / "metadata" / "1.root.json")
+    server = SimpleNamespace(url=hub.url, cert=hub.cert)
+    return Box(folder / "box", site, server, tiny_bundle.make(folder / "shipped", "1.0.0"))
+
+
+def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> None:
+    """The thief has the online key, and shows every box a list that nothing honest can follow."""
+    first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
+    fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
+    assert box.look().result == "switched"
+    box.store.good()
+    served = folder / "site" / "models" / "hub"
+    thief = Online(served)._signer()
+    path = served / "metadata" / "timestamp.json"
+    honest = path.read_bytes()
+    forged = Metadata[Timestamp].from_bytes(honest)
+    forged.signed.version = 1_000_000
+    forged.signatures.clear()
+    forged.sign(thief)
+    path.write_bytes(forged.to_bytes())
+    assert box.look().result == "nothing"
+    path.write_bytes(honest)
+    refused = box.look()
+    assert (refused.result, "rollback" in refused.text) == ("failed", True)
+    assert box.model() == "base-1.1.0"
+    # Now what the page says.
+    said = fleet("keys", "rotate", "online", *fleet.signing)
+    assert "online.key to the hub first, then: roomtone fleet refresh" in said.stderr
+    fleet("refresh", *fleet.signing)
+    assert box.look().result == "nothing"
+    second = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
+    fleet("publish", str(second), "--everywhere", "--force", REASON, *fleet.signing)
+    assert box.look().result == "switched"
+    # What the thief signs from now on counts for nothing.
+    forged.signed.version = 2_000_000
+    forged.signatures.clear()
+    forged.sign(thief)
+    path.write_bytes(forged.to_bytes())
+    box.store.good()
+    assert "not signed by enough of the keys" in box.look().text
+
+
+def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> None:
+    """With the targets key and its passphrase: the root key from the drawer ends it."""
+    evil = tiny_bundle.make(folder / "made", "1.1.0", seed=6)
+    fleet("publish", str(evil), "--everywhere", "--force", "this one is the thief's", *fleet.signing)
+    assert box.look().result == "switched"
+    box.store.good()
+    stolen = folder / "stolen"
+    shutil.copytree(folder / "site" / "models", stolen)
+    fleet("keys", "rotate", "targets", *fleet.signing)
+    withdrawn = fleet("withdraw", "1.1.0", *fleet.signing)
+    assert "nothing else is published, so boxes that have it keep it" in withdrawn.stderr
+    honest = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
+    fleet("publish", str(honest), "--everywhere", "--force", REASON, *fleet.signing)
+    assert box.look().result == "switched"
+    assert box.model() == "base-1.2.0"
+    # The thief goes on with what he has: the hub takes nothing of it, and neither would a box.
+    box.store.good()
+    assert box.look().result == "nothing"
+    from edge.util.errors import UserError
+    from provisioning.publish import setup, upload
+    from tests.support.publishing_site import ask
+
+    for _ in range(9):  # a version that is newer than any honest one
+        setup.resign_targets(Catalogue(stolen), setup.targets_signer(Catalogue(stolen), None, ask))
+    with pytest.raises(UserError, match=r"409 targets"):
+        upload.hub_of(Catalogue(stolen), hub.cert).bring(Catalogue(stolen))
+    # And with another token he is not even listened to.
+    fleet("keys", "rotate", "token")
+    with pytest.raises(UserError, match="401"):
+        upload.hub_of(Catalogue(stolen), hub.cert).status()
+    fleet("refresh", *fleet.signing)
+
+
+def test_a_stolen_box_holds_no_key_that_signs(folder: Path, fleet, box: Box) -> None:
+    """What is in its store, and what a join file would have brought: public parts alone."""
+    first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
+    fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
+    assert box.look().result == "switched"
+    secrets = [path.read_bytes() for path in (folder / "site" / "models").rglob("*.key")]
+    secrets += [(folder / "site" / "models" / "upload.token").read_bytes().strip()]
+    assert len(secrets) == 4
+    for path in box.folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert b"PRIVATE" not in data, path
+            assert not [secret for secret in secrets if secret in data], path

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from edge.config.load import ConfigError, load
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("[audoi]\nx = 1", "`audoi`", "did you mean `audio`?"),
+        ('[audio]\ndevcie = "x"', "`audio.devcie`", "did you mean `audio.device`?"),
+        ("[node]\nzzz = 1", "`node.zzz`", "known here: base_topic, id, name"),
+        ("audio = 3", "`audio`", "is a section"),
+        ('[node]\nid = "a/b"', "`node.id`", "no slash"),
+        ('[node]\nid = "a\\n"', "`node.id`", "a-z, 0-9"),
+        ('[node]\nid = "fleet"', "`node.id`", "choose another name"),
+        ('[node]\nbase_topic = "a/#"', "`node.base_topic`", "no `#`"),
+        ('[node]\nbase_topic = "a/+/b"', "`node.base_topic`", "no `+`"),
+        ('[node]\nbase_topic = ""', "`node.base_topic`", "not empty"),
+        ('[node]\nbase_topic = "/a"', "`node.base_topic`", "no slash at the beginning"),
+        ('[node]\nbase_topic = "a//b"', "`node.base_topic`", "no empty level"),
+        ('[node]\nbase_topic = "$SYS"', "`node.base_topic`", "belong to the broker"),
+        ("[audio]\nspeed = 0", "`audio.speed`", "> 0"),
+        ('[audio]\nsource = "wav"', "`audio.room`", "must name a folder"),
+        ("[vad]\nonset = 0.3\noffset = 0.6", "`vad.offset`", "above"),
+        ('[mqtt]\ntls = true\ncert_file = "x"', "`mqtt.key_file`", "belong together"),
+        ('[mqtt]\nca_file = "x"', "`mqtt.ca_file`", "tls = true"),
+        ("[mqtt", "not valid TOML", "at end of document"),
+        ("a = " + "9" * 5000, "not valid TOML", "digits"),
+        ("a = " + "[" * 5000, "not valid TOML", "recursion"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_place_and_remedy(
+    tmp_path: Path, text: str, place: str, remedy: str
+) -> None:
+    path = tmp_path / "roomtone.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert place in message
+    assert remedy in message
+    assert "\n" not in message
+
+
+def test_an_empty_file_is_a_valid_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "roomtone.toml"
+    path.write_text("")
+    assert load(path) == load(None)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_the_command_line_beats_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "roomtone.toml"
+    path.write_text('[node]\nid = "kitchen"\nname = "Kitchen"')
+    config = load(path, {"node.id": "hall"})
+    assert (config.node.id, config.node.name) == ("hall", "Kitchen")
+
+
+def test_two_configurations_that_differ_have_different_hashes() -> None:
+    assert load(None).sha256() != load(None, {"node.id": "hall"}).sha256()
+    assert load(None).sha256() == load(None, {}).sha256()

@@ -1,0 +1,246 @@
+"""The configuration that the installer writes: every key explained, what stands there kept, the broker replaced."""
+
+import json
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.config.load import load
+from edge.config.settings import Config, Mqtt, Runtime, Updates
+from edge.config.template import render
+from edge.util.errors import UserError
+from provisioning.device import connection
+
+
+def test_every_key_is_in_the_file_and_explained(tmp_path: Path) -> None:
+    lines = render({}).splitlines()
+    for section in msgspec.structs.fields(Config):
+        at = lines.index(f"[{section.name}]")
+        for field in msgspec.structs.fields(section.type):
+            (found,) = [n for n in range(at, len(lines)) if lines[n].startswith(f"#{field.name} = ")][:1]
+            assert lines[found - 1].startswith("# "), f"{section.name}.{field.name} is not explained"
+    path = tmp_path / "roomtone.toml"
+    path.write_text(render({}))
+    assert load(path) == Config()
+
+
+def test_every_default_can_be_taken_from_its_comment(tmp_path: Path) -> None:
+    text = "\n".join(
+        line[1:] if line.startswith("#") and line[1:2].isalpha() and not line.endswith(" = ...") else line
+        for line in render({}).splitlines()
+    )
+    path = tmp_path / "roomtone.toml"
+    path.write_text(text)
+    assert load(path) == Config()
+
+
+def test_values_are_written_and_bad_ones_refused(tmp_path: Path) -> None:
+    text = render(
+        {"node": {"id": "kitchen", "name": 'Küche "Süd" \\'}, "audio": {"quiet_hours": ["22:00-07:00"]}}
+    )
+    values = tomllib.loads(text)
+    assert values["node"] == {"id": "kitchen", "name": 'Küche "Süd" \\'}
+    assert values["audio"] == {"quiet_hours": ["22:00-07:00"]}
+    with pytest.raises(UserError, match=r"node\.id"):
+        render({"node": {"id": "Küche"}})
+
+
+@pytest.mark.parametrize(
+    ("address", "settings"),
+    [
+        ("mqtt://127.0.0.1:1884", {"mqtt.host": "127.0.0.1", "mqtt.tls": False, "mqtt.port": 1884}),
+        (
+            "mqtts://me%40home@hub.local",
+            {
+                "mqtt.host": "hub.local",
+                "mqtt.tls": True,
+                "mqtt.username": "me@home",
+                "mqtt.password_file": "/run/credentials/roomtone-link.service/site_password",
+            },
+        ),
+    ],
+)
+def test_an_address_becomes_settings(address: str, settings: dict[str, object]) -> None:
+    assert connection.from_address(address, ca=False) == settings
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("hub.local", "mqtts://USER@HOST"),
+        ("http://hub.local", "mqtts://USER@HOST"),
+        ("mqtt://hub:99999", "mqtts://USER@HOST"),
+        ("mqtt://hub/path", "mqtts://USER@HOST"),
+        ("mqtts://me:secret@hub", "can be read by everybody"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_an_example(address: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        connection.from_address(address, ca=False)
+
+
+def test_another_broker_replaces_the_first_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "roomtone.toml"
+    old = {
+        "node": {"id": "attic"},
+        "audio": {"device": "usb:1:2"},
+        "mqtt": {"host": "old", "tls": True, "ca_file": "/x"},
+    }
+    path.write_text(render(old))
+    config = path.with_name("new.toml")
+    config.write_text(connection.merged(path, connection.from_address("mqtt://new", ca=False), anew=True))
+    found = load(config)
+    assert (found.node.id, found.audio.device) == ("attic", "usb:1:2")
+    assert found.mqtt == Mqtt(host="new")
+
+
+@pytest.mark.parametrize(
+    ("name", "node"), [("Küche-PI.local", "k-che-pi"), ("raspberrypi", "raspberrypi"), ("é", "room-1")]
+)
+def test_a_node_id_is_made_of_the_name_of_the_machine(name: str, node: str) -> None:
+    assert connection.default_node(name) == node
+
+
+def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
+    assert connection.dropins(Config(mqtt=Mqtt(host="hub.local")))["roomtone-link"] == ""
+    for host in ("localhost", "127.0.0.1", "::1"):
+        assert "IPAddressAllow=localhost" in connection.dropins(Config(mqtt=Mqtt(host=host)))["roomtone-link"]
+    models = Updates(url="https://127.0.0.1:8443/updates")
+    assert (
+        "IPAddressAllow=localhost"
+        in connection.dropins(Config(mqtt=Mqtt(host="hub.local"), updates=models))["roomtone-link"]
+    )
+    watched = connection.dropins(Config(mqtt=Mqtt(host="hub.local"), runtime=Runtime(metrics_port=9100)))[
+        "roomtone-link"
+    ]
+    assert "SocketBindAllow=ipv4:tcp:9100" in watched
+
+
+def test_a_name_that_leads_to_this_machine_is_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Debian's `/etc/hosts` has its own: `127.0.1.1 raspberrypi`."""
+    own = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.1.1", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: own)
+    assert (
+        "IPAddressAllow=localhost"
+        in connection.dropins(Config(mqtt=Mqtt(host="raspberrypi")))["roomtone-link"]
+    )
+
+
+def device(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "provisioning.device", *map(str, arguments)],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_the_password_is_a_credential_and_never_in_the_configuration(tmp_path: Path) -> None:
+    config, credentials, secret = tmp_path / "roomtone.toml", tmp_path / "credentials", tmp_path / "secret"
+    credentials.mkdir()
+    secret.write_text("s3cret\n")
+    where = [
+        "configure",
+        "--config",
+        config,
+        "--credentials",
+        credentials,
+        "--broker",
+        "mqtts://me@hub.local",
+    ]
+    assert "nobody can be asked here" in device(*where).stderr
+    assert not config.exists()
+    done = device(*where, "--password-file", secret)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (credentials / "password").read_text() == "s3cret\n"
+    assert (credentials / "password").stat().st_mode & 0o777 == 0o600
+    assert "s3cret" not in config.read_text()
+    assert device(*where, "--password-file", secret).stdout == ""
+
+
+def test_plain_mqtt_is_taken_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--broker", "mqtt://hub.local")
+    assert done.returncode == 0
+    assert "not encrypted" in done.stderr
+
+
+def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    made = tmp_path / "site"
+    for command in (["init", "--broker", "hub.local"], ["enrol", "kitchen"]):
+        fleet = [sys.executable, "-m", "edge.cli.main", "fleet", "--site", str(made), *command]
+        subprocess.run(fleet, check=True, capture_output=True)
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--join", made / "joins" / "kitchen.join")
+    assert done.returncode == 0, done.stderr
+    found = load(tmp_path / "roomtone.toml")
+    assert (found.node.id, found.mqtt.host, found.mqtt.tls) == ("kitchen", "hub.local", True)
+    for key in (found.mqtt.ca_file, found.mqtt.cert_file, found.mqtt.key_file):
+        folder, _, name = key.rpartition("/site_")
+        assert folder == "/run/credentials/roomtone-link.service"
+        assert (tmp_path / "credentials" / name).stat().st_size > 100
+    refused = device(*where, "--join", made / "joins" / "kitchen.join", "--node", "attic")
+    assert "the join file is for kitchen" in refused.stderr
+
+
+def test_a_join_file_brings_where_models_come_from_and_whose_they_may_be(tmp_path: Path, capsys) -> None:
+    """No trust on first use and no hand work: the root goes where systemd shows it to the link, read-only."""
+    from edge.cli.main import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+
+    def fleet(*words: object) -> None:
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+
+    fleet("init", "--broker", "hub.local")
+    fleet("enrol", "kitchen")
+    assert "models" not in json.loads((folder / "joins" / "kitchen.join").read_text())
+    fleet("keys", "init", "--url", "https://hub.local/updates", "--passphrase-file", secret)
+    # Who joined before has it with the next renewal.
+    fleet("renew", "kitchen")
+    fleet("enrol", "main", "--role", "recorder")
+    assert "models" not in json.loads((folder / "joins" / "recorder.main.join").read_text())
+    settings = connection.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    seen = "/run/credentials/roomtone-link.service"
+    assert settings["updates.url"] == "https://hub.local/updates"
+    assert settings["updates.root_file"] == f"{seen}/site_models-root.json"
+    assert "updates.ca_file" not in settings, "the hub's certificate is of the same authority as the broker's"
+    found = load(None, settings)
+    assert found.updates.root_file == settings["updates.root_file"]
+    root = tmp_path / "credentials" / "models-root.json"
+    assert root.read_bytes() == (folder / "models" / "metadata" / "1.root.json").read_bytes()
+    text = connection.merged(tmp_path / "roomtone.toml", settings, anew=True)
+    assert 'url = "https://hub.local/updates"' in text
+
+
+def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_path: Path) -> None:
+    from edge.cli.main import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+    for words in (
+        ("init", "--broker", "hub.local"),
+        (
+            "keys",
+            "init",
+            "--url",
+            "https://hub.local/updates",
+            "--ca",
+            folder / "ca.crt",
+            "--passphrase-file",
+            secret,
+        ),
+        ("enrol", "kitchen"),
+    ):
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+    settings = connection.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    assert settings["updates.ca_file"] == "/run/credentials/roomtone-link.service/site_models-ca.crt"
+    assert (tmp_path / "credentials" / "models-ca.crt").read_bytes() == (folder / "ca.crt").read_bytes()

@@ -1,0 +1,94 @@
+import contextlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.protocol import messages
+from edge.protocol.messages import (
+    ContractError,
+    Event,
+    EventReport,
+    LevelSignal,
+    MicSignal,
+    Probabilities,
+)
+
+EVENT = Event(
+    id="01JD0000000000000000000000",
+    boot="7f3a9c01",
+    seq=42,
+    event_type="angry",
+    confidence=0.81,
+    probabilities=Probabilities(
+        neutral=0.05, happy=0.02, sad=0.01, angry=0.81, fearful=0.06, disgust=0.03, surprised=0.02
+    ),
+    started_at="2026-01-01T10:00:00.120Z",
+    duration_ms=2310,
+    snr_db=18.2,
+    level_dbfs=-23.1,
+    model="base-1.2.0",
+    latency_ms=34,
+)
+
+
+def test_the_order_of_the_labels_is_the_order_of_the_probabilities() -> None:
+    assert Probabilities.__struct_fields__ == messages.LABELS
+
+
+def test_an_event_survives_the_wire() -> None:
+    data = messages.encode(EventReport(EVENT))
+    assert len(data) <= messages.MAX_REPORT_BYTES
+    assert messages.decode_upward(data) == EventReport(EVENT)
+    assert messages.decode_event(messages.encode(EVENT)) == EVENT
+
+
+@pytest.mark.parametrize("signal", [LevelSignal(dbfs=-131.5, speech=False), MicSignal("starting")])
+def test_a_signal_fits_into_its_64_bytes(signal: messages.Signal) -> None:
+    assert len(messages.encode(signal)) <= messages.MAX_SIGNAL_BYTES
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"audio": "AAAA"}, "unknown field"),
+        ({"event_type": "bored"}, "enum"),
+        ({"confidence": 1.5}, "<= 1.0"),
+        ({"seq": 0}, ">= 1"),
+        ({"boot": "7f3a9c01\n"}, "regex"),
+        ({"id": "not a ulid"}, "regex"),
+        ({"started_at": "yesterday"}, "regex"),
+        ({"v": 2}, "enum"),
+        ({"model": "../../etc"}, "regex"),
+        ({"probabilities": {"neutral": 1.0}}, "missing required field"),
+    ],
+)
+def test_a_message_that_breaks_the_schema_is_refused(change: dict[str, object], reason: str) -> None:
+    tree = msgspec.to_builtins(EVENT) | change
+    with pytest.raises(ContractError, match=reason):
+        messages.decode_upward(msgspec.json.encode({"t": "event", "event": tree}))
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b'"1"', b"null"])
+def test_a_number_that_is_not_one_is_refused(number: bytes) -> None:
+    data = messages.encode(EventReport(EVENT)).replace(b"18.2", number)
+    with pytest.raises(ContractError):
+        messages.decode_upward(data)
+
+
+def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
+    data = messages.encode(EventReport(EVENT))
+    with pytest.raises(ContractError, match="at most 1024"):
+        messages.decode_upward(data + b" " * messages.MAX_REPORT_BYTES)
+    with pytest.raises(ContractError, match="at most 64"):
+        messages.decode_upward(messages.encode(MicSignal("ok")) + b" " * 64)
+    with pytest.raises(ContractError, match="at most 256"):
+        messages.decode_downward(messages.encode(messages.Mute()) + b" " * 256)
+
+
+@given(st.binary(max_size=1500))
+def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
+    for decode in (messages.decode_upward, messages.decode_downward, messages.decode_event):
+        with contextlib.suppress(ContractError):
+            decode(data)

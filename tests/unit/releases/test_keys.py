@@ -1,0 +1,105 @@
+"""Keys are changed by the commands that people call: alone, by two of three, and with the power cut on the way."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from provisioning.publish import rotation, setup
+from provisioning.publish.catalogue import Catalogue
+from tests.support.crashing_process import live
+from tests.support.publishing_site import Site, ask, commands
+
+URL = "https://hub.invalid/updates"
+
+
+def _change(folder: Path, role: str) -> Callable[[Callable[[str], None]], None]:
+    """As `fleet keys rotate` does it, up to the way to the hub."""
+
+    def work(step: Callable[[str], None]) -> None:
+        catalogue = Catalogue(folder)
+        rotation.rotate(catalogue, role, (), ask, step)
+        rotation.mend(catalogue, ask)
+        step("targets: signed")
+        setup.to_local_hub(catalogue)
+        step("hub: brought")
+
+    return work
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "online"])
+def test_the_power_may_go_between_any_two_steps_of_a_change_of_keys(folder: Path, role: str) -> None:
+    before = Site(folder / "site").folder / "models"
+    shutil.copytree(before, folder / "whole")
+    steps = live(_change(folder / "whole", role), None)
+    assert steps == [
+        "key: written", "root: signed", "key: old one put aside", "key: in its place",
+        "targets: signed", "hub: brought",
+    ]  # fmt: skip
+    for point, name in enumerate(steps):
+        cut = folder / str(point)
+        shutil.copytree(before, cut)
+        assert live(_change(cut, role), point)[-1] == name
+        # What every command does first; then whoever signs can sign, and the hub and its boxes believe it.
+        catalogue = Catalogue(cut)
+        rotation.settle(catalogue)
+        rotation.mend(catalogue, ask)
+        setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, ask))
+        setup.to_local_hub(catalogue)
+        assert catalogue.root().signed.version == (1 if name == "key: written" else 2), name
+        # And the next change of keys goes through as if nothing had been.
+        assert rotation.rotate(catalogue, role, (), ask), name
+        rotation.mend(catalogue, ask)
+        setup.to_local_hub(catalogue)
+        assert not [*catalogue.folder.glob("*.next"), *catalogue.hub.glob("*.next")], name
+
+
+def test_a_new_online_key_is_made_also_when_the_folder_of_the_hub_is_at_the_hub(folder: Path) -> None:
+    catalogue = Site(folder / "site").catalogue
+    shutil.rmtree(catalogue.hub)
+    assert rotation.rotate(catalogue, "online", (), ask)
+    assert oct((catalogue.hub / "online.key").stat().st_mode & 0o777) == "0o600"
+    assert oct(catalogue.hub.stat().st_mode & 0o777) == "0o700"
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "online"])
+def test_two_of_three_sign_one_after_the_other(folder: Path, role: str) -> None:
+    """Site: the second person signs on another day, from another stick."""
+    run = commands(folder, URL, "--profile", "site")
+    models = folder / "site" / "models"
+    sticks = []
+    for number in (1, 2, 3):
+        stick = folder / f"stick-{number}"
+        stick.mkdir()
+        sticks.append(shutil.move(models / f"root-{number}.key", stick))
+    told = ("--no-upload", *run.signing)
+    refused = run("keys", "rotate", role, *told, status=2)
+    assert "no root key is here: name it with --key" in refused.stderr
+    assert not (models / "root.pending.json").exists()
+    first = run("keys", "rotate", role, "--key", str(sticks[0]), *told, status=1)
+    assert (
+        "root.pending.json waits for further root keys: roomtone fleet keys sign --key FILE" in first.stderr
+    )
+    assert Catalogue(models).root().signed.version == 1
+    # Until then everything goes on with the keys of before.
+    run("group", "upstairs", "attic")
+    setup.resign_targets(Catalogue(models), setup.targets_signer(Catalogue(models), None, ask))
+    again = run("keys", "rotate", role, "--key", str(sticks[0]), *told, status=2)
+    assert "waits for signatures" in again.stderr
+    same = run("keys", "sign", "--key", str(sticks[0]), *told, status=1)
+    assert "still too few signatures" in same.stderr
+    second = run("keys", "sign", "--key", str(sticks[1]), *told)
+    assert "root 2 is signed" in second.stderr
+    assert ("give " in second.stderr and "online.key to the hub first" in second.stderr) == (role == "online")
+    catalogue = Catalogue(models)
+    assert (catalogue.root().signed.version, catalogue.targets_count()) == (2, True)
+    assert not (models / "root.pending.json").exists()
+    setup.targets_signer(catalogue, None, ask)
+    none = run("keys", "sign", "--key", str(sticks[1]), *told, status=2)
+    assert "no root waits for signatures" in none.stderr
+    shown = run("keys", "show").stdout.splitlines()
+    assert shown[1].startswith("root       2 of ")
+    assert shown[1].count(",") == 2

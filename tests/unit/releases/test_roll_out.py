@@ -1,0 +1,112 @@
+"""The stages of a push, and how it stops by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.protocol.messages import ModelStatus
+from provisioning.publish.push import (
+    HaltedError,
+    Plan,
+    _seconds,
+    _stages,
+    roll_out,
+    rows_of,
+)
+from tests.support.releases import target
+
+NODES = tuple(f"room-{n}" for n in range(40))
+ABOUT = target(7, "1.1.0").release
+
+
+def good() -> ModelStatus:
+    return ModelStatus(installed_version="1.1.0", latest_version="1.1.0", model="base-1.1.0", release=7)
+
+
+def old(**changes: object) -> ModelStatus:
+    return ModelStatus(
+        **({"installed_version": "1.0.0", "latest_version": "1.0.0", "model": "base-1.0.0"} | changes)
+    )
+
+
+class Boxes:
+    """A fleet that does as it is told: `sick` boxes roll back, all others are good as soon as it is announced."""
+
+    def __init__(self, sick: int = 0) -> None:
+        self.sick = set(NODES[:sick])
+        self.percent = 0
+        self.signed: list[int] = []
+        self.time = 0.0
+
+    def sign(self, percent: int) -> int:
+        self.percent = percent
+        self.signed.append(percent)
+        return len(self.signed)
+
+    def announce(self, timestamp_version: int) -> None:
+        assert timestamp_version == len(self.signed)
+
+    def online(self) -> set[str]:
+        return set(NODES)
+
+    def statuses(self) -> dict[str, ModelStatus]:
+        import msgspec
+
+        about = msgspec.structs.replace(ABOUT, percent=self.percent)
+        bad = old(error="base-1.1.0 rolled back: collapsed", refused=7)
+        return {n: (bad if n in self.sick else good()) if about.reaches(n) else old() for n in NODES}
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+    def push(self, plan: Plan) -> None:
+        roll_out(ABOUT, (), plan, self, self.sign, lambda _: None, sleep=self.sleep, now=lambda: self.time)
+
+
+def test_the_stages_follow_one_another_when_all_boxes_are_good() -> None:
+    boxes = Boxes()
+    boxes.push(Plan((10, 50, 100), 3600, 0.1))
+    assert boxes.signed == [10, 50, 100]
+    assert boxes.time < 120, "nobody waits for the end of a stage in which everybody is done"
+
+
+def test_it_halts_and_no_further_box_is_meant_when_a_share_rolls_back() -> None:
+    boxes = Boxes(sick=40)
+    with pytest.raises(HaltedError, match="halted at 10 %"):
+        boxes.push(Plan((10, 100), 3600, 0.1))
+    assert boxes.signed == [10, 0]
+
+
+def test_a_single_bad_box_among_many_stops_nobody() -> None:
+    boxes = Boxes(sick=1)
+    boxes.push(Plan((50, 100), 3600, 0.1))
+    assert boxes.signed == [50, 100]
+
+
+def test_a_box_that_is_away_is_shown_and_waited_for_only_so_long() -> None:
+    class Away(Boxes):
+        def online(self) -> set[str]:
+            return set()
+
+        def statuses(self) -> dict[str, ModelStatus]:
+            return {n: old() for n in NODES}
+
+    boxes = Away()
+    boxes.push(Plan((100,), 600, 0.1))
+    assert 600 <= boxes.time < 610
+    assert {what for what, _ in rows_of(ABOUT, boxes).values()} == {"away"}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172_800)])
+def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert _seconds(text) == seconds
+
+
+def test_stages_have_to_grow() -> None:
+    from edge.util.errors import UserError
+
+    for percent, then in ((0, ()), (50, (10,)), (50, (50,)), (50, (101,))):
+        with pytest.raises(UserError):
+            _stages(percent, then)
+    with pytest.raises(UserError, match="--wait"):
+        _seconds("soon")

@@ -1,0 +1,190 @@
+"""Keys change while boxes run: a repository in memory that is a real fetcher, and a clock that stands still."""
+
+from __future__ import annotations
+
+import datetime as real
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+from tuf.api.exceptions import DownloadHTTPError
+from tuf.api.metadata import Metadata, Timestamp
+from tuf.ngclient import FetcherInterface
+from tuf.ngclient._internal import trusted_metadata_set
+
+from provisioning.publish import keys, rotation, setup
+from tests.support import tiny_bundle
+from tests.support.publishing_site import Site, ask
+from tests.unit.releases.conftest import Box
+
+
+class Memory(FetcherInterface):
+    """All files of a hub as they were when it was last copied; whole, or a 404."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.files: dict[str, bytes] = {}
+        self.copy()
+
+    def copy(self) -> None:
+        hub = self._site.catalogue.hub
+        folders = (("metadata", hub / "metadata"), ("targets", hub / "targets"))
+        self.files |= {f"{n}/{p.name}": p.read_bytes() for n, folder in folders for p in folder.iterdir()}
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        name = "/".join(urlsplit(url).path.rsplit("/", 2)[1:])
+        if name not in self.files:
+            raise DownloadHTTPError(f"{name}: not here", 404)
+        return iter([self.files[name]])
+
+    def resume(self, url: str, path: Path, length: int, progress: Callable[[int], None]) -> None:
+        path.write_bytes(b"".join(self._fetch(url)))
+        progress(length)
+
+
+@pytest.fixture
+def clock(monkeypatch, site):
+    """Frozen for the box and for whoever signs; `clock.go(timedelta)` moves it."""
+    start = real.datetime.now(real.UTC).replace(microsecond=0)
+    state = SimpleNamespace(now=start)
+
+    class Frozen(real.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return state.now
+
+    moved = SimpleNamespace(datetime=Frozen, timezone=real.timezone)
+    monkeypatch.setattr(trusted_metadata_set, "datetime", moved)
+    monkeypatch.setattr(site, "now", lambda: state.now)
+    for one in (site.catalogue, site.hub):
+        monkeypatch.setattr(one, "_now", lambda: state.now)
+    monkeypatch.setattr(setup, "Online", lambda folder: _online(folder, state))
+
+    def go(by: timedelta) -> None:
+        state.now += by
+
+    return SimpleNamespace(go=go, state=state)
+
+
+def _online(folder: Path, state):
+    from dashboard.releases.repository import Online
+
+    return Online(folder, lambda: state.now)
+
+
+@pytest.fixture
+def memory(site) -> Memory:
+    return Memory(site)
+
+
+@pytest.fixture
+def look(folder, site, memory, clock):
+    shipped = tiny_bundle.make(folder / "shipped", "1.0.0")
+    box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
+
+    def one():
+        memory.copy()
+        return box.look(fetcher=memory)
+
+    one.box = box
+    return one
+
+
+@pytest.mark.parametrize("role", ["root", "targets", "online"])
+def test_a_key_is_changed_and_boxes_that_slept_through_it_follow(site, look, make, role: str) -> None:
+    site.publish(make("1.1.0"))
+    assert look().result == "switched"
+    look.box.store.good()
+    for _ in range(3):
+        assert rotation.rotate(site.catalogue, role, (), ask)
+        if role == "targets":
+            setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
+    site.publish(make("1.2.0", seed=2))
+    assert site.catalogue.root().signed.version == 4
+    found = look()
+    assert (found.result, found.text) == ("switched", "base-1.2.0")
+
+
+def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, look, make) -> None:
+    stolen = keys.load(site.catalogue.folder / "targets.key", ask)
+    rotation.rotate(site.catalogue, "targets", (), ask)
+    setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
+    setup.to_local_hub(site.catalogue)
+    assert look().result == "nothing"
+    from edge.inference import bundle as bundles
+    from edge.releases import archive
+    from edge.util.errors import UserError
+    from provisioning.publish import bundle_checks
+
+    path = make("6.6.6", seed=6)
+    about = bundle_checks.about(bundles.load(path), 1, "stable")
+    with pytest.raises(UserError, match="may not sign targets"):
+        site.catalogue.sign_targets(stolen, put=[(about, archive.pack(path))])
+
+
+def test_recovery_from_a_stolen_online_key(site, look, make, memory, clock) -> None:
+    """The thief signs a timestamp of a far future version; with a new key the boxes take the honest one again."""
+    from dashboard.releases.repository import Online
+
+    site.publish(make("1.1.0"))
+    assert look().result == "switched"
+    look.box.store.good()
+    thief = Online(site.catalogue.hub)._signer()
+    forged = Metadata[Timestamp].from_file(str(site.catalogue.hub / "metadata" / "timestamp.json"))
+    forged.signed.version = 1_000_000
+    forged.signatures.clear()
+    forged.sign(thief)
+    memory.files["metadata/timestamp.json"] = forged.to_bytes()
+    assert look.box.look(fetcher=memory).result == "nothing"
+    # The honest hub is now behind what the box has seen.
+    site.publish(make("1.2.0", seed=2))
+    assert "rollback" in look().text
+    assert rotation.rotate(site.catalogue, "online", (), ask)
+    setup.to_local_hub(site.catalogue)
+    assert look().result == "switched"
+    assert look.box.model() == "base-1.2.0"
+
+
+def test_expired_metadata_stops_updates_and_never_inference(site, look, make, clock) -> None:
+    site.publish(make("1.1.0"))
+    assert look().result == "switched"
+    look.box.store.good()
+    clock.go(timedelta(days=4))
+    found = look()
+    assert (found.result, "expired" in found.text, look.box.model()) == ("failed", True, "base-1.1.0")
+    site.hub.refresh()
+    assert look().result == "nothing"
+    # The list itself ends after more than a year; the workstation signs it anew.
+    clock.go(timedelta(days=401))
+    site.hub.refresh()
+    assert "expired" in look().text
+    assert "targets" in site.catalogue.due()
+    setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
+    setup.to_local_hub(site.catalogue)
+    assert look().result == "nothing"
+
+
+def test_the_hub_alone_keeps_the_timestamp_fresh_for_weeks(site, look, make, clock) -> None:
+    site.publish(make("1.1.0"), percent=0)
+    for _ in range(15):
+        clock.go(timedelta(days=1))
+        site.hub.refresh()
+        assert look().result == "nothing"
+    before = site.hub.timestamp().version
+    site.hub.refresh()
+    assert site.hub.timestamp().version == before, "it signs no more often than it has to"
+
+
+def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
+    site = Site(folder / "big", profile="site")
+    shipped = tiny_bundle.make(folder / "other", "1.0.0")
+    box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
+    first, second = (site.catalogue.folder / f"root-{n}.key" for n in (1, 2))
+    assert not rotation.rotate(site.catalogue, "online", [first], ask)
+    assert site.catalogue.root().signed.version == 1
+    assert rotation.sign(site.catalogue, [second], ask) == (True, "online")
+    site.publish(make("1.1.0"))
+    assert box.look(fetcher=Memory(site)).result == "switched"

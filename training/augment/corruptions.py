@@ -1,0 +1,62 @@
+"""Spoiling test speech with noise and rooms that no training has heard; seeded, the same for every model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference import features
+from edge.util.errors import UserError
+from training.augment import transforms
+from training.data.corpora import noise
+from training.data.recordings import Sounds
+
+Float = NDArray[np.float32]
+Change = Callable[[Float, int], Float]
+SNRS_DB = (20, 10, 5, 0)
+
+
+def noisy(data: Path, snr_db: float, sounds: Sounds, seed: int = 1) -> Change:
+    """Adds a stretch of a recorded noise at that ratio. Raises `UserError` where no evaluation noise is there."""
+    paths = noise.evaluation_files(data)
+    if not paths:
+        raise UserError(
+            f"{data / 'noise'} holds none of {', '.join(noise.EVALUATION)}: no noise to evaluate with"
+        )
+
+    def change(speech: Float, index: int) -> Float:
+        random = np.random.default_rng([seed, index])
+        stretch = np.zeros(speech.size, np.float32)
+        # Some recordings have digital silence in them: another stretch then.
+        for _ in range(20):
+            stretch = transforms.cut(
+                features.to_float(sounds[paths[int(random.integers(len(paths)))]]), speech.size, random
+            )
+            if float(np.mean(np.square(stretch))) > 1e-10:
+                break
+        return transforms.add_noise(speech, stretch, snr_db)
+
+    return change
+
+
+def rooms(data: Path) -> dict[str, Change]:
+    """One change for each measured impulse response in `rooms/`. Raises `UserError` where there is none."""
+    sounds = Sounds()
+    paths = sorted((data / "rooms").glob("*.wav"))
+    if not paths:
+        raise UserError(f"{data / 'rooms'} holds no impulse response (.wav)")
+    return {path.stem: _room(features.to_float(sounds[path])) for path in paths}
+
+
+def _room(response: Float) -> Change:
+    # The direct sound comes first and keeps its level: what is measured is echo, not loudness.
+    response = response[int(np.abs(response).argmax()) :]
+    response = response / np.abs(response).max()
+
+    def change(speech: Float, index: int) -> Float:
+        return transforms.convolve(np.concatenate([speech, np.zeros(4000, np.float32)]), response)
+
+    return change

@@ -1,0 +1,1 @@
+"""Confidence calibration and baseline constants."""

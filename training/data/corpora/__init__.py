@@ -1,0 +1,1 @@
+"""Corpora in their official layouts, one file each; `training.data.corpora.catalogue` knows them all."""

@@ -1,0 +1,102 @@
+"""Which corpora there are, where they lie below a data folder, and what their licence allows."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.util.errors import UserError
+from training.data.corpora import (
+    crema_d,
+    emodb,
+    emovo,
+    folder,
+    nemo,
+    ravdess,
+    savee,
+    tess,
+)
+from training.data.corpora.clip import Clip, Found
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus that can be read."""
+
+    name: str
+    scan: Callable[[Path], Found]
+    licence: str
+    trainable: bool
+    """Whether the licence lets weights made from it be passed on."""
+
+
+CORPORA: dict[str, Corpus] = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus("ravdess", ravdess.scan, "CC BY-NC-SA 4.0", True),
+        Corpus("nemo", nemo.scan, "CC BY-NC-SA 4.0", True),
+        Corpus("tess", tess.scan, "CC BY-NC-ND 4.0", False),
+        Corpus("emovo", emovo.scan, "research", False),
+        Corpus("crema-d", crema_d.scan, "ODbL 1.0", True),
+        Corpus("savee", savee.scan, "research", False),
+        Corpus("emo-db", emodb.scan, "unclear", False),
+        Corpus("folder", folder.scan, "the user's own", False),
+    )
+}
+
+
+def read(data: Path, names: Iterable[str]) -> list[Found]:
+    """Scans the named corpora in `data/<name>`. Raises `UserError` where one is missing or holds no clip."""
+    result = []
+    for name in names:
+        root = data / name
+        if not root.is_dir():
+            raise UserError(
+                f"{root} is missing: put the corpus {name} there (or a link), or name another --data"
+            )
+        found = CORPORA[name].scan(root)
+        if not found.clips:
+            why = (
+                "; ".join(f"{len(paths)} x {reason}" for reason, paths in found.skipped.items())
+                or "it is empty"
+            )
+            raise UserError(f"{root} holds no clip of {name}: {why}")
+        for reason, paths in found.skipped.items():
+            log.info("%s: %d left out: %s", name, len(paths), reason)
+        result.append(found)
+    return result
+
+
+def table(data: Path) -> list[dict[str, object]]:
+    """What there is below `data`: one row a corpus, with what was skipped and why."""
+    rows: list[dict[str, object]] = []
+    for corpus in CORPORA.values():
+        root = data / corpus.name
+        if not root.is_dir():
+            rows.append(
+                {"corpus": corpus.name, "found": 0, "speakers": 0, "skipped": {}, "note": f"no {root}"}
+            )
+            continue
+        found = corpus.scan(root)
+        labels = Counter(clip.label for clip in found.clips)
+        rows.append(
+            {
+                "corpus": corpus.name,
+                "found": len(found.clips),
+                "speakers": len({clip.speaker for clip in found.clips}),
+                "labels": dict(sorted(labels.items())),
+                "skipped": {reason: len(paths) for reason, paths in found.skipped.items()},
+                "note": "" if corpus.trainable else f"evaluation only ({corpus.licence})",
+            }
+        )
+    return rows
+
+
+def clips(found: Iterable[Found]) -> list[Clip]:
+    """All clips of several corpora in one list."""
+    return [clip for one in found for clip in one.clips]

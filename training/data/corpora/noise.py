@@ -1,0 +1,20 @@
+"""Recordings of noise: what may be used in training, and what is kept for evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.data.corpora.clip import audio_files
+
+TRAINING = ("esc-10", "places")
+EVALUATION = ("household", "speech-commands")
+
+
+def training_files(data: Path) -> list[Path]:
+    """Noise to train with; an empty list where none is there (white and brown noise remain)."""
+    return [path for name in TRAINING for path in audio_files(data / "noise" / name)]
+
+
+def evaluation_files(data: Path) -> list[Path]:
+    """Noise that no training has heard."""
+    return [path for name in EVALUATION for path in audio_files(data / "noise" / name)]

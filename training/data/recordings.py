@@ -1,0 +1,78 @@
+"""Recordings as int16 in memory, read once: an epoch then costs no decoding.
+
+The corpora of a workstation are a few hundred megabytes as int16, so a dictionary is the right database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.util.errors import UserError
+from training.data.corpora.clip import Clip
+
+log = logging.getLogger(__name__)
+RATE = 16000
+MOST_UNREADABLE = 0.5
+"""A larger share of unreadable files is no accident but a wrong folder, or a decoder that is missing."""
+Int16 = NDArray[np.int16]
+
+
+def read(path: Path) -> Int16:
+    """A file as int16 mono 16 kHz. Raises `UserError` with the file's name."""
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as audio: {error}") from None
+    mono = samples.mean(axis=1)
+    if rate != RATE:
+        import soxr
+
+        mono = soxr.resample(mono, rate, RATE)
+    if not mono.size or not np.isfinite(mono).all():
+        raise UserError(f"{path}: empty, or not all samples are numbers")
+    samples_int: Int16 = np.clip(np.round(mono * 32768.0), -32768, 32767).astype(np.int16)
+    return samples_int
+
+
+class Sounds:
+    """Reads each path once."""
+
+    def __init__(self) -> None:
+        self._held: dict[Path, Int16] = {}
+
+    def __getitem__(self, path: Path) -> Int16:
+        """The samples of a file."""
+        if path not in self._held:
+            self._held[path] = read(path)
+        return self._held[path]
+
+    def load(self, paths: Iterable[Path], title: str, quiet: bool = False) -> list[Path]:
+        """Reads many files with a progress bar; returns those that cannot be read, each of them named in the log.
+
+        Raises `UserError` when most cannot be read.
+        """
+        wanted, bad = [path for path in paths if path not in self._held], []
+        for path in tqdm(wanted, desc=title, unit="file", disable=quiet or None):
+            try:
+                self._held[path] = read(path)
+            except UserError as error:
+                bad.append(path)
+                last = error
+        if len(bad) > MOST_UNREADABLE * len(wanted):
+            raise UserError(f"{len(bad)} of {len(wanted)} files cannot be read; the last one: {last}")
+        for path in bad:
+            log.warning("left out, cannot be read as audio: %s", path)
+        return bad
+
+    def readable(self, clips: Sequence[Clip], title: str, quiet: bool = False) -> list[Clip]:
+        """The clips whose recording can be read, all of them in memory afterwards. Raises what `load` does."""
+        bad = set(self.load([clip.path for clip in clips], title, quiet))
+        return [clip for clip in clips if clip.path not in bad]

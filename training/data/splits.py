@@ -1,0 +1,50 @@
+"""The three disjoint lists of speakers of `splits.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.util.errors import UserError
+from training.data.corpora.clip import Clip
+
+PARTS = ("fit", "calibrate", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Speakers (`corpus/id`) of each part."""
+
+    corpora: tuple[str, ...]
+    fit: frozenset[str]
+    calibrate: frozenset[str]
+    test: frozenset[str]
+
+    def part(self, name: str) -> frozenset[str]:
+        """The speakers of `fit`, `calibrate` or `test`."""
+        speakers: frozenset[str] = getattr(self, name)
+        return speakers
+
+    def select(self, clips: Iterable[Clip], name: str) -> list[Clip]:
+        """The clips whose speaker is in that part."""
+        speakers = self.part(name)
+        return [clip for clip in clips if clip.speaker in speakers]
+
+
+def load(path: Path | None = None) -> Splits:
+    """Reads the file (default: the shipped one). Raises `UserError` if a speaker is in two parts."""
+    path = path or Path(__file__).with_name("splits.toml")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    corpora = tuple(document.pop("corpora"))
+    if set(document) != set(PARTS):
+        raise UserError(f"{path}: needs exactly the parts {', '.join(PARTS)}")
+    parts = {
+        name: frozenset(f"{corpus}/{speaker}" for corpus, ids in document[name].items() for speaker in ids)
+        for name in PARTS
+    }
+    for first, second in (("fit", "calibrate"), ("fit", "test"), ("calibrate", "test")):
+        if both := parts[first] & parts[second]:
+            raise UserError(f"{path}: {sorted(both)} are in both {first} and {second}")
+    return Splits(corpora, **parts)

@@ -1,0 +1,207 @@
+"""`roomtone train evaluate`, `compare` and `report`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.util.errors import UserError
+from training.evaluate.protocol_names import HOURS
+
+Step = Callable[[Any, str, Callable[[argparse.Namespace], int], str], Any]
+DATA_VARIABLE = "ROOMTONE_DATA"
+
+EVALUATE = """\
+examples:
+  roomtone train evaluate --protocol held-out --bundle base --data CORPORA
+  roomtone train evaluate --protocol unseen-language --adapt room --bundle models/base-0.3.0 --data CORPORA --json
+  roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
+  roomtone train evaluate --protocol noise --every 5 --data CORPORA    # a quick look
+  roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
+  roomtone train evaluate --protocol quantisation --bundle models/base-0.3.0 --run RUN --data CORPORA
+  roomtone train evaluate --protocol ravdess-si --recipe base --out FOLDS --data CORPORA
+
+protocols:
+{protocols}
+
+With --json: one object, or a list of one object per condition. Accuracy, UAR and macro F1 are by argmax over all
+labels, nothing left out; accuracy_restricted chooses among the labels that occur. Losses and gains are in
+percentage points.
+--data may be left out where ROOMTONE_DATA names the folder.
+"""
+COMPARE = """\
+examples:
+  roomtone train compare base-0.3.0 models/base-0.4.0 --data CORPORA
+  roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt room
+  roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
+
+Differences are new less old in percentage points. Intervals: paired bootstrap over speakers, 10,000 draws, seeded.
+NEW is called worse where the interval of macro F1 lies below zero in any row, or where it is below OLD by more than
+--margin points (chance or not); better where an interval lies above zero and no row is worse; else equal.
+
+exit status: 0 NEW is better or equal, 1 NEW is worse, 2 it could not be measured.
+"""
+REPORT = """\
+examples:
+  roomtone train report --bundle models/base-0.3.0 --data CORPORA --out report
+  roomtone train report --bundle base --data CORPORA --history RUN/history.json --every 5
+
+Writes into --out, which must not exist yet: report.json (every object of every protocol), numbers.md (the numbers of
+the model card) and plots/*.png. Protocols whose recordings are not there are left out and named.
+"""
+
+
+def register(steps: Any, step: Step) -> None:
+    """Adds the three steps."""
+    evaluate = step(
+        steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
+    )
+    _epilog(evaluate, EVALUATE.format(protocols=_protocols()))
+    evaluate.add_argument("--protocol", required=True, metavar="NAME", help="one of those below")
+    _common(evaluate)
+    evaluate.add_argument(
+        "--adapt",
+        choices=["room"],
+        help="adapt to the room, causally: each corpus is one room; mean of five orders",
+    )
+    evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+    evaluate.add_argument(
+        "--run", dest="folder", type=Path, help="of quantisation: folder of the bundle's run"
+    )
+    evaluate.add_argument("--recipe", default="base", help="of ravdess-si and thesis (default: %(default)s)")
+    evaluate.add_argument(
+        "--out", type=Path, help="of ravdess-si and thesis: where runs and results are kept"
+    )
+    evaluate.add_argument(
+        "--seed", type=int, default=1, help="of ravdess-si and thesis (default: %(default)s)"
+    )
+    compare = step(steps, "compare", _compare, "champion against challenger, on the same protocols and clips")
+    _epilog(compare, COMPARE)
+    compare.add_argument("old", help="champion: a bundle's folder or name")
+    compare.add_argument("new", help="challenger: a bundle's folder or name")
+    _common(compare, bundle=False)
+    compare.add_argument(
+        "--protocol", action="append", metavar="NAME",
+        help="held-out, unseen-language, folder, noise or reverberation; may be repeated (default: held-out)",
+    )  # fmt: skip
+    compare.add_argument("--adapt", choices=["room"], help="both adapted to the room")
+    compare.add_argument("--margin", type=float, default=2.0, help="in points (default: %(default)s)")
+    report = step(steps, "report", _report, "measure all protocols of a bundle, draw all plots")
+    _epilog(report, REPORT)
+    _common(report)
+    report.add_argument("--out", type=Path, help="(default: report-<bundle>)")
+    report.add_argument("--history", type=Path, help="history.json of the run, for the training curves")
+    report.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+
+
+def _epilog(parser: Any, text: str) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = text
+
+
+def _protocols() -> str:
+    from training.evaluate.protocol_names import PROTOCOLS
+
+    width = max(map(len, PROTOCOLS)) + 4
+    return "\n".join(
+        textwrap.fill(text, 118, initial_indent=f"  {name:<{width - 2}}", subsequent_indent=" " * width)
+        for name, text in PROTOCOLS.items()
+    )
+
+
+def _common(parser: Any, bundle: bool = True) -> None:
+    if bundle:
+        parser.add_argument(
+            "--bundle", default="base", help="a bundle's folder or name (default: %(default)s)"
+        )
+    parser.add_argument(
+        "--data", type=Path, help=f"the corpora, or DIR of DIR/<label>/* (default: ${DATA_VARIABLE})"
+    )
+    parser.add_argument("--every", type=int, default=1, help="only every so many clips, for a quick look")
+
+
+def _checked(options: argparse.Namespace) -> Path:
+    if options.every < 1:
+        raise UserError("--every must be 1 or more")
+    if getattr(options, "hours", 1.0) <= 0:
+        raise UserError("--hours must be above 0")
+    if options.data is None:
+        if not os.environ.get(DATA_VARIABLE):
+            raise UserError(f"name the folder of the recordings with --data, or in {DATA_VARIABLE}")
+        return Path(os.environ[DATA_VARIABLE])
+    return Path(options.data)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from training.evaluate import protocol_names, tables
+
+    data = _checked(options)
+    protocol_names.check(options.protocol)
+    if options.protocol in protocol_names.OWN_TRAINING:
+        from training.evaluate import own_training
+        from training.fit import recipe
+
+        chosen = recipe.load(options.recipe)
+        if options.out is None:
+            raise UserError(f"{options.protocol} trains and keeps its runs: name their folder with --out")
+        measured = own_training.run(
+            options.protocol, own_training.Job(chosen, data, options.out, options.seed, options.json)
+        )
+    else:
+        from edge.inference import bundle
+        from training.evaluate import protocols as evaluate
+
+        found = bundle.load(bundle.find(options.bundle))
+        measured = evaluate.run_all(
+            options.protocol,
+            evaluate.Evaluator(found, data, options.every, options.json, options.folder, options.hours),
+            options.adapt,
+        )
+    if options.json:
+        print(json.dumps(measured[0] if len(measured) == 1 else measured))
+    else:
+        print(tables.text(measured))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from edge.inference import bundle
+    from training.evaluate import compare, tables
+
+    data = _checked(options)
+    old, new = (bundle.load(bundle.find(name)) for name in (options.old, options.new))
+    found = compare.run(
+        old, new, data, options.protocol or ["held-out"],
+        adapt=options.adapt, every=options.every, margin=options.margin, quiet=options.json,
+    )  # fmt: skip
+    print(json.dumps(found) if options.json else tables.comparison(found))
+    return 1 if found["verdict"] == "worse" else 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from edge.inference import bundle
+    from training.evaluate import report
+
+    data = _checked(options)
+    found = bundle.load(bundle.find(options.bundle))
+    out = options.out or Path(f"report-{found.full_name}")
+    made = report.run(
+        found,
+        data,
+        out,
+        history=options.history,
+        every=options.every,
+        hours=options.hours,
+        quiet=options.json,
+    )
+    print(
+        json.dumps({"report": str(out), **made})
+        if options.json
+        else (out / report.NUMBERS).read_text(encoding="utf-8")
+    )
+    return 0

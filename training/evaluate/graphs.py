@@ -1,0 +1,39 @@
+"""A graph that is no bundle yet, such as that of one fold, run by the device's own classifier all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.inference import features
+from edge.inference.bundle import MODEL, Bundle, Manifest, TensorSpec
+from edge.inference.interpreter import Interpreter, Tensor
+from edge.util.errors import UserError
+
+
+def bare(folder: Path, name: str, labels: Sequence[str], size: int) -> Bundle:
+    """A bundle in memory for `folder/model.tflite`, uncalibrated and unchecked: for `training.evaluate.predict` only.
+
+    `labels` may be others than the device's. Raises `UserError` where the graph has no such outputs.
+    """
+    net = Interpreter(folder / MODEL)
+    manifest = Manifest(
+        name=name, version="0.0.0", labels=tuple(labels), sample_rate=16000, features=features.DEFAULT,
+        features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
+        logits=_named(folder, net.outputs, len(labels)), embedding=_named(folder, net.outputs, size),
+        kernels="float", temperature=1.0, abstain_below=0.0, min_ms=30, embedding_mean=(0.0,) * size, metrics={},
+        corpora=(), licence="", min_daemon="0.0.0", created="", files={},
+    )  # fmt: skip
+    return Bundle(folder, manifest)
+
+
+def _named(folder: Path, tensors: Sequence[Tensor], size: int) -> str:
+    for tensor in tensors:
+        if tensor.shape == (1, size):
+            return tensor.name
+    raise UserError(f"{folder / MODEL}: has no output of {size} numbers")
+
+
+def _specs(tensors: Sequence[Tensor]) -> Any:
+    return tuple(TensorSpec(tensor.name, tensor.shape, tensor.dtype) for tensor in tensors)  # type: ignore[arg-type]

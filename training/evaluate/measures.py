@@ -1,0 +1,88 @@
+"""From predictions to the plain JSON object of a protocol, as they are or adapted to the room."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.baseline import RoomMean
+from edge.inference.bundle import Bundle
+from edge.protocol.messages import LABELS
+from training.evaluate import baseline_replay, metrics
+from training.evaluate.predict import Predictions, softmax
+
+Float = NDArray[np.float64]
+MAIN = ("accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage")
+
+
+def measure(protocol: str, bundle: Bundle, found: Predictions, adapt: str | None = None) -> dict[str, Any]:
+    """All measures, with the bundle's temperature and threshold.
+
+    With `adapt="room"`: the mean of the measures over `adaptation.ORDERS` orders, and how far it is from `plain`.
+    Raises `BundleError` where the bundle has no output layer to adapt with.
+    """
+    plain = {"protocol": protocol, "bundle": bundle.full_name} | shares_of(
+        found.probabilities(bundle.manifest.temperature), found, bundle.manifest.abstain_below
+    )
+    if adapt is None:
+        return plain
+    return plain | adapted(bundle, found) | {
+        "adapt": adapt,
+        "plain": {key: plain[key] for key in MAIN},
+    }  # fmt: skip
+
+
+def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
+    """The mean of the measures over the orders in which a room may have spoken."""
+    manifest = bundle.manifest
+    each = [
+        shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
+        for logits in baseline_replay.replay(found, RoomMean.of(bundle))
+    ]
+    result: dict[str, Any] = mean_of(each)
+    result["orders"] = len(each)
+    plain = shares_of(found.probabilities(manifest.temperature), found, manifest.abstain_below)
+    result["gain"] = round(100 * (result["accuracy"] - plain["accuracy"]), 2)
+    return result
+
+
+def shares_of(probabilities: Float, found: Predictions, threshold: float) -> dict[str, Any]:
+    """Measures of given probabilities `[n, labels]` of the clips."""
+    right = probabilities.argmax(axis=1) == found.truth
+    covered = probabilities.max(axis=1) >= threshold
+    return {
+        **metrics.summary(probabilities, found.truth, LABELS),
+        "coverage": float(covered.mean()),
+        "accuracy_covered": float(right[covered].mean()) if covered.any() else 0.0,
+        "per_speaker": _grouped(found.speakers, right),
+        "per_room": _grouped(found.rooms, right),
+    }
+
+
+def _grouped(names: Sequence[str], right: NDArray[np.bool_]) -> dict[str, dict[str, Any]]:
+    held: dict[str, list[bool]] = defaultdict(list)
+    for name, hit in zip(names, right, strict=True):
+        held[name].append(bool(hit))
+    return {name: {"n": len(hits), "accuracy": float(np.mean(hits))} for name, hits in sorted(held.items())}
+
+
+def mean_of(objects: Sequence[Any]) -> Any:
+    """The mean, number by number, of equally shaped JSON values; what is no number is the first's."""
+    first = objects[0]
+    if isinstance(first, dict):
+        return {key: mean_of([one[key] for one in objects]) for key in first}
+    if isinstance(first, list):
+        return [mean_of(list(values)) for values in zip(*objects, strict=True)]
+    if isinstance(first, bool) or not isinstance(first, int | float):
+        return first
+    mean = float(np.mean(objects))
+    return int(mean) if isinstance(first, int) and mean.is_integer() else mean
+
+
+def points(lost: float) -> float:
+    """A share as percentage points, rounded."""
+    return round(100 * lost, 2)

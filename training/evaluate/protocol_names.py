@@ -1,0 +1,32 @@
+"""The names of the protocols and what each is: known without importing what runs them."""
+
+from __future__ import annotations
+
+from edge.util.errors import UserError
+
+HOURS = 4.0
+"""Of false alarms: without a single event, three are needed to be 95 % sure of less than one an hour."""
+BUNDLE = {
+    "held-out": "RAVDESS actors and nEMO speakers of splits.toml that no part of the training heard",
+    "unseen-language": "EMOVO (Italian), or any DIR/<label>/* in a language that was never heard",
+    "folder": "any DIR/<label>/* or DIR/<label>/<speaker>/* of audio",
+    "noise": "held-out with recorded noise that no training heard, at 20, 10, 5 and 0 dB; loss against clean",
+    "reverberation": "held-out in measured rooms that no training heard; loss against clean",
+    "one-mood": "held-out, 200 utterances of one label in a row: what adaptation to the room then costs",
+    "calibration": "held-out: calibration error, the bins of its diagram, accuracy of the surest 80 %",
+    "false-alarms": "hours without speech through detector, segmenter and classifier: events an hour, with bounds",
+    "quantisation": "held-out: the bundle against a float conversion of the same weights (--run)",
+}
+OWN_TRAINING = {
+    "ravdess-si": "judges a recipe: trained five times on the published folds of RAVDESS, 8 emotions, int8 of each "
+    "fold (--recipe, --out; folds that are done are not trained again)",
+    "thesis": "judges a recipe: random 80/20 split, 6 classes, over whichever of CREMA-D, RAVDESS, SAVEE, TESS are "
+    "there (--recipe, --out)",
+}
+PROTOCOLS = BUNDLE | OWN_TRAINING
+
+
+def check(name: str) -> None:
+    """Raises `UserError` for a name that is none of them."""
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol {name}: there are {', '.join(PROTOCOLS)}")

@@ -1,0 +1,124 @@
+"""Everything that is known of a bundle, measured once: objects, pictures and the numbers of its model card.
+
+`export` fills a new bundle with the same code, thinned out (`QUICK`), so that it takes minutes and not half an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.inference.bundle import HEAD, Bundle
+from edge.util.errors import UserError
+from training.evaluate import plots, protocols
+from training.evaluate.protocol_names import HOURS
+from training.export import model_card
+from training.fit import checkpoint
+
+log = logging.getLogger(__name__)
+NUMBERS = "numbers.md"
+Objects = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """Which part of the clips is measured with noise and in rooms, and how many hours without speech."""
+
+    noise: int = 1
+    reverberation: int = 1
+    hours: float = HOURS
+
+
+QUICK = Thinning(noise=5, reverberation=10)
+"""About 1,100 clips each instead of 5,500 and 11,000."""
+
+
+def measure(evaluator: protocols.Evaluator, thin: Thinning) -> Objects:
+    """All objects by protocol, `held-out, adapted` and the like among them.
+
+    What cannot be measured because its recordings are not there is named in the log and left out. Raises `UserError`
+    where not even `held-out` can.
+    """
+    evaluator.hours = thin.hours
+    wanted: list[tuple[str, str | None, int]] = [
+        ("held-out", None, 1), ("unseen-language", None, 1), ("calibration", None, 1), ("noise", None, thin.noise),
+        ("reverberation", None, thin.reverberation), ("false-alarms", None, 1),
+    ]  # fmt: skip
+    if HEAD in evaluator.bundle.manifest.files:
+        wanted += [("held-out", "room", 1), ("unseen-language", "room", 1), ("one-mood", None, 1)]
+    found: Objects = {}
+    every = evaluator.every
+    for protocol, adapt, part in wanted:
+        name = f"{protocol}, adapted" if adapt else protocol
+        evaluator.every = every * part
+        try:
+            if protocol == "unseen-language" and not (evaluator.data / "emovo").is_dir():
+                raise UserError(f"no {evaluator.data / 'emovo'}")
+            found[name] = protocols.run_all(protocol, evaluator, adapt)
+        except UserError as error:
+            if protocol == "held-out":
+                raise
+            log.warning("%s is left out: %s", name, error)
+        else:
+            log.info("%s: %s", name, _short(found[name]))
+        finally:
+            evaluator.every = every
+    return found
+
+
+def _short(objects: Sequence[dict[str, Any]]) -> str:
+    first = objects[0]
+    if first["accuracy"] is None:
+        return f"{first['n']} events in {first['hours']} h"
+    return ", ".join(f"{one.get('condition', 'accuracy')} {one['accuracy']:.3f}" for one in objects)
+
+
+def draw(
+    folder: Path, evaluator: protocols.Evaluator, found: Objects, history: Mapping[str, Any] | None
+) -> list[str]:
+    """All pictures of what was measured; their names."""
+    return plots.draw(
+        folder, found, evaluator.predictions("held-out"), evaluator.bundle.manifest.temperature, history
+    )
+
+
+def run(
+    bundle: Bundle, data: Path, out: Path, *,
+    history: Path | None = None, every: int = 1, hours: float = HOURS, quiet: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Writes `out/`: `report.json`, `numbers.md`, `plots/`. Raises `UserError`; nothing half-written is left."""
+    if out.exists():
+        raise UserError(f"{out} is there already: name another --out")
+    curves = _history(history)
+    evaluator = protocols.Evaluator(bundle, data, every, quiet)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=out.parent) as scratch:
+            folder = Path(scratch) / out.name
+            folder.mkdir()
+            found = measure(evaluator, Thinning(hours=hours))
+            names = draw(folder / "plots", evaluator, found, curves)
+            checkpoint.write_bytes(folder / "report.json", json.dumps(found, indent=1).encode())
+            checkpoint.write_bytes(folder / NUMBERS, model_card.numbers(found, bundle.full_name).encode())
+            folder.chmod(0o755)
+            folder.rename(out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error}") from None
+    return {"plots": names, "protocols": sorted(found)}
+
+
+def _history(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not the history of a run: {error}") from None
+    if not found.get("history"):
+        raise UserError(f"{path}: holds no finished epoch")
+    return found

@@ -1,0 +1,167 @@
+"""The same numbers for people: plain tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge.protocol.messages import LABELS
+
+NUMBERS = (
+    ("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro F1"), ("accuracy_restricted", "restricted"),
+    ("accuracy_at_80_coverage", "surest 80 %"), ("coverage", "coverage"),
+)  # fmt: skip
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be; all but the first flush right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def percent(value: float) -> str:
+    """`0.8173` as `81.7 %`."""
+    return f"{100 * value:.1f} %"
+
+
+def signed(points: float | None) -> str:
+    """Points with their sign, or nothing."""
+    return "" if points is None else f"{points:+.1f}"
+
+
+def text(measured: Sequence[dict[str, Any]]) -> str:
+    """The objects of one protocol."""
+    first = measured[0]
+    if first["protocol"] == "false-alarms":
+        return false_alarms(first)
+    parts = [overview(measured)]
+    if first["protocol"] == "one-mood":
+        parts.append(moods(first))
+    elif first["protocol"] == "calibration":
+        parts.append(bins(first))
+    elif len(measured) == 1:
+        parts += [labels(first), speakers(first)]
+    parts += notes(first)
+    return "\n\n".join(parts)
+
+
+def overview(measured: Sequence[dict[str, Any]]) -> str:
+    """One row for each object."""
+    losses = any("loss" in one for one in measured)
+    head = ["protocol", "clips", *(title for _, title in NUMBERS), "ECE", *(["loss"] if losses else [])]
+    rows = []
+    for one in measured:
+        name = ", ".join(str(one[key]) for key in ("protocol", "condition") if one.get(key))
+        if one.get("adapt"):
+            name += f", adapted to the {one['adapt']}"
+        row = [name, str(one["n"]), *(percent(one[key]) for key, _ in NUMBERS), f"{one['ece']:.3f}"]
+        rows.append([*row, *([f"{one['loss']:+.1f}" if "loss" in one else ""] if losses else [])])
+    return grid(head, rows)
+
+
+def labels(one: dict[str, Any]) -> str:
+    """Precision, recall and F1 of each label that occurs."""
+    rows = [
+        [label, str(round(entry["n"])), *(percent(entry[key]) for key in ("precision", "recall", "f1"))]
+        for label in one["confusion"]["labels"]
+        if (entry := one["per_class"].get(label))
+    ]
+    return grid(["label", "clips", "precision", "recall", "F1"], rows)
+
+
+def speakers(one: dict[str, Any]) -> str:
+    """Accuracy of each speaker."""
+    rows = [[name, str(entry["n"]), percent(entry["accuracy"])] for name, entry in one["per_speaker"].items()]
+    return grid(["speaker", "clips", "accuracy"], rows)
+
+
+def moods(one: dict[str, Any]) -> str:
+    """What a day of each mood costs."""
+    rows = [
+        [label, percent(entry["plain"]), percent(entry["adapted"]), f"{entry['loss']:+.1f}",
+         signed(entry["loss_after"])]
+        for label in LABELS if (entry := one["per_label"].get(label))
+    ]  # fmt: skip
+    rows.append(["mean", "", "", signed(one["loss"]), signed(one["loss_after"])])
+    title = f"{one['length']} utterances of one label in a row, right of them; losses in points (negative: a gain)\n"
+    return title + grid(["label", "plain", "adapted", "loss", "loss on the rest afterwards"], rows)
+
+
+def bins(one: dict[str, Any]) -> str:
+    """The reliability diagram as numbers."""
+    rows = [
+        [f"{entry['low']:.2f} to {entry['high']:.2f}", str(entry["n"]), percent(entry["confidence"]),
+         percent(entry["accuracy"])]
+        for entry in one["reliability"]
+    ]  # fmt: skip
+    title = (
+        f"temperature {one['temperature']}, uncertain below {one['abstain_below']}; the surest 80 % are right "
+        f"{one['gain_at_80_coverage']:+.1f} points more often\n"
+    )
+    return title + grid(["confidence", "clips", "mean confidence", "right"], rows)
+
+
+def false_alarms(one: dict[str, Any]) -> str:
+    """Events an hour and their bounds."""
+    rows = [
+        [title, str(one[key]["count"]), f"{one[key]['per_hour']:.2f}", f"{one[key]['upper_95']:.2f}"]
+        for key, title in (("all", "all events"), ("non_neutral", "neither neutral nor uncertain"))
+    ]
+    what = f"{one['hours']:g} hours without speech, of {one['recordings']} recordings, seed {one['seed']}"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in one["events"].items()) or "none"
+    table = grid(["false alarms", "count", "an hour", "upper 95 % bound"], rows)
+    return f"{one['bundle']}: {what}\n\n{table}\n\nevents: {kinds}\n{one['definition']}"
+
+
+def notes(one: dict[str, Any]) -> list[str]:
+    """What must be known to read the numbers."""
+    found = []
+    if one.get("every", 1) > 1:
+        found.append(f"Only one clip in {one['every']} was measured.")
+    if "plain" in one and "gain" in one:
+        found.append(
+            f"Adapted: mean of {one['orders']} orders. Without adaptation: accuracy "
+            f"{percent(one['plain']['accuracy'])}, so {one['gain']:+.1f} points."
+        )
+    if "mean_loss" in one:
+        found.append(f"Mean loss over the conditions: {signed(one['mean_loss'])} points of accuracy.")
+    if "same_decision" in one:
+        found.append(
+            f"{percent(one['same_decision'])} of the decisions are the same; loss in points against float."
+        )
+    return found
+
+
+def comparison(found: dict[str, Any]) -> str:
+    """Champion against challenger."""
+    head = [
+        "protocol",
+        "clips",
+        "speakers",
+        "macro F1 old",
+        "new",
+        "difference",
+        "95 % interval",
+        "accuracy",
+        "95 % interval",
+    ]
+    rows = []
+    for row in found["rows"]:
+        f1, accuracy = row["macro_f1"], row["accuracy"]
+        name = f"{row['protocol']}, {row['condition']}" if row["condition"] else row["protocol"]
+        rows.append(
+            [name, str(row["n"]), str(row["speakers"]), percent(f1["old"]), percent(f1["new"]),
+             f"{f1['difference']:+.1f}", f"{f1['low_95']:+.1f} to {f1['high_95']:+.1f}",
+             f"{accuracy['difference']:+.1f}", f"{accuracy['low_95']:+.1f} to {accuracy['high_95']:+.1f}"]
+        )  # fmt: skip
+    parts = [grid(head, rows), found["sentence"]]
+    if any(row["drawn"] == "clips" for row in found["rows"]):
+        parts.append("Of one speaker only, clips were drawn: the interval says nothing about other speakers.")
+    return "\n\n".join(parts)

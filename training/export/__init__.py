@@ -1,0 +1,1 @@
+"""From a training run to a model bundle."""

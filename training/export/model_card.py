@@ -1,0 +1,238 @@
+"""The text of MODEL_CARD.md, from the manifest's facts and the measured numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edge.protocol.messages import LABELS
+from training.evaluate import plots
+from training.fit.recipe import Recipe, Student
+
+HEAD = """\
+# {name}
+
+**Licence of these weights: CC BY-NC-SA 4.0** (not for commercial use; derived works under the same licence),
+because the recordings they were made from are under it. {origin}
+
+**Intended use:** a private room or a study whose occupants know of it and agree; feedback about the tone in which
+something was said. **Not for** inferring the emotions of people at work or in education: the EU AI Act, Art. 5(1)(f),
+forbids it. People in the room must be told (Art. 50(3)). Not for decisions about a person, nor as a medical or
+safety device.
+
+## What it is
+
+{architecture}, an embedding of {embedding} and a linear output of {labels} labels:
+{label_list}.
+`calm` counts as neutral.
+{kernels}; {megabytes:.1f} MB. Input: log-mel features of 3 s (`edge/inference/features.py`) and a mask of valid tokens.
+
+## How it was made
+
+`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}: {course},
+Keras {keras} on {backend}{where}.
+`roomtone train export --run RUN --data DATA --version {version}` made this folder.
+The three disjoint lists of speakers are in `training/data/splits.toml`: the weights come from `fit`;
+temperature {temperature} and threshold {threshold} from `calibrate` and from what heads solved
+without them say of the speakers of `fit`, as do the moods from which a room's mean counts; the numbers below
+from speakers that were in neither. {shipped}
+
+| corpus | used for | licence |
+|---|---|---|
+{corpora}
+"""
+
+KERNELS = {
+    "dynamic-int8": "int8 weights and int8 matrix products (dynamic range)",
+    "full-int8": "int8 throughout, weights and activations; loads in tflite-runtime 2.14 and in LiteRT,\n"
+    "whose reference kernels give the same bits",
+}
+ORIGIN = {
+    "whisper": "The encoder they started from (openai/whisper-base) is MIT.",
+    "student": "What they learnt from, and their first two convolutions (openai/whisper-base), are MIT.",
+}
+
+
+def architecture(recipe: Recipe) -> str:
+    """What the network is, in words."""
+    if recipe.architecture == "student":
+        sizes = recipe.student or Student()
+        return (
+            f"The two convolutions of Whisper base as they came, and {sizes.blocks} residual blocks of convolutions "
+            f"({sizes.width} channels);\nmean and mean absolute deviation over time, principal components of these"
+        )
+    tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
+    return (
+        f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
+        "each layer,\nprincipal components of these"
+    )
+
+
+def course(recipe: Recipe) -> str:
+    """How the weights were found, in words."""
+    parts = []
+    if recipe.distil is not None:
+        parts.append(
+            f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}, of learning to say what layer "
+            f"{recipe.distil.layers} of Whisper base says"
+        )
+    if recipe.probe is not None:
+        parts.append(
+            f"the head solved on {recipe.probe.rounds} rounds of every clip, one clean, the others varied"
+        )
+    if recipe.epochs and recipe.distil is None:
+        parts.append(f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}")
+    return ", then ".join(parts)
+
+
+def shipped(recipe: Recipe, epoch: int) -> str:
+    """Which epoch was taken, and why."""
+    if not recipe.epochs or recipe.distil is not None:
+        return "Nothing was chosen by a score."
+    chosen = "the last: none was picked by a score" if epoch == recipe.epochs else "chosen on `calibrate`"
+    return f"Epoch {epoch} of {recipe.epochs} is shipped, {chosen}."
+
+
+LIMITS = """\
+## Limits
+
+- Strangers differ widely: `plots/speakers.png`.
+- It was trained on **acted** speech of {fit_speakers} people, {languages}.
+  Real, mixed and mild moods are harder than acted ones.
+- Only RAVDESS has `disgust`: that label rests on {disgust} recordings of {disgust_speakers} people.
+- A stranger in a language it never heard is where it is weakest: see the table. Confidence is calibrated on
+  strangers of the corpora it knows; elsewhere it is too high.
+- False alarms were counted with recordings of appliances, taps, a person's miaowing and noise, not with television,
+  music or animals.
+- {min_ms} ms is the shortest speech that it says anything about; below its threshold it says `uncertain`.
+"""
+
+
+def percent(value: float) -> str:
+    """`0.8173` as `81.7 %`."""
+    return f"{100 * value:.1f} %"
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _command(protocol: str, bundle: str, options: str = "") -> str:
+    return f"`roomtone train evaluate --protocol {protocol} --bundle {bundle} --data DATA{options} --json`"
+
+
+def table(measured: Sequence[dict[str, Any]]) -> str:
+    """One row per object."""
+    head = [
+        "protocol",
+        "clips",
+        "accuracy",
+        "UAR",
+        "macro F1",
+        "ECE",
+        "accuracy of the surest 80 %",
+        "coverage",
+    ]
+    rows = []
+    for one in measured:
+        name = one["protocol"] + (f", adapted to the {one['adapt']}" if one.get("adapt") else "")
+        shares = [percent(one[key]) for key in ("accuracy", "uar", "macro_f1")]
+        rest = [f"{one['ece']:.3f}", percent(one["accuracy_at_80_coverage"]), percent(one["coverage"])]
+        rows.append([name, str(one["n"]), *shares, *rest])
+    return _grid(head, rows)
+
+
+def per_class(one: dict[str, Any]) -> str:
+    """Precision, recall and F1 of each label."""
+    rows = []
+    for label in LABELS:
+        if label in one["per_class"]:
+            entry = one["per_class"][label]
+            rows.append(
+                [label, str(entry["n"]), *(percent(entry[key]) for key in ("precision", "recall", "f1"))]
+            )
+    return _grid(["label", "clips", "precision", "recall", "F1"], rows)
+
+
+def _main(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
+    names = ("held-out", "held-out, adapted", "unseen-language", "unseen-language, adapted")
+    measured = [found[name][0] for name in names if name in found]
+    parts = [table(measured), _command("held-out", bundle) + " and `unseen-language`"]
+    if any(one.get("adapt") for one in measured):
+        parts[-1] += "; adapted: `--adapt room` (causal, each corpus one room, mean of five orders)"
+    parts[-1] += ". Coverage: the share that is not `uncertain`."
+    parts.append(f"Each label (held-out):\n\n{per_class(found['held-out'][0])}")
+    return "\n\n".join(parts)
+
+
+def _conditions(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> list[str]:
+    parts = []
+    for protocol, what in (("noise", "recorded noise"), ("reverberation", "measured rooms")):
+        if protocol not in found:
+            continue
+        objects = found[protocol]
+        every = objects[0]["every"]
+        rows = [
+            [one["condition"], percent(one["accuracy"]), percent(one["macro_f1"]), f"{one['loss']:+.1f}"]
+            for one in objects
+        ]
+        said = f"Held-out speakers in {what} that no training heard"
+        said += f", one clip in {every} ({objects[0]['n']}):" if every > 1 else f" ({objects[0]['n']} clips):"
+        options = f" --every {every}" if every > 1 else ""
+        parts += [said, _grid([protocol, "accuracy", "macro F1", "loss of accuracy in points"], rows)]
+        parts.append(
+            f"Mean loss: {objects[0]['mean_loss']:+.1f} points. " + _command(protocol, bundle, options)
+        )
+    return parts
+
+
+def _false_alarms(one: dict[str, Any], bundle: str) -> list[str]:
+    rows = [
+        [title, str(one[key]["count"]), f"{one[key]['per_hour']:.2f}", f"{one[key]['upper_95']:.2f}"]
+        for key, title in (("all", "all events"), ("non_neutral", "neither `neutral` nor `uncertain`"))
+    ]
+    return [
+        f"False alarms in {one['hours']:g} hours without speech, mixed of {one['recordings']} recordings that no "
+        "training heard, through voice activity detector, segmenter and classifier:",
+        _grid(["", "count", "an hour", "upper 95 % bound"], rows),
+        _command("false-alarms", bundle, f" --hours {one['hours']:g}"),
+    ]
+
+
+def numbers(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
+    """The section of the card that says how good the bundle is, each table with its command."""
+    parts = [_main(found, bundle)]
+    if "one-mood" in found:
+        one = found["one-mood"][0]
+        parts.append(
+            f"Adaptation where a room says {one['length']} utterances of one mood in a row: a loss of "
+            f"{one['loss']:+.1f} points on them (worst: {one['worst']['label']}, {one['worst']['loss']:+.1f}), and "
+            f"{one['loss_after'] or 0:+.1f} points on everything else afterwards. {_command('one-mood', bundle)}"
+        )
+    if "calibration" in found:
+        one = found["calibration"][0]
+        parts.append(
+            f"Confidence: expected calibration error {one['ece']:.3f} (15 bins); the surest 80 % are right "
+            f"{one['gain_at_80_coverage']:+.1f} points more often. {_command('calibration', bundle)}"
+        )
+    parts += _conditions(found, bundle)
+    if "false-alarms" in found:
+        parts += _false_alarms(found["false-alarms"][0], bundle)
+    return "\n\n".join(parts) + "\n"
+
+
+def text(
+    facts: dict[str, Any], found: Mapping[str, list[dict[str, Any]]], drawn: Sequence[str], notes: str = ""
+) -> str:
+    """The whole card; `facts` fills the templates above, `drawn` are the pictures."""
+    pictures = "\n".join(f"- `plots/{name}`: {plots.NOTES[name]}" for name in drawn)
+    parts = [
+        HEAD.format(**facts),
+        f"## Numbers\n\nThe bundle itself, int8, through {facts['runtime']}, by argmax, nothing left out.\n",
+        numbers(found, facts["name"]),
+        notes,
+        f"## Pictures\n\n{pictures}\n",
+        LIMITS.format(**facts),
+    ]
+    return "\n".join(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""Fitting a recipe: trainer, checkpoints and the closed-form output layer."""

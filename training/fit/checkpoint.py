@@ -1,0 +1,95 @@
+"""The whole state of a run in one file, replaced atomically: a kill at any moment leaves the old or the new one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.util.errors import UserError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes beside, flushes to disk, renames. Raises `UserError` when the disk is full."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error}") from None
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """One `.npy`, replaced atomically."""
+    file = io.BytesIO()
+    np.save(file, array)
+    write_bytes(path, file.getvalue())
+
+
+def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """An uncompressed `.npz`, replaced atomically."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error}") from None
+
+
+def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, NDArray[Any]]:
+    import keras  # not at the top: export and evaluation of a finished run need no training framework here
+
+    return {f"{prefix}{index:04d}": keras.ops.convert_to_numpy(v) for index, v in enumerate(variables)}
+
+
+def save(path: Path, model: Any, optimizer: Any, facts: dict[str, Any]) -> None:
+    """Weights, state of the random generators, optimiser and `facts` (plain JSON)."""
+    arrays = _arrays("model", model.variables) | _arrays("optimizer", optimizer.variables)
+    arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    write_arrays(path, arrays)
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """The facts alone. Raises `UserError` if the file is no checkpoint."""
+    try:
+        with np.load(path) as archive:
+            facts: dict[str, Any] = json.loads(archive["facts"].tobytes())
+            return facts
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: not a checkpoint of a training run: {error}") from None
+
+
+def restore(path: Path, model: Any, optimizer: Any) -> None:
+    """Puts everything back. The model must be of the same recipe."""
+    with np.load(path) as archive:
+        for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
+            for index, variable in enumerate(variables):
+                variable.assign(archive[f"{prefix}{index:04d}"])
+
+
+def save_weights(path: Path, weights: Sequence[NDArray[Any]]) -> None:
+    """The weights of one finished epoch, in the order of `network.weights`."""
+    write_arrays(path, {f"weight{index:04d}": array for index, array in enumerate(weights)})
+
+
+def load_weights(path: Path) -> list[NDArray[Any]]:
+    """What `save_weights` wrote, in order."""
+    try:
+        with np.load(path) as archive:
+            return [archive[name] for name in sorted(archive.files)]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as weights: {error}") from None

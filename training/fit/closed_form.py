@@ -1,0 +1,143 @@
+"""The head of a frozen encoder in closed form: pooled numbers of augmented speech, PCA, logistic regression.
+
+A head that is learnt first, and alone, keeps what a pretrained encoder knows of people that the corpora do not hold;
+training everything at once from a random head loses it (Kumar et al. 2022, arXiv 2202.10054, "linear probing, then
+fine-tuning"). With two dozen speakers that decides: docs/model/base.md. The pooled numbers are written to the run's
+folder part by part, so that a kill costs seconds; the rest is solved in one go by scikit-learn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.util.errors import UserError
+from training.data import batches
+from training.data.corpora.clip import Clip
+from training.data.task import Task
+from training.fit import checkpoint
+from training.fit.recipe import Augment, Probe
+from training.networks.head import Solved
+
+log = logging.getLogger(__name__)
+Float = NDArray[np.float32]
+PART: Final = 512
+"""Clips of one file."""
+CLEAN: Final = Augment(
+    gain_db=(0.0, 0.0), speed_share=0.0, noise_share=0.0, reverberation_share=0.0, edge_ms=0, frequency_masks=0,
+    time_masks=0, mixup=0.0,
+)  # fmt: skip
+"""As the device hears it: nothing is changed."""
+Serve = Callable[[Sequence[tuple[Sequence[int], list[int]]]], Iterator[batches.Batch]]
+
+
+class Pooler(keras.Model):  # type: ignore[misc]
+    """The network up to its pooled numbers, as `predict_on_batch` wants it."""
+
+    def __init__(self, pupil: Any) -> None:
+        super().__init__(name="pooler")
+        self.pupil = pupil
+
+    def build(self, shape: Any = None) -> None:
+        """The network is built already."""
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """`[batch, pupil.pooled_size]`."""
+        return self.pupil.pool(inputs)
+
+
+def by_length(lengths: Sequence[float]) -> list[int]:
+    """The order in which every round hears the clips: alike lengths together, so that little padding is computed."""
+    return sorted(range(len(lengths)), key=lambda index: lengths[index])
+
+
+def gather(
+    pupil: Any,
+    source: batches.Source,
+    serve: Serve,
+    lengths: Sequence[float],
+    *,
+    seed: int,
+    out: Path,
+    quiet: bool,
+) -> tuple[Float, NDArray[np.int64]]:
+    """Pooled numbers `[n, size]` and labels `[n]` of all rounds; what `out` holds already is not computed again."""
+    assert source.recipe.probe is not None
+    out.mkdir(parents=True, exist_ok=True)
+    pooler, batch = Pooler(pupil), source.recipe.batch
+    clean = msgspec.structs.replace(source.recipe, augment=CLEAN)
+    unchanged = batches.Source(source.clips, source.labels, source.sounds, [], clean)
+    order = by_length(lengths)
+    parts = [order[start : start + PART] for start in range(0, len(order), PART)]
+    todo = [
+        (turn, place, part) for turn in range(source.recipe.probe.rounds) for place, part in enumerate(parts)
+    ]
+    found: list[Float] = []
+    labels: list[int] = []
+    bar = tqdm(todo, desc="frozen encoder", unit="part", disable=quiet or None)
+    for turn, place, part in bar:
+        path = out / f"round-{turn:02d}-{place:02d}.npy"
+        labels += [source.labels.index(source.clips[index].label) for index in part]
+        if path.is_file():
+            found.append(np.load(path).astype(np.float32))
+            continue
+        groups = [part[start : start + batch] for start in range(0, len(part), batch)]
+        tasks = [(group, [seed, turn, 3, place, step]) for step, group in enumerate(groups)]
+        served = serve(tasks) if turn else batches.ahead(unchanged.batch(task) for task in tasks)
+        pooled = np.concatenate([pooler.predict_on_batch((one.features, one.mask)) for one in served])
+        if not np.isfinite(pooled).all():
+            raise UserError(
+                f"the encoder gives numbers that are none, in round {turn + 1}: are its weights damaged?"
+            )
+        checkpoint.write_array(path, pooled.astype(np.float16))
+        found.append(pooled.astype(np.float16).astype(np.float32))
+    return np.concatenate(found), np.array(labels, np.int64)
+
+
+def shares(task: Task, clips: Sequence[Clip]) -> NDArray[np.float64]:
+    """How much each clip counts: one over the square root of the size of its corpus's label, on average 1."""
+    cells: dict[tuple[str, str], int] = {}
+    for clip in task.fitting:
+        cells[clip.corpus, clip.label] = cells.get((clip.corpus, clip.label), 0) + 1
+    weights = np.array([cells[clip.corpus, clip.label] ** -0.5 for clip in clips])
+    result: NDArray[np.float64] = weights / weights.mean()
+    return result
+
+
+def solve(
+    pooled: Float, truth: NDArray[np.int64], weights: NDArray[np.float64], how: Probe, size: int
+) -> Solved:
+    """Standardises, keeps the `size` largest principal components, and fits a multinomial logistic regression.
+
+    The penalty is on the weights of the components in units of the standardised numbers, so a component with little
+    variance counts little.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    centre, scale = pooled.mean(axis=0), 1.0 / (pooled.std(axis=0) + 1e-6)
+    standard = (pooled - centre) * scale
+    size = min(size, standard.shape[1])
+    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
+    components = vectors[:, ::-1][:, :size].astype(np.float32)
+    inputs = standard @ components
+    solver = LogisticRegression(C=1.0 / (how.penalty * len(inputs)), max_iter=300, tol=1e-4)
+    solver.fit(inputs, truth, sample_weight=weights)
+    if not np.array_equal(solver.classes_, np.arange(solver.classes_.size)):
+        raise UserError("a label has no recording to learn from")
+    logits = solver.decision_function(inputs)
+    logits -= logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(truth)), truth]
+    return Solved(
+        centre.astype(np.float32), scale.astype(np.float32), components,
+        np.sqrt(np.maximum(values[::-1][:size], 1e-6)).astype(np.float32), solver.coef_.T.astype(np.float32),
+        solver.intercept_.astype(np.float32), float(np.average(losses, weights=weights)),
+    )  # fmt: skip

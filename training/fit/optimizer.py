@@ -1,0 +1,52 @@
+"""AdamW with a rate for the head and one for the trunk, a schedule, and the moving average of the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from training.fit.recipe import Recipe
+from training.networks import transformer
+
+
+class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW (Loshchilov & Hutter 2019) whose trunk learns slower than its head."""
+
+    trunk_share = 0.1
+
+    def build(self, variables: Any) -> None:
+        """Notes which variables belong to the trunk: later, TensorFlow gives bare variables without a path."""
+        super().build(variables)
+        self._shares = [
+            1.0 if transformer.is_head(variable.path) else self.trunk_share for variable in variables
+        ]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """The rate that is scheduled is the head's."""
+        share = self._shares[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * share)
+
+
+def make(recipe: Recipe, total: int) -> Optimizer:
+    """Warm-up, then a cosine to zero."""
+    warm = max(1, round(recipe.warm_up * total))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, total - warm), warmup_target=recipe.head_rate, warmup_steps=warm
+    )
+    average = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
+    optimizer = Optimizer(
+        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm, **average
+    )
+    optimizer.trunk_share = recipe.trunk_rate / recipe.head_rate
+    return optimizer
+
+
+def averaged(model: Any, optimizer: Optimizer) -> list[NDArray[Any]]:
+    """The weights of `model.pupil` with the moving averages in place of those that have one."""
+    held: dict[int, Any] = {}
+    if optimizer.use_ema:
+        pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
+        held = {id(variable): average for variable, average in pairs}
+    return [keras.ops.convert_to_numpy(held.get(id(v), v)) for v in model.pupil.weights]

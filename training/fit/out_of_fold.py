@@ -1,0 +1,99 @@
+"""How a head answers people it has never heard: each speaker judged by a head that was solved without them.
+
+Leave-one-group-out cross-validation over speakers (Hastie et al. 2009, "The Elements of Statistical Learning", 7.10). A
+handful of calibration speakers says little of how sure a model may be, as one voice suits it and another does not; all
+the speakers it was solved on say it better, each in their turn as a stranger.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.util.errors import UserError
+from training.fit import checkpoint
+from training.fit.recipe import Probe
+
+Float = NDArray[np.float32]
+FILE: Final = "strangers.npz"
+GROUPS: Final = 5
+ROUNDS: Final = 3
+"""Of the rounds that a head was solved on: what the others add is accuracy, and only how sure to be is asked here."""
+
+
+@dataclass(frozen=True)
+class Strangers:
+    """Of `n` clips as they were recorded: logits `[n, labels]`, true labels `[n]` and speakers `[n]`."""
+
+    logits: NDArray[np.float64]
+    truth: NDArray[np.int64]
+    speakers: NDArray[np.str_]
+
+    def write(self, path: Path) -> None:
+        """Raises `UserError` when the disk is full."""
+        arrays = {"logits": self.logits, "truth": self.truth, "speakers": self.speakers}
+        checkpoint.write_arrays(path, arrays)
+
+
+def read(path: Path) -> Strangers | None:
+    """What a run has left; None where it has not judged anybody so. Raises `UserError` for a damaged file."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as archive:
+            return Strangers(archive["logits"], archive["truth"], archive["speakers"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: cannot be read: {error}; remove it, and solve the head again") from None
+
+
+def judge(
+    pooled: Float,
+    truth: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    *,
+    speakers: Sequence[str],
+    how: Probe,
+    size: int,
+) -> Strangers | None:
+    """Pooled numbers `[rounds * n, size]`, the clean round first, labels and weights alike; speakers of `n` clips.
+
+    None where there are too few speakers, or where none can be left out without a label losing its last recording.
+    """
+    # Not at the top: export and evaluation of a finished run need no training framework here.
+    from sklearn.exceptions import ConvergenceWarning
+
+    from training.fit.closed_form import solve
+
+    names, count, group = np.array(speakers), len(speakers), groups(speakers)
+    rounds = min(ROUNDS, len(truth) // count)
+    kept = slice(0, rounds * count)
+    logits = np.full((count, int(truth.max()) + 1), np.nan)
+    for number in range(group.max() + 1):
+        out = group == number
+        rest = np.tile(~out, rounds)
+        if set(truth[kept][rest]) != set(truth) or not out.any():
+            continue
+        with warnings.catch_warnings():
+            # Less to learn from takes more steps than `solve` allows; how sure it is changes no more by then.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
+        logits[out] = head.logits(pooled[:count][out])
+    done = np.isfinite(logits).all(axis=1)
+    return Strangers(logits[done], truth[:count][done], names[done]) if done.any() else None
+
+
+def groups(speakers: Sequence[str]) -> NDArray[np.int64]:
+    """The group of each clip's speaker: the speakers of each corpus are dealt out in turn, the largest first."""
+    counts: dict[str, int] = {}
+    for name in speakers:
+        counts[name] = counts.get(name, 0) + 1
+    # Corpus by corpus, as names begin with it.
+    ordered = sorted(counts, key=lambda name: (name.split("/")[0], -counts[name], name))
+    place = {name: number % GROUPS for number, name in enumerate(ordered)}
+    return np.array([place[name] for name in speakers], np.int64)

@@ -1,0 +1,161 @@
+"""A recipe: one short TOML file that says how a model is made; unknown keys are refused."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.util.errors import UserError
+
+ARCHITECTURES = ("whisper", "student")
+FOLDER = Path(__file__).parents[1] / "recipes"
+
+
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Shares are probabilities per clip; decibels and factors are drawn evenly between the two bounds."""
+
+    gain_db: tuple[float, float] = (-18.0, 6.0)
+    speed: float = 0.10
+    """Played so much faster or slower at most (pitch moves along)."""
+    speed_share: float = 0.7
+    noise_share: float = 0.6
+    snr_db: tuple[float, float] = (5.0, 30.0)
+    recorded_noise_share: float = 0.6
+    """Of the noise: recorded noise; the rest is white and brown noise."""
+    reverberation_share: float = 0.3
+    rt60_s: tuple[float, float] = (0.15, 0.7)
+    direct_db: tuple[float, float] = (-3.0, 12.0)
+    """Direct sound against echo: from the far end of a room to close to the microphone."""
+    rooms: int = 0
+    """So many rooms are simulated (`room_simulation.py`), one of them is drawn; 0: decaying noise as `rt60_s` says."""
+    overdrive_share: float = 0.0
+    overdrive_db: tuple[float, float] = (3.0, 15.0)
+    """The loudest moment is so much beyond what the converter can say, and is cut off."""
+    codec_share: float = 0.0
+    """Through a telephone (mu-law, GSM) or a low rate of Opus or MP3."""
+    edge_ms: int = 300
+    """Up to so much of the recording's silence is kept at each end."""
+    vocal_tract: float = 0.0
+    """The mel axis is stretched or squeezed by so much at most, as another throat would."""
+    equaliser_db: float = 0.0
+    """A smooth random curve over frequency of so many decibels at most, as another microphone would."""
+    frequency_masks: int = 2
+    frequency_mask_mels: int = 14
+    time_masks: int = 2
+    time_mask_share: float = 0.12
+    """Of the clip's length, at most, per mask."""
+    mixup: float = 0.4
+    """Parameter of the Beta distribution; 0 switches it off."""
+
+
+class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The head in closed form on the frozen encoder: `training/fit/closed_form.py`."""
+
+    rounds: int = 8
+    """So often each clip is heard: once clean, then varied as `augment` says."""
+    components: int | None = None
+    """Principal components that the regression sees; none given: as many as the embedding has numbers."""
+    penalty: float = 0.1
+    """Half of it times the squared weights is added to the mean loss."""
+
+
+class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Size of `training/networks/small.py` behind the convolutions of Whisper."""
+
+    width: int = 192
+    """Channels of each block."""
+    blocks: int = 4
+    reach: int = 9
+    """Tokens (20 ms each) that a block looks at."""
+
+
+class Distil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a student learns to say before the head is solved: `training/fit/distillation.py`."""
+
+    layers: int = 2
+    """The layer of Whisper whose tokens it learns."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """See the comments in `recipes/base.toml`."""
+
+    name: str
+    architecture: str
+    layers: int = 3
+    merge: int = 1
+    """So many neighbouring tokens (20 ms each) are averaged into one before the first block."""
+    freeze: int = 0
+    """The first so many blocks stay as they came: less to compute, and strangers are heard no worse."""
+    embedding: int = 512
+    dropout: float = 0.2
+    epochs: int
+    draws: int
+    """Clips heard in one epoch; never more than there are."""
+    batch: int = 16
+    head_rate: float = 1e-3
+    trunk_rate: float = 1e-4
+    train_front: bool = False
+    """Whether the two convolutions are trained, too."""
+    weight_decay: float = 0.01
+    warm_up: float = 0.1
+    """Share of all steps."""
+    label_smoothing: float = 0.05
+    clip_norm: float = 1.0
+    average: float = 0.0
+    """Decay of the moving average of the weights, which is what is kept; 0: none."""
+    probe: Probe | None = None
+    """How the head begins; none: with random weights."""
+    augment: Augment = msgspec.field(default_factory=Augment)
+    student: Student | None = None
+    distil: Distil | None = None
+    """Both only for `architecture = "student"`."""
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the encoder stays as it came, so that what it says of a clip is the same in every run."""
+        return self.architecture == "whisper" and self.freeze >= self.layers and self.epochs == 0
+
+    @property
+    def last_epoch(self) -> int:
+        """The number of the epoch whose weights are the result: a student's head is solved after its epochs."""
+        return self.epochs + 1 if self.distil else self.epochs
+
+    def sha256(self) -> str:
+        """Tells whether a checkpoint belongs to this recipe."""
+        document = msgspec.to_builtins(self)
+        # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
+        for key in ("student", "distil"):
+            if document[key] is None:
+                del document[key]
+        return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
+
+
+def from_document(document: dict[str, Any]) -> Recipe:
+    """One that was written down. Keys that an older recipe did not use may be gone since: they are null there."""
+    return msgspec.convert({key: value for key, value in document.items() if value is not None}, Recipe)
+
+
+def load(name: str) -> Recipe:
+    """A shipped recipe by its name, or a TOML file. Raises `UserError`."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    try:
+        recipe = msgspec.toml.decode(path.read_bytes(), type=Recipe)
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
+        raise UserError(f"no recipe {name}: there are {known}, or give a .toml file") from None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: {error}") from None
+    if recipe.architecture not in ARCHITECTURES:
+        raise UserError(
+            f"{path}: architecture is one of {', '.join(ARCHITECTURES)}, not {recipe.architecture}"
+        )
+    if recipe.architecture == "student" and (recipe.probe is None or recipe.distil is None):
+        raise UserError(
+            f"{path}: a student needs [distil], which trains it, and [probe], which solves its head"
+        )
+    if recipe.architecture == "whisper" and (recipe.student or recipe.distil):
+        raise UserError(f'{path}: [student] and [distil] go with architecture = "student" alone')
+    return recipe

@@ -1,0 +1,100 @@
+"""Periodic retraining: go on from a bundle with new labelled recordings, and hear the old ones again.
+
+Rehearsal (Robins 1995, doi 10.1080/09540099550039318) keeps a network from forgetting: each epoch draws from the old
+corpora and from the new recordings alike, by the square roots of their sizes (`batches.plan`). The rates are a third
+of the recipe's and the epochs few, because the weights are near where they should be. A head that a recipe solves in
+closed form (`probe`) is solved again, on the old and the new recordings together: that forgets nothing at all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from numpy.typing import NDArray
+
+from edge.inference.bundle import Bundle
+from edge.util.errors import UserError
+from training.data import task as tasks
+from training.data.corpora import folder
+from training.data.corpora.clip import Clip
+from training.fit import resume
+from training.fit.recipe import Recipe
+from training.networks import pretrained as encoder
+
+SLOWER: Final = 0.3
+EPOCHS: Final = 3
+JUDGES: Final = 5
+"""Of so many new speakers, one only judges."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """Where a run goes on from, and with what."""
+
+    recipe: Recipe
+    weights: list[NDArray[Any]]
+    task: tasks.Task
+    facts: dict[str, Any]
+    """For the run's history: the bundle and the folders that were added."""
+
+
+def gentle(recipe: Recipe) -> Recipe:
+    """The recipe of a run that goes on."""
+    return msgspec.structs.replace(
+        recipe,
+        # What a student learnt from its teacher stays: its head is solved again.
+        epochs=0 if recipe.distil else min(EPOCHS, recipe.epochs),
+        head_rate=recipe.head_rate * SLOWER,
+        trunk_rate=recipe.trunk_rate * SLOWER,
+    )
+
+
+def plan(
+    bundle: Bundle, added: Sequence[Path], data: Path, seed: int, recipe: Recipe | None = None
+) -> Further:
+    """All that such a run begins with. Raises `UserError`, also for a recipe that does not fit the bundle's weights."""
+    own, weights = resume.read(bundle, lambda: encoder.load(data))
+    if recipe is not None and (
+        recipe.architecture, recipe.layers, recipe.embedding, recipe.student
+    ) != (own.architecture, own.layers, own.embedding, own.student):  # fmt: skip
+        raise UserError(
+            f"the recipe {recipe.name} is of another network than {bundle.full_name}: leave it out"
+        )
+    old, new = tasks.shipped(data), recordings(added)
+    fitting, judging = halves(new, seed)
+    task = tasks.Task(old.fitting + fitting, old.judging + judging)
+    facts = {
+        "from": bundle.full_name, "from_sha256": bundle.sha256, "added": [str(root.resolve()) for root in added],
+        "added_clips": {"fit": len(fitting), "judge": len(judging)},
+    }  # fmt: skip
+    return Further(recipe or gentle(own), weights, task, facts)
+
+
+def recordings(added: Sequence[Path]) -> list[Clip]:
+    """The clips of folders `DIR/<label>/*` or `DIR/<label>/<speaker>/*`. Raises `UserError` where one holds none."""
+    clips: list[Clip] = []
+    for root in added:
+        if not root.is_dir():
+            raise UserError(f"{root}: no such folder")
+        found = folder.scan(root)
+        if not found.clips:
+            why = (
+                "; ".join(f"{len(paths)} x {reason}" for reason, paths in found.skipped.items())
+                or "it is empty"
+            )
+            raise UserError(f"{root} holds no labelled recording (DIR/<label>/*): {why}")
+        clips.extend(found.clips)
+    return clips
+
+
+def halves(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
+    """To learn from and to judge by: every fifth speaker only judges; with fewer than five, all are learnt from."""
+    speakers = sorted({clip.speaker for clip in clips})
+    random.Random(seed).shuffle(speakers)
+    judges = set(speakers[: len(speakers) // JUDGES])
+    return [c for c in clips if c.speaker not in judges], [c for c in clips if c.speaker in judges]

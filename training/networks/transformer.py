@@ -1,0 +1,202 @@
+"""The networks, written with `keras.ops`: TensorFlow, PyTorch or JAX can be the backend.
+
+Input: log-mel features `[batch, frames, 80]` (an even number of frames, zeros as padding) and a mask of valid tokens
+`[batch, frames // 2]` (1.0 or 0.0). Output: logits `[batch, labels]` and embedding `[batch, size]`. The logits are a
+linear function of the embedding, so subtracting a room's mean embedding is the same as shifting the logits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from edge.inference import features
+from edge.protocol.messages import LABELS
+from training.fit.recipe import Recipe
+from training.networks import small
+from training.networks.head import Solved
+
+HEADS = 8
+WIDTH = 512
+
+
+class Block(layers.Layer):  # type: ignore[misc]
+    """One pre-norm transformer block of Whisper: self-attention and feed-forward, exact GELU."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.attention_norm = layers.LayerNormalization(epsilon=1e-5, name="attention_norm")
+        self.qkv = layers.Dense(3 * WIDTH, name="qkv")
+        self.out = layers.Dense(WIDTH, name="out")
+        self.ffn_norm = layers.LayerNormalization(epsilon=1e-5, name="ffn_norm")
+        self.up = layers.Dense(4 * WIDTH, name="up")
+        self.down = layers.Dense(WIDTH, name="down")
+
+    def build(self, shape: Any) -> None:
+        """Shapes are fixed: `[batch, tokens, 512]`."""
+        for layer in (self.attention_norm, self.qkv, self.out, self.ffn_norm, self.up):
+            layer.build((None, None, WIDTH))
+        self.down.build((None, None, 4 * WIDTH))
+        self.built = True
+
+    def call(self, x: Any, bias: Any) -> Any:
+        """`bias` `[batch, 1, 1, tokens]` is added to the attention scores: 0 or very negative."""
+        # `ops.shape`, not `x.shape`: TensorFlow trains on a graph whose batch and length are not known.
+        batch, tokens = ops.shape(x)[0], ops.shape(x)[1]
+        qkv = self.qkv(self.attention_norm(x))
+        # Slices of rank 3 and at most four dimensions: XNNPACK leaves anything of rank 5 to slow kernels.
+        query, key, value = (
+            ops.transpose(
+                ops.reshape(
+                    qkv[:, :, part * WIDTH : (part + 1) * WIDTH], (batch, tokens, HEADS, WIDTH // HEADS)
+                ),
+                (0, 2, 1, 3),
+            )
+            for part in range(3)
+        )
+        scores = ops.matmul(query * (1.0 / math.sqrt(WIDTH // HEADS)), ops.transpose(key, (0, 1, 3, 2)))
+        mixed = ops.matmul(ops.softmax(scores + bias, axis=-1), value)
+        x = x + self.out(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (batch, tokens, WIDTH)))
+        return x + self.down(ops.gelu(self.up(self.ffn_norm(x)), approximate=False))
+
+
+def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
+    """Averages each `size` neighbouring tokens of `[batch, tokens, width]`, those that are masked left out."""
+    width = x.shape[2]
+    groups = (ops.shape(x)[1] + size - 1) // size
+    # A length that divides evenly (150 by 2 on the device) needs no padding, an unknown one may.
+    if x.shape[1] is None or x.shape[1] % size:
+        x = ops.pad(x, ((0, 0), (0, size - 1), (0, 0)))[:, : groups * size]
+        mask = ops.pad(mask, ((0, 0), (0, size - 1)))[:, : groups * size]
+    share = ops.reshape(mask, (-1, groups, size, 1))
+    total = ops.sum(share, axis=2)
+    summed = ops.sum(ops.reshape(x, (-1, groups, size, width)) * share, axis=2)
+    return summed / ops.maximum(total, 1.0), ops.minimum(total[:, :, 0], 1.0)
+
+
+class Whisper(keras.Model):  # type: ignore[misc]
+    """The first layers of Whisper's encoder; mean and deviation over time of what each gives; two linear layers.
+
+    Nothing learnt lies between the pooled numbers and the logits but an affine map: what is known of speakers that were
+    never heard is in the encoder, and a head with more freedom forgets it (docs/model/base.md has the measurements).
+    """
+
+    def __init__(self, recipe: Recipe, labels: int = len(LABELS), **options: Any) -> None:
+        super().__init__(**options)
+        self.conv1 = layers.Conv1D(WIDTH, 3, padding="valid", name="conv1", trainable=recipe.train_front)
+        self.conv2 = layers.Conv1D(
+            WIDTH, 3, strides=2, padding="valid", name="conv2", trainable=recipe.train_front
+        )
+        self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
+        for block in self.blocks[: recipe.freeze]:
+            block.trainable = False
+        size = 2 * WIDTH * recipe.layers
+        self.positions = self.add_weight(
+            shape=(features.DEFAULT.tokens, WIDTH), trainable=False, name="positions"
+        )
+        self.centre = self.add_weight(shape=(size,), initializer="zeros", trainable=False, name="centre")
+        self.scale = self.add_weight(shape=(size,), initializer="ones", trainable=False, name="scale")
+        self.embed = layers.Dense(recipe.embedding, name="embed")
+        self.drop = layers.Dropout(recipe.dropout, seed=2, name="drop")
+        self.kernel = self.add_weight(
+            shape=(recipe.embedding, labels), initializer="glorot_uniform", name="classify_kernel"
+        )
+        self.bias = self.add_weight(shape=(labels,), initializer="zeros", name="classify_bias")
+        self.pooled_size = size
+        self.merge = recipe.merge
+
+    def build(self, shape: Any = None) -> None:
+        """Shapes are fixed by Whisper."""
+        self.conv1.build((None, None, 80))
+        self.conv2.build((None, None, WIDTH))
+        for block in self.blocks:
+            block.build((None, None, WIDTH))
+        self.embed.build((None, self.pooled_size))
+        self.built = True
+
+    def tokens(self, inputs: Any) -> tuple[list[Any], Any]:
+        """What each block says of each token, `[batch, tokens, 512]`, and the mask of these tokens."""
+        mel, mask = inputs
+        tokens = ops.shape(mel)[1] // 2
+        x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
+        x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
+        x = x + self.positions[:tokens]
+        if self.merge > 1:
+            x, mask = merge_tokens(x, mask, self.merge)
+        bias = (1.0 - mask[:, None, None, :]) * -1e4
+        said = []
+        for block in self.blocks:
+            x = block(x, bias)
+            said.append(x)
+        return said, mask
+
+    def pool(self, inputs: Any) -> Any:
+        """Mean and deviation over the valid tokens of each block: `[batch, layers * 1024]`."""
+        said, mask = self.tokens(inputs)
+        weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
+        pooled = []
+        for x in said:
+            mean = ops.sum(weights * x, axis=1)
+            variance = ops.sum(weights * ops.square(x - mean[:, None, :]), axis=1)
+            pooled += [mean, ops.sqrt(variance + 1e-6)]
+        return ops.concatenate(pooled, axis=-1)
+
+    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
+        """`(features, mask)` to `(logits, embedding)`."""
+        standard = (self.pool(inputs) - self.centre) * self.scale
+        # In two pieces: the converter would multiply `scale` into the kernel, whose columns int8 could then not hold.
+        half = self.pooled_size // 2
+        embedding = self.embed(ops.concatenate([standard[:, :half], standard[:, half:]], axis=-1))
+        dropped = self.drop(embedding, training=training)
+        # Not a dense layer: the converter would round its input to 256 steps of the largest component.
+        return ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias, embedding
+
+    def install(self, head: Solved) -> None:
+        """Puts a head into the network."""
+        self.centre.assign(head.centre)
+        self.scale.assign(head.scale)
+        short = self.embed.kernel.shape[1] - head.components.shape[1]
+        components = np.pad(head.components, ((0, 0), (0, short)))
+        self.embed.set_weights([components, np.zeros(components.shape[1], np.float32)])
+        self.kernel.assign(np.pad(head.kernel, ((0, short), (0, 0))))
+        self.bias.assign(head.bias)
+
+    def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
+        """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
+        for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
+            conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
+        self.positions.assign(arrays["position_encodings.encodings"][: features.DEFAULT.tokens])
+        for index, block in enumerate(self.blocks):
+            for layer, name in (
+                (block.qkv, "attention.qkv"), (block.out, "attention.out"),
+                (block.up, "ffn.up"), (block.down, "ffn.down"),
+            ):  # fmt: skip
+                key = f"layer_{index}.{name}"
+                layer.set_weights([arrays[f"{key}.weight"].T, arrays[f"{key}.bias"]])
+            for layer, name in ((block.attention_norm, "attention.norm"), (block.ffn_norm, "ffn.norm")):
+                key = f"layer_{index}.{name}"
+                layer.set_weights([arrays[f"{key}.gamma"], arrays[f"{key}.beta"]])
+
+
+HEAD_PREFIXES = ("embed", "classify")
+
+
+def is_head(path: str) -> bool:
+    """Whether a variable belongs to the head, which learns faster than the trunk."""
+    return any(part.startswith(HEAD_PREFIXES) for part in path.split("/"))
+
+
+def make(recipe: Recipe, labels: int = len(LABELS)) -> Any:
+    """A network with random weights, built."""
+    if recipe.architecture == "student":
+        return small.make(recipe, labels)
+    if recipe.architecture != "whisper":
+        raise ValueError(f"unknown architecture {recipe.architecture}")
+    network = Whisper(recipe, labels, name=recipe.name)
+    network.build()
+    return network
