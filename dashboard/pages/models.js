@@ -3,7 +3,7 @@
 import { Card, call, poll, text } from "roomtone";
 
 const EVERY_MS = 3000;
-const BUSY = ["looking", "downloading", "unpacking", "trying", "switching", "probation"];
+const BUSY = ["checking", "downloading", "unpacking", "validating", "switching", "probation"];
 const BACK = ["refused", "rolled back"];
 
 export default {

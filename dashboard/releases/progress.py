@@ -15,10 +15,10 @@ What = Literal[
     "away",
     "unknown",
     "idle",
-    "looking",
+    "checking",
     "downloading",
     "unpacking",
-    "trying",
+    "validating",
     "switching",
     "probation",
 ]

@@ -146,7 +146,7 @@ export const en = {
   runs_release: (n) => `release ${n}, proven`,
   runs_shipped: "the model of its package",
   no_updates: "takes no updates",
-  update_states: { looking: "Looking", downloading: "Downloading", unpacking: "Unpacking", trying: "Trying it", switching: "Switching", probation: "On probation" },
+  update_states: { checking: "Checking", downloading: "Downloading", unpacking: "Unpacking", validating: "Validating", switching: "Switching", probation: "On probation" },
   update_of: (name) => `Update of ${name}`,
   goes_to: (names) => `for ${names}`,
   goes_to_all: "for all boxes",

@@ -146,7 +146,7 @@ export const es = {
   runs_release: (n) => `publicación ${n}, probada`,
   runs_shipped: "el modelo de su programa",
   no_updates: "no recibe modelos",
-  update_states: { looking: "Mirando", downloading: "Descargando", unpacking: "Desempaquetando", trying: "Probando", switching: "Cambiando", probation: "A prueba" },
+  update_states: { checking: "Comprobando", downloading: "Descargando", unpacking: "Desempaquetando", validating: "Validando", switching: "Cambiando", probation: "A prueba" },
   update_of: (name) => `Actualización de ${name}`,
   goes_to: (names) => `para ${names}`,
   goes_to_all: "para todos los dispositivos",

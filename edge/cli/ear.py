@@ -93,10 +93,10 @@ def run(options: argparse.Namespace) -> int:
 
 def make_source(config: Config, stopped: threading.Event) -> AudioSource:
     """The configured source. Raises `UserError` where it never could work."""
-    if config.audio.source == "wav":
-        from edge.ear.capture.playback import WavRoomSource
+    if config.audio.source == "playback":
+        from edge.ear.capture.playback import PlaybackSource
 
-        return WavRoomSource(config.audio, stopped)
+        return PlaybackSource(config.audio, stopped)
     from edge.ear.capture.microphone import MicrophoneSource
 
     return MicrophoneSource(config.audio.device)

@@ -23,7 +23,7 @@ PATIENCE_S: Final = 3.0
 POLL_S: Final = 0.1
 
 
-class RoomStatus(Struct, frozen=True, kw_only=True):
+class BaselineStatus(Struct, frozen=True, kw_only=True):
     """What is known of the room's mean."""
 
     adapt: bool
@@ -70,7 +70,7 @@ class Status(Struct, frozen=True, kw_only=True):
     temperature: float
     abstain_below: float
     min_ms: int
-    room: RoomStatus
+    room: BaselineStatus
     pushed: StoreStatus
 
 
@@ -178,32 +178,32 @@ def _pushed(config: Config, chosen: Chosen) -> StoreStatus:
     )
 
 
-def _room(config: Config, bundle: Any) -> RoomStatus:
+def _room(config: Config, bundle: Any) -> BaselineStatus:
     from edge.ear import baseline_file
-    from edge.inference.baseline import RoomMean
+    from edge.inference.baseline import Baseline
     from edge.inference.bundle import BundleError
 
     path = baseline_file.path_of(config)
-    if not config.room.adapt:
-        return RoomStatus(adapt=False, why_not="`room.adapt` is off", file=str(path))
+    if not config.baseline.enabled:
+        return BaselineStatus(adapt=False, why_not="`baseline.enabled` is off", file=str(path))
     try:
-        room = RoomMean.of(bundle, config.room.memory)
+        room = Baseline.of(bundle, config.baseline.memory)
     except BundleError as error:
-        return RoomStatus(adapt=False, why_not=str(error), file=str(path))
+        return BaselineStatus(adapt=False, why_not=str(error), file=str(path))
     try:
         kept = baseline_file.read(path)
         if kept is None or not kept.room.heard:
-            return RoomStatus(adapt=True, file=str(path), since=kept.since if kept else None)
+            return BaselineStatus(adapt=True, file=str(path), since=kept.since if kept else None)
         if kept.model_sha256 != bundle.sha256:
             why = f"what is there is of another model, {kept.model}, and will be dropped"
-            return RoomStatus(adapt=True, why_not=why, file=str(path))
+            return BaselineStatus(adapt=True, why_not=why, file=str(path))
         room.resume(kept.room)
     except PermissionError:
         raise _not_allowed(path) from None
-    except (baseline_file.RoomFileError, ValueError) as error:
+    except (baseline_file.BaselineFileError, ValueError) as error:
         why = f"the file is damaged and will be dropped: {error}"
-        return RoomStatus(adapt=True, why_not=why, file=str(path))
-    return RoomStatus(
+        return BaselineStatus(adapt=True, why_not=why, file=str(path))
+    return BaselineStatus(
         adapt=True,
         file=str(path),
         heard=room.heard,

@@ -24,6 +24,16 @@ SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 """Where the installer puts it."""
 
 
+RENAMED: Final = {
+    "room": "baseline",
+    "room.adapt": "baseline.enabled",
+    "room.memory": "baseline.memory",
+    "audio.room": "audio.playback_dir",
+    "updates.gate_socket": "updates.validation_socket",
+}
+"""Keys of earlier versions, and what each is called now."""
+
+
 class ConfigError(UserError):
     """The configuration cannot be used; the text names the place and the remedy."""
 
@@ -63,6 +73,8 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
     fields = {f.name: f.type for f in msgspec.structs.fields(struct)}
     for key, value in tree.items():
         place = f"{prefix}{key}"
+        if place in RENAMED:
+            raise ConfigError(f"{where}: {_renamed(place, value)}")
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
             hint = (
@@ -76,9 +88,17 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
             _refuse_unknown(value, inner, where, f"{place}.")
 
 
+def _renamed(place: str, value: object) -> str:
+    """The error for a key of an earlier version, a section with its first key."""
+    inner = f"{place}.{next(iter(value))}" if isinstance(value, Mapping) and value else place
+    old = inner if inner in RENAMED else place
+    return f"`{old}` is now `{RENAMED[old]}`: rename it"
+
+
 _REMEDIES = {
     "node.id": "use 1 to 64 of a-z, 0-9, `_` and `-` (no slash, no capital letters)",
     "node.base_topic": "a topic level or several: not empty, no `#`, no `+`, no slash at the beginning",
+    "audio.source": 'write "microphone" or "playback" (formerly "wav")',
     "audio.quiet_hours": 'write spans of local time: ["22:00-07:00"]',
     "updates.url": "an address that begins with https://, as `roomtone fleet keys show` says",
     "mqtt.host": "a host name or an address alone; the port is `mqtt.port`, TLS is `mqtt.tls = true`",
@@ -110,8 +130,8 @@ def _refuse_contradictions(config: Config, where: str) -> None:
             f"`node.id`: {config.node.id!r} is what all boxes together are called; choose another name",
         ),
         (
-            audio.source == "wav" and not audio.room,
-            '`audio.room` must name a folder when `audio.source` is "wav"',
+            audio.source == "playback" and not audio.playback_dir,
+            '`audio.playback_dir` must name a folder when `audio.source` is "playback"',
         ),
         (vad.offset > vad.onset, "`vad.offset` must not be above `vad.onset`"),
         (

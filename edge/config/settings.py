@@ -36,18 +36,18 @@ class Node(Struct, frozen=True, forbid_unknown_fields=True):
 class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     """Where sound comes from."""
 
-    source: Literal["microphone", "wav"] = "microphone"
-    """A microphone, or the recordings of a folder (`room`)."""
+    source: Literal["microphone", "playback"] = "microphone"
+    """A microphone, or the recordings of a folder (`playback_dir`)."""
     device: Annotated[str, Meta(max_length=200)] = ""
     """A microphone as `roomtone devices` names it; empty: the system's default."""
-    room: Annotated[str, Meta(max_length=4096)] = ""
-    """Folder of audio files that are played one after another, for `source = "wav"`."""
+    playback_dir: Annotated[str, Meta(max_length=4096)] = ""
+    """Folder of audio files that are played one after another, for `source = "playback"`."""
     speed: Annotated[float, Meta(gt=0, le=100)] = 1.0
-    """How much faster than real time a WAV room plays."""
+    """How much faster than real time the playback runs."""
     loop: bool = True
-    """Whether a WAV room begins again at its end."""
+    """Whether the playback begins again at its end."""
     gap_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
-    """Silence between the files of a WAV room."""
+    """Seconds of silence between the files of the playback."""
     quiet_hours: Annotated[tuple[QuietHours, ...], Meta(max_length=16)] = ()
     """Spans of local time such as `22:00-07:00` in which the microphone is closed."""
 
@@ -94,13 +94,13 @@ class Model(Struct, frozen=True, forbid_unknown_fields=True):
     """Below this confidence an utterance is `uncertain`; not given: the bundle's own threshold."""
 
 
-class Room(Struct, frozen=True, forbid_unknown_fields=True):
-    """Adaptation to the room: a slow mean of what is heard, a few hundred numbers, is taken out (docs/privacy.md)."""
+class Baseline(Struct, frozen=True, forbid_unknown_fields=True):
+    """Adaptation to the room: how it usually sounds, fourteen numbers, is subtracted (docs/privacy.md)."""
 
-    adapt: bool = True
+    enabled: bool = True
     """Off: nothing is kept, and what was kept is removed."""
     memory: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
-    """After so many utterances what was heard has faded to a third."""
+    """Utterances after which the weight of an utterance has faded to a third."""
 
 
 class Updates(Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +130,7 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     clock: Literal["checked", "trusted"] = "checked"
     """`checked`: nothing is fetched until a time service has set the clock. `trusted`: somebody else keeps it, such as
     the host of a container, where the kernel does not say so."""
-    gate_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/gate.sock"
+    validation_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/gate.sock"
     """Where the service that tries a model waits; where there is no such socket, a child process tries it."""
 
 
@@ -205,7 +205,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     vad: Vad = field(default_factory=Vad)
     segmenter: Segmenter = field(default_factory=Segmenter)
     model: Model = field(default_factory=Model)
-    room: Room = field(default_factory=Room)
+    baseline: Baseline = field(default_factory=Baseline)
     updates: Updates = field(default_factory=Updates)
     mqtt: Mqtt = field(default_factory=Mqtt)
     state: State = field(default_factory=State)

@@ -20,7 +20,7 @@ from edge.util.version import VERSION
 LIBRARIES: Final[tuple[tuple[str, Literal["warn", "fail"], str], ...]] = (
     ("numpy", "fail", "nothing works without it"),
     ("msgspec", "fail", "nothing works without it"),
-    ("soundfile", "warn", "needed for `classify` and WAV rooms"),
+    ("soundfile", "warn", "needed for `classify` and playback"),
     ("soxr", "warn", "needed for sound that is not at 16 kHz"),
 )
 SLOW_S: Final = 0.5

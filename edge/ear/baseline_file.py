@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from edge.config.settings import Config
 from edge.ear import state_dir
-from edge.inference.baseline import RoomState
+from edge.inference.baseline import BaselineState
 from edge.protocol.messages import ModelName, Sha256, Timestamp
 from edge.util.atomic_file import synchronise
 
@@ -26,7 +26,7 @@ MAX_BYTES: Final = 1 << 20
 """A mean of 512 numbers takes 10 KB."""
 
 
-class RoomFileError(Exception):
+class BaselineFileError(Exception):
     """The file is there and cannot be used; the text says why."""
 
 
@@ -39,12 +39,12 @@ class Kept(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     since: Timestamp
     """When this mean was begun."""
     saved: Timestamp
-    room: RoomState
+    room: BaselineState
 
 
 def path_of(config: Config) -> Path:
     """Named after the socket, which does not change when the room gets another id."""
-    return state_dir.folder(config) / f"{Path(config.runtime.socket).stem}.room.json"
+    return state_dir.folder(config) / f"{Path(config.runtime.socket).stem}.baseline.json"
 
 
 @contextlib.contextmanager
@@ -59,21 +59,21 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def read(path: Path) -> Kept | None:
-    """What is kept; None where there is no file. Raises `RoomFileError`, and `PermissionError`."""
+    """What is kept; None where there is no file. Raises `BaselineFileError`, and `PermissionError`."""
     try:
         if not path.is_file():
             if path.exists():
-                raise RoomFileError("not a file")
+                raise BaselineFileError("not a file")
             return None
         if path.stat().st_size > MAX_BYTES:
-            raise RoomFileError(f"more than {MAX_BYTES} bytes")
+            raise BaselineFileError(f"more than {MAX_BYTES} bytes")
         return msgspec.json.decode(path.read_bytes(), type=Kept)
     except FileNotFoundError:
         return None
     except PermissionError:
         raise
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise RoomFileError(str(error)) from None
+        raise BaselineFileError(str(error)) from None
 
 
 def write(path: Path, kept: Kept) -> None:

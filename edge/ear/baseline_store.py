@@ -20,8 +20,8 @@ from typing import Final
 
 from edge.config.settings import Config
 from edge.ear import baseline_file
-from edge.ear.baseline_file import Kept, RoomFileError
-from edge.inference.baseline import RoomMean
+from edge.ear.baseline_file import BaselineFileError, Kept
+from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.classifier import Result
 
@@ -65,7 +65,7 @@ class Adaptation:
         self._complained = False
         self._since = _utc()
         self._saved_heard = 0
-        self.room = RoomMean.of(bundle, memory)
+        self.room = Baseline.of(bundle, memory)
         self._load()
         self._look_due = self._now()
         self._save_due = self._now() + SAVE_PERIOD_S
@@ -81,7 +81,7 @@ class Adaptation:
                 log.info("the mean of this room was of another model (%s) and is dropped", kept.model)
                 return
             self.room.resume(kept.room)
-        except (RoomFileError, ValueError, OSError) as error:
+        except (BaselineFileError, ValueError, OSError) as error:
             log.warning("%s cannot be used and is dropped: %s", self._path, error)
             return
         self._since, self._saved_heard, self._on_disk = kept.since, self.room.heard, True
@@ -118,7 +118,7 @@ class Adaptation:
     def _save(self) -> None:
         """Writes the mean, or none of it while too little was heard; forgets where somebody was quicker."""
         enough = self.room.heard >= MIN_KEPT
-        fresh = RoomMean.of(self._bundle)
+        fresh = Baseline.of(self._bundle)
         try:
             with baseline_file.locked(self._path):
                 if self._on_disk and self._is_gone():
@@ -158,10 +158,10 @@ def begin(config: Config, bundle: Bundle) -> Adaptation | None:
     Where it is not used, nothing is kept either.
     """
     path = baseline_file.path_of(config)
-    why = "`room.adapt` is off"
-    if config.room.adapt:
+    why = "`baseline.enabled` is off"
+    if config.baseline.enabled:
         try:
-            return Adaptation(path, bundle, config.room.memory)
+            return Adaptation(path, bundle, config.baseline.memory)
         except BundleError as error:
             why = str(error)
     log.info("not adapted to the room: %s", why)

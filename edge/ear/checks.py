@@ -1,4 +1,4 @@
-"""What `roomtone doctor` looks at for the ear: the recordings of a WAV room, or PyAudio and the microphone."""
+"""What `roomtone doctor` looks at for the ear: the recordings of a playback, or PyAudio and the microphone."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from edge.util.errors import UserError
 
 def checks(config: Config) -> Iterator[Check]:
     """Where the sound is to come from."""
-    yield _room(config) if config.audio.source == "wav" else _microphone(config)
+    yield _room(config) if config.audio.source == "playback" else _microphone(config)
 
 
 def _room(config: Config) -> Check:
     import threading
 
-    from edge.ear.capture.playback import WavRoomSource
+    from edge.ear.capture.playback import PlaybackSource
 
     try:
-        return Check("WAV room", "ok", WavRoomSource(config.audio, threading.Event()).name)
+        return Check("playback", "ok", PlaybackSource(config.audio, threading.Event()).name)
     except UserError as error:
-        return Check("WAV room", "fail", str(error), "set `audio.room` to a folder of recordings")
+        return Check("playback", "fail", str(error), "set `audio.playback_dir` to a folder of recordings")
 
 
 def _microphone(config: Config) -> Check:

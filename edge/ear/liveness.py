@@ -35,7 +35,7 @@ ZEROS_S: Final = 60.0
 class Liveness:
     """A pure state machine over monotonic times; `on_change` is called for each transition.
 
-    `speed` is how fast a WAV room plays; a microphone gives one second in a second.
+    `speed` is the speed of a playback; a microphone gives one second in a second.
     """
 
     def __init__(self, on_change: Callable[[MicState], None], now: float, speed: float = 1.0) -> None:

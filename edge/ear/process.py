@@ -32,12 +32,12 @@ from edge.inference import pace
 from edge.inference.classifier import Classifier
 from edge.protocol import messages
 from edge.protocol.messages import (
-    Downward,
+    EarCommand,
     EarHealth,
     MicState,
     ModelInfo,
+    ReloadModel,
     Restart,
-    SwapModel,
     Unmute,
 )
 from edge.util.errors import UserError
@@ -58,13 +58,13 @@ IDLE_BLOCKS: Final = 4
 """Blocks (of 32 ms) that are taken at once while nobody speaks."""
 HEALTH_PERIOD_S: Final = 60.0
 DRAIN_PATIENCE_S: Final = 10.0
-"""At the end of a WAV room: how long without an acknowledgement until the rest is given up."""
+"""At the end of a playback: how long without an acknowledgement until the rest is given up."""
 SLOW_S: Final = 0.05
 """CPU time of an inference from which it is compared, once, with what the box can do."""
 
 
 class Ear:
-    """Runs until it is told to stop, or until a WAV room that does not loop has ended."""
+    """Runs until it is told to stop, or until a playback that does not loop has ended."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Ear:
         self._info = model_info(config, classifier, vad)
         self._uplink = Uplink(config.runtime.socket, self._info, self._pipeline.level, self._obey)
         now = time.monotonic()
-        speed = config.audio.speed if config.audio.source == "wav" else 1.0
+        speed = config.audio.speed if config.audio.source == "playback" else 1.0
         self._liveness = Liveness(self._changed, now, speed)
         self._watchdog_s = watchdog_interval_s()
         self._watchdog_due = now
@@ -279,14 +279,14 @@ class Ear:
     def _tell_manager(self) -> None:
         notify(f"STATUS=microphone: {self._liveness.state}, {self._pipeline.utterances} utterances")
 
-    def _obey(self, order: Downward) -> None:
+    def _obey(self, order: EarCommand) -> None:
         """Called by the uplink's thread."""
         match order:
             case messages.Mute():
                 self._mute.set_remote(True)
             case Unmute():
                 self._mute.set_remote(False)
-            case SwapModel():
+            case ReloadModel():
                 if self._models is not None:
                     self._models.wish()
             case Restart():
@@ -303,7 +303,7 @@ class Ear:
             inference_p95_ms=self._pipeline.latency_ms(0.95),
             rss_mb=round(rss_mb(), 1),
             dropped=self._uplink.dropped,
-            room_heard=self._adaptation.room.heard if self._adaptation is not None else None,
+            baseline_utterances=self._adaptation.room.heard if self._adaptation is not None else None,
         )
 
     def _finish(self) -> None:

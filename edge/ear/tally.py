@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from edge.inference.classifier import Result
-from edge.protocol.messages import LABELS, TallyReport
+from edge.protocol.messages import LABELS, PredictionCountsReport
 
 RECENT: Final = 64
 
@@ -31,9 +31,9 @@ class Tally:
         self._labels[result.plain] += 1
         self._latencies.append(latency_ms)
 
-    def report(self, model_sha256: str) -> TallyReport:
+    def report(self, model_sha256: str) -> PredictionCountsReport:
         """As the link is told."""
-        return TallyReport(
+        return PredictionCountsReport(
             model_sha256=model_sha256,
             utterances=self.utterances,
             uncertain=self._uncertain,

@@ -35,8 +35,8 @@ LARGEST: Final = 1e6
 """No logits are larger."""
 
 
-class RoomState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Plain data of a `RoomMean`, all that is ever kept of what was heard."""
+class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Plain data of a `Baseline`, all that is ever kept of what was heard."""
 
     heard: int
     """Utterances since the beginning."""
@@ -48,7 +48,7 @@ class RoomState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mean probabilities `[7]`."""
 
 
-class RoomMean:
+class Baseline:
     """Running means of one room; not for several threads at once.
 
     `training_logits` `[7]` are those of the mean embedding of the training speech, `temperature` calibrates
@@ -81,7 +81,7 @@ class RoomMean:
         """Utterances that were added since the beginning."""
 
     @classmethod
-    def of(cls, bundle: Bundle, memory: float = MEMORY) -> RoomMean:
+    def of(cls, bundle: Bundle, memory: float = MEMORY) -> Baseline:
         """For the speech that this bundle hears. Raises `BundleError` where it has no output layer."""
         manifest = bundle.manifest
         return cls(bundle.mean_logits(), manifest.temperature, memory=memory, moods=manifest.room_moods)
@@ -134,16 +134,16 @@ class RoomMean:
         self._weight = 0.0
         self.heard = 0
 
-    def to_state(self) -> RoomState:
+    def to_state(self) -> BaselineState:
         """Everything that has to be kept; parameters are not part of it."""
-        return RoomState(
+        return BaselineState(
             self.heard,
             self._weight,
             tuple(float(value) for value in self._logits),
             tuple(float(value) for value in self._shares),
         )
 
-    def resume(self, state: RoomState) -> None:
+    def resume(self, state: BaselineState) -> None:
         """Goes on from a state. Raises `ValueError` where it makes no sense; then nothing has changed."""
         logits: Vector = np.array(state.logits, np.float64)
         shares: Vector = np.array(state.shares, np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import features
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.interpreter import Interpreter
 from edge.protocol.messages import LABELS, UNCERTAIN
@@ -53,7 +53,7 @@ class Classifier:
         threads: int = 1,
         abstain_below: float | None = None,
         reference: bool = False,
-        room: RoomMean | None = None,
+        room: Baseline | None = None,
     ) -> None:
         self.bundle = bundle
         manifest = bundle.manifest

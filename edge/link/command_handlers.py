@@ -12,7 +12,7 @@ from edge.link.commands import Action, Reply, failed, ok
 from edge.link.delivery.entry import Entry
 from edge.protocol.messages import (
     Command,
-    Downward,
+    EarCommand,
     LevelOn,
     MicState,
     Mute,
@@ -36,7 +36,7 @@ class House(Protocol):
     def mic(self) -> MicState:
         """The state of the microphone as last told."""
 
-    def tell_ear(self, order: Downward) -> bool:
+    def tell_ear(self, order: EarCommand) -> bool:
         """Sends to the ear; False without one."""
 
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:

@@ -43,8 +43,9 @@ from edge.protocol import homeassistant
 from edge.protocol.messages import (
     AVAILABILITY,
     Ack,
-    Downward,
+    EarCommand,
     EarHealth,
+    EarMessage,
     EventReport,
     Health,
     HealthReport,
@@ -53,9 +54,8 @@ from edge.protocol.messages import (
     LevelSignal,
     MicSignal,
     MicState,
+    PredictionCountsReport,
     State,
-    TallyReport,
-    Upward,
     announce_topic,
     topic,
 )
@@ -179,7 +179,7 @@ class Link:
         self._keeper.ear_gone()
         self._publisher.mic_is("lost")
 
-    def ear_says(self, message: Upward) -> None:
+    def ear_says(self, message: EarMessage) -> None:
         """A checked message."""
         match message:
             case EventReport(event):
@@ -197,7 +197,7 @@ class Link:
             case HealthReport(health):
                 self._ear_health = health
                 self._keeper.ear_health(health)
-            case TallyReport():
+            case PredictionCountsReport():
                 self._keeper.tally(message)
 
     def _miss_the_ear(self) -> None:
@@ -259,7 +259,7 @@ class Link:
         """The state of the microphone as last told."""
         return self._publisher.mic
 
-    def tell_ear(self, order: Downward) -> bool:
+    def tell_ear(self, order: EarCommand) -> bool:
         """Sends to the ear; False without one."""
         return self._intake.send(order)
 

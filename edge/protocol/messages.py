@@ -55,7 +55,7 @@ PROTOCOL: Final = 1
 # on a telephone line: what the socket lets through is a fraction of that, and its schema leaves no room for sound.
 MAX_REPORT_BYTES: Final = 1024
 MAX_SIGNAL_BYTES: Final = 64
-MAX_ORDER_BYTES: Final = 256
+MAX_EAR_COMMAND_BYTES: Final = 256
 REPORTS_PER_SECOND: Final = 2.0
 REPORTS_BURST: Final = 10
 SIGNALS_PER_SECOND: Final = 4.0
@@ -114,7 +114,7 @@ class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
     dropped: Count
     """Events that the ear had to drop because no link took them."""
-    room_heard: Count | None = None
+    baseline_utterances: Count | None = None
     """Utterances that the mean of this room has heard; null: not adapted to the room."""
 
 
@@ -184,7 +184,7 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: ModelName
 
 
-UpdateState = Literal["idle", "looking", "downloading", "unpacking", "trying", "switching", "probation"]
+UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]
 
 
 class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -226,7 +226,9 @@ class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", ta
     info: ModelInfo
 
 
-class TallyReport(Struct, frozen=True, forbid_unknown_fields=True, tag="tally", tag_field="t", kw_only=True):
+class PredictionCountsReport(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="prediction_counts", tag_field="t", kw_only=True
+):
     """At most 1 KiB; what a model has said so far without adaptation to the room: counts, nothing of any utterance."""
 
     model_sha256: Sha256
@@ -250,9 +252,9 @@ class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", 
     speech: bool
 
 
-Report = EventReport | HealthReport | InfoReport | TallyReport
+Report = EventReport | HealthReport | InfoReport | PredictionCountsReport
 Signal = MicSignal | LevelSignal
-Upward = Report | Signal
+EarMessage = Report | Signal
 
 # --- the socket, downwards: link -> ear ---
 
@@ -281,11 +283,11 @@ class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", ta
     """End the process in good order; the service manager starts it again."""
 
 
-class SwapModel(Struct, frozen=True, forbid_unknown_fields=True, tag="swap_model", tag_field="t"):
+class ReloadModel(Struct, frozen=True, forbid_unknown_fields=True, tag="reload_model", tag_field="t"):
     """Look into the store of models, and run what it says is current. Which one is not the link's to say here."""
 
 
-Downward = Ack | Mute | Unmute | LevelOn | Restart | SwapModel
+EarCommand = Ack | Mute | Unmute | LevelOn | Restart | ReloadModel
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
@@ -299,8 +301,8 @@ class Announcement(Struct, frozen=True, kw_only=True):
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-_upward = msgspec.json.Decoder(Upward)
-_downward = msgspec.json.Decoder(Downward)
+_upward = msgspec.json.Decoder(EarMessage)
+_downward = msgspec.json.Decoder(EarCommand)
 _event = msgspec.json.Decoder(Event)
 
 
@@ -313,21 +315,21 @@ def encode(message: Struct) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_upward(data: bytes) -> Upward:
+def decode_ear_message(data: bytes) -> EarMessage:
     """A message of the ear, checked against schema and size. Raises `ContractError`."""
     if len(data) > MAX_REPORT_BYTES:
         raise ContractError(f"{len(data)} bytes, at most {MAX_REPORT_BYTES} are allowed")
-    message: Upward = _decode(_upward, data)
+    message: EarMessage = _decode(_upward, data)
     if isinstance(message, MicSignal | LevelSignal) and len(data) > MAX_SIGNAL_BYTES:
         raise ContractError(f"a signal of {len(data)} bytes, at most {MAX_SIGNAL_BYTES} are allowed")
     return message
 
 
-def decode_downward(data: bytes) -> Downward:
+def decode_ear_command(data: bytes) -> EarCommand:
     """A message of the link, checked against schema and size. Raises `ContractError`."""
-    if len(data) > MAX_ORDER_BYTES:
-        raise ContractError(f"{len(data)} bytes, at most {MAX_ORDER_BYTES} are allowed")
-    message: Downward = _decode(_downward, data)
+    if len(data) > MAX_EAR_COMMAND_BYTES:
+        raise ContractError(f"{len(data)} bytes, at most {MAX_EAR_COMMAND_BYTES} are allowed")
+    message: EarCommand = _decode(_downward, data)
     return message
 
 

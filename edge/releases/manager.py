@@ -17,12 +17,12 @@ import msgspec
 from edge.config.settings import Config
 from edge.protocol.messages import (
     Announcement,
-    Downward,
+    EarCommand,
     EarHealth,
     ModelInfo,
     ModelStatus,
-    SwapModel,
-    TallyReport,
+    PredictionCountsReport,
+    ReloadModel,
 )
 from edge.releases import state as states
 from edge.releases import status as report
@@ -48,7 +48,7 @@ class Keeper:
     def __init__(
         self,
         config: Config,
-        tell_ear: Callable[[Downward], bool],
+        tell_ear: Callable[[EarCommand], bool],
         publish: Callable[[ModelStatus], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -117,7 +117,7 @@ class Keeper:
         """Its figures."""
         self._watch.health(health)
 
-    def tally(self, tally: TallyReport) -> None:
+    def tally(self, tally: PredictionCountsReport) -> None:
         """What a model has said so far."""
         self._watch.tally(tally)
         self._compare()
@@ -176,7 +176,7 @@ class Keeper:
         if self._read():
             # Somebody at the box has changed it: `roomtone model rollback`.
             self._take_up()
-            self._tell_ear(SwapModel())
+            self._tell_ear(ReloadModel())
             self.changed()
         now = self._loop.time()
         if self._state.probation is not None:
@@ -214,7 +214,7 @@ class Keeper:
         self._read()
         if outcome.result == "switched":
             self._take_up()
-            self._tell_ear(SwapModel())
+            self._tell_ear(ReloadModel())
         elif outcome.result == "failed" and not self._state.error:
             self._state = msgspec.structs.replace(self._state, error=outcome.text)
         self.changed()
@@ -252,7 +252,7 @@ class Keeper:
             self._roll_back(f"{current.name} rolled back: {why}")
         elif verdict == "good" and self._change(lambda store: store.good()):
             log.info("%s is good", current.name)
-            self._tell_ear(SwapModel())
+            self._tell_ear(ReloadModel())
             self.changed()
         elif now >= self._remember_at:
             self._remember_at = now + REMEMBER_S
@@ -263,7 +263,7 @@ class Keeper:
             return False
         log.warning("%s", why)
         self._watch.begin(None, self._loop.time())
-        self._tell_ear(SwapModel())
+        self._tell_ear(ReloadModel())
         self.changed()
         return True
 

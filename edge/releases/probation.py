@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from edge.protocol.messages import LABELS, TallyReport
+from edge.protocol.messages import LABELS, PredictionCountsReport
 from edge.releases.state import Baseline
 
 DEATHS: Final = 3
@@ -40,7 +40,7 @@ class Seen:
     """What is known now."""
 
     spent_s: float
-    tally: TallyReport | None
+    tally: PredictionCountsReport | None
     running: bool
     """Whether the ear runs the new model."""
     ear: bool
@@ -77,7 +77,7 @@ def judge(seen: Seen, before: Baseline, rules: Rules) -> Judgement:
     return "wait", ""
 
 
-def fault(now: TallyReport, before: Baseline) -> str:
+def fault(now: PredictionCountsReport, before: Baseline) -> str:
     """What is wrong with what it says; empty: nothing."""
     count = now.utterances
     known = before.utterances >= MIN_COMPARED

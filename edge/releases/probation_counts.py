@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from edge.config.settings import Updates
-from edge.protocol.messages import EarHealth, TallyReport
+from edge.protocol.messages import EarHealth, PredictionCountsReport
 from edge.releases.probation import Judgement, Rules, Seen, judge
 from edge.releases.state import Baseline, Probation, Slot, State
 
@@ -18,7 +18,7 @@ class Watch:
 
     def __init__(self, config: Updates) -> None:
         self._rules = Rules(config.probation_minutes * 60, config.probation_utterances)
-        self._tallies: dict[str, TallyReport] = {}
+        self._tallies: dict[str, PredictionCountsReport] = {}
         self._rss: tuple[float, float] | None = None
         self._since = math.inf
         self.deaths = 0
@@ -42,7 +42,7 @@ class Watch:
         first = health.rss_mb if self._rss is None else self._rss[0]
         self._rss = (first, health.rss_mb)
 
-    def tally(self, tally: TallyReport) -> None:
+    def tally(self, tally: PredictionCountsReport) -> None:
         """What a model has said so far."""
         self._tallies.pop(tally.model_sha256, None)
         self._tallies[tally.model_sha256] = tally
@@ -74,7 +74,7 @@ class Watch:
         return judge(seen, probation.baseline, self._rules)
 
 
-def _baseline(tally: TallyReport) -> Baseline:
+def _baseline(tally: PredictionCountsReport) -> Baseline:
     return Baseline(
         utterances=tally.utterances, uncertain=tally.uncertain, labels=tally.labels, p50_ms=tally.p50_ms
     )

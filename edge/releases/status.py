@@ -13,7 +13,7 @@ def of(now: State, info: ModelInfo, progress: Progress | None, *, running: bool)
     """`running`: whether the ear, of which `info` tells, runs what the store says is current."""
     installed = info.model.rpartition("-")[2]
     current = now.current if running else None
-    at_work = progress is not None and progress.stage != "looking"
+    at_work = progress is not None and progress.stage != "checking"
     return ModelStatus(
         installed_version=installed,
         latest_version=now.latest or installed,

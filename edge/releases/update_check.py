@@ -120,7 +120,7 @@ class Agent:
                 "the clock is not synchronised, so nobody knows what has expired; the look is made when it is "
                 '(`updates.clock = "trusted"` where the host of a container keeps it)'
             )
-        self._tell(Progress("looking", 0))
+        self._tell(Progress("checking", 0))
         fetcher = self._fetcher or HttpsFetcher(updates.ca_file or self._config.mqtt.ca_file, self._step)
         client = Client(updates.url, Path(updates.root_file), self._store.tuf, fetcher)
         targets = client.refresh()
@@ -167,7 +167,7 @@ class Agent:
                 self._store.abandon(candidate, f"{name}: {error}", for_good=True)
                 return Outcome("refused", f"{name}: {error}")
         if candidate.stage == "verified":
-            self._tell(Progress("trying", 85))
+            self._tell(Progress("validating", 85))
             refused = self._gate(candidate)
             if refused is not None:
                 return refused
@@ -186,7 +186,7 @@ class Agent:
                 bundle=str(self._store.path(candidate.slot)), name=name, model_sha256=candidate.slot.model_sha256,
                 reference=self._running[1], budget=self._budget,
             )  # fmt: skip
-            answer = door.ask(question, Path(self._config.updates.gate_socket))
+            answer = door.ask(question, Path(self._config.updates.validation_socket))
             self._step("gate: answered")
             if not answer.reached:
                 self._store.gate_unseen(candidate)

@@ -26,8 +26,9 @@ from provisioning.demo.supervisor import Child, wait_ready
 EPILOG = """examples:
   ./run demo                              recorded voices in three rooms (Debian's pocketsphinx-testdata)
   ./run demo --mic                        your microphone
-  ./run demo --room ~/recordings          a folder of WAV, FLAC or Opus files, played in real time
-  ./run demo --room a --room b --speed 4  two rooms at once, four times as fast
+  ./run demo --playback ~/recordings      a folder of WAV, FLAC or Opus files, played in real time
+  ./run demo --playback a --playback b --speed 4
+                                          two rooms at once, four times as fast
   ./run demo --seconds 60 --json          events as JSON lines, then a summary; exit status 0 if events came back
 """
 
@@ -57,7 +58,7 @@ def register(commands: Any) -> None:
         help="listen to a microphone (a name of `roomtone devices`; without one: the default)",
     )
     parser.add_argument(
-        "--room",
+        "--playback",
         action="append",
         type=Path,
         default=[],
@@ -139,7 +140,7 @@ class Demo:
         """From the first process to the summary."""
         options = self.options
         the_rooms = playback_dirs.from_options(
-            options.mic, options.room, options.speed, loop=not options.once, scratch=self.scratch
+            options.mic, options.playback, options.speed, loop=not options.once, scratch=self.scratch
         )
         port = broker.free_port(options.mqtt_port)
         self._start_broker(port)
@@ -181,7 +182,7 @@ class Demo:
         dashboard.start()
         for room in the_rooms:
             config = str(playback_dirs.write_config(room, port, self.options.model, self.scratch))
-            once = self.options.once and room.audio["source"] == "wav"
+            once = self.options.once and room.audio["source"] == "playback"
             parts.append(self.child(f"link {room.node}", [*roomtone, "link", "--config", config]))
             # Without a microphone an ear is up as well: it says so, and waits for one.
             ready = ("ready after", MISSING)

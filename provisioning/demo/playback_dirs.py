@@ -16,7 +16,7 @@ from edge.util.errors import UserError
 
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
 NOISE = Path("/usr/share/sounds/alsa/Noise.wav")
-_HINT = "run `./run demo`, which installs it, or name a folder of recordings with --room DIR"
+_HINT = "run `./run demo`, which installs it, or name a folder of recordings with --playback DIR"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def from_options(
     ]
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"--room {folder}: no such folder; it must hold WAV, FLAC or Opus files")
+            raise UserError(f"--playback {folder}: no such folder; it must hold WAV, FLAC or Opus files")
         place = folder.resolve()
         rooms.append(Room(_slug(place.name), place.name[:64], _recordings(place, speed, loop=loop)))
     return _unique(rooms or default_rooms(scratch, speed, loop=loop))
@@ -89,7 +89,7 @@ def _microphone(device: str) -> dict[str, Any]:
 
 
 def _recordings(folder: Path, speed: float, *, loop: bool) -> dict[str, Any]:
-    return {"source": "wav", "room": str(folder), "speed": speed, "loop": loop}
+    return {"source": "playback", "playback_dir": str(folder), "speed": speed, "loop": loop}
 
 
 def write_config(room: Room, port: int, model: str, folder: Path) -> Path:

@@ -99,8 +99,9 @@ def dropins(config: Config) -> dict[str, str]:
     ear = ""
     if config.button.pin is not None or config.button.led is not None:
         ear = "DeviceAllow=char-gpiochip rw\nSupplementaryGroups=gpio\n"
-    if config.audio.source == "wav":
-        ear += f"BindReadOnlyPaths={config.audio.room}\n" if config.audio.room.startswith("/home/") else ""
+    if config.audio.source == "playback":
+        folder = config.audio.playback_dir
+        ear += f"BindReadOnlyPaths={folder}\n" if folder.startswith("/home/") else ""
     return {"roomtone-link": head + link if link else "", "roomtone-ear": head + ear if ear else ""}
 
 

@@ -67,7 +67,7 @@ def speech(seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
 
 def config(folder: Path, name: str, room: Path, port: int) -> Path:
     """A room's configuration file."""
-    audio = {"source": "wav", "room": str(room), "speed": 1.0, "loop": True}
+    audio = {"source": "playback", "playback_dir": str(room), "speed": 1.0, "loop": True}
     return playback_dirs.write_config(playback_dirs.Room(name, name, audio), port, "base", folder)
 
 

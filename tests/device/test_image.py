@@ -120,7 +120,7 @@ def test_the_ear_without_a_network_is_heard_at_a_broker_outside(
         settings = tmp_path / "roomtone.toml"
         settings.write_text(
             f'[node]\nid = "kitchen"\n[mqtt]\nhost = "{broker.host}"\nport = {broker.port}\n'
-            '[runtime]\nsocket = "/run/roomtone/link.sock"\n[audio]\nsource = "wav"\nroom = "/room"\n'
+            '[runtime]\nsocket = "/run/roomtone/link.sock"\n[audio]\nsource = "playback"\nplayback_dir = "/room"\n'
         )
         heard = Subscriber(broker)
         try:

@@ -42,7 +42,9 @@ def test_what_is_said_into_the_microphone_arrives_as_an_event(
     assert 1200 < event.duration_ms < 2800
     assert event.seq == 1
     assert event.latency_ms < 1000
-    told = [message for message in map(messages.decode_upward, link.raw) if isinstance(message, InfoReport)]
+    told = [
+        message for message in map(messages.decode_ear_message, link.raw) if isinstance(message, InfoReport)
+    ]
     assert [message.info.mic for message in told] == [None, MicFormat(rate_hz=16_000, channels=1)]
     assert ear.stop() == 0
     noise = [line for line in ear.log if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]

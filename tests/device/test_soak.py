@@ -15,7 +15,7 @@ from edge.audio.segmenter import RATE, Segmenter
 from edge.audio.vad import make_vad
 from edge.config.load import load
 from edge.config.settings import Audio
-from edge.ear.capture.playback import WavRoomSource
+from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
 from edge.protocol.messages import Ack, EventReport
 from tests.conftest import SPEECH
@@ -58,7 +58,8 @@ def link(tmp_path: Path) -> Iterator[Link]:
 
 def test_an_hour_at_twenty_times_the_speed(tmp_path: Path, room: Path, link: Link, artefacts: Path) -> None:
     settings = {
-        "audio.source": "wav", "audio.room": room, "audio.loop": False, "audio.gap_s": GAP_S, "audio.speed": SPEED,
+        "audio.source": "playback", "audio.playback_dir": room, "audio.loop": False,
+        "audio.gap_s": GAP_S, "audio.speed": SPEED,
     }  # fmt: skip
     ear = Ear(tmp_path, settings)
     expected: list[int] = []
@@ -102,8 +103,8 @@ def test_an_hour_at_twenty_times_the_speed(tmp_path: Path, room: Path, link: Lin
 def count(room: Path) -> Iterator[int]:
     """What detector and segmenter find when nobody hurries them: the length of each utterance in ms."""
     config = load()
-    audio = Audio(source="wav", room=str(room), loop=False, gap_s=GAP_S, speed=100)
-    source, vad, segmenter = WavRoomSource(audio, threading.Event()), make_vad(config), Segmenter(config)
+    audio = Audio(source="playback", playback_dir=str(room), loop=False, gap_s=GAP_S, speed=100)
+    source, vad, segmenter = PlaybackSource(audio, threading.Event()), make_vad(config), Segmenter(config)
     source.open()
     while True:
         try:

@@ -32,7 +32,7 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "configuration": [
             b'[node]\nid = "kitchen"\nbase_topic = "a/b"\n[mqtt]\nhost = "hub"\ntls = true\nca_file = "x"\n',
-            b'[audio]\nsource = "wav"\nroom = "x"\nspeed = 2.5\n[vad]\nonset = 0.5\noffset = 0.2\n',
+            b'[audio]\nsource = "playback"\nplayback_dir = "x"\nspeed = 2.5\n[vad]\nonset = 0.5\noffset = 0.2\n',
         ],
     }
 

@@ -33,7 +33,7 @@ class _Nobody:
 
     def ear_gone(self) -> None: ...
 
-    def ear_says(self, message: messages.Upward) -> None: ...
+    def ear_says(self, message: messages.EarMessage) -> None: ...
 
 
 _folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get("FUZZ_FOLDER")))
@@ -55,7 +55,7 @@ def intake(data: bytes) -> None:
     assert (message is None) == (own.rejected == before + 1)
     if message is not None:
         again = messages.encode(message)
-        assert messages.decode_upward(again) == message
+        assert messages.decode_ear_message(again) == message
         assert len(data) <= messages.MAX_REPORT_BYTES
         assert b"NaN" not in again and b"Infinity" not in again
 

@@ -19,13 +19,13 @@ from ulid import ULID
 from edge.protocol import messages
 from edge.protocol.messages import (
     Ack,
-    Downward,
+    EarCommand,
+    EarMessage,
     Event,
     EventReport,
     MicSignal,
     MicState,
     Probabilities,
-    Upward,
 )
 
 
@@ -64,7 +64,7 @@ class Link:
     def accept(self) -> None:
         self.ear, _ = self._listener.accept()
 
-    def receive(self, timeout_s: float = 10.0) -> Upward:
+    def receive(self, timeout_s: float = 10.0) -> EarMessage:
         """The next message. Raises `TimeoutError`, and `ConnectionError` when the ear has gone."""
         assert self.ear is not None
         self.ear.settimeout(timeout_s)
@@ -73,11 +73,11 @@ class Link:
             raise ConnectionError("the ear has closed the connection")
         self.sizes.append(len(data))
         self.raw.append(data)
-        return messages.decode_upward(data)
+        return messages.decode_ear_message(data)
 
-    def receive_all(self, seconds: float) -> list[Upward]:
+    def receive_all(self, seconds: float) -> list[EarMessage]:
         """Everything that comes within a time."""
-        found: list[Upward] = []
+        found: list[EarMessage] = []
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             try:
@@ -113,7 +113,7 @@ class Link:
         while self.receive(max(0.01, end - time.monotonic())) != MicSignal(state):
             pass
 
-    def order(self, message: Downward | bytes) -> None:
+    def order(self, message: EarCommand | bytes) -> None:
         assert self.ear is not None
         self.ear.send(message if isinstance(message, bytes) else messages.encode(message))
 

@@ -130,7 +130,7 @@ class EarClient:
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.connect(str(path))
         self.acks: list[str] = []
-        self.orders: list[messages.Downward] = []
+        self.commands: list[messages.EarCommand] = []
         self.over = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -138,7 +138,7 @@ class EarClient:
             self.say(InfoReport(INFO))
             self.say(MicSignal("ok"))
 
-    def say(self, message: messages.Upward) -> None:
+    def say(self, message: messages.EarMessage) -> None:
         self._channel.send(messages.encode(message))
 
     def raw(self, data: bytes) -> None:
@@ -155,12 +155,12 @@ class EarClient:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
-            while data := self._channel.recv(messages.MAX_ORDER_BYTES):
-                message = messages.decode_downward(data)
+            while data := self._channel.recv(messages.MAX_EAR_COMMAND_BYTES):
+                message = messages.decode_ear_command(data)
                 if isinstance(message, messages.Ack):
                     self.acks.append(message.id)
                 else:
-                    self.orders.append(message)
+                    self.commands.append(message)
         self.over.set()
 
     def __enter__(self) -> EarClient:

@@ -48,11 +48,11 @@ class Device:
         given: dict[str, object] = {
             "runtime.socket": folder / "link.sock", "runtime.ear_state_dir": folder / "ear",
             "node.id": node, "mqtt.port": port, "model.bundle": factory, "homeassistant.discovery": False,
-            "audio.source": "wav", "audio.room": room, "audio.speed": 4.0, "audio.gap_s": 0.6,
+            "audio.source": "playback", "audio.playback_dir": room, "audio.speed": 4.0, "audio.gap_s": 0.6,
             "updates.url": server.url, "updates.root_file": site.root, "updates.ca_file": server.cert,
             "updates.clock": "trusted", "updates.dir": folder / "models", "updates.jitter_s": 0,
             "updates.probation_minutes": 0, "updates.probation_utterances": 2,
-            "updates.gate_socket": folder / "no.sock",
+            "updates.validation_socket": folder / "no.sock",
         }  # fmt: skip
         given |= {name.replace("__", "."): value for name, value in settings.items()}
         self._settings = [

@@ -2,7 +2,8 @@
 
 `edge.inference.baseline` takes out of the answers what a room adds to all of them, but not where the room has been
 heard in one mood alone. How many emotions "one mood" seems to be depends on how far a model spreads its answers, so the
-two bounds are found for each: the best gain in rooms where all moods are heard, among those that lose little in a room of one.
+two bounds are found for each: the best gain in rooms where all moods are heard, among those that lose little in a room
+of one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from training.evaluate import baseline_replay, one_emotion
 from training.fit.out_of_fold import Strangers, groups
 
@@ -33,14 +34,14 @@ def choose(left_out: Strangers, temperature: float) -> tuple[float, float]:
     origin = left_out.logits.mean(axis=0)
 
     def rank(bounds: tuple[float, float]) -> tuple[float, float]:
-        gain, loss = measure(left_out, RoomMean(origin, temperature, moods=bounds), rooms)
+        gain, loss = measure(left_out, Baseline(origin, temperature, moods=bounds), rooms)
         # Where none loses so little, the one that loses least.
         return (0.0, gain) if loss <= LOSS else (-loss, 0.0)
 
     return max(((low, low + WIDTH) for low in LOWEST.tolist()), key=rank)
 
 
-def measure(left_out: Strangers, ear: RoomMean, rooms: list[NDArray[np.intp]]) -> tuple[float, float]:
+def measure(left_out: Strangers, ear: Baseline, rooms: list[NDArray[np.intp]]) -> tuple[float, float]:
     """Accuracy gained in rooms of all moods, and lost in those of one, averaged over rooms (and moods)."""
     gains, losses = [], []
     for number, room in enumerate(rooms):
@@ -64,7 +65,7 @@ def _rooms(left_out: Strangers) -> Iterator[NDArray[np.intp]]:
             yield found
 
 
-def _gained(left_out: Strangers, ear: RoomMean, order: NDArray[np.intp]) -> float:
+def _gained(left_out: Strangers, ear: Baseline, order: NDArray[np.intp]) -> float:
     """Accuracy gained by the mean, in that order."""
     adapted = baseline_replay.hear(left_out.logits, ear, order)
     truth, plain = left_out.truth[order], left_out.logits[order]

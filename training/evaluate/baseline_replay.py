@@ -1,7 +1,7 @@
 """What adaptation to the room would have done, replayed over predictions that were made once.
 
 Causal: the utterances of a room come in a seeded random order, and utterance `t` is decided with the mean of those
-before it only. The mean is the device's own class, `edge.inference.baseline.RoomMean`; no label is used.
+before it only. The mean is the device's own class, `edge.inference.baseline.Baseline`; no label is used.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from training.evaluate.predict import Predictions
 
 Float = NDArray[np.float64]
@@ -19,7 +19,7 @@ ORDERS = 5
 SEED = 1
 
 
-def hear(logits: Float, room: RoomMean, order: NDArray[np.intp]) -> Float:
+def hear(logits: Float, room: Baseline, order: NDArray[np.intp]) -> Float:
     """Adapted logits `[len(order), labels]` of one room's utterances, of `logits` `[n, labels]`, in that order.
 
     The room begins anew, and afterwards holds what it has heard.
@@ -44,7 +44,7 @@ def orders(
         }
 
 
-def replay(found: Predictions, room: RoomMean, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
+def replay(found: Predictions, room: Baseline, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
     """For each repetition the adapted logits `[n, labels]`, in the order of the clips."""
     for rooms in orders(found, seed, count):
         result = np.empty_like(found.logits)

@@ -19,7 +19,7 @@ DATA_VARIABLE = "ROOMTONE_DATA"
 EVALUATE = """\
 examples:
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
-  roomtone train evaluate --protocol unseen-language --adapt room --bundle models/base-0.3.0 --data CORPORA --json
+  roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.3.0 --data CORPORA --json
   roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
   roomtone train evaluate --protocol noise --every 5 --data CORPORA    # a quick look
   roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
@@ -37,7 +37,7 @@ percentage points.
 COMPARE = """\
 examples:
   roomtone train compare base-0.3.0 models/base-0.4.0 --data CORPORA
-  roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt room
+  roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt baseline
   roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
 
 Differences are new less old in percentage points. Intervals: paired bootstrap over speakers, 10,000 draws, seeded.
@@ -66,7 +66,7 @@ def register(steps: Any, step: Step) -> None:
     _common(evaluate)
     evaluate.add_argument(
         "--adapt",
-        choices=["room"],
+        choices=["baseline"],
         help="adapt to the room, causally: each corpus is one room; mean of five orders",
     )
     evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
@@ -89,7 +89,7 @@ def register(steps: Any, step: Step) -> None:
         "--protocol", action="append", metavar="NAME",
         help="held-out, unseen-language, folder, noise or reverberation; may be repeated (default: held-out)",
     )  # fmt: skip
-    compare.add_argument("--adapt", choices=["room"], help="both adapted to the room")
+    compare.add_argument("--adapt", choices=["baseline"], help="both adapted to the room")
     compare.add_argument("--margin", type=float, default=2.0, help="in points (default: %(default)s)")
     report = step(steps, "report", _report, "measure all protocols of a bundle, draw all plots")
     _epilog(report, REPORT)

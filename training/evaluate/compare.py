@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
@@ -82,7 +82,7 @@ def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[ND
     """What is decided for each clip: once, or in each order of the room."""
     if adapt is None:
         return [found.logits.argmax(axis=1)]
-    return [logits.argmax(axis=1) for logits in baseline_replay.replay(found, RoomMean.of(bundle))]
+    return [logits.argmax(axis=1) for logits in baseline_replay.replay(found, Baseline.of(bundle))]
 
 
 def difference(

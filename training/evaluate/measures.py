@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
 from training.evaluate import baseline_replay, metrics
@@ -41,7 +41,7 @@ def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     manifest = bundle.manifest
     each = [
         shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
-        for logits in baseline_replay.replay(found, RoomMean.of(bundle))
+        for logits in baseline_replay.replay(found, Baseline.of(bundle))
     ]
     result: dict[str, Any] = mean_of(each)
     result["orders"] = len(each)

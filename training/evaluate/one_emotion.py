@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
 from training.evaluate import baseline_replay, measures
@@ -48,7 +48,7 @@ class Day:
 def run(bundle: Bundle, found: Predictions, orders: int = baseline_replay.ORDERS) -> dict[str, Any]:
     """One object; its measures are of the adapted decisions. Losses in percentage points. Raises `BundleError`."""
     manifest = bundle.manifest
-    days = list(_days(found, RoomMean.of(bundle), orders))
+    days = list(_days(found, Baseline.of(bundle), orders))
     spoken = found.take(np.concatenate([day.places for day in days]))
     shares = softmax(np.concatenate([day.logits for day in days]) / manifest.temperature)
     plain = measures.shares_of(spoken.probabilities(manifest.temperature), spoken, manifest.abstain_below)
@@ -57,7 +57,7 @@ def run(bundle: Bundle, found: Predictions, orders: int = baseline_replay.ORDERS
     each = {pair: _summary([day for day in days if (day.label, day.room) == pair]) for pair in pairs}
     worst = max(sorted(each), key=lambda pair: float(each[pair]["loss"]))
     return {
-        "protocol": "one-mood", "bundle": bundle.full_name, "adapt": "room",
+        "protocol": "one-emotion", "bundle": bundle.full_name, "adapt": "baseline",
         **measures.shares_of(shares, spoken, manifest.abstain_below),
         "orders": orders, "length": LENGTH, "plain": {key: plain[key] for key in measures.MAIN},
         "loss": _summary(days)["loss"], "loss_after": _summary(days)["loss_after"],
@@ -66,7 +66,7 @@ def run(bundle: Bundle, found: Predictions, orders: int = baseline_replay.ORDERS
     }  # fmt: skip
 
 
-def _days(found: Predictions, ear: RoomMean, orders: int) -> Iterator[Day]:
+def _days(found: Predictions, ear: Baseline, orders: int) -> Iterator[Day]:
     rooms = np.array(found.rooms)
     for label_index, label in enumerate(LABELS):
         for room_index, room in enumerate(sorted(set(found.rooms))):

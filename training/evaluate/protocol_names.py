@@ -12,7 +12,7 @@ BUNDLE = {
     "folder": "any DIR/<label>/* or DIR/<label>/<speaker>/* of audio",
     "noise": "held-out with recorded noise that no training heard, at 20, 10, 5 and 0 dB; loss against clean",
     "reverberation": "held-out in measured rooms that no training heard; loss against clean",
-    "one-mood": "held-out, 200 utterances of one label in a row: what adaptation to the room then costs",
+    "one-emotion": "held-out, 200 utterances of one label in a row: what adaptation to the room then costs",
     "calibration": "held-out: calibration error, the bins of its diagram, accuracy of the surest 80 %",
     "false-alarms": "hours without speech through detector, segmenter and classifier: events an hour, with bounds",
     "quantisation": "held-out: the bundle against a float conversion of the same weights (--run)",

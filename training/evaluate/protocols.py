@@ -158,7 +158,7 @@ def _spoilt(name: str) -> Run:
     return run
 
 
-def _one_mood(evaluator: Evaluator, adapt: str | None) -> Objects:
+def _one_emotion(evaluator: Evaluator, adapt: str | None) -> Objects:
     return [one_emotion.run(evaluator.bundle, evaluator.predictions("held-out"))]
 
 
@@ -182,10 +182,10 @@ def _quantisation(evaluator: Evaluator, adapt: str | None) -> Objects:
 
 RUNS: dict[str, Run] = {
     "held-out": _plain("held-out"), "unseen-language": _plain("unseen-language"), "folder": _plain("folder"),
-    "noise": _spoilt("noise"), "reverberation": _spoilt("reverberation"), "one-mood": _one_mood,
+    "noise": _spoilt("noise"), "reverberation": _spoilt("reverberation"), "one-emotion": _one_emotion,
     "calibration": _calibration, "false-alarms": _false_alarms, "quantisation": _quantisation,
 }  # fmt: skip
-CANNOT_ADAPT = ("one-mood", "false-alarms", "quantisation")
+CANNOT_ADAPT = ("one-emotion", "false-alarms", "quantisation")
 
 
 def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Objects:

@@ -50,7 +50,7 @@ def measure(evaluator: protocols.Evaluator, thin: Thinning) -> Objects:
         ("reverberation", None, thin.reverberation), ("false-alarms", None, 1),
     ]  # fmt: skip
     if HEAD in evaluator.bundle.manifest.files:
-        wanted += [("held-out", "room", 1), ("unseen-language", "room", 1), ("one-mood", None, 1)]
+        wanted += [("held-out", "baseline", 1), ("unseen-language", "baseline", 1), ("one-emotion", None, 1)]
     found: Objects = {}
     every = evaluator.every
     for protocol, adapt, part in wanted:

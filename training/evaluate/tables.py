@@ -42,7 +42,7 @@ def text(measured: Sequence[dict[str, Any]]) -> str:
     if first["protocol"] == "false-alarms":
         return false_alarms(first)
     parts = [overview(measured)]
-    if first["protocol"] == "one-mood":
+    if first["protocol"] == "one-emotion":
         parts.append(moods(first))
     elif first["protocol"] == "calibration":
         parts.append(bins(first))

@@ -160,7 +160,7 @@ def _main(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
     measured = [found[name][0] for name in names if name in found]
     parts = [table(measured), _command("held-out", bundle) + " and `unseen-language`"]
     if any(one.get("adapt") for one in measured):
-        parts[-1] += "; adapted: `--adapt room` (causal, each corpus one room, mean of five orders)"
+        parts[-1] += "; adapted: `--adapt baseline` (causal, each corpus one room, mean of five orders)"
     parts[-1] += ". Coverage: the share that is not `uncertain`."
     parts.append(f"Each label (held-out):\n\n{per_class(found['held-out'][0])}")
     return "\n\n".join(parts)
@@ -203,12 +203,12 @@ def _false_alarms(one: dict[str, Any], bundle: str) -> list[str]:
 def numbers(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
     """The section of the card that says how good the bundle is, each table with its command."""
     parts = [_main(found, bundle)]
-    if "one-mood" in found:
-        one = found["one-mood"][0]
+    if "one-emotion" in found:
+        one = found["one-emotion"][0]
         parts.append(
             f"Adaptation where a room says {one['length']} utterances of one mood in a row: a loss of "
             f"{one['loss']:+.1f} points on them (worst: {one['worst']['label']}, {one['worst']['loss']:+.1f}), and "
-            f"{one['loss_after'] or 0:+.1f} points on everything else afterwards. {_command('one-mood', bundle)}"
+            f"{one['loss_after'] or 0:+.1f} points on everything else afterwards. {_command('one-emotion', bundle)}"
         )
     if "calibration" in found:
         one = found["calibration"][0]

@@ -1,4 +1,4 @@
-"""The WAV room: a folder of recordings that is played as if people were speaking in a room.
+"""Playback: a folder of recordings that is played as if people were speaking in a room.
 
 Real time times `audio.speed`, paced by monotonic time. Between recordings there is the faint noise of a good
 microphone, not digital silence: zeros are what a broken device gives, and no voice activity detector was made for them.
@@ -32,7 +32,7 @@ LATE_S: Final = 1.0
 """Later than this, the plan is made anew instead of hurrying after it."""
 
 
-class WavRoomSource:
+class PlaybackSource:
     """Plays all recordings below a folder in the order of their paths. Raises `UserError` when there are none."""
 
     waits = True
@@ -40,7 +40,7 @@ class WavRoomSource:
     overruns = 0
 
     def __init__(self, audio: Audio, stopped: threading.Event) -> None:
-        self._folder = Path(audio.room)
+        self._folder = Path(audio.playback_dir)
         self._files = _recordings(self._folder)
         _require_one(self._folder, self._files)
         self._gap = audio.gap_s
@@ -58,7 +58,7 @@ class WavRoomSource:
     @property
     def name(self) -> str:
         """The folder and how many recordings it has."""
-        return f"WAV room {self._folder} ({len(self._files)} recordings)"
+        return f"playback of {self._folder} ({len(self._files)} recordings)"
 
     def open(self) -> None:
         """Starts over, or goes on where a mute has interrupted it."""
@@ -72,7 +72,7 @@ class WavRoomSource:
     def read(self) -> Block:
         """The next block when its time has come."""
         if self._blocks is None:
-            raise SourceLostError("the WAV room is not open")
+            raise SourceLostError("the playback is not open")
         try:
             samples = next(self._blocks, None)
         except SourceLostError:
@@ -149,7 +149,7 @@ def _require_one(folder: Path, files: list[Path]) -> None:
 
 def _recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; `audio.room` names the folder of a WAV room")
+        raise UserError(f"{folder}: no such folder; `audio.playback_dir` names the folder to play")
     try:
         found = audiofile.find(folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where sound comes from: the one interface of microphone and WAV room."""
+"""Where sound comes from: the one interface of microphone and playback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SourceLostError(Exception):
 
 
 class SourceEndedError(Exception):
-    """There is no more sound, and there never will be: the end of a WAV room that does not loop."""
+    """There is no more sound, and there never will be: the end of a playback that does not loop."""
 
 
 class AudioSource(Protocol):

@@ -24,7 +24,7 @@ from edge.protocol import messages
 from edge.protocol.messages import (
     Ack,
     ContractError,
-    Downward,
+    EarCommand,
     EarHealth,
     Event,
     HealthReport,
@@ -34,7 +34,7 @@ from edge.protocol.messages import (
     MicSignal,
     MicState,
     ModelInfo,
-    TallyReport,
+    PredictionCountsReport,
 )
 
 log = logging.getLogger(__name__)
@@ -50,24 +50,24 @@ TALLY_PERIOD_S: Final = 5.0
 
 
 class Uplink:
-    """Give it events, states and health from any thread; orders of the link come through `on_order`."""
+    """Give it events, states and health from any thread; orders of the link come through `on_command`."""
 
     def __init__(
         self,
         path: str,
         info: ModelInfo,
         level: Callable[[], LevelSignal],
-        on_order: Callable[[Downward], None],
+        on_command: Callable[[EarCommand], None],
     ) -> None:
         self._path = path
         self._info = info
         self._level = level
-        self._on_order = on_order
+        self._on_command = on_command
         self._lock = threading.Condition()
         self._outbox = Outbox()
         self._mic: MicState = "starting"
         self._health: EarHealth | None = None
-        self._tallies: dict[str, TallyReport] = {}
+        self._tallies: dict[str, PredictionCountsReport] = {}
         """The latest of each model; of more than two nobody wants to know."""
         self._tally_due = 0.0
         self._mic_sent = self._info_sent = False
@@ -113,7 +113,7 @@ class Uplink:
             self._health = health
         self._kick()
 
-    def tell_tally(self, tally: TallyReport) -> None:
+    def tell_tally(self, tally: PredictionCountsReport) -> None:
         """Figures of a model to send once."""
         with self._lock:
             self._tallies[tally.model_sha256] = tally
@@ -265,7 +265,7 @@ class Uplink:
                 if self._outbox.next_unsent() == unsent:
                     return  # it has to wait for its turn, and so has all behind it
 
-    def _note_tally(self, tally: TallyReport) -> None:
+    def _note_tally(self, tally: PredictionCountsReport) -> None:
         if self._tallies.get(tally.model_sha256) is tally:
             del self._tallies[tally.model_sha256]
         if not self._tallies:
@@ -287,17 +287,17 @@ class Uplink:
         """Reads every order that is there; False when the link has closed."""
         while True:
             try:
-                data = channel.recv(messages.MAX_ORDER_BYTES + 1)
+                data = channel.recv(messages.MAX_EAR_COMMAND_BYTES + 1)
             except BlockingIOError:
                 return True
             if not data:
                 return False
             try:
-                self._obey(messages.decode_downward(data))
+                self._obey(messages.decode_ear_command(data))
             except ContractError as error:
                 log.warning("an order of the link breaks the contract and is ignored: %s", error)
 
-    def _obey(self, order: Downward) -> None:
+    def _obey(self, order: EarCommand) -> None:
         match order:
             case Ack(id=event_id):
                 with self._lock:
@@ -307,4 +307,4 @@ class Uplink:
                 self._level_until = time.monotonic() + seconds
                 self._level_due = 0.0
             case _:
-                self._on_order(order)
+                self._on_command(order)

@@ -24,11 +24,11 @@ from edge.protocol.messages import (
     SIGNALS_BURST,
     SIGNALS_PER_SECOND,
     ContractError,
-    Downward,
+    EarCommand,
+    EarMessage,
     LevelSignal,
     MicSignal,
-    Upward,
-    decode_upward,
+    decode_ear_message,
     encode,
 )
 from edge.util.rate_limit import TokenBucket
@@ -49,7 +49,7 @@ class Ear(Protocol):
     def ear_gone(self) -> None:
         """It has closed the connection or died."""
 
-    def ear_says(self, message: Upward) -> None:
+    def ear_says(self, message: EarMessage) -> None:
         """A checked message."""
 
 
@@ -65,7 +65,7 @@ class Intake:
         """Process of the last ear that was refused: it is said once, however often that one comes."""
         self._reports = TokenBucket(REPORTS_PER_SECOND, REPORTS_BURST, loop.time)
         self._signals = TokenBucket(SIGNALS_PER_SECOND, SIGNALS_BURST, loop.time)
-        self._held: Upward | None = None
+        self._held: EarMessage | None = None
         self._resume: asyncio.TimerHandle | None = None
         self._unsent: deque[bytes] = deque()
         self._quiet_until = 0.0
@@ -78,7 +78,7 @@ class Intake:
         """Whether an ear is there."""
         return self._peer is not None
 
-    def send(self, message: Downward) -> bool:
+    def send(self, message: EarCommand) -> bool:
         """Sends to the ear, or keeps it until the ear reads; False without an ear."""
         if self._peer is None:
             return False
@@ -140,13 +140,13 @@ class Intake:
         message = self._check(data, flags)
         self._pass(message)
 
-    def _check(self, data: bytes, flags: int) -> Upward | None:
+    def _check(self, data: bytes, flags: int) -> EarMessage | None:
         try:
             if flags & socket.MSG_TRUNC:
                 raise ContractError(f"more than {MAX_REPORT_BYTES} bytes")
             if flags & socket.MSG_CTRUNC:
                 raise ContractError("a file descriptor is attached")
-            return decode_upward(data)
+            return decode_ear_message(data)
         except ContractError as error:
             self.rejected += 1
             now = self._loop.time()
@@ -155,7 +155,7 @@ class Intake:
                 log.warning("a message of the ear is rejected (%d so far): %s", self.rejected, error)
             return None
 
-    def _pass(self, message: Upward | None) -> None:
+    def _pass(self, message: EarMessage | None) -> None:
         """Hands a message on when its bucket has a token, else holds it and stops reading until then."""
         # What is rejected costs a token too: rubbish is no cheaper than a report.
         bucket = self._signals if isinstance(message, MicSignal | LevelSignal) else self._reports

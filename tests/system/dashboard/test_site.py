@@ -47,7 +47,7 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
             expect(page.locator(".rt-certificate")).to_have_text("Certificate ends in 11 days: renew it")
             # The meter asks the room for its level: a subscriber may.
-            until(lambda: ear.orders)
+            until(lambda: ear.commands)
             until(lambda: recorder.count() == 1)
             page.screenshot(path=artefacts / "certificate-tile.png", full_page=True)
             page.goto(f"{url}/room/kitchen")

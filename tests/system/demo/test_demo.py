@@ -78,7 +78,7 @@ def left_behind(tmp_path: Path) -> list[str]:
 
 @pytest.mark.parametrize("broker", [[], ["--embedded-broker"]], ids=["mosquitto", "from PyPI"])
 def test_speech_comes_back_from_the_broker_as_events(tmp_path: Path, room: Path, broker: list[str]) -> None:
-    demo = started(tmp_path, "--room", str(room), "--seconds", "12", *broker)
+    demo = started(tmp_path, "--playback", str(room), "--seconds", "12", *broker)
     out, err = demo.communicate(timeout=PATIENCE_S)
     assert demo.returncode == 0, err
     *lines, last = [json.loads(line) for line in out.splitlines()]
@@ -96,7 +96,7 @@ def test_speech_comes_back_from_the_broker_as_events(tmp_path: Path, room: Path,
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, room: Path, number: signal.Signals) -> None:
-    demo = started(tmp_path, "--room", str(room))
+    demo = started(tmp_path, "--playback", str(room))
     assert demo.stdout is not None
     assert json.loads(demo.stdout.readline())["node"] == "living-room"
     demo.send_signal(number)
@@ -108,7 +108,7 @@ def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, room: Path, number
 
 
 def test_killed_it_takes_its_children_along(tmp_path: Path, room: Path) -> None:
-    demo = started(tmp_path, "--room", str(room))
+    demo = started(tmp_path, "--playback", str(room))
     assert demo.stdout is not None
     demo.stdout.readline()
     demo.kill()
@@ -120,7 +120,7 @@ def test_killed_it_takes_its_children_along(tmp_path: Path, room: Path) -> None:
 
 
 def test_an_ear_that_dies_is_started_again_and_hears_on(tmp_path: Path, room: Path) -> None:
-    demo = started(tmp_path, "--room", str(room), "--seconds", "25")
+    demo = started(tmp_path, "--playback", str(room), "--seconds", "25")
     assert demo.stdout is not None
     first = json.loads(demo.stdout.readline())["event"]
     ears = [int(proc.name) for proc in Path("/proc").glob("[0-9]*") if _is_ear_of(proc, str(tmp_path))]
@@ -146,7 +146,7 @@ def test_a_room_where_nobody_speaks_gives_no_event_and_status_1(tmp_path: Path) 
     folder.mkdir()
     noise = np.random.default_rng(0).normal(0, 300, 5 * 16_000).astype(np.int16)
     soundfile.write(folder / "noise.wav", noise, 16_000)
-    demo = started(tmp_path, "--room", str(folder), "--seconds", "6")
+    demo = started(tmp_path, "--playback", str(folder), "--seconds", "6")
     out, err = demo.communicate(timeout=PATIENCE_S)
     assert demo.returncode == 1, err
     assert json.loads(out)["summary"]["events"] == 0
@@ -155,9 +155,9 @@ def test_a_room_where_nobody_speaks_gives_no_event_and_status_1(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        (["--room", "/nowhere"], "no such folder"),
-        (["--room", "{empty}"], "no audio files"),
-        (["--room", "{text}"], "none of the 1 recordings"),
+        (["--playback", "/nowhere"], "no such folder"),
+        (["--playback", "{empty}"], "no audio files"),
+        (["--playback", "{text}"], "none of the 1 recordings"),
         (["--port", "99999"], "99999"),
         (["--mqtt-port", "-1"], "65535"),
         (["--seconds", "x"], "'x'"),
@@ -197,7 +197,7 @@ def test_without_a_microphone_it_says_so_and_ends_when_told(tmp_path: Path) -> N
 
 
 def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
-    demo = started(tmp_path, "--room", str(room))
+    demo = started(tmp_path, "--playback", str(room))
     assert demo.stderr is not None
     assert "broker" in demo.stderr.readline()
     demo.send_signal(signal.SIGINT)

@@ -10,7 +10,7 @@ from tests.support.link import LinkProcess, Subscriber, until
 def test_mute_is_answered_when_the_ear_has_muted(subscriber, ear):
     until(lambda: subscriber.last("mic") == "ok")
     asked = subscriber.command("mute")
-    until(lambda: ear.orders == [Mute()])
+    until(lambda: ear.commands == [Mute()])
     time.sleep(0.3)
     assert not subscriber.of("resp/mute")
     ear.say(MicSignal("muted"))
@@ -21,7 +21,7 @@ def test_a_microphone_that_was_muted_at_the_device_stays_muted_and_the_answer_sa
     ear.say(MicSignal("muted"))
     until(lambda: subscriber.last("mic") == "muted")
     asked = subscriber.command("unmute")
-    until(lambda: ear.orders == [Unmute()])
+    until(lambda: ear.commands == [Unmute()])
     answer = subscriber.answer("unmute", asked)
     assert not answer.ok
     assert "at the device" in answer.error
@@ -42,7 +42,7 @@ def test_a_retained_command_is_ignored_now_and_at_every_connection(ear, link, br
         until(lambda: link.log.count("connected to") >= 2, 20)
         asked = again.command("identify")
         assert again.answer("identify", asked).ok
-    assert ear.orders == []
+    assert ear.commands == []
     assert not subscriber.of("resp/restart")
 
 
@@ -64,7 +64,7 @@ def test_malformed_and_unknown_commands_get_an_answer_and_do_nothing(subscriber,
     assert "known here: identify" in subscriber.answer("explode", asked).error
     stale = subscriber.command("mute", sent_at="2020-01-01T00:00:00.000Z")
     assert "send it again" in subscriber.answer("mute", stale).error
-    assert ear.orders == []
+    assert ear.commands == []
 
 
 def test_the_same_transaction_acts_once_and_is_answered_again(subscriber, link):

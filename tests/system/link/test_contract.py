@@ -38,7 +38,7 @@ def test_all_that_is_published_fits_the_published_schema(tmp_path, broker):
             ear.tell(event(1))
             ear.say(HealthReport(HEALTH))
             subscriber.answer("level_on", subscriber.command("level_on"))
-            until(lambda: ear.orders)
+            until(lambda: ear.commands)
             ear.say(LevelSignal(dbfs=-30.5, speech=True))
             subscriber.answer("mute", subscriber.command("mute", nonsense=1))
             until(lambda: subscriber.of("level") and subscriber.of("event"))

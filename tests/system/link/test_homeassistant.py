@@ -96,15 +96,15 @@ def test_the_switch_and_the_button_command_the_ear_again_and_again(home, ear):
     parts = announced(home)["components"]
     switch = parts["mute"]
     for order, state in ((Mute(), "muted"), (Unmute(), "ok"), (Mute(), "muted")):
-        count = len(ear.orders)
+        count = len(ear.commands)
         home.publish(switch["command_topic"], switch["payload_on" if state == "muted" else "payload_off"])
-        until(lambda count=count: len(ear.orders) > count)
-        assert ear.orders[-1] == order
+        until(lambda count=count: len(ear.commands) > count)
+        assert ear.commands[-1] == order
         ear.say(MicSignal(state))
         until(lambda state=state: home.last("mic") == state)
         assert render(switch["value_template"], state) == ("ON" if state == "muted" else "OFF")
     home.publish(parts["restart"]["command_topic"], parts["restart"]["payload_press"])
-    until(lambda: len(ear.orders) == 4)
+    until(lambda: len(ear.commands) == 4)
 
 
 def test_when_home_assistant_starts_everything_is_told_again_after_a_while(home, link):

@@ -88,7 +88,7 @@ def test_the_level_is_published_only_while_somebody_asked(subscriber, ear):
     until(lambda: told.id in ear.acks)
     asked = subscriber.command("level_on", seconds=2)
     assert subscriber.answer("level_on", asked).ok
-    until(lambda: ear.orders)
+    until(lambda: ear.commands)
     ear.say(LevelSignal(dbfs=-31.5, speech=True))
     until(lambda: subscriber.of("level"))
     assert [json.loads(m.payload) for m in subscriber.of("level")] == [{"dbfs": -31.5, "speech": True}]

@@ -80,7 +80,7 @@ def test_a_stolen_device_commands_nobody(thief, kitchen):
         for verb in ("mute", "restart", "level_on", "replay"):
             assert thief.publish(f"{ROOM}/cmd/{verb}", '{"transaction": "1"}') == 0x87
         time.sleep(0.3)
-        assert ear.orders == []
+        assert ear.commands == []
     assert "INFO link: command" not in kitchen.log
 
 

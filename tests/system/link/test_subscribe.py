@@ -121,7 +121,7 @@ def script(npm, name, text):
 def test_the_javascript_program_mutes_a_room(tmp_path, broker, ear, npm):
     command = script(npm, "mute.mjs", example("js", 0))
     with running([*command, broker.url, "kitchen"], tmp_path) as output:
-        until(lambda: ear.orders, 15)
+        until(lambda: ear.commands, 15)
         ear.say(MicSignal("muted"))
         until(lambda: output() == "kitchen is muted\n", 10, "the answer")
 

@@ -140,7 +140,11 @@ def test_an_ear_with_slow_kernels_says_so(tmp_path: Path) -> None:
     speech.mkdir()
     soundfile.write(speech / "quiet.wav", np.zeros(16_000, np.int16), 16_000)
     ear = [sys.executable, "-m", "edge.cli.main", "ear"]
-    for setting in ("audio.source=wav", f"audio.room={speech}", f"runtime.socket={tmp_path / 'link.sock'}"):
+    for setting in (
+        "audio.source=playback",
+        f"audio.playback_dir={speech}",
+        f"runtime.socket={tmp_path / 'link.sock'}",
+    ):
         ear += ["--set", setting]
     script = 'mount -t proc -o subset=pid proc /proc && exec "$@"'
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", script, "sh", *ear]

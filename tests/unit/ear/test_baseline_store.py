@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "kitchen.room.json"
+    return tmp_path / "kitchen.baseline.json"
 
 
 @pytest.fixture(autouse=True)
@@ -239,7 +239,7 @@ def test_a_missing_folder_is_said_once_and_does_no_harm(
     tmp_path: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    room = Adaptation(tmp_path / "absent" / "kitchen.room.json", model, 2000, clock)
+    room = Adaptation(tmp_path / "absent" / "kitchen.baseline.json", model, 2000, clock)
     for _ in range(5):
         hear(room, 30)
         clock.now += SAVE_PERIOD_S
@@ -286,7 +286,7 @@ def test_forgetting_removes_what_an_interrupted_save_left(file: Path, model: Bun
     assert baseline_file.forget(file)
     assert list(file.parent.iterdir()) == []
     assert not baseline_file.forget(file)
-    assert not baseline_file.forget(file.parent / "absent" / "x.room.json")
+    assert not baseline_file.forget(file.parent / "absent" / "x.baseline.json")
 
 
 def test_switched_off_nothing_is_kept(
@@ -296,10 +296,10 @@ def test_switched_off_nothing_is_kept(
     assert room is not None
     hear(room, 30)
     room.close()
-    assert kept(tmp_path / "kitchen.room.json") == 30
-    assert baseline_store.begin(settings(tmp_path, **{"room.adapt": False}), model) is None
+    assert kept(tmp_path / "kitchen.baseline.json") == 30
+    assert baseline_store.begin(settings(tmp_path, **{"baseline.enabled": False}), model) is None
     assert list(tmp_path.iterdir()) == []
-    assert "`room.adapt` is off" in caplog.text
+    assert "`baseline.enabled` is off" in caplog.text
 
 
 def test_a_bundle_without_an_output_layer_is_not_adapted_and_says_so(
@@ -317,7 +317,7 @@ def test_a_bundle_without_an_output_layer_is_not_adapted_and_says_so(
 
 
 def test_the_memory_of_the_configuration_is_used(tmp_path: Path, model: Bundle) -> None:
-    room = baseline_store.begin(settings(tmp_path, **{"room.memory": 100}), model)
+    room = baseline_store.begin(settings(tmp_path, **{"baseline.memory": 100}), model)
     assert room is not None
     hear(room, 2000)
     assert room.room.to_state().weight == pytest.approx(100, rel=1e-3)

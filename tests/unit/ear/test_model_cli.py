@@ -67,7 +67,7 @@ def test_an_ear_learns_remembers_and_forgets(tmp_path: Path, model: Path, link: 
         second.wait_for_line(rf"adapted to this room by {kept['heard']} utterances since {kept['since']}")
         second.wait_for_line("ready after")
         told = answer(tmp_path, model, "forget")
-        assert told == {"file": str(tmp_path / "link.room.json"), "removed": True, "ear_noticed": True}
+        assert told == {"file": str(tmp_path / "link.baseline.json"), "removed": True, "ear_noticed": True}
         second.wait_for_line(r"the mean of this room is forgotten \(\d+ utterances\)")
         assert answer(tmp_path, model, "status")["room"]["heard"] == 0
         assert second.stop() == 0
@@ -80,14 +80,14 @@ def test_status_names_the_model_and_where_things_are(tmp_path: Path, model: Path
     found = bundle.load(model)
     told = answer(tmp_path, model, "status")
     assert (told["model"], told["sha256"]) == (found.full_name, found.sha256)
-    assert told["room"]["file"] == str(tmp_path / "link.room.json")
+    assert told["room"]["file"] == str(tmp_path / "link.baseline.json")
     text = roomtone(tmp_path, model, "status").stdout
     assert found.sha256 in text
     assert "nothing is kept yet" in text
 
 
 def test_forgetting_without_an_ear_works_and_says_that_none_runs(tmp_path: Path, model: Path) -> None:
-    (tmp_path / "link.room.json").write_text("whatever")
+    (tmp_path / "link.baseline.json").write_text("whatever")
     done = roomtone(tmp_path, model, "forget")
     assert done.returncode == 0
     assert "no ear has taken notice" in done.stdout
@@ -96,16 +96,16 @@ def test_forgetting_without_an_ear_works_and_says_that_none_runs(tmp_path: Path,
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, model: Path) -> None:
-    (tmp_path / "link.room.json").write_text('{"format":')
+    (tmp_path / "link.baseline.json").write_text('{"format":')
     told = answer(tmp_path, model, "status")["room"]
     assert told["heard"] == 0
     assert "damaged" in told["why_not"]
 
 
 def test_switched_off_is_named(tmp_path: Path, model: Path) -> None:
-    told = answer(tmp_path, model, "status", "--set", "room.adapt=false")["room"]
+    told = answer(tmp_path, model, "status", "--set", "baseline.enabled=false")["room"]
     assert not told["adapt"]
-    assert "room.adapt" in told["why_not"]
+    assert "baseline.enabled" in told["why_not"]
 
 
 def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def link(tmp_path: Path) -> Iterator[Link]:
 
 def start(tmp_path: Path, room: Path) -> Ear:
     state = {"STATE_DIRECTORY": str(tmp_path / "state"), "RUNTIME_DIRECTORY": str(tmp_path / "runtime")}
-    return Ear(tmp_path, {"audio.source": "wav", "audio.room": room, "audio.speed": 4}, state)
+    return Ear(tmp_path, {"audio.source": "playback", "audio.playback_dir": room, "audio.speed": 4}, state)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from edge.protocol.messages import (
     MAX_REPORT_BYTES,
     Event,
     EventReport,
-    decode_upward,
+    decode_ear_message,
     encode,
 )
 
@@ -82,7 +82,7 @@ def test_each_utterance_becomes_one_event_that_fits_the_contract(pipeline: Pipel
     for event in events:
         data = encode(EventReport(event))
         assert len(data) <= MAX_REPORT_BYTES
-        assert decode_upward(data) == EventReport(event)
+        assert decode_ear_message(data) == EventReport(event)
         assert event.probabilities.angry == 0.333
 
 
@@ -103,7 +103,7 @@ def test_a_door_that_slams_before_the_speech_is_not_the_room(pipeline: Pipeline)
 def test_digital_silence_before_the_speech_gives_finite_numbers(pipeline: Pipeline) -> None:
     zeros = [np.zeros(BLOCK, np.int16)] * 30
     (event,) = feed(pipeline, zeros + sound(-25, 50) + zeros)
-    assert decode_upward(encode(EventReport(event))) == EventReport(event)
+    assert decode_ear_message(encode(EventReport(event))) == EventReport(event)
     assert event.snr_db == pytest.approx(75.0, abs=1.0)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge.audio.segmenter import BLOCK
 from edge.config.settings import Audio
-from edge.ear.capture.playback import LEAD_S, NOISE_RMS, WavRoomSource
+from edge.ear.capture.playback import LEAD_S, NOISE_RMS, PlaybackSource
 from edge.ear.capture.source import BLOCK_S, Block, SourceEndedError, SourceLostError
 from edge.util.errors import UserError
 
@@ -20,12 +20,12 @@ def record(path: Path, value: int, blocks: float = 4) -> None:
     sf.write(path, np.full(int(blocks * BLOCK), value, np.int16), 16_000, subtype="PCM_16")
 
 
-def room(folder: Path, *, speed: float = 100.0, loop: bool = False, gap_s: float = 0.32) -> WavRoomSource:
-    audio = Audio(source="wav", room=str(folder), speed=speed, loop=loop, gap_s=gap_s)
-    return WavRoomSource(audio, threading.Event())
+def room(folder: Path, *, speed: float = 100.0, loop: bool = False, gap_s: float = 0.32) -> PlaybackSource:
+    audio = Audio(source="playback", playback_dir=str(folder), speed=speed, loop=loop, gap_s=gap_s)
+    return PlaybackSource(audio, threading.Event())
 
 
-def play(source: WavRoomSource, limit: int = 10_000) -> list[Block]:
+def play(source: PlaybackSource, limit: int = 10_000) -> list[Block]:
     source.open()
     blocks = []
     for _ in range(limit):

@@ -53,7 +53,12 @@ def test_no_sound_reaches_disk_socket_or_log(tmp_path: Path, sound: Samples) -> 
     shutil.copy(SPEECH / "goforward.raw", room)
     link = Link(own / "link.sock")
     begun = set(Path("/dev/shm").iterdir())
-    settings = {"audio.source": "wav", "audio.room": room, "audio.speed": 8, "runtime.log_level": "debug"}
+    settings = {
+        "audio.source": "playback",
+        "audio.playback_dir": room,
+        "audio.speed": 8,
+        "runtime.log_level": "debug",
+    }
     ear = Ear(own, settings)
     try:
         link.accept()

@@ -18,7 +18,7 @@ from edge.audio.segmenter import Segmenter
 from edge.audio.vad import make_vad
 from edge.config.load import load
 from edge.config.settings import Audio
-from edge.ear.capture.playback import WavRoomSource
+from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
 from edge.ear.process import EXIT_RESTART
 from edge.protocol.messages import (
@@ -63,8 +63,8 @@ def ears() -> Iterator[list[Ear]]:
 
 def wav(room: Path, **more: object) -> dict[str, object]:
     return {
-        "audio.source": "wav",
-        "audio.room": room,
+        "audio.source": "playback",
+        "audio.playback_dir": room,
         **{f"audio.{key}": value for key, value in more.items()},
     }
 
@@ -161,8 +161,8 @@ def test_at_forty_times_real_time_no_utterance_is_missed(
 ) -> None:
     """Against what detector and segmenter find when nobody hurries them."""
     config = load()
-    source = WavRoomSource(
-        Audio(source="wav", room=str(room), loop=False, gap_s=0.7, speed=100), threading.Event()
+    source = PlaybackSource(
+        Audio(source="playback", playback_dir=str(room), loop=False, gap_s=0.7, speed=100), threading.Event()
     )
     vad, segmenter, expected = make_vad(config), Segmenter(config), []
     source.open()
@@ -250,8 +250,8 @@ def test_it_loads_nothing_that_speaks_over_a_network(room: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"audio.source": "wav", "audio.room": "/nonexistent"}, "no such folder"),
-        ({"audio.source": "wav", "audio.room": "."}, "no audio files"),
+        ({"audio.source": "playback", "audio.playback_dir": "/nonexistent"}, "no such folder"),
+        ({"audio.source": "playback", "audio.playback_dir": "."}, "no audio files"),
         ({"audio.sauce": "wav"}, "did you mean `audio.source`"),
         ({"model.bundle": "/nonexistent"}, "no model bundle"),
         ({"node.id": "Kitchen/1"}, "no slash"),

@@ -1,14 +1,14 @@
 import pytest
 
 from edge.ear.uplink.unacknowledged import Outbox
-from edge.protocol.messages import Event, decode_upward
+from edge.protocol.messages import Event, decode_ear_message
 from tests.support.ear import event
 
 
 def send_all(outbox: Outbox) -> list[int]:
     seqs = []
     while (unsent := outbox.next_unsent()) is not None:
-        message = decode_upward(unsent[1])
+        message = decode_ear_message(unsent[1])
         seqs.append(message.event.seq)  # type: ignore[union-attr]
         outbox.mark_sent(unsent[0])
     return seqs

@@ -11,8 +11,9 @@ from edge.ear.uplink.client import Uplink
 from edge.protocol import messages as contract
 from edge.protocol.messages import (
     Ack,
-    Downward,
+    EarCommand,
     EarHealth,
+    EarMessage,
     EventReport,
     HealthReport,
     InfoReport,
@@ -21,7 +22,6 @@ from edge.protocol.messages import (
     MicSignal,
     ModelInfo,
     Mute,
-    Upward,
 )
 from tests.support.ear import Link, event
 
@@ -49,18 +49,18 @@ def link(path: Path) -> Iterator[Link]:
 
 
 @pytest.fixture
-def orders() -> list[Downward]:
+def orders() -> list[EarCommand]:
     return []
 
 
 @pytest.fixture
-def uplink(path: Path, orders: list[Downward]) -> Iterator[Uplink]:
+def uplink(path: Path, orders: list[EarCommand]) -> Iterator[Uplink]:
     uplink = Uplink(str(path), INFO, lambda: LevelSignal(dbfs=-31.5, speech=True), orders.append)
     yield uplink
     uplink.stop()
 
 
-def seqs(messages: list[Upward]) -> list[int]:
+def seqs(messages: list[EarMessage]) -> list[int]:
     return [message.event.seq for message in messages if isinstance(message, EventReport)]
 
 
@@ -167,7 +167,7 @@ def test_health_is_sent_once(link: Link, uplink: Uplink) -> None:
 
 
 def test_orders_reach_the_ear_and_what_is_none_is_ignored(
-    link: Link, uplink: Uplink, orders: list[Downward]
+    link: Link, uplink: Uplink, orders: list[EarCommand]
 ) -> None:
     uplink.start()
     link.accept()

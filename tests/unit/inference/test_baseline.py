@@ -2,7 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.inference.baseline import LIMIT, RoomMean, RoomState
+from edge.inference.baseline import LIMIT, Baseline, BaselineState
 from edge.protocol.messages import LABELS
 
 COUNT = len(LABELS)
@@ -30,15 +30,15 @@ def offset(random) -> np.ndarray:
     return found / np.linalg.norm(found)
 
 
-def heard(logits: np.ndarray, **options: float) -> RoomMean:
-    room = RoomMean(ORIGIN + SPREAD / COUNT, **options)
+def heard(logits: np.ndarray, **options: float) -> Baseline:
+    room = Baseline(ORIGIN + SPREAD / COUNT, **options)
     for one in logits:
         assert room.add(one)
     return room
 
 
 def test_nothing_heard_moves_nothing():
-    assert not RoomMean(ORIGIN).shift.any()
+    assert not Baseline(ORIGIN).shift.any()
 
 
 def test_a_room_like_the_training_moves_nothing(random):
@@ -57,7 +57,7 @@ def test_an_unheard_room_is_understood_better(random):
     moods = random.integers(0, COUNT, 500)
     said = ORIGIN + offset + random.normal(0, 0.9, (500, COUNT))
     said[np.arange(500), moods] += 2.0
-    room, adapted = RoomMean(ORIGIN + 2.0 / COUNT), []
+    room, adapted = Baseline(ORIGIN + 2.0 / COUNT), []
     for one in said:
         adapted.append((one + room.shift).argmax())
         room.add(one)
@@ -68,7 +68,7 @@ def test_an_unheard_room_is_understood_better(random):
 @pytest.mark.parametrize("mood", range(COUNT))
 def test_one_clear_mood_for_a_day_is_still_heard(random, offset, mood):
     said = speech(random, [mood], 0.5 * offset, 200)
-    room, lost = RoomMean(ORIGIN + SPREAD / COUNT), 0
+    room, lost = Baseline(ORIGIN + SPREAD / COUNT), 0
     for one in said:
         lost += int(one.argmax() == mood) - int((one + room.shift).argmax() == mood)
         room.add(one)
@@ -77,7 +77,7 @@ def test_one_clear_mood_for_a_day_is_still_heard(random, offset, mood):
 
 
 def test_the_first_utterances_move_little_and_each_further_one_more():
-    room, sizes = RoomMean(ORIGIN, prior=20), []
+    room, sizes = Baseline(ORIGIN, prior=20), []
     # As many moods as there are labels: the mean counts in full.
     one = ORIGIN * 0 + np.array([0.1, -0.1, 0, 0, 0, 0, 0])
     for _ in range(5):
@@ -115,7 +115,7 @@ def test_a_room_that_changes_is_followed(random, offset):
     ],
 )
 def test_numbers_that_are_none_and_other_sizes_are_ignored(bad):
-    room = RoomMean(ORIGIN)
+    room = Baseline(ORIGIN)
     room.add(ORIGIN + 1)
     before = room.to_state()
     assert not room.add(bad)
@@ -123,7 +123,7 @@ def test_numbers_that_are_none_and_other_sizes_are_ignored(bad):
 
 
 def test_what_was_added_may_change_afterwards():
-    room, logits = RoomMean(ORIGIN), ORIGIN * 2
+    room, logits = Baseline(ORIGIN), ORIGIN * 2
     room.add(logits)
     before = room.to_state()
     logits[:] = 99
@@ -133,14 +133,14 @@ def test_what_was_added_may_change_afterwards():
 def test_forgotten_is_as_new(random, offset):
     room = heard(speech(random, [0, 1, 2, 3], offset, 300))
     room.forget()
-    assert room.to_state() == RoomMean(ORIGIN + SPREAD / COUNT).to_state()
+    assert room.to_state() == Baseline(ORIGIN + SPREAD / COUNT).to_state()
     assert not room.shift.any()
 
 
 def test_a_state_goes_on_where_it_was(random, offset):
     said = speech(random, list(range(COUNT)), offset, 80)
-    first, second = heard(said[:40]), RoomMean(ORIGIN + SPREAD / COUNT)
-    second.resume(msgspec.json.decode(msgspec.json.encode(first.to_state()), type=RoomState))
+    first, second = heard(said[:40]), Baseline(ORIGIN + SPREAD / COUNT)
+    second.resume(msgspec.json.decode(msgspec.json.encode(first.to_state()), type=BaselineState))
     for one in said[40:]:
         second.add(one)
     assert second.to_state() == heard(said).to_state()
@@ -160,20 +160,20 @@ FLAT = (1 / 7,) * 7
 @pytest.mark.parametrize(
     "state",
     [
-        RoomState(1, 1.0, (0.0,) * 6, FLAT),
-        RoomState(1, 1.0, (0.0,) * 7, FLAT[:6]),
-        RoomState(1, 1.0, (float("nan"),) * 7, FLAT),
-        RoomState(1, 1.0, (1e9,) * 7, FLAT),
-        RoomState(1, 1.0, (0.0,) * 7, (0.0,) * 7),
-        RoomState(1, 1.0, (0.0,) * 7, (2.0, -1.0, 0, 0, 0, 0, 0)),
-        RoomState(1, 1.0, (0.0,) * 7, (float("nan"),) * 7),
-        RoomState(1, 2.0, (0.0,) * 7, FLAT),
-        RoomState(1, -1.0, (0.0,) * 7, FLAT),
-        RoomState(1, float("nan"), (0.0,) * 7, FLAT),
+        BaselineState(1, 1.0, (0.0,) * 6, FLAT),
+        BaselineState(1, 1.0, (0.0,) * 7, FLAT[:6]),
+        BaselineState(1, 1.0, (float("nan"),) * 7, FLAT),
+        BaselineState(1, 1.0, (1e9,) * 7, FLAT),
+        BaselineState(1, 1.0, (0.0,) * 7, (0.0,) * 7),
+        BaselineState(1, 1.0, (0.0,) * 7, (2.0, -1.0, 0, 0, 0, 0, 0)),
+        BaselineState(1, 1.0, (0.0,) * 7, (float("nan"),) * 7),
+        BaselineState(1, 2.0, (0.0,) * 7, FLAT),
+        BaselineState(1, -1.0, (0.0,) * 7, FLAT),
+        BaselineState(1, float("nan"), (0.0,) * 7, FLAT),
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(state):
-    room = RoomMean(ORIGIN)
+    room = Baseline(ORIGIN)
     room.add(ORIGIN + 1)
     before = room.to_state()
     with pytest.raises(ValueError, match=r"numbers"):
@@ -184,4 +184,4 @@ def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(state):
 @pytest.mark.parametrize("logits", [[], [[0.0] * 7], [float("nan")] * 7, [0.0] * 512])
 def test_training_logits_that_are_none_are_refused(logits):
     with pytest.raises(ValueError, match="training logits"):
-        RoomMean(logits)
+        Baseline(logits)

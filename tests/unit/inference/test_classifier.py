@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle, features
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter, InterpreterError
 from edge.protocol.messages import LABELS
@@ -156,7 +156,7 @@ def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice,
 
 def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
     plain = Classifier(SHIPPED).classify(voice)
-    room = RoomMean(np.zeros(7), SHIPPED.manifest.temperature)
+    room = Baseline(np.zeros(7), SHIPPED.manifest.temperature)
     adapted = Classifier(SHIPPED, room=room)
     assert adapted.classify(voice).probabilities == pytest.approx(plain.probabilities)
     # A room that is heard in every mood, and in all of them as this utterance's emotion above the others.
@@ -175,7 +175,7 @@ def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
 
 
 def test_what_is_too_short_to_judge_is_not_moved():
-    room = RoomMean(np.zeros(7))
+    room = Baseline(np.zeros(7))
     for mood in range(7):
         room.add(np.eye(7)[mood] + np.eye(7)[0])
     assert room.shift.any()

@@ -40,7 +40,7 @@ def test_the_order_of_the_labels_is_the_order_of_the_probabilities() -> None:
 def test_an_event_survives_the_wire() -> None:
     data = messages.encode(EventReport(EVENT))
     assert len(data) <= messages.MAX_REPORT_BYTES
-    assert messages.decode_upward(data) == EventReport(EVENT)
+    assert messages.decode_ear_message(data) == EventReport(EVENT)
     assert messages.decode_event(messages.encode(EVENT)) == EVENT
 
 
@@ -67,28 +67,28 @@ def test_a_signal_fits_into_its_64_bytes(signal: messages.Signal) -> None:
 def test_a_message_that_breaks_the_schema_is_refused(change: dict[str, object], reason: str) -> None:
     tree = msgspec.to_builtins(EVENT) | change
     with pytest.raises(ContractError, match=reason):
-        messages.decode_upward(msgspec.json.encode({"t": "event", "event": tree}))
+        messages.decode_ear_message(msgspec.json.encode({"t": "event", "event": tree}))
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b'"1"', b"null"])
 def test_a_number_that_is_not_one_is_refused(number: bytes) -> None:
     data = messages.encode(EventReport(EVENT)).replace(b"18.2", number)
     with pytest.raises(ContractError):
-        messages.decode_upward(data)
+        messages.decode_ear_message(data)
 
 
 def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
     data = messages.encode(EventReport(EVENT))
     with pytest.raises(ContractError, match="at most 1024"):
-        messages.decode_upward(data + b" " * messages.MAX_REPORT_BYTES)
+        messages.decode_ear_message(data + b" " * messages.MAX_REPORT_BYTES)
     with pytest.raises(ContractError, match="at most 64"):
-        messages.decode_upward(messages.encode(MicSignal("ok")) + b" " * 64)
+        messages.decode_ear_message(messages.encode(MicSignal("ok")) + b" " * 64)
     with pytest.raises(ContractError, match="at most 256"):
-        messages.decode_downward(messages.encode(messages.Mute()) + b" " * 256)
+        messages.decode_ear_command(messages.encode(messages.Mute()) + b" " * 256)
 
 
 @given(st.binary(max_size=1500))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
-    for decode in (messages.decode_upward, messages.decode_downward, messages.decode_event):
+    for decode in (messages.decode_ear_message, messages.decode_ear_command, messages.decode_event):
         with contextlib.suppress(ContractError):
             decode(data)

@@ -33,7 +33,7 @@ class Box:
         self.config: Config = load(None, {
             "node.id": node, "model.bundle": str(factory), "updates.url": server.url,
             "updates.root_file": str(site.root), "updates.ca_file": str(server.cert),
-            "updates.dir": str(folder), "updates.gate_socket": str(folder / "no.sock"),
+            "updates.dir": str(folder), "updates.validation_socket": str(folder / "no.sock"),
         })  # fmt: skip
 
     def running(self) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edge.config.settings import Updates
-from edge.protocol.messages import TallyReport
+from edge.protocol.messages import PredictionCountsReport
 from edge.releases.probation import (
     DEATHS,
     LONGEST_S,
@@ -23,8 +23,8 @@ MIXED = (10, 4, 2, 2, 1, 1, 0)
 BEFORE = Baseline(utterances=200, uncertain=40, labels=(100, 40, 20, 20, 10, 10, 0), p50_ms=80.0)
 
 
-def tally(labels=MIXED, uncertain: int = 4, p50_ms: float = 80.0) -> TallyReport:
-    return TallyReport(
+def tally(labels=MIXED, uncertain: int = 4, p50_ms: float = 80.0) -> PredictionCountsReport:
+    return PredictionCountsReport(
         model_sha256="0" * 64, utterances=sum(labels), uncertain=uncertain, labels=labels, p50_ms=p50_ms
     )
 

@@ -20,7 +20,7 @@ def test_a_published_model_is_fetched_tried_and_switched_to(box, site, make) -> 
     found = box.look(tell=lambda p: stages.append((p.stage, p.percent)))
     assert (found.result, found.text) == ("switched", "base-1.1.0")
     assert box.model() == "base-1.1.0"
-    assert [s for s, _ in stages] == ["looking", "downloading", "unpacking", "trying", "switching"]
+    assert [s for s, _ in stages] == ["checking", "downloading", "unpacking", "validating", "switching"]
     now = box.store.state
     assert (now.latest, now.error, now.floor) == ("1.1.0", "", 1)
     assert now.probation is not None

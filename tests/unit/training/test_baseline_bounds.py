@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
 pytest.importorskip("keras", reason="keras is installed with roomtone[training] only")
 
-from edge.inference.baseline import RoomMean
+from edge.inference.baseline import Baseline
 from training.calibrate import baseline_bounds
 from training.fit.out_of_fold import Strangers
 
@@ -31,7 +31,7 @@ def short_days(monkeypatch):
 def test_what_is_chosen_loses_little_in_one_mood_and_gains_where_there_are_many():
     found = household(3.0, 1.5)
     bounds = baseline_bounds.choose(found, 1.0)
-    ear = RoomMean(found.logits.mean(axis=0), 1.0, moods=bounds)
+    ear = Baseline(found.logits.mean(axis=0), 1.0, moods=bounds)
     gain, loss = baseline_bounds.measure(found, ear, list(baseline_bounds._rooms(found)))
     assert loss <= baseline_bounds.LOSS
     assert gain > 0

@@ -55,7 +55,7 @@ def test_adapting_keeps_the_plain_numbers_beside(base, recordings):
     (plain,) = protocols.run_all("folder", evaluator)
     (adapted,) = protocols.run_all("folder", evaluator, "room")
     assert set(adapted) >= KEYS
-    assert adapted["adapt"] == "room" and adapted["orders"] == 5
+    assert adapted["adapt"] == "baseline" and adapted["orders"] == 5
     assert adapted["plain"]["accuracy"] == plain["accuracy"]
     assert adapted["gain"] == pytest.approx(100 * (adapted["accuracy"] - plain["accuracy"]), abs=0.01)
 
@@ -104,14 +104,14 @@ def test_a_bundle_without_output_layer_cannot_adapt_and_says_so(base, recordings
     del manifest["files"][bundle.HEAD]
     (copy / "manifest.json").write_text(json.dumps(manifest))
     arguments = ["evaluate", "--protocol", "folder", "--bundle", str(copy), "--data", str(recordings)]
-    assert cli.main([*arguments, "--adapt", "room"]) == 2
+    assert cli.main([*arguments, "--adapt", "baseline"]) == 2
     assert "head.npz" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--protocol", "one-mood", "--adapt", "room"], "makes no sense"),
+        (["--protocol", "one-emotion", "--adapt", "baseline"], "makes no sense"),
         (["--protocol", "quantisation"], "--run"),
         (["--protocol", "held-out"], "ravdess is missing"),
         (["--protocol", "noise"], "household"),
@@ -156,7 +156,7 @@ def test_the_mean_of_objects_is_number_by_number():
     ("protocol", "adapt", "every", "objects"),
     [
         ("held-out", None, 120, 1), ("held-out", "room", 120, 1), ("unseen-language", "room", 100, 1),
-        ("noise", None, 250, 5), ("reverberation", None, 350, 9), ("one-mood", None, 60, 1),
+        ("noise", None, 250, 5), ("reverberation", None, 350, 9), ("one-emotion", None, 60, 1),
         ("calibration", None, 120, 1),
     ],
 )  # fmt: skip
@@ -174,6 +174,6 @@ def test_each_protocol_runs_on_real_voices(base, corpora, protocol, adapt, every
         assert len({one["n"] for one in found}) == 1
     if protocol == "calibration":
         assert sum(entry["n"] for entry in found[0]["reliability"]) == found[0]["n"]
-    if protocol == "one-mood":
+    if protocol == "one-emotion":
         assert found[0]["n"] % (200 * found[0]["orders"]) == 0
         assert found[0]["worst"]["loss"] >= found[0]["loss"]
