@@ -1,27 +1,46 @@
-"""A token bucket: so many a second in the long run, so many at once."""
+"""A token bucket: a rate in the long run, a burst at most at once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Final
+
+TOLERANCE: Final = 1e-9
+"""Tokens. Without it a caller that waits exactly as long as `wait_s` says may find 0.9999999 of a token."""
 
 
 class TokenBucket:
-    """Begins full. `clock` gives monotonic seconds."""
+    """A rate limiter that starts full.
 
-    def __init__(self, rate: float, burst: float, clock: Callable[[], float]) -> None:
+    Args:
+        rate: tokens that are added per second.
+        burst: the most tokens that it ever holds, however long nothing was taken.
+        clock: returns monotonic seconds.
+
+    Example:
+        bucket = TokenBucket(2.0, 10)
+        if bucket.take() > 0:
+            return  # too fast: dropped
+    """
+
+    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
-        self._burst = burst
+        self._burst = float(burst)
         self._clock = clock
         self._tokens = float(burst)
         self._at = clock()
 
-    def take(self) -> float:
-        """Takes a token and returns 0.0, or takes none and returns the seconds until there is one."""
+    def wait_s(self) -> float:
+        """Return the seconds until a token is available; 0.0 when one is available now. Takes none."""
         now = self._clock()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        # Without the tolerance a caller that waits exactly as told may find 0.9999999 of a token.
-        if self._tokens >= 1.0 - 1e-9:
+        return 0.0 if self._tokens >= 1.0 - TOLERANCE else (1.0 - self._tokens) / self._rate
+
+    def take(self) -> float:
+        """Take a token and return 0.0, or take none and return the seconds until one is available."""
+        wait = self.wait_s()
+        if wait == 0.0:
             self._tokens -= 1.0
-            return 0.0
-        return (1.0 - self._tokens) / self._rate
+        return wait

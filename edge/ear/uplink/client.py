@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from edge.ear.uplink.token_bucket import Bucket
 from edge.ear.uplink.unacknowledged import Outbox
 from edge.protocol import messages
 from edge.protocol.messages import (
@@ -36,6 +35,7 @@ from edge.protocol.messages import (
     ModelInfo,
     PredictionCountsReport,
 )
+from edge.util.rate_limit import TokenBucket
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ class Uplink:
         self._connected = False
         self._said = ""
         # Not more than the contract allows even when the connection is new: the bucket outlives it.
-        self._reports = Bucket(messages.REPORTS_PER_SECOND, messages.REPORTS_BURST)
-        self._signals = Bucket(messages.SIGNALS_PER_SECOND, messages.SIGNALS_BURST)
+        self._reports = TokenBucket(messages.REPORTS_PER_SECOND, messages.REPORTS_BURST)
+        self._signals = TokenBucket(messages.SIGNALS_PER_SECOND, messages.SIGNALS_BURST)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -235,7 +235,7 @@ class Uplink:
             soonest = due if soonest is None else min(soonest, due)
         return soonest, False
 
-    def _next_messages(self) -> Iterator[tuple[Bucket, bytes, Callable[[], None]]]:
+    def _next_messages(self) -> Iterator[tuple[TokenBucket, bytes, Callable[[], None]]]:
         """What there is to send, in order of importance, each with its bucket and what to note when it has gone."""
         if not self._info_sent:
             info = self._info
