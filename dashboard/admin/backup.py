@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 
 
@@ -56,7 +57,7 @@ def _backup(options: argparse.Namespace) -> int:
             _check(beside)
         else:
             _run("pg_dump", "--format=custom", f"--file={beside}", url)
-        beside.replace(options.to)
+        move_into_place(beside, options.to)
     except OSError as error:
         raise UserError(f"--to {options.to}: {error.strerror}") from None
     except sqlite3.Error as error:

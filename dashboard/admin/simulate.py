@@ -15,9 +15,9 @@ import numpy as np
 from sqlalchemy import Engine
 from ulid import ULID
 
-from dashboard.live.rooms import timestamp
 from dashboard.recorder.writer import Received, Writer
 from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
+from edge.util.timestamps import from_unix
 
 MODEL: Final = "simulated-1"
 BATCH: Final = 2000
@@ -187,7 +187,7 @@ def _event(at: float, mood: int, boot: str, seq: int, rng: np.random.Generator) 
         event_type=UNCERTAIN if confidence < 0.5 else LABELS[likeliest],
         confidence=confidence,
         probabilities=Probabilities(**dict(zip(LABELS, shares.tolist(), strict=True))),
-        started_at=timestamp(at),
+        started_at=from_unix(at),
         duration_ms=duration,
         snr_db=round(float(rng.normal(19, 5)), 1),
         level_dbfs=round(float(rng.normal(-27, 5)), 1),

@@ -15,7 +15,7 @@ from dashboard.db.tables import (
     rooms,
     rules,
 )
-from dashboard.live.rooms import timestamp
+from edge.util.timestamps import from_unix
 
 HYSTERESIS: Final = 100
 """Per mille below the limit at which an alert ends: at the limit itself it would begin and end with each sentence."""
@@ -50,7 +50,7 @@ class Change:
             "limit": self.rule["share"] / 1000,
             "share": self.share,
             "state": "on" if self.on else "off",
-            "since": timestamp(self.since_ms / 1000),
+            "since": from_unix(self.since_ms / 1000),
         }
 
 

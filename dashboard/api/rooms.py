@@ -24,6 +24,7 @@ from dashboard.db.history import zone_of
 from dashboard.live.rooms import Room
 from dashboard.live.views import room_view
 from dashboard.recorder import retention
+from edge.util.timestamps import from_unix
 
 From = Annotated[str | None, Query(alias="from", description="ISO 8601, included; default: the beginning")]
 To = Annotated[str | None, Query(description="ISO 8601, not included; default: now")]
@@ -231,5 +232,5 @@ def _place(cursor: str) -> tuple[int, bytes]:
 def _span(begin: str | None, to: str | None) -> str:
     if begin is None and to is None:
         return "everything"
-    now = datetime.fromtimestamp(now_ms() / 1000, UTC).isoformat(timespec="seconds")
+    now = from_unix(now_ms() / 1000)
     return re.sub(r"[^0-9A-Za-z:+. -]", "", f"{begin or 'the beginning'} to {to or now}")[:100]

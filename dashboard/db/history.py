@@ -6,7 +6,7 @@ Every function is one or two indexed queries; the sums come from `quarters`, so 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from dashboard.live.decode import Incoming
 from dashboard.live.rooms import STRIP
 from edge.protocol import messages
 from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
+from edge.util.timestamps import from_unix
 
 MARKS: Final = 4000
 """More single utterances than this nobody can tell apart on a time line."""
@@ -152,7 +153,6 @@ def _utterance(node: str, row: Any) -> View:
 
 def _event(row: Any) -> Event:
     shares = {label: getattr(row, f"p_{label}") / 1000 for label in LABELS}
-    started = datetime.fromtimestamp(row.at / 1000, UTC).isoformat(timespec="milliseconds")
     return Event(
         id=str(ULID(row.id)),
         boot=row.boot,
@@ -160,7 +160,7 @@ def _event(row: Any) -> Event:
         event_type=EMOTIONS[row.emotion],
         confidence=row.confidence / 1000,
         probabilities=Probabilities(**shares),
-        started_at=started.replace("+00:00", "Z"),
+        started_at=from_unix(row.at / 1000),
         duration_ms=row.duration_ms,
         snr_db=row.snr_db,
         level_dbfs=row.level_dbfs,

@@ -17,8 +17,8 @@ from dashboard.db.tables import (
     quarters,
     rooms,
 )
-from dashboard.live.rooms import timestamp
 from edge.protocol.messages import LABELS
+from edge.util.timestamps import from_unix
 
 STEP: Final = 5000
 COLUMNS: Final = (
@@ -58,9 +58,9 @@ class Records:
             return {
                 row.node: {
                     "name": row.name,
-                    "first_seen": timestamp(row.first_seen / 1000),
+                    "first_seen": from_unix(row.first_seen / 1000),
                     "utterances": int(row.n or 0),
-                    "last_heard": None if row.last is None else timestamp(row.last / 1000),
+                    "last_heard": None if row.last is None else from_unix(row.last / 1000),
                 }
                 for row in connection.execute(statement)
             }
@@ -117,7 +117,7 @@ def _row(row: Any) -> Row:
     return {
         "id": str(ULID(row.id)),
         "node": row.node,
-        "started_at": timestamp(row.at / 1000),
+        "started_at": from_unix(row.at / 1000),
         "event_type": EMOTIONS[row.emotion],
         "confidence": row.confidence / 1000,
         "probabilities": {label: getattr(row, f"p_{label}") / 1000 for label in LABELS},

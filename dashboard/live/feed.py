@@ -16,10 +16,11 @@ from typing import Any, Final
 from dashboard.live.broker import PROBE, Broker, Connection
 from dashboard.live.decode import Incoming
 from dashboard.live.levels import LevelRequests
-from dashboard.live.rooms import House, timestamp
+from dashboard.live.rooms import House
 from dashboard.live.views import Cursor, View, patch
 from edge.mqtt.address import BrokerAddress
 from edge.protocol.messages import Command, Response
+from edge.util import timestamps
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class Hub:
 
     async def command(self, node: str, verb: str) -> Response | None:
         """Sends a command to a room and waits for its answer; None: there is none. Raises `ConnectionError`."""
-        command = Command(transaction=secrets.token_hex(8), sent_at=timestamp(time.time()))
+        command = Command(transaction=secrets.token_hex(8), sent_at=timestamps.now())
         key = node, command.transaction
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[key] = answer

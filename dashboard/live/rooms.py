@@ -11,7 +11,6 @@ import bisect
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
 
@@ -27,6 +26,7 @@ from edge.protocol.messages import (
     ModelStatus,
     State,
 )
+from edge.util import timestamps
 
 MAX_ROOMS: Final = 1000
 """A broken or hostile publisher must not fill memory with rooms that do not exist."""
@@ -208,14 +208,9 @@ def heard_at(event: Event, now: float) -> float:
     return min(seconds(event.started_at, now), now)
 
 
-def timestamp(at: float) -> str:
-    """Seconds since 1970 as the contract writes a time."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def seconds(text: str, otherwise: float) -> float:
     """A timestamp of the contract as seconds since 1970; `otherwise` for a date that does not exist."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return timestamps.parse(text).timestamp()
     except (ValueError, OverflowError):
         return otherwise

@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Engine
@@ -23,6 +22,7 @@ from dashboard.recorder.session import Arrived, Session
 from dashboard.recorder.writer import Received, Writer
 from edge.protocol import messages
 from edge.protocol.messages import Command, ContractError, Event, Info
+from edge.util import timestamps
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Recorder:
     def _ask(self, gap: Gap) -> bool:
         command = Command(
             transaction=secrets.token_hex(8),
-            sent_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            sent_at=timestamps.now(),
             boot=gap.boot,
             from_seq=gap.from_seq,
             to_seq=gap.to_seq,

@@ -29,8 +29,9 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 from tuf.repository import Repository
 
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
-from edge.util.atomic_file import write
+from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
+from edge.util.timestamps import rfc3339
 
 TIMESTAMP_DAYS: Final = 3
 SNAPSHOT_DAYS: Final = 14
@@ -154,11 +155,10 @@ class Online(Repository):
             raise RefusedError(f"{name}: more than {MAX_ARCHIVE_BYTES >> 20} MiB")
         with beside.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
         if found != name.partition(".")[0]:
             raise RefusedError(f"{name}: its sha256 is {found}: damaged on the way")
         beside.chmod(0o644)
-        beside.replace(path)
+        move_into_place(beside, path)
 
     # --- signing ---
 
@@ -185,8 +185,7 @@ class Online(Repository):
         """Versions and ends, for people and for `fleet`."""
         parts = {role: self.open(role).signed for role in ("root", "targets", "snapshot", "timestamp")}
         return {
-            role: {"version": one.version, "expires": one.expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
-            for role, one in parts.items()
+            role: {"version": one.version, "expires": rfc3339(one.expires)} for role, one in parts.items()
         }
 
     def is_operator(self, token: str) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from edge.config.settings import BaseTopic, Config, Port
+from edge.protocol.types import Timestamp
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
 
@@ -49,7 +50,7 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     port: Port = 8883
     base_topic: BaseTopic = "roomtone"
     homeassistant_prefix: BaseTopic = "homeassistant"
-    expires: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")]
+    expires: Timestamp
     """When the certificate ends (UTC)."""
     ca: Pem
     """Certificate of the site's authority, PEM."""

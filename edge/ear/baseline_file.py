@@ -20,7 +20,8 @@ from edge.config.settings import Config
 from edge.ear import state_dir
 from edge.inference.baseline import BaselineState
 from edge.protocol.messages import ModelName, Sha256, Timestamp
-from edge.util.atomic_file import synchronise
+from edge.util import atomic_file
+from edge.util.atomic_file import sync_folder, temporary_path
 
 MAX_BYTES: Final = 1 << 20
 """A mean of 512 numbers takes 10 KB."""
@@ -78,18 +79,7 @@ def read(path: Path) -> Kept | None:
 
 def write(path: Path, kept: Kept) -> None:
     """All of it or nothing, for the owner's eyes only. Raises `OSError`; the old file is then still there."""
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    synchronise(path.parent)
+    atomic_file.write(path, msgspec.json.encode(kept), 0o600)
 
 
 def forget(path: Path) -> bool:
@@ -97,10 +87,10 @@ def forget(path: Path) -> bool:
     if not path.parent.is_dir():
         return False
     with locked(path):
-        path.with_name(f"{path.name}.new").unlink(missing_ok=True)
+        temporary_path(path).unlink(missing_ok=True)
         try:
             path.unlink()
         except FileNotFoundError:
             return False
-    synchronise(path.parent)
+    sync_folder(path.parent)
     return True

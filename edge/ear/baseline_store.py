@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from edge.ear.baseline_file import BaselineFileError, Kept
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.classifier import Result
+from edge.util import timestamps
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Adaptation:
         self._now = now
         self._on_disk = False
         self._complained = False
-        self._since = _utc()
+        self._since = timestamps.now()
         self._saved_heard = 0
         self.room = Baseline.of(bundle, memory)
         self._load()
@@ -128,7 +128,7 @@ class Adaptation:
                     model=self._bundle.full_name,
                     model_sha256=self._bundle.sha256,
                     since=self._since,
-                    saved=_utc(),
+                    saved=timestamps.now(),
                     room=(self.room if enough else fresh).to_state(),
                 )
                 baseline_file.write(self._path, kept)
@@ -149,7 +149,7 @@ class Adaptation:
     def _start_over(self) -> None:
         log.info("the mean of this room is forgotten (%d utterances)", self.room.heard)
         self.room.forget()
-        self._since = _utc()
+        self._since = timestamps.now()
 
 
 def begin(config: Config, bundle: Bundle) -> Adaptation | None:
@@ -171,8 +171,3 @@ def begin(config: Config, bundle: Bundle) -> Adaptation | None:
     except OSError as error:
         log.warning("%s cannot be removed: %s", path, error)
     return None
-
-
-def _utc() -> str:
-    moment = datetime.now(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

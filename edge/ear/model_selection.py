@@ -24,9 +24,9 @@ from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
 from edge.releases import state as updates
-from edge.releases.files import no_step, replace
 from edge.releases.state import Slot, State
 from edge.releases.store import folder_of
+from edge.util import atomic_file
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ class Models:
 
     def _write(self, tries: Tries) -> None:
         try:
-            replace(self._file, msgspec.json.encode(tries), no_step, "tries")
+            atomic_file.write(self._file, msgspec.json.encode(tries))
         except OSError as error:
             log.warning("%s cannot be written (%s)", self._file, error)
 

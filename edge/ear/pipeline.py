@@ -9,7 +9,6 @@ import logging
 import secrets
 import time
 from collections import deque
-from datetime import UTC, datetime
 from typing import Final, Protocol, cast
 
 import numpy as np
@@ -30,6 +29,7 @@ from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.tally import Tally
 from edge.inference.classifier import Result
 from edge.protocol.messages import Event, EventType, LevelSignal, Probabilities
+from edge.util.timestamps import from_unix
 
 log = logging.getLogger(__name__)
 
@@ -157,5 +157,4 @@ def _share(value: float) -> float:
 
 def _utc(monotonic: float) -> str:
     """A monotonic time as UTC by the clock of this moment: a clock that was set meanwhile sets all times right."""
-    moment = datetime.fromtimestamp(time.time() - (time.monotonic() - monotonic), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return from_unix(time.time() - (time.monotonic() - monotonic))

@@ -12,12 +12,12 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from edge.protocol.messages import Command, Response
+from edge.util import timestamps
 from edge.util.rate_limit import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Commands:
             # Without a time to compare, only what arrives live is known to be fresh.
             return queued
         try:
-            sent = datetime.strptime(command.sent_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+            sent = timestamps.parse(command.sent_at)
         except ValueError:
             return True
         age = self._clock() - sent.timestamp()

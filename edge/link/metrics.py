@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from edge.protocol.messages import EarHealth, Health, MicState
+from edge.util import timestamps
 from edge.util.errors import UserError
 
 HOST: Final = "127.0.0.1"
@@ -68,7 +68,7 @@ def text(node: str, health: Health, mic: MicState, connected: bool) -> str:
 def _certificate(health: Health) -> Iterator[tuple[str, float]]:
     """Its end in Unix time, as Prometheus wants points in time; nothing without a certificate."""
     if health.certificate_expires is not None:
-        ends = datetime.fromisoformat(health.certificate_expires)
+        ends = timestamps.parse(health.certificate_expires)
         yield "certificate_expires_timestamp_seconds", ends.timestamp()
 
 

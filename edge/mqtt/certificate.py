@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from edge.util.timestamps import rfc3339
+
 WARN_DAYS: Final = 30
 _COMMON_NAME: Final = bytes.fromhex("550403")
 _UTC_TIME, _VERSION = 0x17, 0xA0
@@ -40,7 +42,7 @@ def read(path: str) -> Certificate | None:
 
 def stamp(certificate: Certificate) -> str:
     """Its end as the contract writes times."""
-    return certificate.expires.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return rfc3339(certificate.expires)
 
 
 def warning(path: str, now: float) -> str:

@@ -13,8 +13,7 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from edge.releases.files import Step, no_step
-from edge.util.atomic_file import synchronise
+from edge.util.atomic_file import Step, no_step, sync_folder
 from edge.util.errors import UserError
 
 NAME: Final = re.compile(r"(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
@@ -57,7 +56,7 @@ def unpack(archive: Path, folder: Path, step: Step = no_step) -> None:
         raise ArchiveError(f"{archive.name}: damaged: {error}") from None
     for made in (folder / "plots", folder):
         if made.is_dir():
-            synchronise(made)
+            sync_folder(made)
     step("unpack: folder synchronised")
 
 

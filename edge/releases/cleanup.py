@@ -6,8 +6,8 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from edge.releases.files import Step
 from edge.releases.state import INCOMING, SLOTS, State
+from edge.util.atomic_file import Step
 
 
 def leftovers(folder: Path) -> None:

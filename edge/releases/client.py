@@ -26,7 +26,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 from edge.releases import metadata as releases
 from edge.releases.download import SlowError
 from edge.releases.metadata import MAX_ARCHIVE_BYTES, Target
-from edge.util.atomic_file import synchronise
+from edge.util.atomic_file import move_into_place, sync_folder
 from edge.util.errors import UserError
 
 MAX_ROOT: Final = 64 << 10
@@ -97,7 +97,7 @@ class Client:
         except OSError as error:
             raise UpdateError(f"{error.filename or self._cache}: {error.strerror or error}") from None
         finally:
-            synchronise(self._cache)
+            sync_folder(self._cache)
         return found
 
     def timestamp_version(self) -> int:
@@ -127,7 +127,7 @@ class Client:
             raise UpdateError(explain(error, info.path)) from None
         except OSError as error:
             raise UpdateError(f"{part}: {error.strerror or error}") from None
-        part.replace(path)
+        move_into_place(part, path)
 
 
 def explain(error: Exception, what: str = "") -> str:

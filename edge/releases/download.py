@@ -13,7 +13,7 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
 from tuf.ngclient.fetcher import FetcherInterface
 
-from edge.releases.files import Step, no_step
+from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 
 CHUNK: Final = 64 << 10

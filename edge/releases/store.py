@@ -21,8 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.config.settings import Config
-from edge.releases import archive, cleanup, files, state
-from edge.releases.files import Step, no_step
+from edge.releases import archive, cleanup, state
 from edge.releases.metadata import Target
 from edge.releases.state import (
     Bad,
@@ -33,7 +32,8 @@ from edge.releases.state import (
     Stage,
     State,
 )
-from edge.util.atomic_file import synchronise
+from edge.util import atomic_file
+from edge.util.atomic_file import Step, no_step, sync_folder
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class Store:
 
     def staged(self, candidate: Candidate) -> Candidate:
         """The archive is whole, on the medium, and has the hash that was signed."""
-        synchronise(self.incoming)
+        sync_folder(self.incoming)
         return self._advance(candidate, "staged")
 
     def unpacked(self, candidate: Candidate) -> Candidate:
@@ -161,7 +161,7 @@ class Store:
                 raise
             new.rename(target)
             self._step("unpack: renamed")
-            synchronise(target.parent)
+            sync_folder(target.parent)
             self._step("unpack: done")
         candidate = self._advance(candidate, "verified")
         source.unlink(missing_ok=True)
@@ -280,12 +280,12 @@ class Store:
         """First of all: whatever happens then, nothing older comes again."""
         with self._locked():
             if release > state.read_floor(self.folder):
-                files.replace(self.folder / state.FLOOR, f"{release}\n".encode(), self._step, "floor")
+                atomic_file.write(self.folder / state.FLOOR, f"{release}\n", step=self._step, what="floor")
 
     def _write(self, now: State, what: str, **changes: Any) -> State:
         new = msgspec.structs.replace(now, **changes)
         try:
-            files.replace(self.folder / state.STATE, msgspec.json.encode(new), self._step, what)
+            atomic_file.write(self.folder / state.STATE, msgspec.json.encode(new), step=self._step, what=what)
         except OSError as error:
             raise StoreError(f"{self.folder / state.STATE}: cannot be written ({error.strerror})") from None
         return new

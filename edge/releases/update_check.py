@@ -21,7 +21,6 @@ from edge.config.settings import Config
 from edge.releases.archive import ArchiveError
 from edge.releases.client import Client, UpdateError
 from edge.releases.download import HttpsFetcher
-from edge.releases.files import Step, no_step
 from edge.releases.metadata import (
     Choice,
     Device,
@@ -34,6 +33,7 @@ from edge.releases.store import GATE_TRIES, Store, folder_of
 from edge.releases.validation import client as door
 from edge.releases.validation.messages import Ask, Budget
 from edge.util import system_clock
+from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 
 Result = Literal["nothing", "switched", "adopted", "refused", "failed"]

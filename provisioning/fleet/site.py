@@ -25,8 +25,9 @@ from msgspec import Meta, Struct
 from edge.config.join_file import Join, Role
 from edge.config.settings import RESERVED_IDS, BaseTopic, Port
 from edge.protocol.messages import NodeId
-from edge.util.atomic_file import write
+from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
+from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
 from provisioning.fleet.access_list import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
@@ -123,7 +124,7 @@ class Site:
             port=self.about.port,
             base_topic=self.about.base_topic,
             homeassistant_prefix=self.about.homeassistant_prefix,
-            expires=certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            expires=rfc3339(certificate.not_valid_after_utc),
             ca=cert_pem(self._authority.certificate),
             certificate=cert_pem(certificate),
         )
@@ -210,7 +211,7 @@ def init(folder: Path, about: About, days: int) -> Site:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
     try:
         _fill(new, about, days)
-        new.rename(folder)
+        move_into_place(new, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
     finally:

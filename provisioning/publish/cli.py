@@ -23,7 +23,7 @@ def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the verbs; `verb` makes one."""
     _keys(verbs, verb)
     text = "sign a bundle and bring it to the hub; boxes get it by `push`"
-    publish = verb(verbs, "publish", _run("verbs", "publish_bundle"), text)
+    publish = verb(verbs, "publish", _run("commands", "publish_bundle"), text)
     publish.add_argument("bundle", help="a bundle's folder or name")
     publish.add_argument("--everywhere", action="store_true", help="for every box at once, without a push")
     _publishing(publish)
@@ -49,17 +49,17 @@ def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     _publishing(push)
     add_options(push)
     refresh = verb(
-        verbs, "refresh", _run("verbs", "refresh"), "bring what is new to the hub and renew the timestamp"
+        verbs, "refresh", _run("commands", "refresh"), "bring what is new to the hub and renew the timestamp"
     )
     refresh.add_argument(
         "--targets", action="store_true", help="sign the list of targets anew, though it is good still"
     )
     _signing(refresh)
     text = "take a version back: no box gets it any more, and those that have it go back to the one before"
-    withdraw = verb(verbs, "withdraw", _run("verbs", "withdraw"), text)
+    withdraw = verb(verbs, "withdraw", _run("commands", "withdraw"), text)
     withdraw.add_argument("version", help="such as 1.1.0 or base-1.1.0")
     _signing(withdraw)
-    group = verb(verbs, "group", _run("verbs", "group"), "name a set of boxes for `push --to`")
+    group = verb(verbs, "group", _run("commands", "group"), "name a set of boxes for `push --to`")
     group.add_argument("name")
     group.add_argument("nodes", nargs="*", metavar="NODE", help="none: remove the group")
 
@@ -68,7 +68,7 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     keys = verb(verbs, "keys", None, "who may sign models: make, show, change")
     actions = keys.add_subparsers(metavar="ACTION", required=True)
     init = verb(
-        actions, "init", _run("verbs", "keys_init"), "make the keys, the first root, and the hub's folder"
+        actions, "init", _run("commands", "keys_init"), "make the keys, the first root, and the hub's folder"
     )
     init.add_argument(
         "--url", required=True, help="where the hub will serve it, such as https://hub.local/updates"
@@ -82,16 +82,16 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
         help="who signed the hub's certificate, where that is neither this site nor a public authority",
     )  # fmt: skip
     _passphrase(init)
-    show = verb(actions, "show", _run("verbs", "keys_show"), "who signs what, and until when")
+    show = verb(actions, "show", _run("commands", "keys_show"), "who signs what, and until when")
     show.add_argument("--json", action="store_true", help="one JSON object")
     rotate = verb(
-        actions, "rotate", _run("verbs", "keys_rotate"), "a new key for a role; the old one counts no more"
+        actions, "rotate", _run("commands", "keys_rotate"), "a new key for a role; the old one counts no more"
     )
     rotate.add_argument(
         "role", choices=("root", "targets", "online", "token"), help="`token`: that of the upload to the hub"
     )
     sign = verb(
-        actions, "sign", _run("verbs", "keys_sign"), "add a signature to a root that waits for it (site)"
+        actions, "sign", _run("commands", "keys_sign"), "add a signature to a root that waits for it (site)"
     )
     for parser in (rotate, sign):
         parser.add_argument(

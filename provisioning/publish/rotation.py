@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
 
-from edge.releases.files import Step, no_step
+from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 from provisioning.publish import keys, setup
 from provisioning.publish.catalogue import ROLES, Catalogue

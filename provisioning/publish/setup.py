@@ -16,7 +16,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root, Targets
 
 from dashboard.releases.repository import Online
-from edge.util.atomic_file import write
+from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
 from provisioning.publish import keys
 from provisioning.publish.catalogue import ROOT_DAYS, TARGETS_DAYS, About, Catalogue
@@ -40,7 +40,7 @@ def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".models-") as scratch:
         made = Path(scratch) / "models"
         _fill(made, about, passphrase, now)
-        made.rename(folder)
+        move_into_place(made, folder)
     return Catalogue(folder, now)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.inference.bundle import HEAD, Bundle
+from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from training.evaluate import plots, protocols
 from training.evaluate.protocol_names import HOURS
@@ -106,7 +107,7 @@ def run(
             checkpoint.write_bytes(folder / "report.json", json.dumps(found, indent=1).encode())
             checkpoint.write_bytes(folder / NUMBERS, model_card.numbers(found, bundle.full_name).encode())
             folder.chmod(0o755)
-            folder.rename(out)
+            move_into_place(folder, out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error}") from None
     return {"plots": names, "protocols": sorted(found)}

@@ -17,6 +17,7 @@ from edge.inference import bundle as bundles
 from edge.inference import features
 from edge.inference.interpreter import Interpreter
 from edge.protocol.messages import LABELS
+from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 from training.calibrate import baseline_bounds, confidence
@@ -69,7 +70,7 @@ def run(job: Job) -> Path:
         folder.mkdir()
         _fill(folder, _Source(job, recipe, history, weights, epoch))
         folder.chmod(0o755)
-        folder.rename(target)
+        move_into_place(folder, target)
     bundles.load(target)
     return target
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.util import atomic_file
 from edge.util.errors import UserError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes beside, flushes to disk, renames. Raises `UserError` when the disk is full."""
-    beside = path.with_name(path.name + ".part")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        atomic_file.write(path, data)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error}") from None
 
 
@@ -38,15 +32,10 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     """An uncompressed `.npz`, replaced atomically."""
-    beside = path.with_name(path.name + ".part")
     try:
-        with beside.open("wb") as file:
+        with atomic_file.replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error}") from None
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.audio import files as audiofile
+from edge.util import atomic_file
 from edge.util.errors import UserError
 from training.vad.network import BLOCK, CONTEXT, UNITS, build, read_weights
 
@@ -270,9 +271,7 @@ def synthetic_speech(seconds: float = 4.0, seed: int = 7) -> NDArray[np.int16]:
 
 def write(path: Path, data: bytes) -> None:
     """Writes beside and renames, so that nobody ever reads half a file."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(data)
-    beside.replace(path)
+    atomic_file.write(path, data)
 
 
 def write_golden(path: Path, samples: NDArray[np.int16], probabilities: Float) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.util.atomic_file import synchronise
+from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
 from edge.util.restarts import runtime_dir
 
@@ -55,7 +55,7 @@ class Mute:
         elif not file.exists():
             # Only existence counts: nothing to be half-written. The folder is synchronised, for a power cut.
             file.touch()
-            synchronise(self._folder)
+            sync_folder(self._folder)
 
     def set_at_device(self, muted: bool) -> None:
         """Somebody stands before the box; whoever may unmute there lifts what was muted from afar, too.
@@ -89,10 +89,7 @@ def tell(state: str) -> None:
     if place is None:
         return
     try:
-        new = place / "mic.new"
-        new.write_text(state, encoding="ascii")
-        new.chmod(0o644)
-        new.replace(place / "mic")
+        write(place / "mic", state)
     except OSError as error:
         log.warning("%s cannot be written: %s", place / "mic", error)
 

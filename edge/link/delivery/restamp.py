@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET
 
 from edge.link.delivery.entry import Entry
 from edge.protocol.messages import ContractError, decode_event, encode
+from edge.util import timestamps
 
 
 def shifted(old: Entry, seconds: float) -> Entry:
@@ -18,8 +19,7 @@ def shifted(old: Entry, seconds: float) -> Entry:
     try:
         event = decode_event(payload)
         if event.clock is not UNSET:
-            started = datetime.fromisoformat(event.started_at) + timedelta(seconds=seconds)
-            stamp = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            stamp = timestamps.rfc3339(timestamps.parse(event.started_at) + timedelta(seconds=seconds))
             payload = encode(msgspec.structs.replace(event, started_at=stamp))
     except (ContractError, ValueError, OverflowError):
         pass

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from edge.protocol.messages import Event
+from edge.util import atomic_file
 from edge.util.system_clock import boottime, machine_boot, synced
 
 log = logging.getLogger(__name__)
@@ -105,9 +106,9 @@ class Clock:
         return found if found.boot == self._boot else None
 
     def _remember(self) -> None:
-        new = self._path.with_name(f"{self._path.name}.new")
         try:
-            new.write_bytes(msgspec.json.encode(Memory(self._boot, self._offset, self._first_n)))
-            new.replace(self._path)
+            atomic_file.write(
+                self._path, msgspec.json.encode(Memory(self._boot, self._offset, self._first_n))
+            )
         except OSError as error:
             log.warning("%s cannot be written (%s)", self._path, error)

@@ -13,7 +13,6 @@ length * probability(l) * 2^(-age / half-life).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -25,6 +24,7 @@ from edge.protocol.messages import (
     EventType,
     State,
 )
+from edge.util.timestamps import from_unix
 
 LONGEST_S: Final = 5.0
 SILENCE_S: Final = 1.0
@@ -67,7 +67,7 @@ class Mood:
         return State(
             emotion=emotion,
             confidence=round(best if emotion == UNCERTAIN else shares[emotion], 3),
-            since=_timestamp(self._since),
+            since=from_unix(self._since),
             model=self._model,
         )
 
@@ -87,7 +87,3 @@ class Mood:
         if shown != UNCERTAIN and shares[shown] >= LEAVE and shares[best] - shares[shown] < AHEAD:
             return shown
         return best if shares[best] >= ENTER else UNCERTAIN
-
-
-def _timestamp(wall: float) -> str:
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from dashboard.live.decode import Incoming
 from dashboard.live.fleet import devices
-from dashboard.live.rooms import House, timestamp
+from dashboard.live.rooms import House
 from edge.protocol.messages import Info
+from edge.util.timestamps import from_unix
 from tests.support.health import well
 
 NOW = 1_770_000_000.0
@@ -44,7 +45,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
                 drops=2,
                 lost=1,
                 clock="unsynced",
-                certificate_expires=timestamp(NOW + 20 * 86_400),
+                certificate_expires=from_unix(NOW + 20 * 86_400),
             ),
         },
         hall={"availability": "offline", "mic": "lost"},

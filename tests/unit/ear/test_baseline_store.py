@@ -20,6 +20,7 @@ from edge.inference import bundle
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Result
 from edge.protocol.messages import LABELS
+from edge.util.atomic_file import temporary_path
 from tests.support.bundles import adaptable, enlist
 
 GOOD = Quality(snr_db=20.0, clipped=0.0)
@@ -282,7 +283,7 @@ def test_a_save_does_not_bring_back_what_was_just_forgotten(file: Path, model: B
 
 def test_forgetting_removes_what_an_interrupted_save_left(file: Path, model: Bundle) -> None:
     Adaptation(file, model, 2000)
-    file.with_name(f"{file.name}.new").write_bytes(b"half a mean")
+    temporary_path(file).write_bytes(b"half a mean")
     assert baseline_file.forget(file)
     assert list(file.parent.iterdir()) == []
     assert not baseline_file.forget(file)
