@@ -32,9 +32,11 @@ MAKE = """
 import sys
 import numpy as np
 from pathlib import Path
-from training import backend, checkpoint, convert, recipe
+from training.export import convert
+from training.fit import checkpoint, recipe
+from training.networks import backend
 backend.choose("tensorflow", "torch", "jax")
-from training import network
+from training.networks import transformer as network
 root, toml = Path(sys.argv[1]), sys.argv[2]
 net = network.make(recipe.load(toml))
 random = np.random.default_rng(7)

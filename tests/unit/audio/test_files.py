@@ -179,8 +179,8 @@ def test_an_hour_is_streamed_in_bounded_memory(tmp_path: Path) -> None:
             file.write(minute)
     code = (
         "import resource, sys\n"
-        "from edge import audiofile\n"
-        "stream = audiofile.read(sys.argv[1]); count = len(next(stream))\n"
+        "from edge.audio import files\n"
+        "stream = files.read(sys.argv[1]); count = len(next(stream))\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "before = peak(); count += sum(len(part) for part in stream)\n"
         "print(count, peak() - before)\n"
@@ -195,7 +195,7 @@ def test_an_hour_is_streamed_in_bounded_memory(tmp_path: Path) -> None:
 def test_standard_input_is_read(tmp_path: Path, piped: bool) -> None:
     path = tmp_path / "a.flac"
     sf.write(path, tone(2.0), RATE)
-    code = "from edge import audiofile; print(len(audiofile.load('-')))"
+    code = "from edge.audio import files; print(len(files.load('-')))"
     with path.open("rb") as file:
         source = {"input": file.read()} if piped else {"stdin": file}
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, **source)
