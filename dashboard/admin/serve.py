@@ -13,13 +13,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dashboard.admin import setup
+from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
-
-if TYPE_CHECKING:
-    from provisioning.demo.supervisor import Child
+from edge.util.local_ports import accepts_connections, find_server, free_port
 
 START_S: Final = 60.0
 CERTIFICATES_S: Final = 10.0
@@ -49,10 +48,7 @@ def register(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs until it is told to end. Raises `UserError`."""
-    from provisioning.demo.broker import find_mosquitto
-    from provisioning.demo.supervisor import wait_ready
-
-    mosquitto = find_mosquitto()
+    mosquitto = find_server("mosquitto")
     if mosquitto is None:
         raise UserError("no mosquitto: install it with `sudo apt install mosquitto`")
     folder: Path = options.dir.absolute()
@@ -68,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
             if failed is None and part.name == "broker" and not _answers(part, options.mqtt_port, stopping):
                 failed = part
             if failed is not None:
-                raise UserError(f"{failed.name} did not start: {failed.why_it_died()}")
+                raise UserError(f"{failed.name} did not start: {failed.last_error()}")
         if parts[-1].name == "proxy":
             _wait_for_certificates([*options.host, "localhost", ""], options.https_port, stopping)
         if not stopping.is_set():
@@ -94,11 +90,8 @@ def _announce(options: argparse.Namespace, folder: Path, page: str) -> None:
         print("  Only this machine is let in; --lan opens it to the network.", flush=True)
 
 
-def _parts(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[list[Child], str]:
+def _parts(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[list[ChildProcess], str]:
     """The processes in the order in which they start, and where the page is."""
-    from provisioning.demo.broker import free_port
-    from provisioning.demo.supervisor import Child
-
     caddy = shutil.which("caddy")
     port = free_port(8080)
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -120,9 +113,9 @@ def _parts(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[l
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
     listen = _broker(folder, lan=options.lan)
     parts = [
-        Child("broker", [mosquitto, "-c", str(listen)], env, (), _say),
-        Child("recorder", record, env, ("ready",), _say),
-        Child("dashboard", page, env, ("ready",), _say),
+        ChildProcess("broker", [mosquitto, "-c", str(listen)], env, (), _say),
+        ChildProcess("recorder", record, env, ("ready",), _say),
+        ChildProcess("dashboard", page, env, ("ready",), _say),
     ]
     if caddy is None:
         return parts, f"http://127.0.0.1:{port}/"
@@ -139,16 +132,14 @@ def _parts(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[l
         "ROOMTONE_CADDY_DATA": str(folder / "data" / "caddy"),
     }
     command = [caddy, "run", "--adapter", "caddyfile", "--config", str(CADDYFILE)]
-    parts.append(Child("proxy", command, env | own, ("serving initial configuration",), _of_note))
+    parts.append(ChildProcess("proxy", command, env | own, ("serving initial configuration",), _of_note))
     return parts, f"https://{hosts[0]}:{options.https_port}/"
 
 
-def _answers(broker: Child, port: int, stopping: threading.Event) -> bool:
+def _answers(broker: ChildProcess, port: int, stopping: threading.Event) -> bool:
     """mosquitto says nothing when it is up."""
-    from provisioning.demo.broker import accepts
-
     end = time.monotonic() + START_S
-    while not accepts(port) and not stopping.wait(0.1):
+    while not accepts_connections(port) and not stopping.wait(0.1):
         if broker.process is None or broker.process.poll() is not None or time.monotonic() > end:
             return False
     return broker.process is not None and broker.process.poll() is None

@@ -1,4 +1,4 @@
-"""A subscriber like any other: prints each event as one readable line and keeps the figures for the summary."""
+"""An MQTT subscriber that prints each event as one line and counts them for the summary."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _COLOURS = {
 }
 
 
-def readable(room: str, event: Event, *, colour: bool) -> str:
-    """`10:00:00  Kitchen  angry  81 %  ########..  2.3 s`, in local time."""
+def format_event(room: str, event: Event, *, colour: bool) -> str:
+    """Format an event as `10:00:00  Kitchen  angry  81 %  ########..  2.3 s`, in local time."""
     when = datetime.fromisoformat(event.started_at).astimezone().strftime("%H:%M:%S")
     bar = "█" * round(event.confidence * 10)
     label = f"{event.event_type:<9}"
@@ -41,8 +41,8 @@ def readable(room: str, event: Event, *, colour: bool) -> str:
     )
 
 
-class Watcher:
-    """Subscribes to the events of all rooms; every number it gives has made the way through the broker."""
+class EventPrinter:
+    """Subscribes to the events of all rooms. Everything that it counts has come back from the broker."""
 
     def __init__(self, port: int, base_topic: str, names: Mapping[str, str], *, as_json: bool) -> None:
         self._names = names
@@ -85,20 +85,20 @@ class Watcher:
         if self._as_json:
             line = msgspec.json.encode({"node": node, "event": event}).decode()
         else:
-            line = readable(self._names.get(node, node), event, colour=self._colour)
+            line = format_event(self._names.get(node, node), event, colour=self._colour)
         print(line, flush=True)
 
     def received(self) -> int:
-        """Distinct events so far."""
+        """Return the number of distinct events so far."""
         with self._lock:
             return len(self._ids)
 
     def missing(self) -> int:
-        """Gaps in `seq`: events that a room counted and that never came."""
+        """Return how many events are missing, by gaps in `seq`."""
         with self._lock:
             return sum(max(seqs) - len(seqs) for seqs in self._seqs.values())
 
     def close(self) -> None:
-        """Leaves the broker."""
+        """Disconnect from the broker."""
         self._client.disconnect()
         self._client.loop_stop()

@@ -1,4 +1,4 @@
-"""Which rooms the demo listens to: a microphone, folders of recordings, or the voices that Debian packages bring."""
+"""The rooms of the demo: microphones, folders of recordings, or the recorded voices of Debian's packages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from edge.config import template
 from edge.util.errors import UserError
 
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
@@ -27,9 +26,14 @@ class Room:
     name: str
     audio: dict[str, Any]
 
+    @property
+    def is_playback(self) -> bool:
+        """Whether it plays recordings."""
+        return bool(self.audio["source"] != "microphone")
+
 
 def _slug(text: str) -> str:
-    """`Küche 2` as `kuche-2`."""
+    """Return a node id for a name: `Küche 2` becomes `kuche-2`."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_-]+", "-", plain.lower()).strip("-")[:56] or "room"
 
@@ -47,7 +51,11 @@ def _unique(rooms: list[Room]) -> list[Room]:
 def from_options(
     microphones: list[str], folders: list[Path], speed: float, *, loop: bool, scratch: Path
 ) -> list[Room]:
-    """The rooms of the command line, or the default ones. Raises `UserError` when there is nothing to hear."""
+    """Return the rooms of the command line, or the default ones.
+
+    `speed`: how many times faster than real time; `scratch`: a folder for links to recordings.
+    Raises `UserError` when a folder is missing or there is no recorded speech.
+    """
     rooms = [
         Room("mic" if not device else _slug(device), device or "Microphone", _microphone(device))
         for device in microphones
@@ -55,20 +63,23 @@ def from_options(
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--playback {folder}: no such folder; it must hold WAV, FLAC or Opus files")
-        place = folder.resolve()
-        rooms.append(Room(_slug(place.name), place.name[:64], _recordings(place, speed, loop=loop)))
+        path = folder.resolve()
+        rooms.append(Room(_slug(path.name), path.name[:64], _recordings(path, speed, loop=loop)))
     return _unique(rooms or default_rooms(scratch, speed, loop=loop))
 
 
 def default_rooms(scratch: Path, speed: float, *, loop: bool) -> list[Room]:
-    """Two rooms with recorded voices and one where nothing is said, made of links below `scratch`."""
+    """Return two rooms with recorded voices and one with noise only, as folders of links below `scratch`.
+
+    Raises `UserError` when Debian's pocketsphinx-testdata is not installed.
+    """
     clips = {
         "library": ("Library (a novel is read)", sorted(SPEECH.glob("librivox/*.wav"))),
         "kitchen": (
             "Kitchen (short commands)",
             sorted(SPEECH.glob("cards/*.wav")) + sorted(SPEECH.rglob("*.raw")),
         ),
-        "attic": ("Attic (noise, nobody speaks)", [NOISE] if NOISE.exists() else []),
+        "attic": ("Attic (noise only)", [NOISE] if NOISE.exists() else []),
     }
     if not clips["library"][1]:
         raise UserError(f"no recorded speech: the package pocketsphinx-testdata is missing; {_HINT}")
@@ -93,24 +104,15 @@ def _recordings(folder: Path, speed: float, *, loop: bool) -> dict[str, Any]:
 
 
 def write_config(room: Room, port: int, model: str, folder: Path) -> Path:
-    """The room's configuration file, for its ear and its link."""
-    tree = {
+    """Write the configuration of the room's ear and link into `folder`; return its path. `port`: the broker's."""
+    sections = {
         "node": {"id": room.node, "name": room.name},
         "audio": room.audio,
         "model": {"bundle": model},
         "mqtt": {"host": "127.0.0.1", "port": port},
-        # Short whatever the room is called: the path of a socket may have 107 bytes.
+        # The path of a socket may have 107 bytes at most, whatever the room is called.
         "runtime": {"socket": str(folder / f"{zlib.crc32(room.node.encode()):08x}.sock")},
     }
     path = folder / f"{room.node}.toml"
-    path.write_bytes(_toml(tree))
+    path.write_text(template.render(sections), encoding="utf-8")
     return path
-
-
-def _toml(tree: dict[str, dict[str, Any]]) -> bytes:
-    # A JSON string, number or boolean is valid TOML, but for DEL and surrogates, which no argument here can bring.
-    lines = []
-    for section, keys in tree.items():
-        lines.append(f"[{section}]".encode())
-        lines += [key.encode() + b" = " + msgspec.json.encode(value) for key, value in keys.items()]
-    return b"\n".join(lines) + b"\n"

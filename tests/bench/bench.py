@@ -29,6 +29,7 @@ from edge.audio import files
 from edge.config.settings import Segmenter
 from edge.inference import bundle
 from edge.protocol import messages
+from edge.util.local_ports import accepts_connections, free_port
 from provisioning.demo import broker, playback_dirs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -133,10 +134,10 @@ def event_latency(folder: Path, wanted: int) -> dict[str, float]:
     room.mkdir()
     for number, clip in enumerate(sorted(playback_dirs.SPEECH.glob("cards/*.wav"))):
         (room / f"{number}.wav").symlink_to(clip)
-    port = broker.free_port(0)
+    port = free_port(0)
     _, argv = broker.command(port, folder)
     server = Measured(argv)
-    while not broker.accepts(port):
+    while not accepts_connections(port):
         threading.Event().wait(0.05)
     hang_over_s = Segmenter().hang_over_ms / 1000
     latencies: list[float] = []

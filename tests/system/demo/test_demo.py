@@ -189,7 +189,7 @@ def test_without_a_microphone_it_says_so_and_ends_when_told(tmp_path: Path) -> N
             break
     demo.send_signal(signal.SIGINT)
     _, rest = demo.communicate(timeout=30)
-    assert any("hears nothing yet" in line for line in lines), lines
+    assert any("has no microphone yet" in line for line in lines), lines
     assert demo.returncode == 1
     assert "Traceback" not in rest
     assert processes_of(tmp_path) == []
@@ -199,7 +199,7 @@ def test_without_a_microphone_it_says_so_and_ends_when_told(tmp_path: Path) -> N
 def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
     demo = started(tmp_path, "--playback", str(room))
     assert demo.stderr is not None
-    assert "broker" in demo.stderr.readline()
+    assert "Broker" in demo.stderr.readline()
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=30)
     assert demo.returncode == 0, err

@@ -1,4 +1,4 @@
-"""Child processes that are started, watched, started again when they die, and stopped without leaving one behind."""
+"""Supervised child processes: started, restarted with back-off when they exit, stopped together (demo and hub)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Should the demo itself be killed, the kernel ends its children: nothing keeps listening. (From util-linux.)
+# If the parent is killed, the kernel ends its children: no server keeps listening. (setpriv is from util-linux.)
 _WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 
 @dataclass
-class Child:
-    """One supervised process. `ready_words`: what its standard error says when it is up; none: up when started."""
+class ChildProcess:
+    """One supervised process.
+
+    `ready_words`: it is ready when a line of its standard error contains one of them; empty: as soon as it started.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str]
     ready_words: Sequence[str] = ("ready",)
     on_line: Callable[[str, str], None] | None = None
-    may_end: bool = False
-    """Whether exit status 0 is its natural end (a room that is played once)."""
+    may_exit: bool = False
+    """Whether exit status 0 is expected (a folder that is played once) and needs no restart."""
     restarts: int = 0
     ready: threading.Event = field(default_factory=threading.Event)
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=20))
@@ -36,7 +39,7 @@ class Child:
     _reader: threading.Thread | None = None
 
     def start(self) -> None:
-        """Starts it in a session of its own: a Ctrl-C then reaches the demo alone, which stops all in order."""
+        """Start it in its own session: Ctrl-C then reaches only the parent, which stops all children in order."""
         self.process = subprocess.Popen(
             [*_WITH_PARENT, *self.argv],
             env=dict(self.env),
@@ -63,33 +66,33 @@ class Child:
                 self.on_line(self.name, text)
 
     def check(self, now: float) -> str | None:
-        """Restarts it with back-off when it has died; returns what happened, if anything did."""
+        """Restart it with back-off if it has exited; return a message when it has, else None."""
         if self.ended or self.process is None:
             return None
         status = self.process.poll()
         if status is None:
             return None
         if self._not_before == 0.0:
-            if self.may_end and status == 0:
+            if self.may_exit and status == 0:
                 self.ended = True
                 return None
             self._not_before = now + min(10.0, 0.5 * 2**self.restarts)
-            return f"{self.name} ended with status {status}; starting it again"
+            return f"{self.name} ended with status {status}; restarting it"
         if now >= self._not_before:
             self._not_before = 0.0
             self.restarts += 1
             self.start()
         return None
 
-    def why_it_died(self) -> str:
-        """Its last words."""
+    def last_error(self) -> str:
+        """Return the last line that it wrote to standard error."""
         if self._reader is not None:
             self._reader.join(timeout=1.0)
-        last = next((line for line in reversed(self.last_lines) if line.strip()), "it said nothing")
+        last = next((line for line in reversed(self.last_lines) if line.strip()), "no message")
         return last.removeprefix("roomtone: ")
 
-    def stop(self, patience_s: float = 5.0) -> None:
-        """SIGTERM, and SIGKILL to its whole session when that does not help."""
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Send SIGTERM, and after `timeout_s` SIGKILL to its whole session. It is not restarted."""
         process = self.process
         self.ended = True
         if process is None:
@@ -97,7 +100,7 @@ class Child:
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(patience_s)
+                process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -106,11 +109,14 @@ class Child:
 
 
 def wait_ready(
-    children: Sequence[Child], timeout_s: float, tick: Callable[[Child], None], stopping: threading.Event
-) -> Child | None:
-    """Waits until all are up, or `stopping`; calls `tick` for each that is.
+    children: Sequence[ChildProcess],
+    timeout_s: float,
+    on_ready: Callable[[ChildProcess], None],
+    stopping: threading.Event,
+) -> ChildProcess | None:
+    """Wait until all are ready or `stopping` is set; call `on_ready` for each that is.
 
-    Returns the one that died or took too long, or None.
+    Returns the child that exited or was not ready within `timeout_s`, else None.
     """
     deadline = time.monotonic() + timeout_s
     waiting = list(children)
@@ -118,7 +124,7 @@ def wait_ready(
         for child in list(waiting):
             if child.ready.wait(0.02):
                 waiting.remove(child)
-                tick(child)
+                on_ready(child)
             elif child.process is not None and child.process.poll() is not None:
                 return child
         if waiting and time.monotonic() > deadline:
