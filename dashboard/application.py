@@ -36,12 +36,12 @@ from dashboard.live.feed import Hub
 from dashboard.pages import alerts, fleet, models, room, rooms, try_it
 from dashboard.releases import api as updates_api
 from dashboard.releases.catalogue import Releases
-from dashboard.releases.repository import Online
 from dashboard.settings import Settings
 from dashboard.tryit import api as tryit
 from dashboard.tryit.pool import Pool
 from edge.util.errors import UserError
 from edge.util.version import VERSION
+from provisioning.publish.repository import HubRepository
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def build(settings: Settings) -> ASGIApp:
     accounts = _accounts(settings)
     limiter = Limiter()
     pool = None if settings.bundle is None else Pool(settings.bundle)
-    online = None if settings.updates is None else Online(settings.updates)
+    repository = None if settings.updates is None else HubRepository(settings.updates)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ def build(settings: Settings) -> ASGIApp:
                 log.error("the database does not answer: %s", reason(error))
         await hub.start()
         tasks = [asyncio.create_task(work) for work in background()]
-        async with contextlib.nullcontext() if online is None else updates_api.refreshing(online):
+        async with contextlib.nullcontext() if repository is None else updates_api.refreshing(repository):
             yield
         for task in tasks:
             task.cancel()
@@ -86,8 +86,8 @@ def build(settings: Settings) -> ASGIApp:
         yield reachability.watch(parts.reachability, hub, settings.own_address)
 
     application = _bare(hub, lifespan)
-    if online is not None:
-        updates_api.install(application, online)
+    if repository is not None:
+        updates_api.install(application, repository)
 
     # A page that is not there is the reader's affair, not the log's.
     logging.getLogger("nicegui").setLevel(logging.ERROR)
@@ -105,7 +105,14 @@ def build(settings: Settings) -> ASGIApp:
         tryit.install(application, pool, limiter)
     parts = _parts(
         settings.database,
-        Parts(hub, limiter, accounts=accounts, history=history, releases=Releases(online), online=online),
+        Parts(
+            hub,
+            limiter,
+            accounts=accounts,
+            history=history,
+            releases=Releases(repository),
+            repository=repository,
+        ),
     )
     api.install(application, parts)
     theme.install(pages)

@@ -24,7 +24,7 @@ from dashboard.db.records import Records
 from dashboard.live.feed import Hub
 from dashboard.live.reachability import Reachability
 from dashboard.releases.catalogue import Releases
-from dashboard.releases.repository import Online
+from provisioning.publish.repository import HubRepository
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Parts:
     rules: Rules | None = None
     reachability: Reachability | None = None
     releases: Releases = field(default_factory=lambda: Releases(None))
-    online: Online | None = None
+    repository: HubRepository | None = None
     """The repository of models that this hub serves."""
 
 

@@ -13,11 +13,12 @@ from pydantic import BaseModel, Field
 from dashboard.api.common import Parts, note
 from dashboard.live.broker import ANNOUNCE
 from dashboard.live.rooms import House, Room
-from dashboard.releases import cards, progress
+from dashboard.releases import cards
 from dashboard.releases.catalogue import MissingError, Model
 from edge.protocol.messages import Announcement, encode
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
+from provisioning.publish import progress
 
 Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,100}$", description="As `/api/models` says it")]
 Plot = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$")]
@@ -99,7 +100,7 @@ def router(parts: Parts) -> APIRouter:
         seen: set[tuple[str, str]] = set()
         listed = [_model(model, plots, house, seen) for model, plots in await asyncio.to_thread(read)]
         boxes = sorted((_box(room) for room in house.rooms.values()), key=lambda box: (box.name, box.node))
-        return Models(serves=parts.online is not None, models=listed, boxes=boxes)
+        return Models(serves=parts.repository is not None, models=listed, boxes=boxes)
 
     @routes.get("/{name}/card")
     async def card(name: Name) -> Card:
@@ -124,10 +125,10 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/announce")
     async def announce(request: Request) -> dict[str, int]:
         """Has all boxes look for a new model now. It carries no trust: who gets which is signed elsewhere."""
-        if parts.online is None:
+        if parts.repository is None:
             raise HTTPException(409, "this hub serves no models: start the dashboard with --updates DIR")
         try:
-            version = int(await asyncio.to_thread(lambda: parts.online.open("timestamp").signed.version))  # type: ignore[union-attr]
+            version = int(await asyncio.to_thread(lambda: parts.repository.open("timestamp").signed.version))  # type: ignore[union-attr]
         except UserError as error:
             raise HTTPException(409, str(error)) from None
         if not parts.hub.broker.publish(

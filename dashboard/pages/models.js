@@ -55,7 +55,7 @@ export default {
         { what: "good", n: sum("good") },
         { what: "working", n: sum(...BUSY) },
         { what: "back", n: sum(...BACK) },
-        { what: "waiting", n: sum("idle", "away", "unknown") },
+        { what: "waiting", n: sum("idle", "offline", "unknown") },
       ].filter((part) => part.n);
       return { all, parts, words: parts.map((part) => text.progress[part.what](part.n)).join(", ") };
     },

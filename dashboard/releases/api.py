@@ -20,9 +20,9 @@ from typing import Any, Final
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
-from dashboard.releases.repository import MAX_METADATA, METADATA_NAME, Online, RefusedError
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from edge.util.errors import UserError
+from provisioning.publish.repository import MAX_METADATA, METADATA_NAME, HubRepository, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ PREFIX: Final = "/updates"
 REFRESH_S: Final = 1800.0
 
 
-def install(application: FastAPI, online: Online) -> None:
+def install(application: FastAPI, repository: HubRepository) -> None:
     """Adds the routes."""
 
     @application.get(f"{PREFIX}/metadata/{{name}}")
     async def metadata(name: str) -> FileResponse:
-        path = online.metadata / name
+        path = repository.metadata / name
         if not METADATA_NAME.match(name) or not path.is_file():
             raise HTTPException(404)
         # A timestamp that a proxy keeps would look like a freeze.
@@ -44,20 +44,20 @@ def install(application: FastAPI, online: Online) -> None:
     @application.get(f"{PREFIX}/targets/{{name}}")
     async def target(name: str) -> FileResponse:
         try:
-            path = online.target_path(name)
+            path = repository.target_path(name)
         except RefusedError:
             raise HTTPException(404) from None
         if not path.is_file():
             raise HTTPException(404)
         return FileResponse(path, media_type="application/x-tar")
 
-    _install_upload(application, online)
+    _install_upload(application, repository)
 
 
-def _install_upload(application: FastAPI, online: Online) -> None:
+def _install_upload(application: FastAPI, repository: HubRepository) -> None:
     def operator(request: Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not online.is_operator(token.strip()):
+        if scheme.lower() != "bearer" or not repository.is_operator(token.strip()):
             raise HTTPException(401, "not the token of `roomtone fleet`", {"WWW-Authenticate": "Bearer"})
 
     async def taken(action: Any, *given: Any) -> Any:
@@ -71,20 +71,20 @@ def _install_upload(application: FastAPI, online: Online) -> None:
     @application.put(f"{PREFIX}/api/root")
     async def root(request: Request) -> dict[str, int]:
         operator(request)
-        return {"version": await taken(online.accept_root, await _body(request))}
+        return {"version": await taken(repository.accept_root, await _body(request))}
 
     @application.put(f"{PREFIX}/api/targets")
     async def targets(request: Request) -> dict[str, int]:
         operator(request)
-        return {"version": await taken(online.accept_targets, await _body(request))}
+        return {"version": await taken(repository.accept_targets, await _body(request))}
 
     @application.put(f"{PREFIX}/api/files/{{name}}")
     async def file(request: Request, name: str) -> dict[str, bool]:
         operator(request)
-        path: Path = await taken(online.target_path, name)
+        path: Path = await taken(repository.target_path, name)
         if path.is_file():
             return {"new": False}
-        handle, beside = tempfile.mkstemp(dir=online.targets_folder, prefix=".upload-")
+        handle, beside = tempfile.mkstemp(dir=repository.targets_folder, prefix=".upload-")
         try:
             with os.fdopen(handle, "wb") as out:
                 size = 0
@@ -93,7 +93,7 @@ def _install_upload(application: FastAPI, online: Online) -> None:
                     if size > MAX_ARCHIVE_BYTES:
                         raise HTTPException(413, f"more than {MAX_ARCHIVE_BYTES >> 20} MiB")
                     out.write(chunk)
-            await taken(online.accept_target, name, Path(beside))
+            await taken(repository.accept_target, name, Path(beside))
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(beside).unlink()
@@ -102,12 +102,12 @@ def _install_upload(application: FastAPI, online: Online) -> None:
     @application.post(f"{PREFIX}/api/refresh")
     async def refresh(request: Request) -> dict[str, int]:
         operator(request)
-        return {"timestamp_version": await taken(online.refresh, True)}
+        return {"timestamp_version": await taken(repository.refresh, True)}
 
     @application.get(f"{PREFIX}/api/status")
     async def status(request: Request) -> dict[str, Any]:
         operator(request)
-        found: dict[str, Any] = await taken(online.status)
+        found: dict[str, Any] = await taken(repository.status)
         return found
 
 
@@ -121,14 +121,14 @@ async def _body(request: Request) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def refreshing(online: Online) -> AsyncIterator[None]:
+async def refreshing(repository: HubRepository) -> AsyncIterator[None]:
     """Keeps snapshot and timestamp fresh while the hub runs: a workstation that sleeps freezes nobody."""
 
     async def keep() -> None:
         while True:
             try:
-                if online.has_keys():
-                    await asyncio.to_thread(online.refresh)
+                if repository.has_keys():
+                    await asyncio.to_thread(repository.refresh)
             except (UserError, OSError, ValueError) as error:
                 log.error("the models' timestamp cannot be renewed: %s", error)
             await asyncio.sleep(REFRESH_S)

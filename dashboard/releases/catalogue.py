@@ -14,11 +14,11 @@ from typing import Final
 
 from tuf.api.metadata import Targets
 
-from dashboard.releases.repository import Online
 from edge.inference import bundle
 from edge.releases import archive, metadata
 from edge.releases.metadata import Target, version_key
 from edge.util.errors import UserError
+from provisioning.publish.repository import HubRepository
 
 CARD: Final = bundle.CARD
 PLOTS: Final = "plots/"
@@ -108,17 +108,17 @@ class Model:
 
 
 class Releases:
-    """`online` is None where this hub serves no repository."""
+    """`repository` is None where this hub serves no repository."""
 
-    def __init__(self, online: Online | None) -> None:
-        self._online = online
+    def __init__(self, repository: HubRepository | None) -> None:
+        self._repository = repository
 
     def published(self) -> list[Model]:
         """The releases that the signed list names, the newest first; none before the first keys."""
-        if self._online is None:
+        if self._repository is None:
             return []
         try:
-            signed = self._online.open(Targets.type).signed
+            signed = self._repository.open(Targets.type).signed
         except UserError:
             return []
         found = []
@@ -126,7 +126,7 @@ class Releases:
             with contextlib.suppress(UserError):  # Signed, and yet not of ours: boxes pass it over, too.
                 about = metadata.read(path, info.custom)
                 sha256 = info.hashes["sha256"]
-                file = self._online.target_path(f"{sha256}.{path}")
+                file = self._repository.target_path(f"{sha256}.{path}")
                 found.append(
                     Model(path, about.full_name, info.length, file, Target(about, sha256, info.length))
                 )

@@ -15,12 +15,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from dashboard.releases import progress
 from edge.protocol.messages import ModelStatus
 from edge.releases.metadata import Release, Target
 from edge.util.errors import UserError
 from provisioning.fleet.cli import say
-from provisioning.publish import commands, setup
+from provisioning.publish import commands, progress, setup
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.device_status import Watcher
 from provisioning.publish.progress_table import Table

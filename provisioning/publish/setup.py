@@ -15,12 +15,12 @@ import msgspec
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root, Targets
 
-from dashboard.releases.repository import Online
 from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
 from provisioning.publish import keys
 from provisioning.publish.catalogue import ROOT_DAYS, TARGETS_DAYS, About, Catalogue
 from provisioning.publish.keys import Passphrase
+from provisioning.publish.repository import HubRepository
 
 ROOT_KEYS: Final = {"home": (1, 1), "site": (3, 2)}
 """Number of root keys, and how many of them have to sign."""
@@ -70,7 +70,7 @@ def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
     targets.sign(signers[-1])
     write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
     token(made)
-    hub = Online(catalogue.hub, now)
+    hub = HubRepository(catalogue.hub, now)
     hub.accept_root(catalogue.roots()[-1].read_bytes())
     hub.accept_targets(targets.to_bytes())
 
@@ -104,7 +104,7 @@ def resign_targets(catalogue: Catalogue, signer: CryptoSigner) -> None:
 
 def to_local_hub(catalogue: Catalogue) -> Path:
     """Brings the hub's folder here up to date: to be copied to the hub where nothing can be uploaded."""
-    hub = Online(catalogue.hub)
+    hub = HubRepository(catalogue.hub)
     for path in catalogue.roots():
         if not (hub.metadata / path.name).exists():
             hub.accept_root(path.read_bytes())

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from dashboard.releases import api
-from dashboard.releases.repository import Online
+from provisioning.publish.repository import HubRepository
 from tests.support.broker import free_port
 from tests.support.publishing_site import certificate
 
@@ -26,9 +26,9 @@ class Hub:
         self._server: uvicorn.Server | None = None
 
     def start(self, folder: Path) -> None:
-        application = FastAPI(lifespan=lambda _: api.refreshing(online))
-        online = Online(folder)
-        api.install(application, online)
+        application = FastAPI(lifespan=lambda _: api.refreshing(repository))
+        repository = HubRepository(folder)
+        api.install(application, repository)
         # Its own way to log would close all handlers that there are, and absl's takes the test's standard error along.
         config = uvicorn.Config(
             application, host="127.0.0.1", port=self._port, log_level="warning", log_config=None,

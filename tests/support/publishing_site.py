@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from dashboard.releases.repository import Online
 from edge.cli.main import main
 from edge.inference import bundle as bundles
 from edge.releases import archive
@@ -29,6 +28,7 @@ from edge.releases.metadata import Target
 from provisioning.publish import bundle_checks as publish
 from provisioning.publish import setup
 from provisioning.publish.catalogue import About, Catalogue
+from provisioning.publish.repository import HubRepository
 
 PASSPHRASE = b"correct horse"
 
@@ -46,7 +46,7 @@ class Site:
         self.catalogue: Catalogue = setup.init(
             folder / "models", About(profile=profile, url=url), ask, self.now
         )
-        self.hub = Online(self.catalogue.hub, self.now)
+        self.hub = HubRepository(self.catalogue.hub, self.now)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset

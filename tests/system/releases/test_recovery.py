@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from tuf.api.metadata import Metadata, Timestamp
 
-from dashboard.releases.repository import Online
 from provisioning.publish.catalogue import Catalogue
+from provisioning.publish.repository import HubRepository
 from tests.support import tiny_bundle
 from tests.support.hub_server import Hub
 from tests.unit.releases.conftest import Box
@@ -32,7 +32,7 @@ def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> Non
     assert box.look().result == "switched"
     box.store.good()
     served = folder / "site" / "models" / "hub"
-    thief = Online(served)._signer()
+    thief = HubRepository(served)._signer()
     path = served / "metadata" / "timestamp.json"
     honest = path.read_bytes()
     forged = Metadata[Timestamp].from_bytes(honest)

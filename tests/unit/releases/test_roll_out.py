@@ -94,7 +94,7 @@ def test_a_box_that_is_away_is_shown_and_waited_for_only_so_long() -> None:
     boxes = Away()
     boxes.push(Plan((100,), 600, 0.1))
     assert 600 <= boxes.time < 610
-    assert {what for what, _ in rows_of(ABOUT, boxes).values()} == {"away"}
+    assert {what for what, _ in rows_of(ABOUT, boxes).values()} == {"offline"}
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172_800)])

@@ -61,7 +61,7 @@ def clock(monkeypatch, site):
     monkeypatch.setattr(site, "now", lambda: state.now)
     for one in (site.catalogue, site.hub):
         monkeypatch.setattr(one, "_now", lambda: state.now)
-    monkeypatch.setattr(setup, "Online", lambda folder: _online(folder, state))
+    monkeypatch.setattr(setup, "HubRepository", lambda folder: _online(folder, state))
 
     def go(by: timedelta) -> None:
         state.now += by
@@ -70,9 +70,9 @@ def clock(monkeypatch, site):
 
 
 def _online(folder: Path, state):
-    from dashboard.releases.repository import Online
+    from provisioning.publish.repository import HubRepository
 
-    return Online(folder, lambda: state.now)
+    return HubRepository(folder, lambda: state.now)
 
 
 @pytest.fixture
@@ -127,12 +127,12 @@ def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, look, 
 
 def test_recovery_from_a_stolen_online_key(site, look, make, memory, clock) -> None:
     """The thief signs a timestamp of a far future version; with a new key the boxes take the honest one again."""
-    from dashboard.releases.repository import Online
+    from provisioning.publish.repository import HubRepository
 
     site.publish(make("1.1.0"))
     assert look().result == "switched"
     look.box.store.good()
-    thief = Online(site.catalogue.hub)._signer()
+    thief = HubRepository(site.catalogue.hub)._signer()
     forged = Metadata[Timestamp].from_file(str(site.catalogue.hub / "metadata" / "timestamp.json"))
     forged.signed.version = 1_000_000
     forged.signatures.clear()

@@ -44,7 +44,7 @@ class RefusedError(UserError):
     """What was uploaded is not taken; nothing has changed."""
 
 
-class Online(Repository):
+class HubRepository(Repository):
     """One folder; a lock keeps two processes from signing at once. `now` is UTC. Raises `UserError`."""
 
     def __init__(self, folder: Path, now: Any = lambda: datetime.now(UTC)) -> None:

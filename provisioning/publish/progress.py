@@ -12,7 +12,7 @@ What = Literal[
     "good",
     "refused",
     "rolled back",
-    "away",
+    "offline",
     "unknown",
     "idle",
     "checking",
@@ -22,7 +22,7 @@ What = Literal[
     "switching",
     "probation",
 ]
-"""`good`: it runs and has proved itself; `idle`: the box has not begun; `away`: it is not connected."""
+"""`good`: it runs and has proved itself; `idle`: the box has not begun; `offline`: it is not connected."""
 
 BACK: Final = ("refused", "rolled back")
 
@@ -48,7 +48,7 @@ def what(about: Release, status: ModelStatus | None, online: bool) -> What:
         return "rolled back" if "rolled back" in status.error else "refused"
     if status.release >= about.release or (status.model == about.full_name and status.state == "idle"):
         return "good" if status.state == "idle" else status.state
-    return status.state if online else "away"
+    return status.state if online else "offline"
 
 
 def _of_another_tier(about: Release, status: ModelStatus | None) -> bool:
