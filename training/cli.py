@@ -79,8 +79,8 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from training.fit import recipe
     from training.networks import backend
+    from training.recipes import recipe
 
     if options.recipe:
         # A wrong name is said before a framework is loaded.
@@ -101,8 +101,9 @@ def _fit(options: argparse.Namespace) -> int:
 def _job(options: argparse.Namespace) -> Any:
     """What `fit` is asked to do."""
     from edge.inference import bundle
-    from training.fit import checkpoint, recipe, retrain
-    from training.fit import trainer as fit
+    from training.fit import checkpoint, retrain
+    from training.fit.inputs import Job
+    from training.recipes import recipe
 
     chosen = recipe.load(options.recipe) if options.recipe else None
     own: dict[str, Any] = {"quiet": options.json, "workers": options.workers}
@@ -113,7 +114,7 @@ def _job(options: argparse.Namespace) -> Any:
         weights = checkpoint.load_weights(Path(start)) if start else None
         notes = {"from": start} if start else {}
         chosen = chosen or recipe.load("base")
-        return fit.Job(
+        return Job(
             chosen,
             options.data,
             options.out,
@@ -123,7 +124,7 @@ def _job(options: argparse.Namespace) -> Any:
             **own,
         )
     plan = retrain.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
-    return fit.Job(
+    return Job(
         plan.recipe,
         options.data,
         options.out,
@@ -136,13 +137,15 @@ def _job(options: argparse.Namespace) -> Any:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from training.evaluate.report.describe import describe
     from training.export import bundle as export
 
     made = export.run(
         export.Job(
             options.folder, options.data, options.out, options.version, options.epoch, options.machine,
             quiet=options.json,
-        )
+        ),
+        describe,
     )  # fmt: skip
     print(json.dumps({"bundle": str(made)}) if options.json else made)
     return 0

@@ -32,9 +32,10 @@ MAKE = """
 import sys
 import numpy as np
 from pathlib import Path
-from training.export import convert
-from training.fit import checkpoint, recipe
 from training.networks import backend
+from training.fit import checkpoint
+from training.export import convert
+from training.recipes import recipe
 backend.choose("tensorflow", "torch", "jax")
 from training.networks import transformer as network
 root, toml = Path(sys.argv[1]), sys.argv[2]

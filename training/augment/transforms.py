@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import features
-from training.fit.recipe import Augment
+from training.recipes.recipe import Augment
 
 Float = NDArray[np.float32]
 RATE = 16000

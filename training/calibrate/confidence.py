@@ -1,4 +1,4 @@
-"""Temperature and threshold, on speakers that the head did not hear and that are not tested.
+"""Temperature and threshold, chosen on speakers that are in neither the fitting nor the test list.
 
 Temperature scaling: Guo et al. 2017 (arXiv 1706.04599). It keeps the logits linear in the embedding, so the device can
 still adapt to its room.
@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
-from training.evaluate import metrics
-from training.evaluate.predict import Predictions, softmax
-from training.fit.out_of_fold import Strangers
+from training.fit.out_of_fold import OutOfFold
+from training.metrics import classification as metrics
+from training.metrics.predictions import Predictions, softmax
 
 LOWEST, HIGHEST = 0.3, 5.0
 COVERAGE = 0.9
-"""Of the utterances of strangers: the next ones may be harder to hear, and four fifths should still be answered."""
+"""Share of utterances of unseen speakers that get an answer; in use, about four fifths then do."""
 
 
 def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """The temperature of 0.3 to 5 with the least negative log-likelihood; every label counts the same."""
+    """Choose the temperature of 0.3 to 5 with the least negative log-likelihood; every label counts the same.
+
+    `logits` `[n, labels]`, `truth` `[n]` (label indices)."""
     weights = 1.0 / np.bincount(truth, minlength=logits.shape[1])[truth]
     candidates = np.exp(np.linspace(np.log(LOWEST), np.log(HIGHEST), 400))
     rows = np.arange(len(truth))
@@ -36,7 +38,7 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
 def threshold(
     probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None = None, coverage: float = COVERAGE
 ) -> float:
-    """The confidence that such a share of the utterances reach."""
+    """Return the confidence that a share `coverage` of the utterances reach; `probabilities` `[n, labels]`."""
     confidence = probabilities.max(axis=1)
     weights = np.ones(len(confidence)) if weights is None else weights
     order = np.argsort(confidence)
@@ -44,11 +46,11 @@ def threshold(
     return round(float(confidence[order][np.searchsorted(below, 1.0 - coverage)]), 4)
 
 
-def of_strangers(found: Predictions, left_out: Strangers | None) -> tuple[float, float]:
-    """Temperature, and the threshold that `COVERAGE` of the utterances of strangers reach.
+def choose(found: Predictions, left_out: OutOfFold | None) -> tuple[float, float]:
+    """Choose temperature and threshold, so that `COVERAGE` of the utterances of unseen speakers are answered.
 
-    `found` is what the bundle says of the calibration speakers; `left_out` what heads that were solved without them
-    say of the fitting speakers. Every speaker counts the same in the threshold.
+    `found` are the bundle's predictions of the calibration speakers; `left_out` the out-of-fold predictions of the
+    fitting speakers. Every speaker counts the same in the threshold.
     """
     logits, truth, speakers = found.logits, found.truth, np.array(found.speakers)
     if left_out is not None:

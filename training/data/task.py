@@ -1,4 +1,4 @@
-"""What is learnt, from whom, and by whom it is judged: lists of clips and the labels, in their order."""
+"""A training task: the clips to fit, the clips to validate on, and the labels in their order."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from training.data.corpora.clip import Clip
 
 @dataclass(frozen=True)
 class Task:
-    """Speakers never cross from `fitting` to `judging`."""
+    """Clips to fit and to validate on; no speaker is in both. Raises `UserError` where that does not hold."""
 
     fitting: list[Clip]
-    judging: list[Clip]
+    validation: list[Clip]
     """Epochs are measured on these."""
     labels: tuple[str, ...] = LABELS
 
     def __post_init__(self) -> None:
-        if not self.fitting or not self.judging:
-            raise UserError("nothing to learn from, or nobody to judge by: the lists of clips are empty")
-        if both := {clip.speaker for clip in self.fitting} & {clip.speaker for clip in self.judging}:
+        if not self.fitting or not self.validation:
+            raise UserError("no clips to fit, or no clips to validate on")
+        if both := {clip.speaker for clip in self.fitting} & {clip.speaker for clip in self.validation}:
             raise UserError(f"speakers must not cross the split, but {sorted(both)} are on both sides")
-        if unknown := {clip.label for clip in self.fitting + self.judging} - set(self.labels):
+        if unknown := {clip.label for clip in self.fitting + self.validation} - set(self.labels):
             raise UserError(f"labels {sorted(unknown)} are not among {', '.join(self.labels)}")
 
     def sha256(self) -> str:
         """Tells whether a checkpoint belongs to this task: names of files, their labels, and the order of labels."""
         names = [
             [f"{clip.speaker}/{clip.path.name}/{clip.label}" for clip in part]
-            for part in (self.fitting, self.judging)
+            for part in (self.fitting, self.validation)
         ]
         return hashlib.sha256(json.dumps([self.labels, *names]).encode()).hexdigest()
 

@@ -1,1 +1,1 @@
-"""How good a bundle is: protocols, comparison of two bundles, report. `training.evaluate.protocols` lists them."""
+"""How good a bundle is: protocols, comparison of two bundles, report. `training.evaluate.evaluator` lists them."""

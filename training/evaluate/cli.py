@@ -138,13 +138,14 @@ def _checked(options: argparse.Namespace) -> Path:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.evaluate import protocol_names, tables
+    from training.evaluate import protocol_names
+    from training.evaluate.report import tables
 
     data = _checked(options)
     protocol_names.check(options.protocol)
     if options.protocol in protocol_names.OWN_TRAINING:
-        from training.evaluate import own_training
-        from training.fit import recipe
+        from training.evaluate.own_training import protocols as own_training
+        from training.recipes import recipe
 
         chosen = recipe.load(options.recipe)
         if options.out is None:
@@ -154,12 +155,13 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     else:
         from edge.inference import bundle
-        from training.evaluate import protocols as evaluate
+        from training.evaluate import registry
+        from training.evaluate.evaluator import Evaluator
 
         found = bundle.load(bundle.find(options.bundle))
-        measured = evaluate.run_all(
+        measured = registry.run_all(
             options.protocol,
-            evaluate.Evaluator(found, data, options.every, options.json, options.folder, options.hours),
+            Evaluator(found, data, options.every, options.json, options.folder, options.hours),
             options.adapt,
         )
     if options.json:
@@ -171,7 +173,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from edge.inference import bundle
-    from training.evaluate import compare, tables
+    from training.evaluate import compare
+    from training.evaluate.report import tables
 
     data = _checked(options)
     old, new = (bundle.load(bundle.find(name)) for name in (options.old, options.new))
@@ -185,7 +188,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     from edge.inference import bundle
-    from training.evaluate import report
+    from training.evaluate.report import report
 
     data = _checked(options)
     found = bundle.load(bundle.find(options.bundle))

@@ -18,9 +18,11 @@ from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
-from training.evaluate import baseline_replay, intervals, measures, metrics
-from training.evaluate import protocols as evaluate
-from training.evaluate.predict import Predictions
+from training.evaluate.evaluator import Evaluator
+from training.evaluate.labelled import measures
+from training.metrics import baseline_replay, intervals
+from training.metrics import classification as metrics
+from training.metrics.predictions import Predictions
 
 Float = NDArray[np.float64]
 PROTOCOLS = ("held-out", "unseen-language", "folder", "noise", "reverberation")
@@ -47,7 +49,7 @@ def run(
 
     Raises `UserError` for an unknown protocol, and `BundleError` with `adapt` for a bundle without an output layer.
     """
-    evaluators = [evaluate.Evaluator(bundle, data, every, quiet) for bundle in (old, new)]
+    evaluators = [Evaluator(bundle, data, every, quiet) for bundle in (old, new)]
     if not data.is_dir():
         raise UserError(f"{data}: no such folder")
     rows = []
@@ -63,7 +65,7 @@ def run(
     }  # fmt: skip
 
 
-def _pairs(evaluators: Sequence[evaluate.Evaluator], protocols: Sequence[str]) -> Iterable[Pair]:
+def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterable[Pair]:
     old, new = evaluators
     for protocol in protocols:
         if protocol not in PROTOCOLS:

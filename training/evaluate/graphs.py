@@ -13,7 +13,7 @@ from edge.util.errors import UserError
 
 
 def bare(folder: Path, name: str, labels: Sequence[str], size: int) -> Bundle:
-    """A bundle in memory for `folder/model.tflite`, uncalibrated and unchecked: for `training.evaluate.predict` only.
+    """Wrap `folder/model.tflite` in a bundle, uncalibrated and unchecked: for `training.metrics.predictions` only.
 
     `labels` may be others than the device's. Raises `UserError` where the graph has no such outputs.
     """

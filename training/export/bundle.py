@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,17 +26,33 @@ from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.evaluate import protocols, report
-from training.evaluate.predict import predict
-from training.export import golden, graph, model_card
+from training.export import golden, graph
 from training.fit import checkpoint, out_of_fold, resume, retrain
-from training.fit.recipe import Recipe, from_document
+from training.metrics.predictions import predict
 from training.networks import head
 from training.networks import pretrained as encoder
+from training.recipes.recipe import Recipe, from_document
 
 log = logging.getLogger(__name__)
 LICENCE = "CC-BY-NC-SA-4.0"
-LANGUAGES = {"ravdess": "North American English", "nemo": "Polish"}
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The run that a bundle comes from, and its graph: what a model card says beside the measured numbers."""
+
+    recipe: Recipe
+    history: dict[str, Any]
+    epoch: int
+    data: Path
+    machine: str
+    megabytes: float
+    runtime: str
+    quiet: bool
+
+
+Describe = Callable[[bundles.Bundle, RunFacts], dict[str, Any]]
+"""Measures a finished bundle, writes plots and model card into its folder, returns the metrics of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +70,8 @@ class Job:
     quiet: bool = False
 
 
-def run(job: Job) -> Path:
-    """Makes `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
+def run(job: Job, describe: Describe) -> Path:
+    """Make `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
     history = _history(job.run)
     recipe = from_document(history["recipe"])
     target = job.out / f"{recipe.name}-{job.version}"
@@ -68,7 +85,7 @@ def run(job: Job) -> Path:
     with tempfile.TemporaryDirectory(prefix=".making-", dir=job.out) as scratch:
         folder = Path(scratch) / target.name
         folder.mkdir()
-        _fill(folder, _Source(job, recipe, history, weights, epoch))
+        _fill(folder, _Source(job, recipe, history, weights, epoch, describe))
         folder.chmod(0o755)
         move_into_place(folder, target)
     bundles.load(target)
@@ -92,6 +109,14 @@ class _Source:
     history: dict[str, Any]
     weights: Path
     epoch: int
+    describe: Describe
+
+    def run_facts(self, megabytes: float, runtime: str) -> RunFacts:
+        """What the model card says of the run and the graph."""
+        job = self.job
+        return RunFacts(
+            self.recipe, self.history, self.epoch, job.data, job.machine, megabytes, runtime, job.quiet
+        )
 
 
 def _fill(folder: Path, source: _Source) -> None:
@@ -122,15 +147,8 @@ def _fill(folder: Path, source: _Source) -> None:
     )  # fmt: skip
     manifest = _calibrated(_write(folder, manifest), clips, split, added, job)
     bundle = _write(folder, manifest)
-    evaluator = protocols.Evaluator(bundle, job.data, quiet=job.quiet)
-    found = report.measure(evaluator, report.QUICK)
-    drawn = report.draw(folder / "plots", evaluator, found, history)
-    short = {name: _short(objects[0]) for name, objects in found.items() if len(objects) == 1}
-    manifest = msgspec.structs.replace(manifest, metrics=short)
-    facts = _facts(manifest, source, clips, split) | {
-        "megabytes": model.stat().st_size / 1e6, "runtime": net.runtime,
-    }  # fmt: skip
-    (folder / bundles.CARD).write_text(model_card.text(facts, found, drawn), encoding="utf-8")
+    metrics = source.describe(bundle, source.run_facts(model.stat().st_size / 1e6, net.runtime))
+    manifest = msgspec.structs.replace(manifest, metrics=metrics)
     _write(folder, manifest)
 
 
@@ -157,7 +175,7 @@ def _calibrated(
     sounds = Sounds()
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
     left_out = out_of_fold.read(job.run / out_of_fold.FILE)
-    temperature, threshold = confidence.of_strangers(found, left_out)
+    temperature, threshold = confidence.choose(found, left_out)
     if left_out is not None:
         log.info("choosing from how many moods on a room's mean counts")
     bounds = bundle.manifest.room_moods if left_out is None else baseline_bounds.choose(left_out, temperature)
@@ -175,15 +193,6 @@ def _calibrated(
     )
 
 
-def _short(one: dict[str, Any]) -> dict[str, Any]:
-    keys = (
-        "n", "accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage",
-        "accuracy_covered", "gain", "loss", "loss_after", "hours", "all", "non_neutral",
-    )  # fmt: skip
-    held = {key: one[key] for key in keys if one.get(key) is not None}
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
-
-
 def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tuple[dict[str, Any], ...]:
     result: list[dict[str, Any]] = []
     for name in split.corpora:
@@ -194,31 +203,3 @@ def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tupl
         parts = {"fit": len(added), "calibrate": 0, "test": 0}
         result.append({"name": "own recordings", "licence": "the user's own", "clips": parts})
     return tuple(result)
-
-
-def _facts(
-    manifest: bundles.Manifest, source: _Source, clips: list[Clip], split: splits.Splits
-) -> dict[str, Any]:
-    """What the templates of the card are filled with."""
-    job, recipe, history, epoch = source.job, source.recipe, source.history, source.epoch
-    fitting = split.select(clips, "fit")
-    disgust = [clip for clip in fitting if clip.label == "disgust"]
-    rows = [
-        f"| {entry['name']} | fit {entry['clips']['fit']}, calibrate {entry['clips']['calibrate']}, "
-        f"test {entry['clips']['test']} clips | {entry['licence']} |"
-        for entry in manifest.corpora
-    ]
-    rows.append("| EMOVO | evaluation only | research |")
-    spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
-    return {
-        "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
-        "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
-        "kernels": model_card.KERNELS[manifest.kernels], "architecture": model_card.architecture(recipe),
-        "origin": model_card.ORIGIN[
-            recipe.architecture], "recipe": recipe.name,
-        "seed": history["seed"], "course": model_card.course(recipe), "shipped": model_card.shipped(recipe, epoch),
-        "keras": history["keras"], "backend": history["backend"], "where": f", {job.machine}" if job.machine else "",
-        "temperature": manifest.temperature, "threshold": manifest.abstain_below,
-        "corpora": "\n".join(rows), "fit_speakers": len({clip.speaker for clip in fitting}), "languages": spoken,
-        "disgust": len(disgust), "disgust_speakers": len({clip.speaker for clip in disgust}), "min_ms": manifest.min_ms,
-    }  # fmt: skip

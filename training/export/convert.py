@@ -25,8 +25,8 @@ from edge.inference import features
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from training.fit import checkpoint
-from training.fit.recipe import Recipe
 from training.networks import backend
+from training.recipes.recipe import Recipe
 
 
 def convert(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from training.data.corpora.clip import Clip
 from training.export import convert, operators, representative
-from training.fit.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 
 def kernels(recipe: Recipe) -> Literal["dynamic-int8", "full-int8"]:

@@ -11,12 +11,11 @@ import numpy as np
 
 from edge.inference import features
 from edge.util.errors import UserError
-from training.data import batches
 from training.data.corpora import noise
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.fit import checkpoint
-from training.fit.recipe import Recipe
+from training.fit import batches, checkpoint
+from training.recipes.recipe import Recipe
 
 COUNT: Final = 300
 

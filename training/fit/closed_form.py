@@ -1,6 +1,6 @@
-"""The head of a frozen encoder in closed form: pooled numbers of augmented speech, PCA, logistic regression.
+"""The head of a frozen encoder in closed form: pooled features of augmented speech, PCA, logistic regression.
 
-A head that is learnt first, and alone, keeps what a pretrained encoder knows of people that the corpora do not hold;
+A head that is fitted first, and alone, keeps what a pretrained encoder knows of speakers that are in no corpus;
 training everything at once from a random head loses it (Kumar et al. 2022, arXiv 2202.10054, "linear probing, then
 fine-tuning"). With two dozen speakers that decides: docs/model/base.md. The pooled numbers are written to the run's
 folder part by part, so that a kill costs seconds; the rest is solved in one go by scikit-learn.
@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.util.errors import UserError
-from training.data import batches
 from training.data.corpora.clip import Clip
 from training.data.task import Task
-from training.fit import checkpoint
-from training.fit.recipe import Augment, Probe
+from training.fit import batches, checkpoint, data_loader
 from training.networks.head import Solved
+from training.recipes.recipe import Augment, Probe
 
 log = logging.getLogger(__name__)
 Float = NDArray[np.float32]
@@ -42,17 +41,17 @@ Serve = Callable[[Sequence[tuple[Sequence[int], list[int]]]], Iterator[batches.B
 class Pooler(keras.Model):  # type: ignore[misc]
     """The network up to its pooled numbers, as `predict_on_batch` wants it."""
 
-    def __init__(self, pupil: Any) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__(name="pooler")
-        self.pupil = pupil
+        self.network = network
 
     def build(self, shape: Any = None) -> None:
         """The network is built already."""
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """`[batch, pupil.pooled_size]`."""
-        return self.pupil.pool(inputs)
+        """`[batch, network.pooled_size]`."""
+        return self.network.pool(inputs)
 
 
 def by_length(lengths: Sequence[float]) -> list[int]:
@@ -61,7 +60,7 @@ def by_length(lengths: Sequence[float]) -> list[int]:
 
 
 def gather(
-    pupil: Any,
+    network: Any,
     source: batches.Source,
     serve: Serve,
     lengths: Sequence[float],
@@ -73,7 +72,7 @@ def gather(
     """Pooled numbers `[n, size]` and labels `[n]` of all rounds; what `out` holds already is not computed again."""
     assert source.recipe.probe is not None
     out.mkdir(parents=True, exist_ok=True)
-    pooler, batch = Pooler(pupil), source.recipe.batch
+    pooler, batch = Pooler(network), source.recipe.batch
     clean = msgspec.structs.replace(source.recipe, augment=CLEAN)
     unchanged = batches.Source(source.clips, source.labels, source.sounds, [], clean)
     order = by_length(lengths)
@@ -92,7 +91,7 @@ def gather(
             continue
         groups = [part[start : start + batch] for start in range(0, len(part), batch)]
         tasks = [(group, [seed, turn, 3, place, step]) for step, group in enumerate(groups)]
-        served = serve(tasks) if turn else batches.ahead(unchanged.batch(task) for task in tasks)
+        served = serve(tasks) if turn else data_loader.prefetch(unchanged.batch(task) for task in tasks)
         pooled = np.concatenate([pooler.predict_on_batch((one.features, one.mask)) for one in served])
         if not np.isfinite(pooled).all():
             raise UserError(

@@ -1,9 +1,9 @@
-"""How a student learns to hear: it says of every token (20 ms) what a layer of Whisper says of it.
+"""Feature distillation: a student network learns to predict, for every token (20 ms), the output of a Whisper layer.
 
-Feature distillation (Romero et al. 2015, "FitNets", arXiv 1412.6550). Labels of two dozen speakers teach a small
-network those speakers; what a layer of Whisper says about each moment is 512 numbers fifty times a second, learnt from
-680,000 hours, and the student hears strangers almost as well as the speakers it was taught with (docs/model/small.md).
-The teacher hears what the student hears: augmented speech.
+FitNets (Romero et al. 2015, arXiv 1412.6550). Labels of two dozen speakers teach a small network those speakers; the
+output of a Whisper layer is 512 numbers fifty times a second, learnt from 680,000 hours, and a student that predicts it
+is almost as accurate on unseen speakers as on those it was trained with (docs/model/small.md). Student and teacher get
+the same augmented speech.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from training.data.batches import Batch
-from training.fit.recipe import Recipe
+from training.fit.batches import Batch
 from training.networks import transformer
+from training.recipes.recipe import Recipe
 
 FIRST: Final = 20
-"""Batches from which the scales of both are taken."""
+"""Batches from which the scales of teacher and student are taken."""
 
 
 def encoder(depth: int, arrays: dict[str, NDArray[np.float32]]) -> Any:
-    """The first layers of Whisper's encoder as they came."""
+    """Build the first `depth` layers of Whisper's encoder with its pretrained weights, not trainable."""
     recipe = Recipe(
         name="encoder", architecture="whisper", layers=depth, freeze=depth, embedding=1, epochs=0, draws=0
     )
-    found = transformer.make(recipe)
-    found.load_pretrained(arrays)
-    found.trainable = False
-    return found
+    teacher = transformer.make(recipe)
+    teacher.load_pretrained(arrays)
+    teacher.trainable = False
+    return teacher
 
 
-class Mimic(keras.Model):  # type: ignore[misc]
-    """The student, a linear layer to the teacher's width, and the error of both, as `train_on_batch` wants it."""
+class DistillationModel(keras.Model):  # type: ignore[misc]
+    """Student, a linear projection to the teacher's width, and the error between both, for `train_on_batch`."""
 
-    def __init__(self, pupil: Any, teacher: Any) -> None:
-        super().__init__(name="mimic")
-        self.pupil, self.teacher = pupil, teacher
-        self.say = layers.Dense(transformer.WIDTH, name="say")
+    def __init__(self, student: Any, teacher: Any) -> None:
+        super().__init__(name="distillation")
+        self.network, self.teacher = student, teacher
+        self.projection = layers.Dense(transformer.WIDTH, name="projection")
         self.centre = self.add_weight(
             shape=(transformer.WIDTH,), initializer="zeros", trainable=False, name="centre"
         )
@@ -50,37 +50,39 @@ class Mimic(keras.Model):  # type: ignore[misc]
         )
 
     def build(self, shape: Any = None) -> None:
-        """Both networks are built already."""
-        self.say.build((None, None, self.pupil.width))
+        """Build the projection; both networks are built already."""
+        self.projection.build((None, None, self.network.width))
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Mean squared error of each clip in units of the teacher's variance, `[batch, 1]`."""
         mask = inputs[1]
-        said, _ = self.teacher.tokens(inputs)
-        wanted = (ops.stop_gradient(said[-1]) - self.centre) * self.scale
-        error = ops.mean(ops.square(self.say(self.pupil.tokens(inputs)) - wanted), axis=-1) * mask
-        return ops.sum(error, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+        layers_out, _ = self.teacher.tokens(inputs)
+        targets = (ops.stop_gradient(layers_out[-1]) - self.centre) * self.scale
+        predicted = self.projection(self.network.tokens(inputs))
+        errors = ops.mean(ops.square(predicted - targets), axis=-1) * mask
+        return ops.sum(errors, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
     def prepare(self, first: Iterable[Batch]) -> None:
-        """Takes the teacher's mean and deviation, and lets the student's first layer see standardised numbers.
+        """Set the teacher's mean and deviation, and standardise the input of the student's first layer.
 
-        Both from `first`. Without it a handful of channels, a hundred times as loud as the others, is all it learns.
+        Both from the batches of `first`. Without it the student learns only a handful of channels whose values are a
+        hundred times those of the others.
         """
-        said: list[NDArray[np.float32]] = []
-        heard: list[NDArray[np.float32]] = []
+        teacher_out: list[NDArray[np.float32]] = []
+        student_in: list[NDArray[np.float32]] = []
         for batch in first:
             inputs, valid = (batch.features, batch.mask), batch.mask > 0
-            said.append(ops.convert_to_numpy(self.teacher.tokens(inputs)[0][-1])[valid])
-            heard.append(ops.convert_to_numpy(self.pupil.front(inputs))[valid])
-        wanted, seen = np.concatenate(said), np.concatenate(heard)
-        self.centre.assign(wanted.mean(axis=0))
-        self.scale.assign(1.0 / (wanted.std(axis=0) + 1e-3))
-        kernel, _ = self.pupil.entry.get_weights()
-        kernel = kernel / (seen.std(axis=0) + 1e-2)[None, :, None]
-        self.pupil.entry.set_weights([kernel, -seen.mean(axis=0) @ kernel[0]])
+            teacher_out.append(ops.convert_to_numpy(self.teacher.tokens(inputs)[0][-1])[valid])
+            student_in.append(ops.convert_to_numpy(self.network.front(inputs))[valid])
+        targets, sources = np.concatenate(teacher_out), np.concatenate(student_in)
+        self.centre.assign(targets.mean(axis=0))
+        self.scale.assign(1.0 / (targets.std(axis=0) + 1e-3))
+        kernel, _ = self.network.entry.get_weights()
+        kernel = kernel / (sources.std(axis=0) + 1e-2)[None, :, None]
+        self.network.entry.set_weights([kernel, -sources.mean(axis=0) @ kernel[0]])
 
 
 def error(_: Any, errors: Any) -> Any:
-    """The loss is what the network gives."""
+    """Loss function for Keras: the output of `DistillationModel` is the loss already."""
     return errors

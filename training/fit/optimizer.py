@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from training.fit.recipe import Recipe
 from training.networks import transformer
+from training.recipes.recipe import Recipe
 
 
 class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
@@ -44,9 +44,9 @@ def make(recipe: Recipe, total: int) -> Optimizer:
 
 
 def averaged(model: Any, optimizer: Optimizer) -> list[NDArray[Any]]:
-    """The weights of `model.pupil` with the moving averages in place of those that have one."""
+    """The weights of `model.network` with the moving averages in place of those that have one."""
     held: dict[int, Any] = {}
     if optimizer.use_ema:
         pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
         held = {id(variable): average for variable, average in pairs}
-    return [keras.ops.convert_to_numpy(held.get(id(v), v)) for v in model.pupil.weights]
+    return [keras.ops.convert_to_numpy(held.get(id(v), v)) for v in model.network.weights]

@@ -1,8 +1,8 @@
-"""How a head answers people it has never heard: each speaker judged by a head that was solved without them.
+"""Out-of-fold predictions: the logits of every fitting speaker from a head that was fitted without them.
 
 Leave-one-group-out cross-validation over speakers (Hastie et al. 2009, "The Elements of Statistical Learning", 7.10). A
-handful of calibration speakers says little of how sure a model may be, as one voice suits it and another does not; all
-the speakers it was solved on say it better, each in their turn as a stranger.
+handful of calibration speakers is too small a sample to calibrate confidence by, as accuracy differs widely between
+speakers; the out-of-fold predictions of all fitting speakers are a larger one.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 
 from edge.util.errors import UserError
 from training.fit import checkpoint
-from training.fit.recipe import Probe
+from training.recipes.recipe import Probe
 
 Float = NDArray[np.float32]
-FILE: Final = "strangers.npz"
+FILE: Final = "out_of_fold.npz"
 GROUPS: Final = 5
 ROUNDS: Final = 3
-"""Of the rounds that a head was solved on: what the others add is accuracy, and only how sure to be is asked here."""
+"""Augmented rounds that are used: the others add accuracy, and only calibration is wanted here."""
 
 
 @dataclass(frozen=True)
-class Strangers:
+class OutOfFold:
     """Of `n` clips as they were recorded: logits `[n, labels]`, true labels `[n]` and speakers `[n]`."""
 
     logits: NDArray[np.float64]
@@ -41,18 +41,18 @@ class Strangers:
         checkpoint.write_arrays(path, arrays)
 
 
-def read(path: Path) -> Strangers | None:
-    """What a run has left; None where it has not judged anybody so. Raises `UserError` for a damaged file."""
+def read(path: Path) -> OutOfFold | None:
+    """Read the file of a run; None where there is none. Raises `UserError` for a damaged file."""
     if not path.exists():
         return None
     try:
         with np.load(path) as archive:
-            return Strangers(archive["logits"], archive["truth"], archive["speakers"])
+            return OutOfFold(archive["logits"], archive["truth"], archive["speakers"])
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read: {error}; remove it, and solve the head again") from None
+        raise UserError(f"{path}: cannot be read: {error}; remove it, and fit the head again") from None
 
 
-def judge(
+def predict(
     pooled: Float,
     truth: NDArray[np.int64],
     weights: NDArray[np.float64],
@@ -60,10 +60,14 @@ def judge(
     speakers: Sequence[str],
     how: Probe,
     size: int,
-) -> Strangers | None:
-    """Pooled numbers `[rounds * n, size]`, the clean round first, labels and weights alike; speakers of `n` clips.
+) -> OutOfFold | None:
+    """Predict every clip by a head that was fitted without its speaker's fold.
 
-    None where there are too few speakers, or where none can be left out without a label losing its last recording.
+    `pooled` float32 `[rounds * n, size]` is clip by clip, the clean round first; `truth` and `weights` `[rounds * n]`;
+    `speakers` names the speaker of each of the `n` clips.
+
+
+    Returns None where no fold can be left out without a label losing its last recording.
     """
     # Not at the top: export and evaluation of a finished run need no training framework here.
     from sklearn.exceptions import ConvergenceWarning
@@ -80,16 +84,16 @@ def judge(
         if set(truth[kept][rest]) != set(truth) or not out.any():
             continue
         with warnings.catch_warnings():
-            # Less to learn from takes more steps than `solve` allows; how sure it is changes no more by then.
+            # Less data takes more steps than `solve` allows; the calibration no longer changes by then.
             warnings.simplefilter("ignore", ConvergenceWarning)
             head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
         logits[out] = head.logits(pooled[:count][out])
     done = np.isfinite(logits).all(axis=1)
-    return Strangers(logits[done], truth[:count][done], names[done]) if done.any() else None
+    return OutOfFold(logits[done], truth[:count][done], names[done]) if done.any() else None
 
 
 def groups(speakers: Sequence[str]) -> NDArray[np.int64]:
-    """The group of each clip's speaker: the speakers of each corpus are dealt out in turn, the largest first."""
+    """Assign each clip's speaker to a fold, int64 `[n]`: the speakers of each corpus in turn, the largest first."""
     counts: dict[str, int] = {}
     for name in speakers:
         counts[name] = counts.get(name, 0) + 1

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
-from training.fit.recipe import Recipe, from_document
+from training.recipes.recipe import Recipe, from_document
 
 FILE: Final = "training.npz"
 LARGE: Final = 4096

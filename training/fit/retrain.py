@@ -23,8 +23,8 @@ from training.data import task as tasks
 from training.data.corpora import folder
 from training.data.corpora.clip import Clip
 from training.fit import resume
-from training.fit.recipe import Recipe
 from training.networks import pretrained as encoder
+from training.recipes.recipe import Recipe
 
 SLOWER: Final = 0.3
 EPOCHS: Final = 3
@@ -66,11 +66,11 @@ def plan(
             f"the recipe {recipe.name} is of another network than {bundle.full_name}: leave it out"
         )
     old, new = tasks.shipped(data), recordings(added)
-    fitting, judging = halves(new, seed)
-    task = tasks.Task(old.fitting + fitting, old.judging + judging)
+    fitting, validation = halves(new, seed)
+    task = tasks.Task(old.fitting + fitting, old.validation + validation)
     facts = {
         "from": bundle.full_name, "from_sha256": bundle.sha256, "added": [str(root.resolve()) for root in added],
-        "added_clips": {"fit": len(fitting), "judge": len(judging)},
+        "added_clips": {"fit": len(fitting), "judge": len(validation)},
     }  # fmt: skip
     return Further(recipe or gentle(own), weights, task, facts)
 

@@ -1,4 +1,4 @@
-"""How a network does on speakers that it does not learn from, after each epoch."""
+"""Validation: metrics of a network on speakers that it is not fitted to, after each epoch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import keras
 import numpy as np
 
 from edge.inference import features
-from training.data import batches
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.evaluate import metrics
+from training.fit import batches
+from training.metrics import classification as metrics
+from training.metrics.predictions import softmax
 
 
-class Judge:
-    """Measures a network on speakers that it does not learn from, with the device's own way of cutting."""
+class Validator:
+    """Validate a network on speakers it is not fitted to, with the windows of the device and its pooling of them."""
 
     def __init__(self, clips: list[Clip], labels: tuple[str, ...], sounds: Sounds, limit: int = 360) -> None:
         self._labels = labels
@@ -33,14 +34,14 @@ class Judge:
         self._batches = [batches.pad([mels[index] for index in group]) for group in self._groups]
 
     def __call__(self, model: Any) -> dict[str, float]:
-        """Accuracy, macro F1, UAR and loss."""
-        total = np.zeros((len(self._truth), len(self._labels)))
+        """Accuracy, macro F1, UAR and loss (mean negative log-likelihood) of `model`, whose output are logits."""
+        total, counts = np.zeros((len(self._truth), len(self._labels))), np.zeros(len(self._truth))
         for group, (mel, mask) in zip(self._groups, self._batches, strict=True):
             logits = keras.ops.convert_to_numpy(model.predict_on_batch((mel, mask)))
-            shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-            shares /= shares.sum(axis=1, keepdims=True)
-            np.add.at(total, [self._owner[index] for index in group], shares)
-        total /= total.sum(axis=1, keepdims=True)
+            owners, weights = [self._owner[index] for index in group], mask.sum(axis=1)
+            np.add.at(total, owners, logits * weights[:, None])
+            np.add.at(counts, owners, weights)
+        total = softmax(total / counts[:, None])
         truth = np.array(self._truth)
         found = metrics.summary(total, truth, self._labels)
         loss = float(-np.log(np.maximum(total[np.arange(len(truth)), truth], 1e-9)).mean())
@@ -49,6 +50,6 @@ class Judge:
         }
 
     def distance(self, model: Any) -> dict[str, float]:
-        """Mean of what a model says its errors are (`training/fit/distillation.py`), each window alike."""
+        """Mean of the errors that a distillation model outputs (`training/fit/distillation.py`), over windows."""
         errors = [keras.ops.convert_to_numpy(model.predict_on_batch(batch)) for batch in self._batches]
         return {"loss": round(float(np.concatenate(errors).mean()), 4)}

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from edge.inference import features as spec
 from edge.protocol.messages import LABELS
-from training.fit.recipe import Recipe, Student
 from training.networks.head import Solved, compress
+from training.recipes.recipe import Recipe, Student
 
 FEWEST: Final = 20
 """Tokens below which the mean is not scaled up any more: 0.4 s, and shorter speech is `uncertain` anyway."""

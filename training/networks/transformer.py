@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from edge.inference import features
 from edge.protocol.messages import LABELS
-from training.fit.recipe import Recipe
 from training.networks import small
 from training.networks.head import Solved
+from training.recipes.recipe import Recipe
 
 HEADS = 8
 WIDTH = 512

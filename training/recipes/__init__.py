@@ -1,1 +1,1 @@
-"""Recipes: one short TOML file each, read by `training.fit.recipe`."""
+"""Recipes: one short TOML file each, read by `training.recipes.recipe`."""

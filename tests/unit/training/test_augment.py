@@ -4,11 +4,11 @@ import pytest
 from edge.inference import features
 from edge.protocol.messages import LABELS
 from training.augment import transforms
-from training.data import batches
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
 from training.export import golden
-from training.fit import recipe
+from training.fit import batches, data_loader
+from training.recipes import recipe
 
 pytest.importorskip("soxr", reason="soxr is installed with the edge")
 
@@ -106,7 +106,7 @@ def test_an_error_while_batches_are_made_is_raised_where_they_are_used():
         raise OSError("disk")
 
     with pytest.raises(OSError, match="disk"):
-        list(batches.ahead(broken()))
+        list(data_loader.prefetch(broken()))
 
 
 def test_overdrive_keeps_the_peak_and_flattens_the_rest():

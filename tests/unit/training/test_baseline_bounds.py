@@ -8,10 +8,10 @@ pytest.importorskip("keras", reason="keras is installed with roomtone[training] 
 
 from edge.inference.baseline import Baseline
 from training.calibrate import baseline_bounds
-from training.fit.out_of_fold import Strangers
+from training.fit.out_of_fold import OutOfFold
 
 
-def household(clear: float, offset: float) -> Strangers:
+def household(clear: float, offset: float) -> OutOfFold:
     """Ten speakers who say all moods, `clear` above the rest, each moved by an offset of their own."""
     random = np.random.default_rng(0)
     names = [f"corpus/{number:02d}" for number in range(10) for _ in range(70)]
@@ -19,7 +19,7 @@ def household(clear: float, offset: float) -> Strangers:
     own = offset * random.standard_normal((10, 7))
     logits = random.standard_normal((700, 7)) + np.repeat(own, 70, axis=0)
     logits[np.arange(700), truth] += clear
-    return Strangers(logits, truth, np.array(names))
+    return OutOfFold(logits, truth, np.array(names))
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,8 @@ def short_days(monkeypatch):
 def test_what_is_chosen_loses_little_in_one_mood_and_gains_where_there_are_many():
     found = household(3.0, 1.5)
     bounds = baseline_bounds.choose(found, 1.0)
-    ear = Baseline(found.logits.mean(axis=0), 1.0, moods=bounds)
-    gain, loss = baseline_bounds.measure(found, ear, list(baseline_bounds._rooms(found)))
+    baseline = Baseline(found.logits.mean(axis=0), 1.0, moods=bounds)
+    gain, loss = baseline_bounds.measure(found, baseline, list(baseline_bounds._rooms(found)))
     assert loss <= baseline_bounds.LOSS
     assert gain > 0
 

@@ -3,8 +3,9 @@ import pytest
 
 from edge.inference.baseline import Baseline
 from edge.protocol.messages import LABELS
-from training.evaluate import baseline_replay, one_emotion
-from training.evaluate.predict import Predictions
+from training.evaluate.labelled import one_emotion
+from training.metrics import baseline_replay
+from training.metrics.predictions import Predictions
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 

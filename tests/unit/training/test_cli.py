@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from edge.util.errors import UserError
-from training.fit import recipe
+from training.recipes import recipe
 
 
 def train(*arguments):

@@ -15,11 +15,12 @@ from training.networks import backend
 backend.choose("torch", "tensorflow", "jax")
 
 from tests.support.tiny_corpus import corpora, encoder  # noqa: E402
-from training.data import batches, task  # noqa: E402
+from training.data import task  # noqa: E402
 from training.data.recordings import Sounds  # noqa: E402
-from training.fit import closed_form, recipe  # noqa: E402
+from training.fit import batches, closed_form, data_loader  # noqa: E402
 from training.networks import pretrained, transformer  # noqa: E402
 from training.networks.head import Solved  # noqa: E402
+from training.recipes import recipe  # noqa: E402
 
 RECIPE = recipe.Recipe(
     name="tiny", architecture="whisper", layers=1, freeze=1, embedding=16, epochs=0, draws=8, batch=4,
@@ -58,7 +59,7 @@ def test_a_clip_that_counts_more_moves_the_head_more():
 
 
 def test_a_student_says_what_was_solved_in_whatever_scaling_suits_int8():
-    pupil = transformer.make(
+    network = transformer.make(
         recipe.Recipe(
             name="tiny", architecture="student", embedding=12, epochs=0, draws=8,
             student=recipe.Student(width=16, blocks=1),
@@ -69,10 +70,10 @@ def test_a_student_says_what_was_solved_in_whatever_scaling_suits_int8():
     mask = (np.arange(40) < random.integers(20, 40, (60, 1))).astype(np.float32)
     truth = np.arange(60) % 7
     for _ in range(2):  # and again on top of the first, as `fit --from` does
-        pooled = closed_form.Pooler(pupil).predict_on_batch((mel, mask))
+        pooled = closed_form.Pooler(network).predict_on_batch((mel, mask))
         head = closed_form.solve(pooled, truth, np.ones(60), probe_of(), 20)
-        pupil.install(head)
-        said, embedding = (numbers(part) for part in pupil((mel, mask)))
+        network.install(head)
+        said, embedding = (numbers(part) for part in network((mel, mask)))
         np.testing.assert_allclose(said, logits(head, pooled), rtol=2e-3, atol=2e-2)
         np.testing.assert_allclose(embedding.std(axis=0), 1.0, atol=0.05)
 
@@ -90,16 +91,16 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
     data = corpora(tmp_path / "data")
     monkeypatch.setattr(pretrained, "SHA256", encoder(data))
     monkeypatch.setattr(closed_form, "PART", 8)
-    pupil = transformer.make(RECIPE)
-    pupil.load_pretrained(pretrained.load(data))
+    network = transformer.make(RECIPE)
+    network.load_pretrained(pretrained.load(data))
     own, sounds = task.shipped(data), Sounds()
     source = batches.Source(own.fitting, own.labels, sounds, [], RECIPE)
-    kitchen = batches.Kitchen(source, 0)
+    loader = data_loader.DataLoader(source, 0)
     lengths = [sounds[clip.path].size / 16000 for clip in own.fitting]
 
     def gather():
         return closed_form.gather(
-            pupil, source, kitchen.serve, lengths, seed=1, out=tmp_path / "out", quiet=True
+            network, source, loader.batches, lengths, seed=1, out=tmp_path / "out", quiet=True
         )
 
     pooled, truth = gather()
@@ -110,10 +111,10 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
     np.testing.assert_array_equal(pooled, again)
 
     head = closed_form.solve(pooled, truth, np.ones(len(truth)), RECIPE.probe, 16)
-    pupil.install(head)
+    network.install(head)
     batch = source.batch(([0, 1], [1]))
-    found = closed_form.Pooler(pupil).predict_on_batch((batch.features, batch.mask))
-    said = pupil((batch.features, batch.mask))[0]
+    found = closed_form.Pooler(network).predict_on_batch((batch.features, batch.mask))
+    said = network((batch.features, batch.mask))[0]
     np.testing.assert_allclose(numbers(said), logits(head, found), atol=1e-3)
 
 
@@ -137,7 +138,7 @@ def test_runs_that_share_what_a_frozen_encoder_says_learn_only_from_their_own_cl
                 [clip for clip in clips if clip.speaker == left_out],
             )
             out = tmp_path / f"{shared}-{left_out.replace('/', '-')}"
-            together = {"pooled": tmp_path, "also": own.judging} if shared else {}
+            together = {"pooled": tmp_path, "also": own.validation} if shared else {}
             trainer.run(trainer.Job(how, data, out, 1, quiet=True, workers=0, task=own, **together))
             with np.load(out / "epoch-00.npz") as kept:
                 found.append([kept[name] for name in kept.files][-2:])

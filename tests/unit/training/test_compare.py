@@ -4,11 +4,12 @@ import pytest
 from edge.inference import bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
-from training.evaluate.predict import Predictions
+from training.metrics.predictions import Predictions
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
-from training.evaluate import compare, metrics
+from training.evaluate import compare
+from training.metrics import classification as metrics
 
 
 def made_up(rights, clips=60, seed=0):

@@ -11,7 +11,9 @@ from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from tests.support.headed_bundle import adaptable
 from training import cli
-from training.evaluate import measures, protocols, tables
+from training.evaluate import evaluator as protocols
+from training.evaluate.labelled import measures
+from training.evaluate.report import tables
 from training.export import golden
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")

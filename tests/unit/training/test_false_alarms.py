@@ -6,7 +6,8 @@ import pytest
 from edge.audio.segmenter import RATE
 from edge.inference import bundle
 from edge.util.errors import UserError
-from training.evaluate import false_alarms, tables
+from training.evaluate.report import tables
+from training.evaluate.stream import false_alarms
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")

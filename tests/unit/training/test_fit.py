@@ -31,7 +31,8 @@ average = 0.9
 # The encoder of the test is not the published one, so its hash is put in the place of that.
 PROGRAM = """
 import functools, sys
-from training import backend, cli, weights
+from training import cli, weights
+from training.networks import backend
 backend.choose("torch", "tensorflow", "jax")
 from training import fit
 weights.SHA256 = sys.argv[1]

@@ -21,7 +21,8 @@ from tests.support.tiny_student import RECIPE
 
 PROGRAM = """
 import functools, sys
-from training import backend, cli
+from training import cli
+from training.networks import backend
 backend.choose("torch", "tensorflow", "jax")
 from training import fit, probe, weights
 fit.Job = functools.partial(fit.Job, save_every=2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.evaluate import intervals
+from training.metrics import intervals
 
 stats = pytest.importorskip("scipy.stats", reason="scipy is installed with roomtone[training] only")
 

@@ -3,8 +3,8 @@ import pytest
 
 from edge.protocol.messages import LABELS
 from training.calibrate import confidence
-from training.evaluate import metrics
-from training.evaluate.predict import softmax
+from training.metrics import classification as metrics
+from training.metrics.predictions import softmax
 
 
 def certain(decided):

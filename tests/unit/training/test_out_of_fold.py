@@ -8,9 +8,9 @@ pytest.importorskip("keras", reason="keras is installed with roomtone[training] 
 
 from edge.util.errors import UserError
 from training.calibrate import confidence
-from training.evaluate.predict import Predictions, softmax
 from training.fit import closed_form, out_of_fold
-from training.fit.recipe import Probe
+from training.metrics.predictions import Predictions, softmax
+from training.recipes.recipe import Probe
 
 HOW = Probe(rounds=2, penalty=0.001)
 
@@ -27,8 +27,8 @@ def voices(count: int = 12, each: int = 35, shift: float = 4.0) -> tuple[np.ndar
     return np.concatenate([clean, varied]).astype(np.float32), truth, names
 
 
-def judged(pooled: np.ndarray, truth: np.ndarray, names: list[str]) -> out_of_fold.Strangers:
-    found = out_of_fold.judge(
+def judged(pooled: np.ndarray, truth: np.ndarray, names: list[str]) -> out_of_fold.OutOfFold:
+    found = out_of_fold.predict(
         pooled, np.tile(truth, 2), np.ones(2 * len(truth)), speakers=names, how=HOW, size=20
     )
     assert found is not None
@@ -63,12 +63,12 @@ def test_what_only_one_speaker_says_cannot_be_judged_without_them():
     assert 0 < len(found.truth) < len(truth)
     alone = ["corpus/1"] * len(truth)
     assert (
-        out_of_fold.judge(pooled, np.tile(truth, 2), np.ones(len(pooled)), speakers=alone, how=HOW, size=20)
+        out_of_fold.predict(pooled, np.tile(truth, 2), np.ones(len(pooled)), speakers=alone, how=HOW, size=20)
         is None
     )
 
 
-def test_a_model_that_is_too_sure_of_strangers_is_made_less_sure(tmp_path):
+def test_a_model_that_is_too_sure_choose_is_made_less_sure(tmp_path):
     pooled, truth, names = voices()
     found = judged(pooled, truth, names)
     found.write(tmp_path / out_of_fold.FILE)
@@ -77,8 +77,8 @@ def test_a_model_that_is_too_sure_of_strangers_is_made_less_sure(tmp_path):
         8.0 * np.eye(7)[np.arange(70) % 7], np.zeros((70, 1)), np.arange(70) % 7, ("corpus/easy",) * 70,
         ("corpus",) * 70, ("",) * 70,
     )  # fmt: skip
-    alone, _ = confidence.of_strangers(easy, None)
-    together, threshold = confidence.of_strangers(easy, again)
+    alone, _ = confidence.choose(easy, None)
+    together, threshold = confidence.choose(easy, again)
     assert together > alone
     shares = softmax(again.logits / together).max(axis=1)
     assert (shares >= threshold).mean() == pytest.approx(confidence.COVERAGE, abs=0.05)

@@ -6,7 +6,8 @@ import pytest
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
-from training.fit import recipe, retrain
+from training.fit import retrain
+from training.recipes import recipe
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 
@@ -21,11 +22,11 @@ def clips(speakers: int) -> list[Clip]:
 
 @pytest.mark.parametrize(("speakers", "judges"), [(1, 0), (4, 0), (5, 1), (11, 2)])
 def test_every_fifth_new_speaker_only_judges(speakers, judges):
-    fitting, judging = retrain.halves(clips(speakers), seed=1)
-    assert len({clip.speaker for clip in judging}) == judges
-    assert not {clip.speaker for clip in fitting} & {clip.speaker for clip in judging}
-    assert sorted(fitting + judging, key=str) == sorted(clips(speakers), key=str)
-    assert (fitting, judging) == retrain.halves(clips(speakers), seed=1)
+    fitting, validation = retrain.halves(clips(speakers), seed=1)
+    assert len({clip.speaker for clip in validation}) == judges
+    assert not {clip.speaker for clip in fitting} & {clip.speaker for clip in validation}
+    assert sorted(fitting + validation, key=str) == sorted(clips(speakers), key=str)
+    assert (fitting, validation) == retrain.halves(clips(speakers), seed=1)
 
 
 def test_new_recordings_are_read_by_label_and_speaker(tmp_path):

@@ -21,8 +21,8 @@ from training.export import bundle as export
 from training.export import golden, operators
 from training.fit import resume
 from training.fit.checkpoint import load_weights
-from training.fit.recipe import load
 from training.networks import small
+from training.recipes.recipe import load
 
 
 @pytest.fixture(scope="module")

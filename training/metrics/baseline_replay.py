@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.baseline import Baseline
-from training.evaluate.predict import Predictions
+from training.metrics.predictions import Predictions
 
 Float = NDArray[np.float64]
 ORDERS = 5
+ONE_EMOTION_LENGTH = 200
+"""Utterances of a single label in a row, of protocol `one-emotion`."""
 SEED = 1
 
 
@@ -51,3 +53,11 @@ def replay(found: Predictions, room: Baseline, seed: int = SEED, count: int = OR
         for order in rooms.values():
             result[order] = hear(found.logits, room, order)
         yield result
+
+
+def repeat(
+    places: NDArray[np.intp], random: np.random.Generator, length: int = ONE_EMOTION_LENGTH
+) -> NDArray[np.intp]:
+    """Draw `length` of `places`; where there are fewer, all are repeated, each time in another order."""
+    rounds = -(-length // places.size)
+    return np.concatenate([random.permutation(places) for _ in range(rounds)])[:length]

@@ -24,11 +24,13 @@ from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
 from training.data.task import Task, finely
-from training.evaluate import graphs, measures, metrics
-from training.evaluate import refit as fitting
-from training.evaluate.predict import predict, softmax
+from training.evaluate import graphs
+from training.evaluate.labelled import measures
+from training.evaluate.own_training import refit as fitting
 from training.fit import checkpoint
-from training.fit.recipe import Recipe
+from training.metrics import classification as metrics
+from training.metrics.predictions import predict, softmax
+from training.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
 Float = NDArray[np.float64]

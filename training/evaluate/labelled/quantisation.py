@@ -15,11 +15,12 @@ from edge.inference.bundle import HEAD, MODEL, Bundle
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.evaluate import graphs, measures
-from training.evaluate.predict import Predictions, predict
+from training.evaluate import graphs
+from training.evaluate.labelled import measures
 from training.export import convert
 from training.fit import checkpoint
-from training.fit.recipe import Recipe
+from training.metrics.predictions import Predictions, predict
+from training.recipes.recipe import Recipe
 
 
 def run(

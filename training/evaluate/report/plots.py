@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluate import metrics
-from training.evaluate.predict import Predictions
+from training.metrics import classification as metrics
+from training.metrics.predictions import Predictions
 
 NOTES = {
     "confusion.png": "which label is taken for which",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge.protocol.messages import LABELS
-from training.evaluate import plots
-from training.fit.recipe import Recipe, Student
+from training.evaluate.report import plots
+from training.recipes.recipe import Recipe, Student
 
 HEAD = """\
 # {name}

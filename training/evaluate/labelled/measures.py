@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
-from training.evaluate import baseline_replay, metrics
-from training.evaluate.predict import Predictions, softmax
+from training.metrics import baseline_replay
+from training.metrics import classification as metrics
+from training.metrics.predictions import Predictions, softmax
 
 Float = NDArray[np.float64]
 MAIN = ("accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage")
@@ -22,7 +23,7 @@ MAIN = ("accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_a
 def measure(protocol: str, bundle: Bundle, found: Predictions, adapt: str | None = None) -> dict[str, Any]:
     """All measures, with the bundle's temperature and threshold.
 
-    With `adapt="room"`: the mean of the measures over `adaptation.ORDERS` orders, and how far it is from `plain`.
+    With `adapt="baseline"`: the mean of the measures over `adaptation.ORDERS` orders, and how far it is from `plain`.
     Raises `BundleError` where the bundle has no output layer to adapt with.
     """
     plain = {"protocol": protocol, "bundle": bundle.full_name} | shares_of(

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
-from training.evaluate import baseline_replay, measures
-from training.evaluate.predict import Predictions, softmax
+from training.evaluate.labelled import measures
+from training.metrics import baseline_replay
+from training.metrics.predictions import Predictions, softmax
 
 Float = NDArray[np.float64]
-LENGTH = 200
+LENGTH = baseline_replay.ONE_EMOTION_LENGTH
 
 
 @dataclass(frozen=True)
@@ -66,29 +67,25 @@ def run(bundle: Bundle, found: Predictions, orders: int = baseline_replay.ORDERS
     }  # fmt: skip
 
 
-def _days(found: Predictions, ear: Baseline, orders: int) -> Iterator[Day]:
+def _days(found: Predictions, baseline: Baseline, orders: int) -> Iterator[Day]:
     rooms = np.array(found.rooms)
     for label_index, label in enumerate(LABELS):
         for room_index, room in enumerate(sorted(set(found.rooms))):
             own = np.flatnonzero((rooms == room) & (found.truth == label_index))
             rest = np.flatnonzero((rooms == room) & (found.truth != label_index))
             for repetition in range(orders if own.size else 0):
-                places = day(
+                places = baseline_replay.repeat(
                     own, np.random.default_rng([baseline_replay.SEED, repetition, room_index, label_index])
                 )
-                heard = baseline_replay.hear(found.logits, ear, places)
+                heard = baseline_replay.hear(found.logits, baseline, places)
                 plain, truth = found.logits, found.truth
-                after = _accuracy(plain[rest], truth[rest]) - _accuracy(plain[rest] + ear.shift, truth[rest])
+                after = _accuracy(plain[rest], truth[rest]) - _accuracy(
+                    plain[rest] + baseline.shift, truth[rest]
+                )
                 yield Day(
                     label, room, places, heard, _accuracy(plain[places], truth[places]),
                     _accuracy(heard, truth[places]), after if rest.size else None,
                 )  # fmt: skip
-
-
-def day(own: NDArray[np.intp], random: np.random.Generator, length: int = LENGTH) -> NDArray[np.intp]:
-    """So many places; where there are fewer recordings of that mood, each is said again in another order."""
-    rounds = -(-length // own.size)
-    return np.concatenate([random.permutation(own) for _ in range(rounds)])[:length]
 
 
 def _accuracy(logits: Float, truth: NDArray[np.int64]) -> float:

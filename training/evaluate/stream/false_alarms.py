@@ -29,8 +29,8 @@ from edge.util.errors import UserError
 from training.augment import transforms
 from training.data.corpora import noise
 from training.data.recordings import Sounds
-from training.evaluate.intervals import poisson_upper
 from training.evaluate.protocol_names import HOURS
+from training.metrics.intervals import poisson_upper
 
 Float = NDArray[np.float32]
 HARMLESS = ("neutral", UNCERTAIN)

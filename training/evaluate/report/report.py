@@ -16,9 +16,10 @@ from typing import Any
 from edge.inference.bundle import HEAD, Bundle
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
-from training.evaluate import plots, protocols
+from training.evaluate import registry
+from training.evaluate.evaluator import Evaluator
 from training.evaluate.protocol_names import HOURS
-from training.export import model_card
+from training.evaluate.report import model_card, plots
 from training.fit import checkpoint
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ QUICK = Thinning(noise=5, reverberation=10)
 """About 1,100 clips each instead of 5,500 and 11,000."""
 
 
-def measure(evaluator: protocols.Evaluator, thin: Thinning) -> Objects:
+def measure(evaluator: Evaluator, thin: Thinning) -> Objects:
     """All objects by protocol, `held-out, adapted` and the like among them.
 
     What cannot be measured because its recordings are not there is named in the log and left out. Raises `UserError`
@@ -60,7 +61,7 @@ def measure(evaluator: protocols.Evaluator, thin: Thinning) -> Objects:
         try:
             if protocol == "unseen-language" and not (evaluator.data / "emovo").is_dir():
                 raise UserError(f"no {evaluator.data / 'emovo'}")
-            found[name] = protocols.run_all(protocol, evaluator, adapt)
+            found[name] = registry.run_all(protocol, evaluator, adapt)
         except UserError as error:
             if protocol == "held-out":
                 raise
@@ -79,9 +80,7 @@ def _short(objects: Sequence[dict[str, Any]]) -> str:
     return ", ".join(f"{one.get('condition', 'accuracy')} {one['accuracy']:.3f}" for one in objects)
 
 
-def draw(
-    folder: Path, evaluator: protocols.Evaluator, found: Objects, history: Mapping[str, Any] | None
-) -> list[str]:
+def draw(folder: Path, evaluator: Evaluator, found: Objects, history: Mapping[str, Any] | None) -> list[str]:
     """All pictures of what was measured; their names."""
     return plots.draw(
         folder, found, evaluator.predictions("held-out"), evaluator.bundle.manifest.temperature, history
@@ -96,7 +95,7 @@ def run(
     if out.exists():
         raise UserError(f"{out} is there already: name another --out")
     curves = _history(history)
-    evaluator = protocols.Evaluator(bundle, data, every, quiet)
+    evaluator = Evaluator(bundle, data, every, quiet)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=out.parent) as scratch:

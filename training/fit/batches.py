@@ -1,16 +1,12 @@
-"""Which clips are heard when, and batches of their features; both are functions of (seed, epoch) alone.
+"""Which clips an epoch draws, and batches of their features; both are functions of (seed, epoch) alone.
 
 So a run that was killed continues with exactly the batches that it would have had.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import queue
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +17,14 @@ from edge.inference import features
 from training.augment import transforms
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.fit.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Features `[batch, frames, 80]`, mask `[batch, frames // 2]`, soft labels `[batch, labels]`."""
+    """Features `[batch, frames, 80]`, mask `[batch, frames // 2]`, soft labels `[batch, labels]`, all float32."""
 
     features: Float
     mask: Float
@@ -36,10 +32,10 @@ class Batch:
 
 
 def plan(clips: Sequence[Clip], draws: int, seed: int, epoch: int) -> list[int]:
-    """Indices of the clips of one epoch, in no order.
+    """Draws the clips of one epoch: indices into `clips`, unordered.
 
-    A (corpus, label) is heard by the square root of its size, and labels are then balanced half-way (square root of
-    their share), so that a small corpus and a rare label count without being learnt by heart.
+    A (corpus, label) is drawn in proportion to the square root of its size, and labels are then balanced half-way
+    (square root of their share), so that a small corpus and a rare label count without being overfitted.
     """
     cells: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, clip in enumerate(clips):
@@ -63,7 +59,7 @@ def plan(clips: Sequence[Clip], draws: int, seed: int, epoch: int) -> list[int]:
 def group(
     indices: Sequence[int], lengths: Sequence[float], batch: int, seed: int, epoch: int
 ) -> list[list[int]]:
-    """Batches of clips of similar length (little padding to compute), in random order; the last one may be short."""
+    """Group clips of similar length (seconds) into batches, in random order; the last one may be short."""
     random = np.random.default_rng([seed, epoch, 1])
     # Noise in the sorting key: the same neighbours must not meet in every epoch.
     ordered = sorted(indices, key=lambda index: lengths[index] * random.uniform(0.85, 1.15))
@@ -72,7 +68,10 @@ def group(
 
 
 def pad(mels: Sequence[Float]) -> tuple[Float, Float]:
-    """Zero-pads to the longest, as `features.network_input` does."""
+    """Zero-pad log-mel features `[frames, 80]` to the longest, as `features.network_input` does.
+
+    Returns features `[batch, frames, 80]` and mask of valid tokens `[batch, frames // 2]`, float32.
+    """
     sizes = [mel.shape[0] // 2 * 2 for mel in mels]
     longest = max(sizes)
     stacked = np.zeros((len(mels), longest, mels[0].shape[1]), np.float32)
@@ -98,7 +97,7 @@ def mix(batch: Batch, alpha: float, random: np.random.Generator) -> Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """All that batches are made of."""
+    """What batches are made of: clips, their samples, noise and impulse responses, and the recipe's augmentation."""
 
     clips: Sequence[Clip]
     labels: tuple[str, ...]
@@ -122,76 +121,3 @@ class Source:
         stacked, mask = pad(mels)
         batch = Batch(stacked, mask, targets)
         return mix(batch, how.mixup, random) if how.mixup > 0 else batch
-
-
-_source: Source | None = None
-
-
-def _in_worker(task: tuple[Sequence[int], list[int]]) -> Batch:
-    assert _source is not None
-    return _source.batch(task)
-
-
-class Kitchen:
-    """Makes batches ahead of the network: in one thread, or in forked processes where a machine has many cores.
-
-    A forked process shares the recordings in memory with its parent; it must be made before the network is.
-    """
-
-    def __init__(self, source: Source, workers: int | None = None) -> None:
-        global _source  # noqa: PLW0603 - what a fork shares must be reachable without pickling
-        cores = os.cpu_count() or 1
-        self._source = source
-        self._pool = None
-        if workers is None:
-            workers = 0 if cores <= 4 else min(8, cores - 2)
-        if workers > 1 and "fork" in multiprocessing.get_all_start_methods():
-            _source = source
-            self._pool = multiprocessing.get_context("fork").Pool(workers)
-
-    def serve(self, tasks: Sequence[tuple[Sequence[int], list[int]]]) -> Iterator[Batch]:
-        """The batches of the tasks, in order."""
-        if self._pool is not None:
-            return self._pool.imap(_in_worker, tasks)
-        return ahead(self._source.batch(task) for task in tasks)
-
-    def close(self) -> None:
-        """Ends the processes."""
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool.join()
-
-
-def ahead(batches: Iterator[Batch], depth: int = 8) -> Iterator[Batch]:
-    """Makes batches in a thread while the network computes. An error there is raised here."""
-    waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                waiting.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-            return
-
-    def work() -> None:
-        try:
-            for batch in batches:
-                put(batch)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    thread = threading.Thread(target=work, name="augmentation", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()

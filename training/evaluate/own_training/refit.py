@@ -9,8 +9,8 @@ from pathlib import Path
 from training.data.corpora.clip import Clip
 from training.data.task import Task
 from training.export import graph
-from training.fit.recipe import Recipe
 from training.networks import backend
+from training.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ def train(lesson: Lesson) -> Path:
     """Fits, or continues a run found in `lesson.out`; the weights of the last epoch. Raises `UserError`."""
     backend.choose("torch", "tensorflow", "jax")
     from training.fit import trainer
+    from training.fit.inputs import Job
 
     trainer.run(
-        trainer.Job(
+        Job(
             lesson.recipe,
             lesson.data,
             lesson.out,

@@ -1,0 +1,114 @@
+"""An evaluator: a bundle, a data folder, and the predictions that were made so far, each clip only once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.inference.bundle import Bundle
+from edge.util.errors import UserError
+from training.augment import corruptions
+from training.data import splits
+from training.data.corpora import catalogue, emovo, folder
+from training.data.corpora.clip import Clip, Found
+from training.data.recordings import Sounds
+from training.evaluate import protocol_names
+from training.metrics.predictions import Predictions, predict
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Evaluator:
+    """A bundle and a folder of recordings, with the predictions that were made so far."""
+
+    bundle: Bundle
+    data: Path
+    every: int = 1
+    """Only every so many clips."""
+    quiet: bool = False
+    run: Path | None = None
+    """Folder of the run that the bundle comes from, for `quantisation`."""
+    hours: float = protocol_names.HOURS
+    """Of `false-alarms`."""
+    _found: dict[tuple[str, str, int], Predictions] = field(default_factory=dict)
+    _sounds: Sounds = field(default_factory=Sounds)
+
+    def predictions(self, which: str, condition: str = "", every: int | None = None) -> Predictions:
+        """Of the clips of a protocol, corrupted by a condition or not. Raises `UserError`."""
+        every = every or self.every
+        key = (which, condition, every)
+        if key not in self._found:
+            clips = CLIPS[which](self.data)
+            if not clips:
+                raise UserError(
+                    f"{self.data}: no labelled audio for {which}: {protocol_names.PROTOCOLS[which]}"
+                )
+            change = self.changes()[condition] if condition else None
+            title = f"{which}, {condition}" if condition else which
+            self._found[key] = predict(
+                self.bundle, clips[::every], self._sounds, title, change=change, quiet=self.quiet
+            )
+        return self._found[key]
+
+    def changes(self) -> dict[str, corruptions.Change]:
+        """All corruptions for which there are recordings, by name."""
+        found: dict[str, corruptions.Change] = {}
+        for make in (self.noises, self.rooms):
+            try:
+                found |= make()
+            except UserError as error:
+                log.debug("%s", error)
+        return found
+
+    def noises(self) -> dict[str, corruptions.Change]:
+        """Name -> noise at a ratio. Raises `UserError` where there is no noise."""
+        return {f"{snr} dB": corruptions.noisy(self.data, snr, self._sounds) for snr in corruptions.SNRS_DB}
+
+    def rooms(self) -> dict[str, corruptions.Change]:
+        """Name -> room. Raises `UserError` where there is none."""
+        return corruptions.rooms(self.data)
+
+
+def held_out(data: Path) -> list[Clip]:
+    """The test speakers of `splits.toml`; those that are not there are named in the log."""
+    split = splits.load()
+    clips = split.select(catalogue.clips(catalogue.read(data, split.corpora)), "test")
+    if missing := split.test - {clip.speaker for clip in clips}:
+        log.warning(
+            "not all of the test speakers are there, so the numbers are not comparable: %s missing",
+            sorted(missing),
+        )
+    return clips
+
+
+def unseen_language(data: Path) -> list[Clip]:
+    """EMOVO below the folder, or in it, or any `DIR/<label>/*`."""
+    root = data / "emovo" if (data / "emovo").is_dir() else data
+    found = emovo.scan(_folder(root))
+    return found.clips or _own(root)
+
+
+def _own(data: Path) -> list[Clip]:
+    found = folder.scan(_folder(data))
+    _say_skipped(found)
+    return found.clips
+
+
+def _folder(data: Path) -> Path:
+    if not data.is_dir():
+        raise UserError(f"{data}: no such folder")
+    return data
+
+
+def _say_skipped(found: Found) -> None:
+    if found.clips:
+        for reason, paths in found.skipped.items():
+            log.warning("%s: %d left out: %s (such as %s)", found.root, len(paths), reason, paths[0])
+
+
+CLIPS: dict[str, Callable[[Path], list[Clip]]] = {
+    "held-out": held_out, "unseen-language": unseen_language, "folder": _own,
+}  # fmt: skip

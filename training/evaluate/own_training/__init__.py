@@ -1,0 +1,1 @@
+"""Protocols that train a recipe by themselves and evaluate the result."""

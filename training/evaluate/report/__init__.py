@@ -1,0 +1,1 @@
+"""Results as tables, plots, reports and model cards."""

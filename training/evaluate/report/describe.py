@@ -1,0 +1,66 @@
+"""Describes a bundle that is being exported: measures it, draws its plots, writes its model card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.inference import bundle as bundles
+from edge.protocol.messages import LABELS
+from training.data import splits
+from training.data.corpora import catalogue
+from training.data.corpora.clip import Clip
+from training.evaluate.evaluator import Evaluator
+from training.evaluate.report import model_card, report
+from training.export.bundle import RunFacts
+
+LANGUAGES = {"ravdess": "North American English", "nemo": "Polish"}
+
+
+def describe(bundle: bundles.Bundle, made: RunFacts) -> dict[str, Any]:
+    """Measure the bundle, write `plots/` and the model card into its folder; the metrics for its manifest.
+
+    Raises `UserError` where the test speakers are not there.
+    """
+    evaluator = Evaluator(bundle, made.data, quiet=made.quiet)
+    found = report.measure(evaluator, report.QUICK)
+    drawn = report.draw(bundle.path / "plots", evaluator, found, made.history)
+    text = model_card.text(facts_of(bundle.manifest, made), found, drawn)
+    (bundle.path / bundles.CARD).write_text(text, encoding="utf-8")
+    return {name: _short(objects[0]) for name, objects in found.items() if len(objects) == 1}
+
+
+def _short(one: dict[str, Any]) -> dict[str, Any]:
+    keys = (
+        "n", "accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage",
+        "accuracy_covered", "gain", "loss", "loss_after", "hours", "all", "non_neutral",
+    )  # fmt: skip
+    held = {key: one[key] for key in keys if one.get(key) is not None}
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
+
+
+def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
+    """What the templates of the card are filled with."""
+    recipe, history = made.recipe, made.history
+    split = splits.load()
+    clips: list[Clip] = catalogue.clips(catalogue.read(made.data, split.corpora))
+    fitting = split.select(clips, "fit")
+    disgust = [clip for clip in fitting if clip.label == "disgust"]
+    rows = [
+        f"| {entry['name']} | fit {entry['clips']['fit']}, calibrate {entry['clips']['calibrate']}, "
+        f"test {entry['clips']['test']} clips | {entry['licence']} |"
+        for entry in manifest.corpora
+    ]
+    rows.append("| EMOVO | evaluation only | research |")
+    spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
+    return {
+        "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
+        "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
+        "kernels": model_card.KERNELS[manifest.kernels], "architecture": model_card.architecture(recipe),
+        "origin": model_card.ORIGIN[recipe.architecture], "recipe": recipe.name,
+        "seed": history["seed"], "course": model_card.course(recipe), "shipped": model_card.shipped(recipe, made.epoch),
+        "keras": history["keras"], "backend": history["backend"], "where": f", {made.machine}" if made.machine else "",
+        "temperature": manifest.temperature, "threshold": manifest.abstain_below,
+        "corpora": "\n".join(rows), "fit_speakers": len({clip.speaker for clip in fitting}), "languages": spoken,
+        "disgust": len(disgust), "disgust_speakers": len({clip.speaker for clip in disgust}), "min_ms": manifest.min_ms,
+        "megabytes": made.megabytes, "runtime": made.runtime,
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Protocols over continuous audio: false alarms and voice activity."""
