@@ -58,7 +58,7 @@ def run(
             _decisions(bundle, found, adapt) for bundle, found in ((old, pair.old), (new, pair.new))
         )
         rows.append(difference(pair, one, other, seed))
-    verdict, sentence = judge(rows, old.full_name, new.full_name, margin)
+    verdict, sentence = verdict_of(rows, old.full_name, new.full_name, margin)
     return {
         "old": old.full_name, "new": new.full_name, "adapt": adapt, "every": every, "margin": margin, "seed": seed,
         "rows": rows, "verdict": verdict, "sentence": sentence,
@@ -129,7 +129,7 @@ def _tables(
     return table
 
 
-def judge(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float) -> tuple[str, str]:
+def verdict_of(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float) -> tuple[str, str]:
     """By macro F1 of each row: worse where one is surely below or below by more than the margin, better where one is
     surely above and none is worse."""
     lost = [row for row in rows if row["macro_f1"]["high_95"] < 0]

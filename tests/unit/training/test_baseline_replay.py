@@ -3,7 +3,6 @@ import pytest
 
 from edge.inference.baseline import Baseline
 from edge.protocol.messages import LABELS
-from training.evaluate.labelled import one_emotion
 from training.metrics import baseline_replay
 from training.metrics.predictions import Predictions
 
@@ -86,7 +85,7 @@ def test_orders_are_seeded_and_differ_from_each_other():
 
 def test_a_day_of_one_mood_is_200_utterances_of_it():
     own = np.arange(30, 70)
-    day = one_emotion.day(own, np.random.default_rng(0))
+    day = baseline_replay.repeat(own, np.random.default_rng(0))
     assert len(day) == 200
     assert {int(place) for place in day} == set(range(30, 70))
     # Nothing is said again before everything has been said.

@@ -33,7 +33,7 @@ def test_a_model_is_no_better_than_itself():
     one = made_up([0.5, 0.7, 0.9, 0.6])
     found = row(one, one)
     assert found["macro_f1"]["difference"] == found["macro_f1"]["low_95"] == found["macro_f1"]["high_95"] == 0
-    verdict, sentence = compare.judge([found], "base-0.1.0", "base-0.1.0", 2.0)
+    verdict, sentence = compare.verdict_of([found], "base-0.1.0", "base-0.1.0", 2.0)
     assert verdict == "equal"
     assert "may be chance" in sentence
 
@@ -51,32 +51,35 @@ def test_numbers_are_those_of_the_measures():
 def test_better_for_every_speaker_is_better():
     rights = np.linspace(0.4, 0.8, 8)
     found = row(made_up(rights), made_up(rights + 0.15, seed=1))
-    verdict, sentence = compare.judge([found], "base-0.1.0", "base-0.2.0", 2.0)
+    verdict, sentence = compare.verdict_of([found], "base-0.1.0", "base-0.2.0", 2.0)
     assert verdict == "better"
     assert "base-0.2.0 is better than base-0.1.0 in held-out" in sentence and "means something" in sentence
-    assert compare.judge([row(made_up(rights + 0.15), made_up(rights, seed=1))], "a", "b", 2.0)[0] == "worse"
+    assert (
+        compare.verdict_of([row(made_up(rights + 0.15), made_up(rights, seed=1))], "a", "b", 2.0)[0]
+        == "worse"
+    )
 
 
 def test_better_for_one_speaker_alone_means_nothing():
     found = row(made_up([0.6, 0.6, 0.6, 0.6]), made_up([0.95, 0.6, 0.6, 0.6], seed=1))
     assert found["macro_f1"]["difference"] > 2
     assert found["macro_f1"]["low_95"] < 0
-    assert compare.judge([found], "a", "b", 2.0)[0] == "equal"
+    assert compare.verdict_of([found], "a", "b", 2.0)[0] == "equal"
 
 
 def test_far_below_is_worse_even_where_it_may_be_chance():
     found = row(made_up([0.95, 0.6, 0.6, 0.6]), made_up([0.6, 0.6, 0.6, 0.6], seed=1))
     assert found["macro_f1"]["high_95"] > 0
-    verdict, sentence = compare.judge([found], "a", "b", 2.0)
+    verdict, sentence = compare.verdict_of([found], "a", "b", 2.0)
     assert verdict == "worse" and "may be chance" in sentence
-    assert compare.judge([found], "a", "b", 50.0)[0] == "equal"
+    assert compare.verdict_of([found], "a", "b", 50.0)[0] == "equal"
 
 
 def test_one_bad_condition_outweighs_a_good_one():
     rights = np.linspace(0.4, 0.8, 8)
     good = row(made_up(rights), made_up(rights + 0.15, seed=1))
     bad = row(made_up(rights + 0.15), made_up(rights, seed=1)) | {"condition": "0 dB"}
-    verdict, sentence = compare.judge([good, bad], "a", "b", 2.0)
+    verdict, sentence = compare.verdict_of([good, bad], "a", "b", 2.0)
     assert verdict == "worse" and "held-out, 0 dB" in sentence
 
 

@@ -11,7 +11,8 @@ from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from tests.support.headed_bundle import adaptable
 from training import cli
-from training.evaluate import evaluator as protocols
+from training.evaluate import registry
+from training.evaluate.evaluator import Evaluator
 from training.evaluate.labelled import measures
 from training.evaluate.report import tables
 from training.export import golden
@@ -43,7 +44,7 @@ def recordings(tmp_path):
 
 
 def test_any_folder_is_measured_and_nothing_is_left_out(base, recordings):
-    (one,) = protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
+    (one,) = registry.run_all("folder", Evaluator(base, recordings, quiet=True))
     assert set(one) >= KEYS
     assert one["n"] == 6 and np.sum(one["confusion"]["counts"]) == 6
     assert set(one["per_speaker"]) == {"folder/anna", "folder/ben"}
@@ -53,9 +54,9 @@ def test_any_folder_is_measured_and_nothing_is_left_out(base, recordings):
 
 
 def test_adapting_keeps_the_plain_numbers_beside(base, recordings):
-    evaluator = protocols.Evaluator(base, recordings, quiet=True)
-    (plain,) = protocols.run_all("folder", evaluator)
-    (adapted,) = protocols.run_all("folder", evaluator, "room")
+    evaluator = Evaluator(base, recordings, quiet=True)
+    (plain,) = registry.run_all("folder", evaluator)
+    (adapted,) = registry.run_all("folder", evaluator, "baseline")
     assert set(adapted) >= KEYS
     assert adapted["adapt"] == "baseline" and adapted["orders"] == 5
     assert adapted["plain"]["accuracy"] == plain["accuracy"]
@@ -66,7 +67,7 @@ def test_an_unreadable_recording_is_left_out_and_named(base, recordings, caplog)
     (recordings / "sad" / "anna" / "two.wav").write_bytes(b"this is no sound")
     (recordings / "sad" / "anna" / "three.wav").write_bytes(b"")
     soundfile.write(recordings / "sad" / "anna" / "four.wav", np.zeros(100, np.int16), 16000)
-    (one,) = protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
+    (one,) = registry.run_all("folder", Evaluator(base, recordings, quiet=True))
     assert one["n"] == 6
     assert "two.wav" in caplog.text and "three.wav" in caplog.text
 
@@ -76,14 +77,14 @@ def test_mostly_unreadable_recordings_are_an_error(base, recordings):
         if path.parent.name == "anna" or "sad" in path.parts:
             path.write_bytes(b"this is no sound")
     with pytest.raises(UserError, match=r"4 of 6 files cannot be read"):
-        protocols.run_all("folder", protocols.Evaluator(base, recordings, quiet=True))
+        registry.run_all("folder", Evaluator(base, recordings, quiet=True))
 
 
 def test_a_folder_of_other_words_is_said_with_what_was_there(base, tmp_path):
     (tmp_path / "cheerful").mkdir()
     soundfile.write(tmp_path / "cheerful" / "a.wav", golden.voice(1, 0.5), 16000)
     with pytest.raises(UserError, match="no labelled audio"):
-        protocols.run_all("folder", protocols.Evaluator(base, tmp_path))
+        registry.run_all("folder", Evaluator(base, tmp_path))
 
 
 @pytest.mark.parametrize("damage", ["model.tflite", "manifest.json", "golden.npz"])
@@ -157,13 +158,13 @@ def test_the_mean_of_objects_is_number_by_number():
 @pytest.mark.parametrize(
     ("protocol", "adapt", "every", "objects"),
     [
-        ("held-out", None, 120, 1), ("held-out", "room", 120, 1), ("unseen-language", "room", 100, 1),
+        ("held-out", None, 120, 1), ("held-out", "baseline", 120, 1), ("unseen-language", "baseline", 100, 1),
         ("noise", None, 250, 5), ("reverberation", None, 350, 9), ("one-emotion", None, 60, 1),
         ("calibration", None, 120, 1),
     ],
 )  # fmt: skip
 def test_each_protocol_runs_on_real_voices(base, corpora, protocol, adapt, every, objects):
-    found = protocols.run_all(protocol, protocols.Evaluator(base, corpora, every, True), adapt)
+    found = registry.run_all(protocol, Evaluator(base, corpora, every, True), adapt)
     assert len(found) == objects
     for one in found:
         assert set(one) >= KEYS

@@ -31,12 +31,12 @@ average = 0.9
 # The encoder of the test is not the published one, so its hash is put in the place of that.
 PROGRAM = """
 import functools, sys
-from training import cli, weights
-from training.networks import backend
+from training import cli
+from training.networks import backend, pretrained
 backend.choose("torch", "tensorflow", "jax")
-from training import fit
-weights.SHA256 = sys.argv[1]
-fit.Job = functools.partial(fit.Job, save_every=2)
+from training.fit import inputs
+pretrained.SHA256 = sys.argv[1]
+inputs.Job = functools.partial(inputs.Job, save_every=2)
 sys.exit(cli.main(sys.argv[2:]))
 """
 

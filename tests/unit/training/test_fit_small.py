@@ -24,10 +24,11 @@ import functools, sys
 from training import cli
 from training.networks import backend
 backend.choose("torch", "tensorflow", "jax")
-from training import fit, probe, weights
-fit.Job = functools.partial(fit.Job, save_every=2)
-probe.PART = 3
-weights.SHA256 = sys.argv.pop(1)
+from training.fit import closed_form, inputs
+from training.networks import pretrained
+inputs.Job = functools.partial(inputs.Job, save_every=2)
+closed_form.PART = 3
+pretrained.SHA256 = sys.argv.pop(1)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

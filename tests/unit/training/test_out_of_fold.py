@@ -87,5 +87,5 @@ def test_a_model_that_is_too_sure_choose_is_made_less_sure(tmp_path):
 def test_a_damaged_file_is_said_and_none_is_none(tmp_path):
     assert out_of_fold.read(tmp_path / out_of_fold.FILE) is None
     (tmp_path / out_of_fold.FILE).write_bytes(b"no archive")
-    with pytest.raises(UserError, match="solve the head again"):
+    with pytest.raises(UserError, match="fit the head again"):
         out_of_fold.read(tmp_path / out_of_fold.FILE)
