@@ -1,7 +1,7 @@
-"""Who may do what at the broker, as mosquitto's access list.
+"""The broker's access list (mosquitto's `acl_file`): which client may publish and receive what.
 
-Devices are covered by patterns (`%u` is the name in the certificate): one that the broker has not heard of yet works.
-All others are named one by one, and are kept from what the patterns would give them.
+Devices are covered by patterns (`%u` is the name in the certificate), so a new device works before the broker has read
+the list again. Other clients are listed by name, and are denied what the patterns would allow them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 
 from edge.config.join_file import Role
 
-HEAD: Final = """# Made by `roomtone fleet`; changes are lost. %u is the name in a certificate: of a device its node id.
+HEAD: Final = """# Written by `roomtone fleet`; edits are lost. %u is the name in the certificate: for devices the node id.
 
-# Devices: what is their own, and nothing else.
+# Devices: their own topics, and nothing else.
 pattern write {base}/%u/#
 pattern write {ha}/device/%u/config
 pattern read {base}/%u/cmd/+
@@ -47,15 +47,18 @@ RIGHTS: Final[dict[Role, tuple[str, ...]]] = {
         "write {ha}/status",
     ),
 }
-"""A subscriber only reads, but may ask for what it missed and for the level; an operator commands. Home Assistant is
-an operator."""
+"""Rights of each role. A subscriber reads, and may request missed events and the level; an operator may send every
+command. Home Assistant is an operator."""
 
 DENIED: Final = ("deny {base}/{name}/#", "deny {ha}/device/{name}/config")
-"""A user's own denials come before the patterns."""
+"""Denials for a named client; mosquitto evaluates them before the patterns."""
 
 
 def access_list(base: str, ha: str, clients: Iterable[tuple[str, Role]]) -> str:
-    """The file for `acl_file`; `clients` are names and roles, devices among them or not."""
+    """Return the text of the access list.
+
+    `base`, `ha`: the topic prefixes of Roomtone and Home Assistant; `clients`: names and roles (devices are skipped).
+    """
     parts = [HEAD.format(base=base, ha=ha)]
     for name, role in sorted(clients):
         if role == "device":

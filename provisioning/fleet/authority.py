@@ -1,7 +1,7 @@
-"""The site's certificate authority: makes certificates and the list of revoked ones. Knows no files.
+"""The site's certificate authority: issues certificates and the revocation list, without touching files.
 
-EC P-256 everywhere. A certificate for a client cannot serve as one for a broker, nor the other way round (extended key
-usage, RFC 5280, 4.2.1.12), so a stolen device cannot pretend to be the broker.
+All keys are EC P-256. A client's certificate cannot be used as a broker's nor the other way round (extended key usage,
+RFC 5280, 4.2.1.12), so a stolen device cannot impersonate the broker.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from edge.util.errors import UserError
 
 CA_DAYS: Final = 7300
 BACKDATED: Final = timedelta(hours=1)
-"""Clocks differ: a new certificate is valid since an hour ago."""
+"""How long before its issue a certificate becomes valid, since clocks differ."""
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """A key on the curve P-256."""
+    """Generate a private key on the curve P-256."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    """The private key as PKCS #8, not encrypted: who holds the file holds the identity."""
+    """Serialise a private key as PKCS #8 in PEM form, not encrypted."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
 def cert_pem(certificate: x509.Certificate) -> str:
-    """A certificate as PEM."""
+    """Serialise a certificate in PEM form."""
     return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def new_ca(site: str, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
-    """Key and certificate of a new authority, good for twenty years."""
+    """Generate key and certificate of a new authority, valid for twenty years."""
     key = new_key()
     name = _name(f"{site} CA", site, "authority")
     builder = (
@@ -58,7 +58,7 @@ def new_ca(site: str, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.C
 
 
 class Authority:
-    """Signs with the key of the site."""
+    """Issues certificates, signed with the site's key."""
 
     def __init__(self, site: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
         self.site = site
@@ -67,7 +67,7 @@ class Authority:
 
     @classmethod
     def load(cls, site: str, key: bytes, certificate: bytes) -> Authority:
-        """From PEM. Raises `UserError` when the two are no authority."""
+        """Load the authority from PEM. Raises `UserError` when key and certificate are damaged or do not match."""
         try:
             loaded = load_pem_private_key(key, None)
             issuer = x509.load_pem_x509_certificate(certificate)
@@ -77,19 +77,19 @@ class Authority:
             raise UserError("ca.key is not the key of ca.crt: restore a copy of both")
         return cls(site, loaded, issuer)
 
-    def client(
+    def issue_client(
         self, name: str, role: str, public: ec.EllipticCurvePublicKey, now: datetime, days: int
     ) -> x509.Certificate:
-        """A certificate with which a client tells a broker its name."""
+        """Issue a certificate that identifies a client to the broker by `name`."""
         builder = self._leaf(name, role, public, now, days).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
         return builder.sign(self._key, hashes.SHA256())
 
-    def broker(
+    def issue_broker(
         self, hosts: Iterable[str], public: ec.EllipticCurvePublicKey, now: datetime, days: int
     ) -> x509.Certificate:
-        """A certificate for a broker under these host names and addresses."""
+        """Issue a certificate for a broker with these host names and IP addresses."""
         names = [_general_name(host) for host in hosts]
         builder = (
             self._leaf("broker", "broker", public, now, days)
@@ -98,10 +98,10 @@ class Authority:
         )
         return builder.sign(self._key, hashes.SHA256())
 
-    def revoked(self, serials: Iterable[tuple[int, datetime]], updated: datetime) -> bytes:
-        """The list of revoked certificates, PEM.
+    def revocation_list(self, serials: Iterable[tuple[int, datetime]], updated: datetime) -> bytes:
+        """Sign the certificate revocation list (CRL, PEM) of these serial numbers with their revocation dates.
 
-        It is good as long as the authority: a broker with a list that has run out would refuse everybody.
+        It is valid as long as the authority: with an expired list the broker refuses every client.
         """
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -134,8 +134,11 @@ class Authority:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
-def public_key_of(pem: bytes, what: str) -> ec.EllipticCurvePublicKey:
-    """The key of a certificate signing request (PKCS #10) that is signed with it. Raises `UserError`."""
+def public_key_from_request(pem: bytes, what: str) -> ec.EllipticCurvePublicKey:
+    """Return the key of a certificate signing request (PKCS #10, PEM) after checking its signature.
+
+    `what` names the request in messages. Raises `UserError`.
+    """
     try:
         request = x509.load_pem_x509_csr(pem)
         public = request.public_key()
@@ -144,18 +147,18 @@ def public_key_of(pem: bytes, what: str) -> ec.EllipticCurvePublicKey:
         raise UserError(f"{what}: not a certificate signing request in PEM form") from None
     if not good:
         raise UserError(f"{what}: its signature is wrong; make the request again")
-    return on_p256(public, what)
+    return require_p256(public, what)
 
 
-def on_p256(public: object, what: str) -> ec.EllipticCurvePublicKey:
-    """The key itself where it is on P-256. Raises `UserError`."""
+def require_p256(public: object, what: str) -> ec.EllipticCurvePublicKey:
+    """Return the key if it is on the curve P-256. Raises `UserError`."""
     if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
         raise UserError(f"{what}: the key must be EC P-256 (openssl: -pkeyopt ec_paramgen_curve:prime256v1)")
     return public
 
 
 def now_utc() -> datetime:
-    """Certificates know whole seconds."""
+    """Return the current time in UTC, in whole seconds as certificates have them."""
     return datetime.now(UTC).replace(microsecond=0)
 
 

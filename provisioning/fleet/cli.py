@@ -1,10 +1,8 @@
-"""`roomtone fleet`: certificates for the broker and its clients, made and kept in one folder."""
+"""The command line of `roomtone fleet`: certificates of a site, kept in one folder, and its model releases."""
 
 from __future__ import annotations
 
 import argparse
-import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +12,15 @@ from provisioning.publish import cli as models
 
 EPILOG: Final = """examples:
   roomtone fleet init --broker hub.local --broker 192.168.1.10     a site: authority, broker, access list
-  roomtone fleet deploy --to /etc/mosquitto/roomtone               its files to the broker of this machine
+  roomtone fleet deploy --to /etc/mosquitto/roomtone               copy its files to the broker of this machine
   roomtone fleet enrol kitchen                                     joins/kitchen.join: carry it to the device
   roomtone fleet enrol kitchen --csr kitchen.csr                   the same, the key stays at the device
-  roomtone fleet enrol main --role recorder                        a client that is no device
+  roomtone fleet enrol main --role recorder                        a client that is not a device
   roomtone fleet list                                              who has a certificate, and until when
   roomtone fleet renew --due                                       new certificates where less than 30 days are left
-  roomtone fleet revoke kitchen                                    a stolen device: never again
+  roomtone fleet revoke kitchen                                    a stolen device: locked out
 @MODELS@
-All of it is in docs/fleet.md and docs/updates.md.
+More in docs/fleet.md and docs/updates.md.
 """
 
 ROLES: Final = ("device", "subscriber", "recorder", "operator")
@@ -30,7 +28,7 @@ DAYS: Final = 730
 
 
 def register(subparsers: Any) -> None:
-    """Adds `fleet` to the command line."""
+    """Add `fleet` to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "fleet",
         help="certificates of a site (enrol, renew, revoke) and its models (publish, push, withdraw)",
@@ -41,15 +39,15 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--site", type=Path, default=Path("site"), metavar="DIR", help="the site's folder (default: ./site)"
     )
-    verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True)
+    verbs = parser.add_subparsers(metavar="COMMAND", dest="verb", required=True)
     _init(verbs)
     _deploy(verbs)
     _enrol(verbs)
     _others(verbs)
-    models.register(verbs, _verb)
+    models.register(verbs, _command)
 
 
-def _verb(
+def _command(
     verbs: Any, name: str, run: Callable[[argparse.Namespace], int] | None, text: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
@@ -61,7 +59,7 @@ def _verb(
 
 
 def _init(verbs: Any) -> None:
-    parser = _verb(verbs, "init", _run("init"), "make a site; refuses a folder that is not empty")
+    parser = _command(verbs, "init", _run("init"), "make a site; refuses a folder that is not empty")
     parser.add_argument(
         "--broker",
         action="append",
@@ -82,21 +80,21 @@ def _init(verbs: Any) -> None:
 
 
 def _deploy(verbs: Any) -> None:
-    text = "put the broker's files where it reads them and start it anew; `revoke`, `renew` and `enrol` then do so, too"
-    parser = _verb(verbs, "deploy", _run("deploy"), text)
+    text = "copy the broker's files to where it reads them and restart it; then `enrol`, `renew` and `revoke` do so"
+    parser = _command(verbs, "deploy", _run("deploy"), text)
     parser.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="for example /etc/mosquitto/roomtone"
+        "--to", type=Path, metavar="DIR", help="for example /etc/mosquitto/roomtone (default: as before)"
     )
-    parser.add_argument("--data", default="/var/lib/mosquitto/", metavar="DIR", help="(default: %(default)s)")
+    parser.add_argument("--data", metavar="DIR", help="the broker's database (default: /var/lib/mosquitto/)")
     parser.add_argument(
-        "--owner", default="mosquitto", metavar="USER", help="name or number (default: %(default)s)"
+        "--owner", metavar="USER", help="the broker's user, name or number (default: mosquitto)"
     )
     parser.add_argument("--reload", metavar="COMMAND", help="(default: systemctl reload mosquitto)")
     parser.add_argument("--restart", metavar="COMMAND", help="(default: systemctl restart mosquitto)")
 
 
 def _enrol(verbs: Any) -> None:
-    parser = _verb(verbs, "enrol", _run("enrol"), "a certificate for a new client, and its join file")
+    parser = _command(verbs, "enrol", _run("enrol"), "a certificate for a new client, and its join file")
     parser.add_argument("node", help="a device's node id, or the name of another client")
     parser.add_argument(
         "--role", choices=ROLES, default="device", help="what it may do (default: %(default)s)"
@@ -111,8 +109,8 @@ def _enrol(verbs: Any) -> None:
         "--out", type=Path, metavar="FILE", help="the join file (default: joins/NAME.join in the site)"
     )
     _days(parser)
-    parser = _verb(
-        verbs, "request", _run("request"), "at the device: make a key and a request for `enrol --csr`"
+    parser = _command(
+        verbs, "request", _run("request"), "at the device: make a key and a signing request for `enrol --csr`"
     )
     parser.add_argument("node")
     parser.add_argument(
@@ -122,13 +120,13 @@ def _enrol(verbs: Any) -> None:
 
 
 def _others(verbs: Any) -> None:
-    parser = _verb(verbs, "list", _run("show"), "who has a certificate, and until when")
+    parser = _command(verbs, "list", _run("list_certificates"), "who has a certificate, and until when")
     parser.add_argument("--json", action="store_true", help="one JSON array, revoked ones included")
-    parser = _verb(
-        verbs, "revoke", _run("revoke"), "let a client in never again (its name can be enrolled anew)"
+    parser = _command(
+        verbs, "revoke", _run("revoke"), "lock a client out for ever (its name can be enrolled again)"
     )
     parser.add_argument("name", help="as `list` shows it")
-    parser = _verb(
+    parser = _command(
         verbs, "renew", _run("renew"), "new certificates for the same keys: the join files are no secrets"
     )
     parser.add_argument(
@@ -140,36 +138,23 @@ def _others(verbs: Any) -> None:
 
 def _days(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--days", type=int, default=DAYS, help="how long certificates are good (default: %(default)s)"
+        "--days", type=int, default=DAYS, help="how long certificates are valid (default: %(default)s)"
     )
 
 
-def _run(verb: str) -> Callable[[argparse.Namespace], int]:
-    """Loads the library of certificates only for the command itself, and says what is missing."""
+def _run(command: str) -> Callable[[argparse.Namespace], int]:
+    """Return a function that loads the command only when it runs, and names a missing library."""
 
     def run(options: argparse.Namespace) -> int:
         try:
-            from provisioning.fleet import commands as verbs
+            from provisioning.fleet import commands
         except ModuleNotFoundError as error:
             if error.name is None or not error.name.startswith("cryptography"):
                 raise
             raise UserError("`roomtone fleet` needs a library: pip install 'roomtone[fleet]'") from None
         if not 1 <= getattr(options, "days", 1) <= 7300:
             raise UserError("--days: from 1 to 7300")
-        action: Callable[[argparse.Namespace], int] = getattr(verbs, verb)
+        action: Callable[[argparse.Namespace], int] = getattr(commands, command)
         return action(options)
 
     return run
-
-
-def say(text: str) -> None:
-    """For people, on standard error; what programs read goes to standard output."""
-    print(text, file=sys.stderr)
-
-
-def checked_hosts(hosts: list[str]) -> tuple[str, ...]:
-    """Names and addresses that can stand in a certificate. Raises `UserError`."""
-    for host in hosts:
-        if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
-            raise UserError(f"--broker {host!r}: a host name or an address alone; the port is --port")
-    return tuple(dict.fromkeys(hosts))

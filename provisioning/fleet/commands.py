@@ -1,4 +1,4 @@
-"""What the verbs of `roomtone fleet` do. Each takes the parsed options and returns the exit status."""
+"""The commands of `roomtone fleet`. Each takes the parsed options and returns the exit status."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from cryptography.x509.oid import NameOID
 from edge.config.join_file import Join, Models, Role, read
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
-from provisioning.fleet import authority
-from provisioning.fleet import deploy as deployment
+from provisioning.fleet import authority, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
-from provisioning.fleet.cli import checked_hosts, say
-from provisioning.fleet.site import MODELS, About, Deployed, Issued, Site, opened
+from provisioning.fleet.console import checked_hosts, print_status, read_bytes, unused_path
+from provisioning.fleet.records import Deployment, IssuedCertificate, SiteSettings
+from provisioning.fleet.site import MODELS, Site, open_site
 
 
 def init(options: argparse.Namespace) -> int:
-    """Makes a site."""
+    """Make a site."""
     tree = {
         "name": options.name,
         "hosts": checked_hosts(options.hosts),
@@ -34,56 +34,76 @@ def init(options: argparse.Namespace) -> int:
         "homeassistant_prefix": options.homeassistant_prefix,
     }
     try:
-        about = msgspec.convert(tree, About)
+        settings = msgspec.convert(tree, SiteSettings)
     except msgspec.ValidationError as error:
         raise UserError(f"fleet init: {error}") from None
-    site = sites.init(options.site, about, options.days)
-    say(f"{site.folder}: a new site, {about.name!r}, broker {about.hosts[0]}:{about.port}")
-    say("ca.key decides who belongs to the site: keep a copy of the folder where nobody else can read it")
-    say(
-        f"next: roomtone fleet deploy --to /etc/mosquitto/roomtone, or give {site.folder / 'broker'} to the broker"
+    site = sites.create_site(options.site, settings, options.days)
+    print_status(f"{site.folder}: a new site, {settings.name!r}, broker {settings.hosts[0]}:{settings.port}")
+    print_status(
+        "ca.key decides who belongs to the site: keep a copy of the folder where only you can read it"
+    )
+    print_status(
+        "next: roomtone fleet deploy --to /etc/mosquitto/roomtone (as root), or copy "
+        f"{site.folder / 'broker'} to the broker"
     )
     return 0
 
 
 def deploy(options: argparse.Namespace) -> int:
-    """Puts the broker's files in place."""
-    data = options.data.rstrip("/") + "/"
-    place = Deployed(
-        folder=str(options.to.absolute()),
-        data=data,
-        owner=options.owner,
-        reload=deployment.RELOAD if options.reload is None else options.reload,
-        restart=deployment.RESTART if options.restart is None else options.restart,
-    )
-    with opened(options.site) as site:
-        deployment.remember(site, place)
+    """Put the broker's files in place and restart it; without `--to` where they were put before."""
+    with open_site(options.site) as site:
+        known = site.settings.deployed
+        if options.to is None and known is None:
+            raise UserError(
+                "fleet deploy: name the broker's folder, for example --to /etc/mosquitto/roomtone"
+            )
+        target = _deployment(options, known)
+        deployment.require_rights(target)
+        deployment.set_deployment(site, target)
         site.save()
-        deployment.deploy(site, "restart")
-    say(f"the broker's files are in {place.folder}; it reads {place.folder}/mosquitto.conf")
+        deployment.update_broker(site)
+    print_status(f"the broker reads {target.folder}/mosquitto.conf")
     return 0
 
 
+def _deployment(options: argparse.Namespace, known: Deployment | None) -> Deployment:
+    """Return what the options say, and for the rest what was said before."""
+    base = known or Deployment(
+        folder="",
+        data="/var/lib/mosquitto/",
+        owner=deployment.OWNER,
+        reload=deployment.RELOAD,
+        restart=deployment.RESTART,
+    )
+    given = {"owner": options.owner, "reload": options.reload, "restart": options.restart}
+    if options.to is not None:
+        given["folder"] = str(options.to.absolute())
+    if options.data is not None:
+        given["data"] = options.data.rstrip("/") + "/"
+    return msgspec.structs.replace(base, **{key: value for key, value in given.items() if value is not None})
+
+
 def enrol(options: argparse.Namespace) -> int:
-    """A certificate and a join file for a client."""
+    """Issue a certificate and write a join file for a client."""
     role: Role = options.role
-    name = sites.name_of(options.node, role)
-    with opened(options.site) as site:
+    name = sites.certificate_name(options.node, role)
+    with open_site(options.site) as site:
+        deployment.require_rights(site.settings.deployed)
         known = site.find(name)
         if known is not None:
-            raise UserError(
-                f"{name} is enrolled until {known.expires:%Y-%m-%d}: `fleet renew` it, or `fleet revoke` it first"
-            )
-        out = _free(options.out) or site.folder / "joins" / f"{name}.join"
+            return _repeated_enrolment(site, known)
+        out = unused_path(options.out) if options.out is not None else site.folder / "joins" / f"{name}.join"
         key = None
         if options.csr is None:
             key = authority.new_key()
             public = key.public_key()
         else:
-            public = authority.public_key_of(_read(options.csr), str(options.csr))
+            public = authority.public_key_from_request(read_bytes(options.csr), str(options.csr))
         join = _with_models(site, site.enrol(name, role, public, options.days))
         if key is not None:
             join = msgspec.structs.replace(join, key=authority.key_pem(key))
+        # What a device may subscribe to is read by the broker only at its start.
+        site.require_broker("restart" if role == "device" else "reload")
         site.save()
         try:
             _write_join(out, join)
@@ -93,20 +113,29 @@ def enrol(options: argparse.Namespace) -> int:
             site.save()
             raise UserError(f"{out}: {error.strerror}; nothing was enrolled") from None
         secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
-        say(f"{name}: enrolled as {role} until {join.expires[:10]}")
-        say(f"{out} is {secret}; at the client: roomtone join {out.name}")
+        print_status(f"{name}: enrolled as {role} until {join.expires[:10]}")
+        print_status(f"{out} is {secret}; at the client: roomtone join {out.name}")
         print(out, flush=True)
-        # Last, as it may fail. What devices may subscribe to is read at the start alone.
-        _tell_broker(site, "restart" if role == "device" else "reload")
+        deployment.update_broker(site)
+    return 0
+
+
+def _repeated_enrolment(site: Site, known: IssuedCertificate) -> int:
+    """Finish an enrolment that the broker has not learned of, or refuse. Raises `UserError`."""
+    if not (site.settings.pending and site.settings.deployed):
+        raise UserError(
+            f"{known.name} is enrolled until {known.expires:%Y-%m-%d}: "
+            "`fleet renew` it, or `fleet revoke` it first"
+        )
+    print_status(f"{known.name} is enrolled already; the broker does not know yet")
+    deployment.update_broker(site)
     return 0
 
 
 def request(options: argparse.Namespace) -> int:
-    """A key and a signing request, at the device."""
-    sites.name_of(options.node, "device")
-    key_file, out = _free(options.key), _free(options.out)
-    assert key_file is not None
-    assert out is not None
+    """Make a key and a certificate signing request, at the device."""
+    sites.certificate_name(options.node, "device")
+    key_file, out = unused_path(options.key), unused_path(options.out)
     key = authority.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, options.node)])
     made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -115,14 +144,16 @@ def request(options: argparse.Namespace) -> int:
         write(out, made.public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
         raise UserError(f"{error.filename or out}: {error.strerror}") from None
-    say(f"{key_file} stays here; where the site is: roomtone fleet enrol {options.node} --csr {out.name}")
+    print_status(
+        f"{key_file} stays here; where the site is: roomtone fleet enrol {options.node} --csr {out.name}"
+    )
     return 0
 
 
-def show(options: argparse.Namespace) -> int:
-    """Who has a certificate."""
-    with opened(options.site) as site:
-        shown, alive, now = site.issued, site.alive(), now_utc()
+def list_certificates(options: argparse.Namespace) -> int:
+    """List who has a certificate, and until when."""
+    with open_site(options.site) as site:
+        issued, current, now = site.issued, site.current(), now_utc()
     if options.json:
         rows = [
             {
@@ -132,82 +163,92 @@ def show(options: argparse.Namespace) -> int:
                 "issued": one.issued,
                 "expires": one.expires,
                 "revoked": one.revoked,
-                "current": one in alive,
+                "current": one in current,
             }
-            for one in shown
+            for one in issued
         ]
         print(msgspec.json.encode(rows).decode())
         return 0
-    for one in alive:
+    for one in current:
         left = (one.expires - now).days
         mark = " expired" if left < 0 else " renew it" if left < sites.RENEW_DAYS else ""
         print(f"{one.name:24} {one.role:10} until {one.expires:%Y-%m-%d} ({left} days){mark}")
-    for name in sorted({one.name for one in shown} - {one.name for one in alive}):
-        at = max(one.revoked for one in shown if one.name == name and one.revoked is not None)
+    for name in sorted({one.name for one in issued} - {one.name for one in current}):
+        at = max(one.revoked for one in issued if one.name == name and one.revoked is not None)
         print(f"{name:24} revoked {at:%Y-%m-%d}")
     return 0
 
 
 def revoke(options: argparse.Namespace) -> int:
-    """Never again."""
+    """Revoke all certificates of a client; repeated, it gives the broker the list again."""
     if options.name == "broker":
         raise UserError("the broker cannot be revoked: where its key is known to others, make a new site")
-    with opened(options.site) as site:
+    with open_site(options.site) as site:
+        deployment.require_rights(site.settings.deployed)
+        known = {one.name for one in site.issued} - {"broker"}
+        if options.name not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UserError(f"{options.name!r} has no certificate to revoke; known: {names}")
         found = site.revoke(options.name)
-        if not found:
-            names = ", ".join(one.name for one in site.alive() if one.role != "broker")
-            raise UserError(f"{options.name!r} has no certificate to revoke; known: {names or 'nobody'}")
+        site.require_broker("restart")
         site.save()
-        say(f"{options.name}: {len(found)} certificate(s) revoked")
+        print_status(
+            f"{options.name}: {len(found)} certificate(s) revoked"
+            if found
+            else f"{options.name}: revoked already"
+        )
         with contextlib.suppress(OSError):
             (site.folder / "joins" / f"{options.name}.join").unlink()
-        _tell_broker(site, "restart")
+        deployment.update_broker(site)
     return 0
 
 
 def renew(options: argparse.Namespace) -> int:
-    """New certificates for the same keys."""
+    """Issue new certificates for the same keys."""
     if not options.names and not options.due:
-        raise UserError("fleet renew: name whom, or give --due for all that end within 30 days")
-    with opened(options.site) as site:
+        raise UserError("fleet renew: give names, or --due for all that end within 30 days")
+    with open_site(options.site) as site:
         due = now_utc() + timedelta(days=sites.RENEW_DAYS)
-        chosen = {one.name: one for one in site.alive() if options.due and one.expires < due}
+        chosen = {one.name: one for one in site.current() if options.due and one.expires < due}
         for name in options.names:
             known = site.find(name)
             if known is None:
                 raise UserError(f"{name!r} has no certificate; `fleet list` shows who has")
             chosen[name] = known
+        if "broker" in chosen:
+            deployment.require_rights(site.settings.deployed)
         for one in chosen.values():
             _renew(site, one, options.days)
         if "broker" in chosen:
-            _tell_broker(site, "reload")
+            deployment.update_broker(site)
         if not chosen:
-            say("nothing to renew: no certificate ends within 30 days")
+            print_status("nothing to renew: no certificate ends within 30 days")
     return 0
 
 
-def _renew(site: Site, old: Issued, days: int) -> None:
+def _renew(site: Site, old: IssuedCertificate, days: int) -> None:
     if old.role == "broker":
         site.renew_broker(days)
+        site.require_broker("reload")
         site.save()
-        say("broker: renewed")
+        print_status("broker: renewed")
         return
     join = _with_models(site, site.renew(old, days))
     site.save()
     out = site.folder / "joins" / f"{old.name}.join"
     with contextlib.suppress(UserError):
-        # Not carried to its client yet: the key is nowhere else.
+        # The file was not carried to its client yet: it holds the only copy of the key.
         join = msgspec.structs.replace(join, key=read(out).key)
     _write_join(out, join)
     secret = "a secret, the key is still in it" if join.key else "no secret"
-    say(
+    print_status(
         f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: roomtone join {out.name}"
     )
     print(out)
 
 
 def _with_models(site: Site, join: Join) -> Join:
-    """A device is told where its models come from and whose it may run, where the site has keys for models."""
+    """Add where a device gets its models and which key may sign them, if the site has keys for models."""
     folder = site.folder / MODELS
     if join.role != "device" or not folder.is_dir():
         return join
@@ -220,31 +261,5 @@ def _with_models(site: Site, join: Join) -> Join:
     )
 
 
-def _tell_broker(site: Site, how: str) -> None:
-    if site.about.deployed is None:
-        files = site.folder / "broker"
-        say(
-            f"give {files} to the broker and {how} it; until then it does not know (or once: roomtone fleet deploy)"
-        )
-        return
-    deployment.deploy(site, "restart" if how == "restart" else "reload")
-    say(f"the broker has it ({site.about.deployed.folder})")
-
-
 def _write_join(out: Path, join: Join) -> None:
     write(out, msgspec.json.format(msgspec.json.encode(join)) + b"\n", 0o600 if join.key else 0o644)
-
-
-def _free(path: Path | None) -> Path | None:
-    if path is not None and path.exists():
-        raise UserError(f"{path}: exists already; nothing is overwritten")
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: there is no such folder")
-    return path
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()[:65_536]
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None

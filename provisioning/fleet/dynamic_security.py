@@ -1,8 +1,9 @@
-"""What a device may subscribe to, as the file of mosquitto's dynamic security plug-in.
+"""Which topics a device may subscribe to: the file of mosquitto's dynamic security plug-in.
 
-The access list (`access.py`) decides what is delivered, and grants every SUBSCRIBE. The plug-in has no patterns, so its
-file names every device; about whom it does not name, and about publishing, it leaves the word to the access list. It
-reads the file at its start alone (docs/decisions/0007-revoke-by-list-and-restart.md).
+The access list (`access_list.py`) decides what is delivered, but mosquitto grants every SUBSCRIBE with it. The plug-in
+refuses subscriptions. It has no patterns, so its file lists every device; for other clients and for publishing it
+defers to the access list. It reads the file only when mosquitto starts
+(docs/decisions/0007-revoke-by-list-and-restart.md).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any, Final
 import msgspec
 
 DEVICE: Final = ".device"
-"""The role of all devices; a node id has no dot."""
+"""The role that all devices share; its dot keeps it apart from node ids."""
 
 
-def subscriptions(base: str, ha: str, devices: Iterable[str]) -> bytes:
-    """The file for `plugin_opt_config_file`: JSON as the plug-in documents it, with the node ids of `devices`."""
+def subscription_rules(base: str, ha: str, devices: Iterable[str]) -> bytes:
+    """Return the JSON for `plugin_opt_config_file`; `devices`: node ids, `base` and `ha`: the topic prefixes."""
     nodes = sorted(devices)
     shared = {
         "rolename": DEVICE,
@@ -32,7 +33,7 @@ def subscriptions(base: str, ha: str, devices: Iterable[str]) -> bytes:
         for node in nodes
     ]
     tree = {
-        # No opinion on all else: the access list has one.
+        # For everything else the plug-in defers to the access list.
         "defaultACLAccess": dict.fromkeys(
             ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), False
         ),
@@ -47,5 +48,5 @@ def subscriptions(base: str, ha: str, devices: Iterable[str]) -> bytes:
 
 
 def _rule(kind: str, topic: str, *, allow: bool) -> dict[str, Any]:
-    """Literals come before patterns, and within a kind the higher priority: a denial of all comes last."""
+    """Return one rule. Literals precede patterns, then the higher priority: the denial of everything comes last."""
     return {"acltype": kind, "topic": topic, "allow": allow, "priority": 0 if allow else -1}

@@ -1,8 +1,8 @@
-"""A site on disk: one folder with the authority, the list of what was issued, and what belongs to the broker.
+"""A site's folder: the certificate authority, the list of issued certificates, and the broker's files.
 
     site/  ca.key (0600)  ca.crt  site.json  issued.json  broker/  joins/
 
-The folder is for its owner alone (0700). Every file is written beside and renamed; a new site appears as a whole.
+Only its owner can read the folder (0700). Every file is replaced atomically, and a new site appears as a whole.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from msgspec import Meta, Struct
 
 from edge.config.join_file import Join, Role
-from edge.config.settings import RESERVED_IDS, BaseTopic, Port
+from edge.config.settings import RESERVED_IDS
 from edge.protocol.messages import NodeId
 from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
@@ -31,10 +30,11 @@ from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
 from provisioning.fleet.access_list import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
-from provisioning.fleet.dynamic_security import subscriptions
+from provisioning.fleet.dynamic_security import subscription_rules
+from provisioning.fleet.records import IssuedCertificate, Pending, SiteSettings
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
-PLACE_IN_TEMPLATE: Final = "/mosquitto/config"
+FOLDER_IN_TEMPLATE: Final = "/mosquitto/config"
 DATA_IN_TEMPLATE: Final = "/mosquitto/data/"
 PORT_IN_TEMPLATE: Final = "listener 8883"
 BROKER_FILES: Final = (
@@ -46,105 +46,64 @@ T = TypeVar("T")
 
 
 MODELS: Final = "models"
-"""The part of the folder that `fleet keys init` makes."""
-
-
-class Deployed(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where `fleet deploy` has put the broker's files, and how the broker is told."""
-
-    folder: str
-    data: str
-    owner: str
-    reload: str
-    restart: str
-
-
-class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was decided when the site was made."""
-
-    v: Literal[1] = 1
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 ._-]{1,48}\Z")]
-    hosts: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """Names and addresses of the broker; clients use the first."""
-    port: Port = 8883
-    base_topic: BaseTopic = "roomtone"
-    homeassistant_prefix: BaseTopic = "homeassistant"
-    deployed: Deployed | None = None
-    """Where the broker's files are on this machine."""
-
-
-class Issued(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One certificate."""
-
-    serial: str
-    """Hexadecimal: JSON's numbers are too small."""
-    name: str
-    role: Role | Literal["broker"]
-    issued: datetime
-    expires: datetime
-    revoked: datetime | None = None
-    certificate: str
-    """PEM: renewing takes the public key from here."""
-
-    @property
-    def number(self) -> int:
-        """The serial number."""
-        return int(self.serial, 16)
+"""The part of the folder that `fleet keys init` makes: keys and releases of models."""
 
 
 class Site:
-    """Opened for one command; nobody else changes it meanwhile."""
+    """A site that is open for one command and locked against others."""
 
-    def __init__(self, folder: Path, about: About, issued: list[Issued], authority: Authority) -> None:
+    def __init__(
+        self, folder: Path, settings: SiteSettings, issued: list[IssuedCertificate], authority: Authority
+    ) -> None:
         self.folder = folder
-        self.about = about
+        self.settings = settings
         self.issued = issued
         self._authority = authority
 
-    def find(self, name: str) -> Issued | None:
-        """The newest certificate of a name that is not revoked."""
-        alive = [one for one in self.issued if one.name == name and one.revoked is None]
-        return max(alive, key=lambda one: one.expires, default=None)
+    def find(self, name: str) -> IssuedCertificate | None:
+        """Return the newest certificate of a name that is not revoked, or None."""
+        valid = [one for one in self.issued if one.name == name and one.revoked is None]
+        return max(valid, key=lambda one: one.expires, default=None)
 
-    def alive(self) -> list[Issued]:
-        """The newest certificate of every name, revoked ones left out, by name."""
+    def current(self) -> list[IssuedCertificate]:
+        """Return the newest certificate of every name, without revoked ones, sorted by name."""
         names = {one.name for one in self.issued}
         return [found for name in sorted(names) if (found := self.find(name)) is not None]
 
     def enrol(self, name: str, role: Role, public: ec.EllipticCurvePublicKey, days: int) -> Join:
-        """A certificate for a client; the join file has no key in it. Call `save` then."""
+        """Issue a certificate for a client; return its join file, without a key. Call `save` then."""
         now = now_utc()
-        certificate = self._authority.client(name, role, public, now, days)
-        self._note(name, role, certificate, now)
+        certificate = self._authority.issue_client(name, role, public, now, days)
+        self._record(name, role, certificate, now)
         return Join(
-            site=self.about.name,
+            site=self.settings.name,
             name=name,
             role=role,
-            host=self.about.hosts[0],
-            port=self.about.port,
-            base_topic=self.about.base_topic,
-            homeassistant_prefix=self.about.homeassistant_prefix,
+            host=self.settings.hosts[0],
+            port=self.settings.port,
+            base_topic=self.settings.base_topic,
+            homeassistant_prefix=self.settings.homeassistant_prefix,
             expires=rfc3339(certificate.not_valid_after_utc),
             ca=cert_pem(self._authority.certificate),
             certificate=cert_pem(certificate),
         )
 
-    def renew(self, old: Issued, days: int) -> Join:
-        """A new certificate for the same key of a client. Call `save` then."""
+    def renew(self, old: IssuedCertificate, days: int) -> Join:
+        """Issue a new certificate for the same key of a client. Call `save` then."""
         assert old.role != "broker"
-        return self.enrol(old.name, old.role, _public(old), days)
+        return self.enrol(old.name, old.role, _public_key(old), days)
 
     def renew_broker(self, days: int) -> None:
-        """A new certificate for the broker's key. Call `save` then."""
+        """Issue a new certificate for the broker's key. Call `save` then."""
         old = self.find("broker")
         assert old is not None
         now = now_utc()
-        certificate = self._authority.broker(self.about.hosts, _public(old), now, days)
-        self._note("broker", "broker", certificate, now)
+        certificate = self._authority.issue_broker(self.settings.hosts, _public_key(old), now, days)
+        self._record("broker", "broker", certificate, now)
         write(self.folder / "broker" / "broker.crt", cert_pem(certificate), 0o644)
 
-    def revoke(self, name: str) -> list[Issued]:
-        """Marks every certificate of a name that is not revoked yet; returns them. Call `save` then."""
+    def revoke(self, name: str) -> list[IssuedCertificate]:
+        """Mark all certificates of a name as revoked; return those that were not yet. Call `save` then."""
         now = datetime.now(UTC)
         found = [one for one in self.issued if one.name == name and one.revoked is None]
         self.issued = [
@@ -153,29 +112,42 @@ class Site:
         return found
 
     def save(self) -> None:
-        """Writes the list, and what follows from it for the broker: revoked certificates and rights."""
+        """Write the records, and the broker's files that follow from them: revocation list and rights."""
         write(self.folder / "issued.json", msgspec.json.format(msgspec.json.encode(self.issued)), 0o600)
-        write(self.folder / "site.json", msgspec.json.format(msgspec.json.encode(self.about)), 0o600)
+        self._save_settings()
         broker = self.folder / "broker"
         revoked = [(one.number, one.revoked) for one in self.issued if one.revoked is not None]
-        write(broker / "crl.pem", self._authority.revoked(revoked, self._next_update()), 0o644)
-        clients = [(one.name, one.role) for one in self.alive() if one.role != "broker"]
+        write(broker / "crl.pem", self._authority.revocation_list(revoked, self._next_update()), 0o644)
+        clients = [(one.name, one.role) for one in self.current() if one.role != "broker"]
         write(
             broker / "acl",
-            access_list(self.about.base_topic, self.about.homeassistant_prefix, clients),
+            access_list(self.settings.base_topic, self.settings.homeassistant_prefix, clients),
             0o600,
         )
         devices = [name for name, role in clients if role == "device"]
         write(
             broker / "dynamic-security.json",
-            subscriptions(self.about.base_topic, self.about.homeassistant_prefix, devices),
+            subscription_rules(self.settings.base_topic, self.settings.homeassistant_prefix, devices),
             0o600,
         )
 
-    def _next_update(self) -> datetime:
-        """Later than that of the list before: OpenSSL prefers the newer of two, by whole seconds.
+    def require_broker(self, how: Pending) -> None:
+        """Note that the broker has to be reloaded or restarted for this change. Call `save` then."""
+        if how == "restart" or not self.settings.pending:
+            self.settings = msgspec.structs.replace(self.settings, pending=how)
 
-        Never in the future: with a list that is not valid yet a broker refuses everybody.
+    def broker_updated(self) -> None:
+        """Note on disk that the broker has everything."""
+        self.settings = msgspec.structs.replace(self.settings, pending="")
+        self._save_settings()
+
+    def _save_settings(self) -> None:
+        write(self.folder / "site.json", msgspec.json.format(msgspec.json.encode(self.settings)), 0o600)
+
+    def _next_update(self) -> datetime:
+        """Return a time later than that of the list before: OpenSSL prefers the newer of two, by whole seconds.
+
+        Never in the future: with a list that is not valid yet the broker refuses every client.
         """
         try:
             before = x509.load_pem_x509_crl((self.folder / "broker" / "crl.pem").read_bytes()).last_update_utc
@@ -183,11 +155,11 @@ class Site:
             return now_utc() - BACKDATED
         return max(now_utc() - BACKDATED, before + timedelta(seconds=1))
 
-    def _note(
+    def _record(
         self, name: str, role: Role | Literal["broker"], certificate: x509.Certificate, now: datetime
     ) -> None:
         self.issued.append(
-            Issued(
+            IssuedCertificate(
                 serial=f"{certificate.serial_number:x}",
                 name=name,
                 role=role,
@@ -198,8 +170,11 @@ class Site:
         )
 
 
-def init(folder: Path, about: About, days: int) -> Site:
-    """Makes a new site. Raises `UserError`, also where there is one already: a second CA would lock everybody out."""
+def create_site(folder: Path, settings: SiteSettings, days: int) -> Site:
+    """Create a site's folder; `days`: how long the broker's certificate is valid.
+
+    Raises `UserError`, also where there is a site already: a second authority would lock out every client.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
             f"{folder}: exists already; nothing is overwritten. Choose another folder with --site"
@@ -210,45 +185,47 @@ def init(folder: Path, about: About, days: int) -> Site:
     except OSError as error:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
     try:
-        _fill(new, about, days)
+        _fill(new, settings, days)
         move_into_place(new, folder)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    with opened(folder) as site:
+    with open_site(folder) as site:
         return site
 
 
-def _fill(folder: Path, about: About, days: int) -> None:
+def _fill(folder: Path, settings: SiteSettings, days: int) -> None:
     now = now_utc()
-    ca_key, ca = authority.new_ca(about.name, now)
-    site = Site(folder, about, [], Authority(about.name, ca_key, ca))
+    ca_key, ca = authority.new_ca(settings.name, now)
+    site = Site(folder, settings, [], Authority(settings.name, ca_key, ca))
     for part in ("broker", "joins"):
         (folder / part).mkdir(mode=0o700)
     write(folder / "ca.key", key_pem(ca_key), 0o600)
     key = authority.new_key()
-    certificate = site._authority.broker(about.hosts, key.public_key(), now, days)
-    site._note("broker", "broker", certificate, now)
+    certificate = site._authority.issue_broker(settings.hosts, key.public_key(), now, days)
+    site._record("broker", "broker", certificate, now)
     write(folder / "ca.crt", cert_pem(ca), 0o644)
     write(folder / "broker" / "ca.crt", cert_pem(ca), 0o644)
     write(folder / "broker" / "broker.key", key_pem(key), 0o600)
     write(folder / "broker" / "broker.crt", cert_pem(certificate), 0o644)
     write(
-        folder / "broker" / "mosquitto.conf", broker_config(about, PLACE_IN_TEMPLATE, DATA_IN_TEMPLATE), 0o644
+        folder / "broker" / "mosquitto.conf",
+        broker_config(settings, FOLDER_IN_TEMPLATE, DATA_IN_TEMPLATE),
+        0o644,
     )
     site.save()
 
 
-def broker_config(about: About, place: str, data: str) -> str:
-    """The configuration for mosquitto with its files in `place` and its memory in `data` (with a slash at its end)."""
+def broker_config(settings: SiteSettings, folder: str, data: str) -> str:
+    """Return mosquitto's configuration: its files in `folder`, its database in `data` (which ends in a slash)."""
     text = TEMPLATE.read_text(encoding="utf-8").replace(DATA_IN_TEMPLATE, data)
-    return text.replace(PLACE_IN_TEMPLATE, place).replace(PORT_IN_TEMPLATE, f"listener {about.port}")
+    return text.replace(FOLDER_IN_TEMPLATE, folder).replace(PORT_IN_TEMPLATE, f"listener {settings.port}")
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Site]:
-    """The site, locked against other commands. Raises `UserError`."""
+def open_site(folder: Path) -> Iterator[Site]:
+    """Open a site and lock it against other commands. Raises `UserError`."""
     if not (folder / "ca.key").is_file():
         raise UserError(
             f"{folder}: no site here; make one with `roomtone fleet init`, or name its folder with --site"
@@ -256,22 +233,22 @@ def opened(folder: Path) -> Iterator[Site]:
     try:
         with (folder / "ca.key").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            about = _decode(folder / "site.json", About)
-            signer = Authority.load(about.name, file.read(), (folder / "ca.crt").read_bytes())
+            settings = _decode(folder / "site.json", SiteSettings)
+            signer = Authority.load(settings.name, file.read(), (folder / "ca.crt").read_bytes())
             try:
-                yield Site(folder, about, _decode(folder / "issued.json", list[Issued]), signer)
+                yield Site(folder, settings, _decode(folder / "issued.json", list[IssuedCertificate]), signer)
             finally:
-                _leave_to_owner(folder)
+                _restore_owner(folder)
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror}") from None
 
 
-def _leave_to_owner(folder: Path) -> None:
-    """`sudo roomtone fleet deploy` must not take the site away from whom it belongs to."""
+def _restore_owner(folder: Path) -> None:
+    """Give files that root wrote (`sudo roomtone fleet deploy`) back to the owner of the folder."""
     if os.geteuid() == 0:
         owner = folder.stat()
         for path in folder.rglob("*"):
-            # Only what we wrote: a file with a second name may be one of the system.
+            # A file with a second hard link may be one of the system.
             if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
@@ -280,16 +257,16 @@ def _decode(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: damaged ({error}); restore a copy") from None
+        raise UserError(f"{path}: damaged ({error}); restore a copy from a backup") from None
 
 
-def _public(old: Issued) -> ec.EllipticCurvePublicKey:
+def _public_key(old: IssuedCertificate) -> ec.EllipticCurvePublicKey:
     certificate = x509.load_pem_x509_certificate(old.certificate.encode("ascii"))
-    return authority.on_p256(certificate.public_key(), old.name)
+    return authority.require_p256(certificate.public_key(), old.name)
 
 
-def name_of(node: str, role: Role) -> str:
-    """The name for the certificate. Raises `UserError`."""
+def certificate_name(node: str, role: Role) -> str:
+    """Return the name for the certificate: a device's node id, else `role.name`. Raises `UserError`."""
     try:
         msgspec.convert(node, NodeId)
     except msgspec.ValidationError:
@@ -297,5 +274,5 @@ def name_of(node: str, role: Role) -> str:
     if role != "device" and len(node) > 48:
         raise UserError(f"{node!r}: at most 48 characters for a {role}")
     if node in RESERVED_IDS or (role == "device" and node == "broker"):
-        raise UserError(f"{node!r}: this name has a meaning of its own; choose another")
+        raise UserError(f"{node!r}: this name is reserved; choose another")
     return node if role == "device" else f"{role}.{node}"

@@ -18,7 +18,7 @@ import msgspec
 from edge.protocol.messages import ModelStatus
 from edge.releases.metadata import Release, Target
 from edge.util.errors import UserError
-from provisioning.fleet.cli import say
+from provisioning.fleet.console import print_status as say
 from provisioning.publish import commands, progress, setup
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.device_status import Watcher

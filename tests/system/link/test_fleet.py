@@ -9,7 +9,7 @@ from datetime import timedelta
 from cryptography.x509 import load_pem_x509_certificate
 
 from provisioning.fleet.authority import new_key, now_utc
-from provisioning.fleet.site import opened
+from provisioning.fleet.site import open_site
 from tests.support.broker import free_port
 from tests.support.link import EarClient, LinkProcess, event, until
 from tests.support.site import Client, FleetSite
@@ -55,9 +55,9 @@ def test_the_broker_of_another_site(site, tmp_path):
 
 def test_a_certificate_that_has_expired(site, tmp_path):
     place = site.join("attic")
-    with opened(site.folder / "site") as folder:
+    with open_site(site.folder / "site") as folder:
         public = new_key()
-        old = folder._authority.client(
+        old = folder._authority.issue_client(
             "attic", "device", public.public_key(), now_utc() - timedelta(days=9), 5
         )
     from provisioning.fleet.authority import cert_pem, key_pem

@@ -26,7 +26,7 @@ def written(path, made):
 
 @pytest.mark.parametrize("days", [1, 730, 7300])
 def test_name_and_end(tmp_path, authority, days):
-    made = authority.client("kitchen", "device", new_key().public_key(), NOW, days)
+    made = authority.issue_client("kitchen", "device", new_key().public_key(), NOW, days)
     found = written(tmp_path / "c", made)
     assert found == certificate.Certificate("kitchen", made.not_valid_after_utc)
     assert certificate.stamp(found).startswith(made.not_valid_after_utc.strftime("%Y-%m-%dT12:00:05"))
@@ -45,7 +45,7 @@ def test_a_time_after_2049_and_a_subject_without_a_name(tmp_path):
 
 
 def test_the_warning_comes_a_month_before_the_end_and_says_the_remedy(tmp_path, authority):
-    made = authority.client("kitchen", "device", new_key().public_key(), NOW, 60)
+    made = authority.issue_client("kitchen", "device", new_key().public_key(), NOW, 60)
     (tmp_path / "c").write_text(cert_pem(made))
 
     def said(days):
@@ -59,7 +59,7 @@ def test_the_warning_comes_a_month_before_the_end_and_says_the_remedy(tmp_path, 
 
 
 def test_what_is_no_certificate_is_none_and_never_an_error(tmp_path, authority):
-    good = cert_pem(authority.client("kitchen", "device", new_key().public_key(), NOW, 60)).encode()
+    good = cert_pem(authority.issue_client("kitchen", "device", new_key().public_key(), NOW, 60)).encode()
     rng = random.Random(1)
     path = tmp_path / "c"
     assert certificate.read(str(path)) is None

@@ -346,3 +346,60 @@ def test_an_enrolment_that_the_broker_was_not_told_of_stands_and_says_where_the_
     shown = capsys.readouterr()
     assert shown.out.strip() == str(site / "joins" / "kitchen.join")
     assert "run it yourself" in shown.err
+
+
+def test_a_revocation_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path, capsys):
+    told, broken = tmp_path / "told", tmp_path / "broken"
+    restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", restart)
+    assert fleet(site, "deploy", *where) == 0
+    assert fleet(site, "enrol", "kitchen") == 0
+    broken.touch()
+    assert fleet(site, "revoke", "kitchen") == 2
+    broken.unlink()
+    before = told.read_text()
+    assert fleet(site, "revoke", "kitchen") == 0
+    assert told.read_text() == before + "restart\n"
+    crl = x509.load_pem_x509_crl((tmp_path / "m" / "crl.pem").read_bytes())
+    assert len(list(crl)) == 1
+
+
+def test_an_enrolment_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path):
+    told, broken = tmp_path / "told", tmp_path / "broken"
+    restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", restart)
+    assert fleet(site, "deploy", *where) == 0
+    broken.touch()
+    assert fleet(site, "enrol", "kitchen") == 2
+    broken.unlink()
+    assert fleet(site, "enrol", "kitchen") == 0
+    assert told.read_text() == "restart\nrestart\n"
+    assert fleet(site, "enrol", "kitchen") == 2
+
+
+def test_deploy_remembers_its_place(site, tmp_path):
+    told = tmp_path / "told"
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", f"sh -c 'echo x >> {told}'")
+    assert fleet(site, "deploy") == 2
+    assert fleet(site, "deploy", *where) == 0
+    (tmp_path / "m" / "acl").unlink()
+    assert fleet(site, "deploy") == 0
+    assert (tmp_path / "m" / "acl").exists()
+    assert told.read_text() == "x\nx\n"
+
+
+@pytest.mark.parametrize("command", [["revoke", "kitchen"], ["enrol", "study"], ["renew", "broker"]])
+def test_without_the_right_to_restart_the_broker_nothing_is_changed(
+    site, tmp_path, monkeypatch, capsys, command
+):
+    assert fleet(site, "enrol", "kitchen") == 0
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", "true")
+    assert fleet(site, "deploy", *where) == 0
+    settings = json.loads((site / "site.json").read_text())
+    settings["deployed"]["restart"] = "systemctl restart mosquitto"
+    (site / "site.json").write_text(json.dumps(settings))
+    before = files(site)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert fleet(site, *command) == 2
+    assert "sudo" in capsys.readouterr().err
+    assert files(site) == before
