@@ -11,7 +11,7 @@ from typing import Final
 
 from edge.config.join_file import Role
 
-HEAD: Final = """# Written by `roomtone fleet`; edits are lost. %u is the name in the certificate: for devices the node id.
+HEAD: Final = """# Written by `roomtone fleet`; edits are lost. %u is the name in the certificate: a device's is its id.
 
 # Devices: their own topics, and nothing else.
 pattern write {base}/%u/#
