@@ -13,7 +13,7 @@ import tomllib
 import pytest
 
 from tests.conftest import ROOT
-from tests.support.arm import (
+from tests.support.machines.arm import (
     MARKS,
     PROBE,
     Pi,

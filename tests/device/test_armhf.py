@@ -16,7 +16,7 @@ import zipfile
 import pytest
 
 from tests.conftest import ROOT, SPEECH
-from tests.support.arm import (
+from tests.support.machines.arm import (
     MARKS,
     PROBE,
     Pi,

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.device import BACK_S, Box, booted, until
+from tests.support.machines.device import BACK_S, Box, booted
+from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -97,14 +98,14 @@ def test_a_killed_sound_server_is_found_again(box: Box) -> None:
 def test_a_stopped_sound_server_ends_the_ear_and_is_found_again(box: Box) -> None:
     pid = box.container.pid(EAR)
     box.microphone.freeze()
-    until(lambda: box.container.pid(EAR) != pid, 15.0, "the hung ear ends")
+    seconds_until(lambda: box.container.pid(EAR) != pid, 15.0, "the hung ear ends")
     box.microphone.thaw()
     box.speak_until_heard(BACK_S)
 
 
 def test_a_sound_server_that_was_gone_for_a_minute_is_found_again(box: Box) -> None:
     box.microphone.kill()
-    until(lambda: box.heard.last("mic") == "lost", 15.0, "the loss is said")
+    seconds_until(lambda: box.heard.last("mic") == "lost", 15.0, "the loss is said")
     pid = box.container.pid(EAR)
     time.sleep(60)
     assert box.container.pid(EAR) == pid, "a missing microphone is a state, not a crash"
@@ -114,13 +115,13 @@ def test_a_sound_server_that_was_gone_for_a_minute_is_found_again(box: Box) -> N
 
 def test_muted_from_afar_the_microphone_is_closed_also_after_a_restart(box: Box) -> None:
     assert box.heard.command("mute")["ok"]
-    until(lambda: box.heard.last("mic") == "muted", 5.0, "muted")
+    seconds_until(lambda: box.heard.last("mic") == "muted", 5.0, "muted")
     assert captures(box) == 0
     killed = box.container.pid(EAR)
     box.container.run(f"kill -KILL {killed}")
     # What it said last stands in its status until the next one is ready.
-    until(lambda: box.container.pid(EAR) not in {0, killed}, 15.0, "another ear")
-    until(lambda: box.container.show(EAR, "ActiveState") == "active", 15.0, "the other ear is ready")
+    seconds_until(lambda: box.container.pid(EAR) not in {0, killed}, 15.0, "another ear")
+    seconds_until(lambda: box.container.show(EAR, "ActiveState") == "active", 15.0, "the other ear is ready")
     assert "muted" in box.container.show(EAR, "StatusText")
     time.sleep(2)
     assert captures(box) == 0

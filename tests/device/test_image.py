@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, SPEECH
-from tests.support import container as containers
 from tests.support.broker import Broker
-from tests.support.device import Subscriber, until
+from tests.support.machines import container as containers
+from tests.support.machines.device import Subscriber
+from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
 
@@ -77,7 +78,7 @@ def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Docker]:
     folder.mkdir(parents=True)
     docker = Docker(folder)
     try:
-        until(docker.started, 60.0, "the daemon answers")
+        seconds_until(docker.started, 60.0, "the daemon answers")
         yield docker
         for name in docker("ps", "-aq").split():
             docker("rm", "-f", name)

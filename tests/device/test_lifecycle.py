@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.device import BACK_S, Box, booted, until
+from tests.support.machines.device import BACK_S, Box, booted
+from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -57,9 +58,9 @@ def test_killed_when(box: Box, step: str) -> None:
     box.container.run(f"rm -rf {STEPS[step]}")
     assert not there(box, STEPS[step])
     box.container.run(f"systemd-run -q --unit=install --collect -p KillMode=control-group {box.installer}")
-    until(lambda: there(box, STEPS[step]), 300.0, step)
+    seconds_until(lambda: there(box, STEPS[step]), 300.0, step)
     box.container.run("systemctl kill -s KILL install.service")
-    until(
+    seconds_until(
         lambda: (
             box.container.run("systemctl is-active install.service", check=False).strip()
             in {"inactive", "failed"}
@@ -120,7 +121,9 @@ def test_an_upgrade_keeps_configuration_and_state(box: Box) -> None:
     assert box.container.show(EAR, "Nice") == "3"
     assert files <= set(box.container.run("cd /var/lib/roomtone && find . -type f").split())
     assert "muted" in box.container.show(EAR, "StatusText")
-    until(lambda: json.loads(box.heard.last("info"))["version"] == "9.9.1", 10.0, "the new version is told")
+    seconds_until(
+        lambda: json.loads(box.heard.last("info"))["version"] == "9.9.1", 10.0, "the new version is told"
+    )
     box.container.run("roomtone unmute")
     box.speak_until_heard(BACK_S)
 

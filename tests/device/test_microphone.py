@@ -47,7 +47,7 @@ def test_what_is_said_into_the_microphone_arrives_as_an_event(
     ]
     assert [message.info.mic for message in told] == [None, MicFormat(rate_hz=16_000, channels=1)]
     assert ear.stop() == 0
-    noise = [line for line in ear.log if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]
+    noise = [line for line in ear.lines if "ALSA" in line or "jack" in line.lower() or "Pa_" in line]
     assert noise == []
 
 
@@ -64,7 +64,7 @@ def test_a_server_that_dies_is_a_lost_microphone_until_it_is_back(
     link.wait_for("ok", 10.0)
     microphone.play("goforward.raw")
     assert link.events(1, 10.0)
-    transitions = [line.split(" (")[0].partition("microphone: ")[2] for line in ear.log if " -> " in line]
+    transitions = [line.split(" (")[0].partition("microphone: ")[2] for line in ear.lines if " -> " in line]
     assert transitions == ["starting -> ok", "ok -> lost", "lost -> ok"]
     assert ear.stop() == 0
 
@@ -77,7 +77,7 @@ def test_a_read_that_never_returns_ends_the_process_with_its_own_status(
     begun = time.monotonic()
     assert ear.wait(15.0) == EXIT_HUNG
     assert time.monotonic() - begun < 9.0
-    assert any("hangs" in line for line in ear.log)
+    assert any("hangs" in line for line in ear.lines)
 
 
 def test_the_microphone_is_listed_and_can_be_chosen_by_what_is_listed(

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.support import real_bundle, tiny_bundle
-from tests.support.device import VOICE, Box, booted, until
-from tests.support.hub_server import Hub
-from tests.support.site import FleetSite
+from tests.support.bundles import relabelled as real_bundle
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.machines.device import VOICE, Box, booted
+from tests.support.site.fleet import FleetSite
+from tests.support.site.hub_server import Hub
+from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -118,7 +120,7 @@ def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pu
     now = pushed.state()
     assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
     assert pushed.gates() == 1, "the gate's service has tried it, and no child of the link"
-    until(
+    seconds_until(
         lambda: "the model is base-9.3.0 now" in box.container.run(f"journalctl --no-pager -u {EAR}"),
         10,
         "the ear has swapped",

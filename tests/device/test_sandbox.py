@@ -24,14 +24,9 @@ from edge.protocol.messages import EventReport
 from tests.conftest import SPEECH
 from tests.device.sandbox import EAR, LINK, bring_probe, probe
 from tests.support.audio_search import Search
-from tests.support.device import (
-    BACK_S,
-    VOICE,
-    Box,
-    booted,
-    until,
-)
-from tests.support.ear import event
+from tests.support.machines.device import BACK_S, VOICE, Box, booted
+from tests.support.messages import event
+from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -102,7 +97,7 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
         box.container.run(
             f"systemd-run -q --collect /usr/bin/python3 -c {shlex.quote(SERVER)} {folder}/native"
         )
-    until(lambda: all(box.outside(door).exists() for door in doors), 5.0, "the doors are open")
+    seconds_until(lambda: all(box.outside(door).exists() for door in doors), 5.0, "the doors are open")
     wishes = ["read=/dev/snd/pcmC0D0c", *(f"unix={door}" for door in doors)]
     found = probe(box.container, LINK, *wishes)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
@@ -140,7 +135,7 @@ def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
 def rejected(box: Box) -> int:
     """By the link's own count, published once a minute; what was counted before the last one is in it."""
     asked = time.monotonic()
-    until(
+    seconds_until(
         lambda: any(t.endswith("/health") and at > asked for at, t, _ in box.heard.messages), 70.0, "a health"
     )
     return int(json.loads(box.heard.last("health"))["rejected"])
@@ -185,7 +180,7 @@ def test_no_sound_is_on_the_system_or_at_the_broker_after_speech_nor_after_an_ab
     box.microphone.play(VOICE, wait=False)
     time.sleep(1.0)
     box.container.run(f"kill -STOP {pid}")
-    until(lambda: box.container.pid(EAR) not in {0, pid}, 20.0, "the watchdog")
+    seconds_until(lambda: box.container.pid(EAR) not in {0, pid}, 20.0, "the watchdog")
     assert "status=6/ABRT" in box.container.run(f"journalctl -u {EAR} -n 30 --no-pager")
     # The control: another process of the box that aborts does leave a core, with what was in its memory.
     box.container.run("mkdir -p /srv/core && chmod 777 /srv/core")

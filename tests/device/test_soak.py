@@ -95,7 +95,7 @@ def test_an_hour_at_twenty_times_the_speed(tmp_path: Path, room: Path, link: Lin
     draw(artefacts / "soak.png", seconds, megabytes, files)
     assert heard == expected
     assert len(heard) > 200
-    assert not [line for line in ear.log if "overrun" in line or "dropped" in line]
+    assert not [line for line in ear.lines if "overrun" in line or "dropped" in line]
     assert slope < MOST_MB_AN_HOUR
     assert np.ptp(files[late]) <= 1  # a recording of the room is open, or none is
 

@@ -17,10 +17,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.device.sandbox import EAR, LINK, bring_probe, probe, put, start_in_place
-from tests.support import virtual_machine as machines
 from tests.support.broker import Broker
-from tests.support.device import Subscriber, until
-from tests.support.virtual_machine import HOST, Machine
+from tests.support.machines import virtual_machine as machines
+from tests.support.machines.device import Subscriber
+from tests.support.machines.virtual_machine import HOST, Machine
+from tests.support.waiting import seconds_until
 
 pytestmark = [
     pytest.mark.skipif(
@@ -65,7 +66,7 @@ def event_comes(machine: Machine, heard: Subscriber) -> float:
     """Seconds until another event is at the broker outside."""
     heard.forget_events()
     try:
-        return until(lambda: not heard.events.empty(), SLOW_S, "an event")
+        return seconds_until(lambda: not heard.events.empty(), SLOW_S, "an event")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{machine.journal()}") from None
 
@@ -97,9 +98,9 @@ def test_a_card_that_is_unplugged_while_it_is_heard_comes_back(machine: Machine,
     before = machine.pid(EAR)
     # The kernel waits until everybody has let go of the card: a read of it never returns, as with a USB microphone.
     machine.run(f"systemd-run -q --collect --unit=unplug /bin/sh -c 'echo snd_aloop.0 > {DRIVER}/unbind'")
-    until(lambda: not machine.run("ls /proc/asound | grep card0 || :"), SLOW_S, "the card is away")
-    until(lambda: heard.last("mic") == "lost", SLOW_S, "the loss is said")
-    until(
+    seconds_until(lambda: not machine.run("ls /proc/asound | grep card0 || :"), SLOW_S, "the card is away")
+    seconds_until(lambda: heard.last("mic") == "lost", SLOW_S, "the loss is said")
+    seconds_until(
         lambda: machine.run("systemctl is-active unplug || :").strip() != "active", SLOW_S, "nobody holds it"
     )
     # Away, it is a state and not a crash loop.
@@ -121,16 +122,16 @@ def test_who_holds_the_card_is_recognised_and_named(machine: Machine, heard: Sub
         # Each end of the card can record: both are taken.
         for end in (0, 1):
             machine.run(f"systemd-run -q --collect --unit=hold{end} arecord -q -D hw:Loopback,{end},0 {both}")
-        until(lambda: "owner_pid" in status(machine), SLOW_S, "arecord has it")
+        seconds_until(lambda: "owner_pid" in status(machine), SLOW_S, "arecord has it")
         said = machine.run("roomtone doctor || :")
         assert re.search(r"arecord \(process \d+\) holds Loopback", said), said
         machine.run(f"systemctl start --no-block {EAR}")
-        until(
+        seconds_until(
             lambda: "holds Loopback" in machine.run(f"journalctl -u {EAR} -n 20 -o cat"),
             SLOW_S,
             "the ear says it",
         )
-        until(lambda: heard.last("mic") == "lost", SLOW_S, "the loss is said")
+        seconds_until(lambda: heard.last("mic") == "lost", SLOW_S, "the loss is said")
         machine.run(f"systemctl stop {EAR} hold0 hold1")
         # The sound server itself, with the card as it takes one.
         put(
@@ -143,7 +144,7 @@ def test_who_holds_the_card_is_recognised_and_named(machine: Machine, heard: Sub
             "--exit-idle-time=-1 --use-pid-file=no --daemonize=no"
         )
         # It opens the device at once, and lets go of it when nobody listens for a while.
-        until(lambda: "owner_pid" in status(machine), SLOW_S, "PulseAudio has it")
+        seconds_until(lambda: "owner_pid" in status(machine), SLOW_S, "PulseAudio has it")
         said = machine.run("roomtone doctor || :")
         assert re.search(r"PulseAudio \(process \d+\) holds Loopback and has to lend it", said), said
     finally:
@@ -190,7 +191,7 @@ def test_the_link_reaches_no_sound_server_by_tcp(machine: Machine, broker: Broke
     )
     try:
         # 4713, in the words of the kernel: the bare system has no `ss`.
-        until(lambda: ":1269 " in machine.run("cat /proc/net/tcp"), SLOW_S, "it listens")
+        seconds_until(lambda: ":1269 " in machine.run("cat /proc/net/tcp"), SLOW_S, "it listens")
         server, outside = "tcp=4713", f"tcp={HOST}:{broker.port}"
         found = probe(machine, LINK, server, outside)
         assert found[outside] == "ok"
@@ -217,7 +218,7 @@ def test_its_health_is_shown_to_this_machine_alone(machine: Machine) -> None:
 
     try:
         machine.run(f"systemctl daemon-reload && systemctl restart {LINK}")
-        until(lambda: "roomtone_" in asked("127.0.0.1"), SLOW_S, "Prometheus reads it")
+        seconds_until(lambda: "roomtone_" in asked("127.0.0.1"), SLOW_S, "Prometheus reads it")
         assert "Connection refused" in asked("10.0.2.15")
     finally:
         machine.run(f"sed -i 's/^metrics_port = .*/#metrics_port = .../' {config} && {written}")
@@ -248,7 +249,7 @@ def test_the_five_commands_of_the_handbook_show_what_they_promise(
     recording = re.compile(r"^/proc/(\d+)/fd -> /dev/snd/pcm\w+c$", re.MULTILINE)
     assert recording.findall(shown(holders)) == [str(machine.pid(EAR))]
     machine.run("roomtone mute")
-    until(lambda: not recording.search(shown(holders)), SLOW_S, "nobody holds it")
+    seconds_until(lambda: not recording.search(shown(holders)), SLOW_S, "nobody holds it")
     machine.run("roomtone unmute")
     event_comes(machine, heard)
     levels = dict(re.findall(r"level for roomtone-(\w+)\.service: ([\d.]+)", shown(exposure)))

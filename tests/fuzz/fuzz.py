@@ -21,7 +21,7 @@ def seeds() -> dict[str, list[bytes]]:
     """Good inputs, from which the fuzzer begins."""
     from edge.protocol import messages
     from edge.protocol.messages import EventReport, InfoReport, LevelSignal, MicSignal
-    from tests.support.link import INFO, event
+    from tests.support.messages import INFO, event
 
     upward = (EventReport(event(1)), InfoReport(INFO), MicSignal("ok"), LevelSignal(dbfs=-30.5, speech=True))
     return {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import sqlite3
 import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ from playwright.sync_api import Browser, Page
 from edge.protocol import messages
 from edge.protocol.messages import Info
 from tests.support.broker import Broker
+from tests.support.process import RoomtoneProcess, environment_without
+from tests.support.waiting import until
 
 CHROMIUM = os.environ.get("ROOMTONE_CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_ARGUMENTS = [
@@ -32,66 +32,48 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
-class Dashboard:
-    """`roomtone dashboard` as a child process on a free port."""
+class Dashboard(RoomtoneProcess):
+    """`roomtone dashboard` on a free port; started at once."""
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        # NiceGUI behaves differently where it believes to be part of a test.
-        inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "NICEGUI", "ROOMTONE"))
-        }
-        self.errors = folder / "dashboard.stderr"
-        self.folder = folder / "cwd"
-        self.folder.mkdir(exist_ok=True)
-        self.started = time.monotonic()
-        with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge.cli.main", "dashboard", "--port", "0", *arguments],
-                cwd=self.folder,
-                env=inherited | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+        (folder / "cwd").mkdir(exist_ok=True)
+        super().__init__(
+            folder, "dashboard", "--port", "0", *arguments,
+            # NiceGUI behaves differently where it believes to be part of a test.
+            environment=environment_without("PYTEST", "NICEGUI", "ROOMTONE", **environment),
+            cwd=folder / "cwd", stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self.start(wait=False)
 
-    @property
-    def stderr(self) -> str:
-        return self.errors.read_text(encoding="utf-8")
+    def address(self, seconds: float = 30.0) -> str:
+        """The address that it prints when it is ready."""
+        return self.wait_ready(seconds).rpartition(" ")[2].rstrip("/")
 
-    def wait_ready(self, within: float = 20) -> str:
-        """The address, as printed."""
-        while time.monotonic() - self.started < within and self.process.poll() is None:
-            for line in self.stderr.splitlines():
-                if line.startswith("ready "):
-                    return line.removeprefix("ready ").rstrip("/")
-            time.sleep(0.05)
-        raise AssertionError(f"the dashboard is not ready:\n{self.stderr}")
 
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """The exit status, and how long it took."""
-        begin = time.monotonic()
-        self.process.send_signal(number)
-        return self.process.wait(10), time.monotonic() - begin
+class Recorder(RoomtoneProcess):
+    """`roomtone recorder` with a database in the folder. `where`: how it finds its broker, if not by the URL."""
 
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(5)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+    def __init__(self, broker: Broker, folder: Path, *where: str) -> None:
+        self.file = folder / "events.db"
+        super().__init__(
+            folder, "recorder", *(where or ("--broker", broker.url)), "--database", f"sqlite:///{self.file}"
+        )
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=5)) as connection:
+            return connection.execute(statement).fetchall()
+
+    def count(self) -> int:
+        """How many events are in the database."""
+        return int(self.query("select count(*) from events")[0][0])
+
+    def wait_connected(self) -> None:
+        until(lambda: "connected to" in self.log, what=lambda: self.log)
 
 
 def health(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
         result: dict[str, Any] = json.load(answer)
-    return result
-
-
-def until(condition: Any, within: float = 30) -> Any:
-    end = time.monotonic() + within
-    while not (result := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
     return result
 
 

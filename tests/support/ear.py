@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from ulid import ULID
 
 from edge.protocol import messages
 from edge.protocol.messages import (
@@ -25,27 +19,8 @@ from edge.protocol.messages import (
     EventReport,
     MicSignal,
     MicState,
-    Probabilities,
 )
-
-
-def event(seq: int) -> Event:
-    return Event(
-        id=str(ULID()),
-        boot="7f3a9c01",
-        seq=seq,
-        event_type="angry",
-        confidence=0.81,
-        probabilities=Probabilities(
-            neutral=0.05, happy=0.02, sad=0.01, angry=0.81, fearful=0.06, disgust=0.03, surprised=0.02
-        ),
-        started_at="2026-01-01T10:00:00.120Z",
-        duration_ms=2310,
-        snr_db=18.2,
-        level_dbfs=-23.1,
-        model="base-1.2.0",
-        latency_ms=34,
-    )
+from tests.support.process import RoomtoneProcess, environment_without, options
 
 
 class Link:
@@ -127,76 +102,29 @@ class Link:
         self._listener.close()
 
 
-class Ear:
-    """`roomtone ear` with its own folders and its log."""
+class Ear(RoomtoneProcess):
+    """`roomtone ear` with folders of its own; started at once."""
 
     def __init__(
         self, folder: Path, settings: Mapping[str, object], environment: Mapping[str, str] | None = None
     ) -> None:
         for name in ("home", "tmp", "run", "cwd"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("XDG_", "PULSE_"))},
+        own = {
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "XDG_RUNTIME_DIR": str(folder / "run"),
             **(environment or {}),
         }
-        argv = [sys.executable, "-m", "edge.cli.main", "ear"]
-        for key, value in {"runtime.socket": folder / "link.sock", **settings}.items():
-            argv += ["--set", f"{key}={str(value).lower() if isinstance(value, bool) else value}"]
-        self.process = subprocess.Popen(
-            argv,
+        super().__init__(
+            folder,
+            "ear",
+            *options({"runtime.socket": folder / "link.sock", **settings}),
+            environment=environment_without("XDG_", "PULSE_", **own),
             cwd=folder / "cwd",
-            env=self.environment,
-            stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
         )
-        self.log: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log.append(line.rstrip("\n"))
-
-    def wait_for_line(self, pattern: str, timeout_s: float = 20.0) -> str:
-        """The first line of the log that matches."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            for line in list(self.log):
-                if re.search(pattern, line):
-                    return line
-            if self.process.poll() is not None:
-                self._reader.join(2.0)
-                if not any(re.search(pattern, line) for line in self.log):
-                    raise AssertionError(
-                        f"ended with {self.process.returncode} before {pattern!r}: {self.log}"
-                    )
-            time.sleep(0.02)
-        raise AssertionError(f"no line like {pattern!r} within {timeout_s} s: {self.log}")
-
-    def wait(self, timeout_s: float = 15.0) -> int:
-        """Its exit status."""
-        status = self.process.wait(timeout_s)
-        self._reader.join(2.0)
-        return status
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end; its exit status."""
-        self.process.send_signal(number)
-        return self.wait(6.0)
-
-    def kill(self) -> None:
-        """Whatever it takes, at the end of a test."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        self.start(wait=False)
 
 
 def sockets_of(pid: int) -> dict[str, list[str]]:

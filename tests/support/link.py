@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -26,101 +22,20 @@ from edge.protocol.messages import (
     EventReport,
     InfoReport,
     MicSignal,
-    ModelInfo,
-    Probabilities,
 )
-
-BOOT = "7f3a9c01"
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0, what: str = "") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
-        time.sleep(0.02)
+from tests.support.messages import INFO
+from tests.support.process import RoomtoneProcess, options
+from tests.support.waiting import until
 
 
-def event(seq: int, boot: str = BOOT, label: str = "happy") -> Event:
-    shares = dict.fromkeys(messages.LABELS, 0.05) | {label: 0.7}
-    return Event(
-        id=str(ULID()),
-        boot=boot,
-        seq=seq,
-        event_type=label,
-        confidence=0.7,
-        probabilities=Probabilities(**shares),
-        started_at="2026-01-01T10:00:00.120Z",
-        duration_ms=2310,
-        snr_db=18.2,
-        level_dbfs=-23.1,
-        model="base-1.2.0",
-        latency_ms=34,
-    )
-
-
-INFO = ModelInfo(
-    model="base-1.2.0",
-    model_sha256="0" * 64,
-    feature_spec_sha256="1" * 64,
-    runtime="litert 2.3.0",
-    vad="silero",
-    ear_version="0.1.0",
-    config_sha256="2" * 64,
-)
-
-
-class LinkProcess:
-    """`roomtone link`, as a user would start it."""
+class LinkProcess(RoomtoneProcess):
+    """`roomtone link` for a node and a broker on this machine."""
 
     def __init__(self, folder: Path, port: int, node: str = "kitchen", settings: tuple[str, ...] = ()):
-        self.folder = folder
         self.socket = folder / f"{node}.sock"
         self.node = node
-        self._settings = (
-            f"runtime.socket={self.socket}",
-            f"node.id={node}",
-            f"mqtt.port={port}",
-            *settings,
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self, wait: bool = True) -> LinkProcess:
-        command = [sys.executable, "-m", "edge.cli.main", "link"]
-        for setting in self._settings:
-            command += ["--set", setting]
-        before = len(self.log)
-        with (self.folder / "link.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if wait:
-            until(lambda: "ready" in self.log[before:], what=f"link ready; it says {self.log}")
-        return self
-
-    @property
-    def log(self) -> str:
-        path = self.folder / "link.log"
-        return path.read_text() if path.exists() else ""
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        self.process = None
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """Its exit status."""
-        assert self.process is not None
-        self.process.send_signal(number)
-        status = self.process.wait(10)
-        self.process = None
-        return status
-
-    def __enter__(self) -> LinkProcess:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        given = (f"runtime.socket={self.socket}", f"node.id={node}", f"mqtt.port={port}", *settings)
+        super().__init__(folder, "link", *options(given))
 
 
 class EarClient:

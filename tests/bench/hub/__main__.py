@@ -16,7 +16,7 @@ from typing import Any
 from tests.bench.hub.load import load
 from tests.bench.hub.month import month
 from tests.bench.hub.pages import pages
-from tests.support.postgres import Postgres, programs
+from tests.support.machines.postgres import Postgres, programs
 
 
 def main() -> int:

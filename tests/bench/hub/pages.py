@@ -27,8 +27,8 @@ from tests.support.dashboard import (
     Rooms,
     health,
 )
-from tests.support.dashboard import until as soon
-from tests.support.room_messages import event
+from tests.support.messages import event_of
+from tests.support.waiting import until as soon
 
 ROOMS = 12
 EVERY_S = 0.5
@@ -54,7 +54,7 @@ def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
             soon(lambda: health(url)["broker"] == "connected")
             for n in range(ROOMS):
                 rooms.appear(f"room-{n}", f"Room {n}")
-                rooms.publish(f"room-{n}", messages.EVENT, event("neutral", time.time(), seq=1))
+                rooms.publish(f"room-{n}", messages.EVENT, event_of("neutral", time.time(), seq=1))
             soon(lambda: health(url)["events"] == ROOMS)
             others, begin = Others(), cpu(dashboard.process.pid)
             result = asyncio.run(_measure(url, rooms, sockets, browsers, seconds))
@@ -79,7 +79,7 @@ async def _measure(url: str, rooms: Rooms, sockets: int, browsers: int, seconds:
         begin, n, moods = time.monotonic(), 0, []
         while time.monotonic() - begin < seconds:
             node, mood = f"room-{n % ROOMS}", ("happy", "angry")[n // ROOMS % 2]
-            message = event(mood, time.time(), seq=n + 2)
+            message = event_of(mood, time.time(), seq=n + 2)
             said[message.id] = time.time()
             if n % ROOMS == 0:
                 moods.append((mood, said[message.id] * 1000))

@@ -14,7 +14,7 @@ from ulid import ULID
 
 from edge.protocol import messages as contract
 from tests.bench.hub.tools import until
-from tests.support.room_messages import event, timestamp
+from tests.support.messages import event_of, timestamp
 
 TICK_S = 0.05
 
@@ -62,7 +62,7 @@ def publish(publisher: Publisher, rate: int, rooms: int, seconds: float) -> int:
     rng = np.random.default_rng(1)
     seqs = [0] * rooms
     topics = [f"roomtone/room-{n}/event".encode() for n in range(rooms)]
-    fields = json.loads(contract.encode(event("happy", 0.0))) | {
+    fields = json.loads(contract.encode(event_of("happy", 0.0))) | {
         "id": "@id@",
         "seq": "@seq@",
         "started_at": "@at@",

@@ -7,14 +7,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.support.broker import Broker
-from tests.support.dashboard import (
-    CHROMIUM,
-    CHROMIUM_ARGUMENTS,
-    Dashboard,
-    Rooms,
-    health,
-    until,
-)
+from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, Dashboard, Rooms, health
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +31,12 @@ def mosquitto():
 def dashboard(mosquitto, tmp_path):
     child = Dashboard(tmp_path, "--broker", mosquitto.url)
     yield child
-    child.close()
+    child.kill()
 
 
 @pytest.fixture
 def url(dashboard):
-    address = dashboard.wait_ready()
+    address = dashboard.address()
     until(lambda: health(address)["broker"] == "connected")
     return address
 

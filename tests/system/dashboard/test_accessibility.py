@@ -8,10 +8,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from edge.protocol import messages
-from tests.support.dashboard import Dashboard, health, open_page, until
-from tests.support.room_messages import event
-from tests.system.dashboard.test_login import Guarded
-from tests.system.dashboard.test_recorder import Recorder, connected
+from tests.support.dashboard import Dashboard, Recorder, health, open_page
+from tests.support.guarded_dashboard import Guarded
+from tests.support.messages import event_of
+from tests.support.waiting import until
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain")
 
@@ -20,19 +20,19 @@ EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised
 def house(mosquitto, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.start()
-    connected(recorder)
+    recorder.wait_connected()
     for node, mic in (("kitchen", "ok"), ("study", "lost"), ("hall", "muted")):
         rooms.appear(node, node.capitalize(), mic)
     for n, emotion in enumerate(EMOTIONS * 2):
-        rooms.publish("kitchen", messages.EVENT, event(emotion, time.time() - 100 + n, seq=n + 1))
-    rooms.publish("study", messages.EVENT, event("sad", time.time() - 4000, seq=1))
+        rooms.publish("kitchen", messages.EVENT, event_of(emotion, time.time() - 100 + n, seq=n + 1))
+    rooms.publish("study", messages.EVENT, event_of("sad", time.time() - 4000, seq=1))
     until(lambda: recorder.count() == 17)
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
-    url = child.wait_ready()
+    url = child.address()
     until(lambda: health(url)["rooms"] == 3)
     yield url
-    child.close()
-    recorder.end(9)
+    child.kill()
+    recorder.stop(9)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -70,4 +70,4 @@ def test_the_way_in_has_none_either(browser, mosquitto, tmp_path, scheme, artefa
         assert not violations, [(v["id"], v["nodes"][0]["html"]) for v in violations]
     finally:
         context.close()
-        guarded.child.close()
+        guarded.child.kill()

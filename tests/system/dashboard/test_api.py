@@ -17,9 +17,10 @@ from dashboard.recorder.writer import Received, Writer
 from edge.protocol import messages
 from edge.protocol.messages import Command, Response
 from tests.support.broker import Broker
-from tests.support.dashboard import Rooms, until
-from tests.support.room_messages import event
-from tests.system.dashboard.test_login import Guarded, elsewhere
+from tests.support.dashboard import Rooms
+from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.messages import event_of
+from tests.support.waiting import until
 
 START = 1_770_000_000
 
@@ -31,14 +32,14 @@ def house(tmp_path_factory):
         made = Guarded(folder, broker)
         made.broker = broker
         writer = Writer(connect(made.database))
-        batch = [event("happy" if n % 3 else "angry", START + 60 * n, seq=n + 1) for n in range(1200)]
+        batch = [event_of("happy" if n % 3 else "angry", START + 60 * n, seq=n + 1) for n in range(1200)]
         writer.write([Received("kitchen", message, 1000 * (START + 80_000)) for message in batch])
-        writer.write([Received("study", event("sad", START, seq=1), 1000 * (START + 1))])
+        writer.write([Received("study", event_of("sad", START, seq=1), 1000 * (START + 1))])
         made.operator = made.log_in()[0]
         made.viewer = made.log_in("vera", made.user("vera"))[0]
         yield made
-        made.child.close()
-    assert "Traceback" not in made.child.stderr, made.child.stderr
+        made.child.kill()
+    assert "Traceback" not in made.child.log, made.child.log
 
 
 def test_events_come_page_by_page_and_each_once(house):
@@ -149,7 +150,7 @@ def test_a_period_and_a_room_are_erased_with_their_sums(house):
             return connection.execute(statement).fetchall()
 
     writer = Writer(connect(house.database))
-    batch = [event("happy", START + 60 * n, seq=n + 1) for n in range(60)]
+    batch = [event_of("happy", START + 60 * n, seq=n + 1) for n in range(60)]
     writer.write([Received("cellar", message, 1000 * (START + 80_000)) for message in batch])
     span = {"from": "2026-02-02T02:50:00Z", "to": "2026-02-02T03:10:00Z"}
     assert house.operator.delete("/api/rooms/cellar", params=span | {"to": span["from"]}).status_code == 422

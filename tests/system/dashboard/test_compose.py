@@ -16,9 +16,9 @@ import pytest
 from edge.cli.main import main
 from provisioning.demo.playback_dirs import default_rooms
 from tests.conftest import ROOT
-from tests.support import container, docker
 from tests.support.broker import free_port
-from tests.support.dashboard import until
+from tests.support.machines import container, docker
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.long,

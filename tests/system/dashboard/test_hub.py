@@ -20,8 +20,10 @@ from dashboard.admin.simulate import fill, rooms
 from dashboard.db.engine import connect, migrate
 from edge.cli.main import main
 from tests.support.broker import free_port
-from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in, until
-from tests.support.link import EarClient, LinkProcess, event
+from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
+from tests.support.link import EarClient, LinkProcess
+from tests.support.messages import event
+from tests.support.waiting import until
 from tests.unit.dashboard.conftest import place, postgres  # noqa: F401  # Fixtures.
 
 PARTS = ("mosquitto", "dashboard.db", "caddy", "recorder")

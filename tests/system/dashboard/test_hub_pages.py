@@ -14,15 +14,10 @@ from playwright.sync_api import expect
 
 from edge.protocol import messages
 from edge.protocol.messages import Command, Response
-from tests.support.dashboard import Dashboard, health, open_page, until
-from tests.support.health import well
-from tests.support.room_messages import event, timestamp
-from tests.system.dashboard.test_login import Guarded
-from tests.system.dashboard.test_recorder import Recorder, connected
-
-DESKTOP = {"viewport": {"width": 1280, "height": 850}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
-SPANISH = DESKTOP | {"color_scheme": "dark", "locale": "es-ES"}
+from tests.support.dashboard import Dashboard, Recorder, health, open_page
+from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
+from tests.support.messages import event_of, healthy, timestamp
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -32,19 +27,19 @@ def house(mosquitto, tmp_path, rooms):
     database = f"sqlite:///{recorder.file}"
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", database, "--no-try-it")
     try:
-        connected(recorder)
-        url = child.wait_ready()
+        recorder.wait_connected()
+        url = child.address()
         until(lambda: health(url)["broker"] == "connected")
         yield url, recorder
     finally:
-        child.close()
-        recorder.end(signal.SIGKILL)
-    assert "Traceback" not in child.stderr, child.stderr
+        child.kill()
+        recorder.stop(signal.SIGKILL)
+    assert "Traceback" not in child.log, child.log
 
 
 def hot_or_not(node):
     expires = timestamp(time.time() + 400 * 86_400)
-    return well(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
+    return healthy(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
 
 
 def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, house, rooms, artefacts):
@@ -92,14 +87,14 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, house, rooms
         page.get_by_role("button", name="Make the rule").click()
         expect(page.get_by_text("Angry for 10 min above 60 %")).to_be_visible()
         for n in range(6):
-            rooms.publish("kitchen", messages.EVENT, event("angry", time.time() - n, seq=n + 1))
+            rooms.publish("kitchen", messages.EVENT, event_of("angry", time.time() - n, seq=n + 1))
         until(lambda: recorder.count() == 6)
         expect(page.locator(".rt-alert.is-on")).to_contain_text("Kitchen", timeout=40_000)
         until(lambda: posted and told)
         assert (posted[0]["state"], posted[0]["share"], posted[0]["room"]) == ("on", 1.0, "Kitchen")
         assert told == posted
         for n in range(10):
-            rooms.publish("kitchen", messages.EVENT, event("happy", time.time() - n, seq=n + 7))
+            rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time() - n, seq=n + 7))
         expect(page.locator(".rt-alert")).to_contain_text("until", timeout=40_000)
         page.screenshot(path=artefacts / "alerts-desktop.png", full_page=True)
         page.get_by_role("button", name="Remove the rule Somebody shouts").click()
@@ -122,7 +117,7 @@ def test_a_room_is_muted_exported_and_erased_on_its_page(browser, house, rooms, 
     rooms.client.subscribe("roomtone/kitchen/cmd/mute", 1)
     rooms.appear("kitchen", "Kitchen")
     for n in range(30):
-        rooms.publish("kitchen", messages.EVENT, event("sad", time.time() - n, seq=n + 1))
+        rooms.publish("kitchen", messages.EVENT, event_of("sad", time.time() - n, seq=n + 1))
     until(lambda: recorder.count() == 30)
     with open_page(browser, url, "/room/kitchen", **PHONE) as (page, trouble):
         page.get_by_role("button", name="Mute Kitchen").click()
@@ -161,32 +156,13 @@ def test_a_viewer_is_shown_no_button_that_they_may_not_press(browser, mosquitto,
         with open_guarded(browser, guarded.url, "operator", guarded.password) as page:
             expect(page.get_by_role("button", name="Mute Kitchen")).to_be_visible()
     finally:
-        guarded.child.close()
-
-
-def open_guarded(browser, url, name, password, **options):
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.goto(url)
-    page.locator("input[name=name]").fill(name)
-    page.locator("input[name=password]").fill(password)
-    page.locator("form button").click()
-    page.wait_for_selector(".rt-board")
-
-    class Open:
-        def __enter__(self):
-            return page
-
-        def __exit__(self, *_):
-            context.close()
-
-    return Open()
+        guarded.child.kill()
 
 
 def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, rooms, artefacts):
-    for n, mood in enumerate(("happy", "sad", "uncertain", "neutral")):
+    for n, emotion in enumerate(("happy", "sad", "uncertain", "neutral")):
         rooms.appear(f"room-{n}", f"Room {n}")
-        rooms.publish(f"room-{n}", messages.EVENT, event(mood, time.time() - n, seq=1))
+        rooms.publish(f"room-{n}", messages.EVENT, event_of(emotion, time.time() - n, seq=1))
     with open_page(browser, url, "/", **DESKTOP) as (page, trouble):
         background = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(background)

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import random
-import re
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
-from types import SimpleNamespace
 
 import httpx
 import pytest
 from playwright.sync_api import expect
 
-from edge.cli.main import main
 from tests.support.broker import Broker
-from tests.support.dashboard import Dashboard, Trouble, log_in, until
+from tests.support.dashboard import Trouble, log_in
+from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.waiting import until
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
 HTML = {"Accept": "text/html"}
-
-
-def elsewhere():
-    """From another address, so that one test's logins are not counted with another's."""
-    return {"X-Forwarded-For": f"10.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(256)}"}
 
 
 def handshake(url, path, cookie, headers):
@@ -59,61 +50,14 @@ print(*statuses)
 """
 
 
-class Guarded:
-    """A dashboard with a login, its database, and its first operator."""
-
-    def __init__(self, folder, broker, *more):
-        self.file = folder / "hub.db"
-        self.database = f"sqlite:///{self.file}"
-        self._start = (
-            folder,
-            "--broker",
-            broker.url,
-            "--database",
-            self.database,
-            "--login",
-            "--proxy",
-            "127.0.0.1",
-            "--no-try-it",
-            *more,
-        )
-        self.child = Dashboard(*self._start)
-        self.url = self.child.wait_ready()
-        self.password = re.search(r"`operator` with the password (\S+)", self.child.stderr)[1]
-
-    def again(self):
-        self.child.close()
-        self.child = Dashboard(*self._start)
-        self.url = self.child.wait_ready()
-
-    def log_in(self, name="operator", password="", **options):
-        client = httpx.Client(base_url=self.url, timeout=20, headers=elsewhere(), **options)
-        answer = client.post("/login", data={"name": name, "password": password or self.password})
-        return client, answer
-
-    def hub(self, *words, text=""):
-        """Status, standard output and standard error of `roomtone hub`."""
-        out, err = io.StringIO(), io.StringIO()
-        before, sys.stdin = sys.stdin, io.StringIO(text)
-        try:
-            with redirect_stdout(out), redirect_stderr(err):
-                status = main(["hub", *words, "--database", self.database])
-        finally:
-            sys.stdin = before
-        return SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
-
-    def user(self, name, role="viewer"):
-        return self.hub("user", "add", name, "--role", role, "--generate").stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guarded")
     with Broker(folder=folder) as broker:
         made = Guarded(folder, broker)
         yield made
-        made.child.close()
-    assert "Traceback" not in made.child.stderr, made.child.stderr
+        made.child.kill()
+    assert "Traceback" not in made.child.log, made.child.log
 
 
 def test_nobody_sees_anything_before_logging_in(guarded):
@@ -150,8 +94,8 @@ def test_the_first_start_shows_a_password_once_and_the_database_keeps_none(guard
             .fetchone()[0]
             .startswith("$argon2id$v=19$m=65536,t=3,")
         )
-    guarded.again()
-    assert "password" not in guarded.child.stderr
+    guarded.restart()
+    assert "password" not in guarded.child.log
     client.base_url = guarded.url
     assert client.get("/").status_code == 200  # A session outlives the dashboard.
 
@@ -266,7 +210,7 @@ def test_a_thousand_logins_are_sent_away_and_pages_stay_quick(guarded):
 
 
 def test_without_a_login_only_this_machine_is_answered(dashboard):
-    url = dashboard.wait_ready()
+    url = dashboard.address()
     port = url.rpartition(":")[2]
     for host, status in (
         (f"localhost:{port}", 200),

@@ -14,11 +14,11 @@ from playwright.sync_api import expect
 from edge.inference import bundle
 from edge.protocol import messages
 from edge.protocol.messages import Command, ModelInfo, ModelStatus, Response
-from tests.support.dashboard import health, until
-from tests.support.publishing_site import Site
-from tests.support.real_bundle import SHIPPED
-from tests.system.dashboard.test_hub_pages import DESKTOP, PHONE, SPANISH, open_guarded
-from tests.system.dashboard.test_login import Guarded
+from tests.support.bundles.relabelled import SHIPPED
+from tests.support.dashboard import health
+from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
+from tests.support.site.publishing import Site
+from tests.support.waiting import until
 
 ZERO = "0" * 64
 
@@ -38,8 +38,8 @@ def guarded(tmp_path, mosquitto, repository):
         until(lambda: health(made.url)["broker"] == "connected")
         yield made
     finally:
-        made.child.close()
-    assert "Traceback" not in made.child.stderr, made.child.stderr
+        made.child.kill()
+    assert "Traceback" not in made.child.log, made.child.log
 
 
 def status(release=0, state="idle", **more):

@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 
 from edge.protocol import messages
 from edge.protocol.messages import Info, Level
-from tests.support.dashboard import health, open_page, until
-from tests.support.room_messages import event
+from tests.support.dashboard import health, open_page
+from tests.support.messages import event_of
+from tests.support.waiting import until
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {
@@ -27,7 +28,7 @@ def tile(page, node):
 
 
 def say(rooms, node, emotion, age=0.0, **changes):
-    message = event(emotion, time.time() - age, **changes)
+    message = event_of(emotion, time.time() - age, **changes)
     rooms.publish(node, messages.EVENT, message)
     return message
 
@@ -100,7 +101,7 @@ def test_what_breaks_the_contract_is_counted_and_changes_nothing(url, rooms):
     rooms.appear("kitchen", "Kitchen")
     for topic, payload in ((messages.EVENT, b"{}"), (messages.MIC, "fine"), (messages.LEVEL, b"\xff" * 5000)):
         rooms.publish("kitchen", topic, payload, retain=False)
-    rooms.publish("kitchen", messages.EVENT, event("happy", time.time()), retain=True)
+    rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time()), retain=True)
     say(rooms, "kitchen", "happy")
     until(lambda: health(url)["events"])
     # The retained event was live for a subscriber who was there already; only a later one gets it as retained.

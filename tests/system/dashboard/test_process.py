@@ -10,21 +10,16 @@ import time
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.dashboard import (
-    Dashboard,
-    Rooms,
-    health,
-    open_page,
-    until,
-)
+from tests.support.dashboard import Dashboard, Rooms, health, open_page
+from tests.support.waiting import until
 
 
 def run(folder, *arguments, **environment):
     child = Dashboard(folder, *arguments, **environment)
     try:
-        return child.process.wait(20), child.stderr
+        return child.wait(20), child.log
     finally:
-        child.close()
+        child.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -35,25 +30,25 @@ def test_it_starts_fast_and_ends_fast_with_an_open_page_and_leaves_nothing(
     rooms.appear("kitchen", "Kitchen")
     until(lambda: health(url)["rooms"] == 1)
     with open_page(browser, url):
-        status, took = dashboard.stop(number)
+        status, took = dashboard.stop_timed(number)
     assert status == 0
     assert took < 15
-    assert re.fullmatch(r"ready http://127\.0\.0\.1:\d+/\n", dashboard.stderr)
+    assert re.fullmatch(r"ready http://127\.0\.0\.1:\d+/\n", dashboard.log)
     assert dashboard.process.stdout.read() == b""
-    assert list(dashboard.folder.iterdir()) == []
+    assert list(dashboard.cwd.iterdir()) == []
 
 
 @pytest.mark.parametrize("delay", [0.1, 0.4, 0.8])
 def test_a_signal_while_it_is_starting_ends_it_just_as_well(tmp_path, delay):
     child = Dashboard(tmp_path, "--broker", "mqtt://127.0.0.1:1")
     time.sleep(delay)
-    status, took = child.stop(signal.SIGTERM)
-    child.close()
+    status, took = child.stop_timed(signal.SIGTERM)
+    child.kill()
     # Before its own code runs, Python dies of the signal: nothing can be done about that. On a busy machine that
     # may be a second; that it ends with 0 when it is up is held by the test above.
     assert status in (0, -signal.SIGTERM)
     assert took < 15
-    assert "Traceback" not in child.stderr
+    assert "Traceback" not in child.log
 
 
 def test_a_port_in_use_is_one_line_and_status_2(tmp_path):
@@ -92,13 +87,13 @@ def test_it_starts_without_a_broker_and_finds_it_later(tmp_path):
         broker.stop()
         child = Dashboard(tmp_path, "--broker", broker.url)
         try:
-            url = child.wait_ready()
+            url = child.address()
             assert until(lambda: health(url)["broker"] == "lost")
             broker.start()
             until(lambda: health(url)["broker"] == "connected", 15)
-            assert child.stderr.count("no broker at") == 1
+            assert child.log.count("no broker at") == 1
         finally:
-            child.close()
+            child.kill()
 
 
 def test_the_password_comes_from_the_environment_and_a_wrong_one_is_said(tmp_path):
@@ -113,12 +108,12 @@ def test_the_password_comes_from_the_environment_and_a_wrong_one_is_said(tmp_pat
         for password, state in (("wrong", "lost"), ("right", "connected")):
             child = Dashboard(tmp_path, "--broker", address, ROOMTONE_MQTT_PASSWORD=password)
             try:
-                url = child.wait_ready()
+                url = child.address()
                 until(lambda url=url, state=state: health(url)["broker"] == state)
-                assert ("refused: not authorized" in child.stderr) == (password == "wrong")
+                assert ("refused: not authorized" in child.log) == (password == "wrong")
                 assert child.stop()[0] == 0
             finally:
-                child.close()
+                child.kill()
 
 
 def test_a_flood_does_not_keep_the_page_from_answering(mosquitto, dashboard, url):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,43 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edge.protocol import messages
 from edge.protocol.messages import Command, Info
-from tests.support.broker import Broker
-from tests.support.dashboard import until
-from tests.support.room_messages import event
+from tests.support.dashboard import Recorder
+from tests.support.messages import event_of
+from tests.support.waiting import until
 from tests.unit.dashboard.conftest import postgres  # noqa: F401  # A fixture.
-
-
-class Recorder:
-    def __init__(self, broker: Broker, folder: Path, *where: str) -> None:
-        self.file = folder / "events.db"
-        self.log = folder / "recorder.stderr"
-        self._arguments = [*(where or ("--broker", broker.url)), "--database", f"sqlite:///{self.file}"]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        lines = self.log.read_text().count("ready") if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge.cli.main", "recorder", *self._arguments],
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-            )
-        until(lambda: self.log.read_text().count("ready") > lines)
-
-    def end(self, number: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(10)
-
-    def query(self, statement: str) -> list[tuple]:
-        with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=5) as connection:
-            rows = connection.execute(statement).fetchall()
-        connection.close()
-        return rows
-
-    def count(self) -> int:
-        return self.query("select count(*) from events")[0][0]
 
 
 @pytest.fixture
@@ -62,30 +25,26 @@ def recorder(mosquitto, tmp_path):
     child = Recorder(mosquitto, tmp_path)
     child.start()
     yield child
-    if child.process.poll() is None:
-        child.end(signal.SIGKILL)
+    if child.running:
+        child.stop(signal.SIGKILL)
 
 
 def say(rooms, node, seq, **changes):
-    message = event("happy", time.time(), seq=seq, **changes)
+    message = event_of("happy", time.time(), seq=seq, **changes)
     rooms.client.publish(messages.topic("roomtone", node, messages.EVENT), messages.encode(message), qos=1)
     return message
 
 
-def connected(recorder):
-    return until(lambda: "connected to" in recorder.log.read_text())
-
-
 def test_what_is_said_is_in_the_database_a_moment_later_under_its_name(recorder, rooms):
-    connected(recorder)
+    recorder.wait_connected()
     rooms.publish("kitchen", messages.INFO, Info(node="kitchen", name="K\u00fcche\u0000", version="1"))
     message = say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1, 15)
     until(lambda: recorder.query("select node, name from rooms") == [("kitchen", "Küche")], 15)
     row = recorder.query("select boot, seq, confidence, duration_ms, model, p_happy from events")[0]
     assert row == (message.boot, 1, 800, 2310, "base-1.2.0", 800)
-    assert recorder.end(signal.SIGTERM) == 0
-    assert "Traceback" not in recorder.log.read_text()
+    assert recorder.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in recorder.log
 
 
 def test_whoever_was_told_ready_may_publish(recorder, rooms):
@@ -96,14 +55,14 @@ def test_whoever_was_told_ready_may_publish(recorder, rooms):
 
 
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(recorder, rooms):
-    connected(recorder)
+    recorder.wait_connected()
     total = 0
     for _ in range(10):
         for _ in range(150):
             total += 1
             say(rooms, f"room-{total % 7}", total)
             time.sleep(0.001)
-        recorder.end(signal.SIGKILL)
+        recorder.stop(signal.SIGKILL)
         for _ in range(100):
             total += 1
             say(rooms, f"room-{total % 7}", total)
@@ -115,8 +74,8 @@ def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(recorder
 
 
 def test_what_happened_while_it_was_away_is_caught_up(recorder, rooms):
-    connected(recorder)
-    assert recorder.end(signal.SIGTERM) == 0
+    recorder.wait_connected()
+    assert recorder.stop(signal.SIGTERM) == 0
     for n in range(1, 501):
         say(rooms, "kitchen", n)
     recorder.start()
@@ -124,31 +83,31 @@ def test_what_happened_while_it_was_away_is_caught_up(recorder, rooms):
 
 
 def test_the_broker_killed_and_back_is_only_a_pause(recorder, mosquitto, rooms):
-    connected(recorder)
+    recorder.wait_connected()
     say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1)
     mosquitto.kill()
-    until(lambda: "no broker at" in recorder.log.read_text())
+    until(lambda: "no broker at" in recorder.log)
     mosquitto.start()
-    until(lambda: recorder.log.read_text().count("connected to") == 2, 20)
+    until(lambda: recorder.log.count("connected to") == 2, 20)
     rooms.client.reconnect()
     say(rooms, "kitchen", 2)
     until(lambda: recorder.count() == 2)
 
 
 def test_a_database_that_takes_nothing_for_a_while_costs_no_event(recorder, rooms):
-    connected(recorder)
+    recorder.wait_connected()
     say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1)
     blocker = sqlite3.connect(recorder.file, isolation_level=None)
     blocker.execute("begin exclusive")
     for n in range(2, 30):
         say(rooms, "kitchen", n)
-    until(lambda: "the database does not take anything: database is locked" in recorder.log.read_text(), 15)
+    until(lambda: "the database does not take anything: database is locked" in recorder.log, 15)
     blocker.execute("rollback")
     blocker.close()
     until(lambda: recorder.count() == 29, 15)
-    assert recorder.log.read_text().count("does not take anything") == 1
+    assert recorder.log.count("does not take anything") == 1
 
 
 def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path, rooms):
@@ -157,7 +116,7 @@ def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path,
     recorder._arguments[-1] = f"sqlite:///{recorder.file}"
     recorder.start()
     try:
-        connected(recorder)
+        recorder.wait_connected()
         say(rooms, "kitchen", 1)
         until(lambda: recorder.count() == 1)
         filler = small_disk / "filler"
@@ -166,17 +125,13 @@ def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path,
                 file.write(b"x" * 4096)
         for n in range(2, 400):
             say(rooms, "kitchen", n)
-        until(
-            lambda: (
-                "the database does not take anything: database or disk is full" in recorder.log.read_text()
-            )
-        )
-        assert recorder.process.poll() is None
+        until(lambda: "the database does not take anything: database or disk is full" in recorder.log)
+        assert recorder.running
         filler.unlink()
         until(lambda: recorder.count() == 399)
-        assert "the database works again" in recorder.log.read_text()
+        assert "the database works again" in recorder.log
     finally:
-        recorder.end(signal.SIGTERM)
+        recorder.stop(signal.SIGTERM)
 
 
 def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, postgres, tmp_path, rooms):  # noqa: F811
@@ -195,16 +150,16 @@ def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, post
     recorder._arguments[-1] = postgres.url
     recorder.start()
     try:
-        connected(recorder)
+        recorder.wait_connected()
         for n in range(1, 301):
             say(rooms, "kitchen", n)
             if n in (100, 200):
                 postgres.restart()
         until(lambda: count() == (300, 300))
     finally:
-        recorder.end(signal.SIGTERM)
+        recorder.stop(signal.SIGTERM)
         engine.dispose()
-    assert "Traceback" not in recorder.log.read_text()
+    assert "Traceback" not in recorder.log
 
 
 def test_a_gap_is_closed_by_the_room_it_came_from(recorder, rooms):
@@ -218,7 +173,7 @@ def test_a_gap_is_closed_by_the_room_it_came_from(recorder, rooms):
 
     rooms.client.on_message = repeat
     rooms.client.subscribe("roomtone/kitchen/cmd/replay", 1)
-    connected(recorder)
+    recorder.wait_connected()
     rooms.appear("kitchen", "Kitchen")
     for seq in (1, 2, 6, 7):
         say(rooms, "kitchen", seq)
@@ -228,33 +183,33 @@ def test_a_gap_is_closed_by_the_room_it_came_from(recorder, rooms):
 
 
 def test_two_recorders_share_the_work(recorder, mosquitto, rooms, tmp_path):
-    connected(recorder)
+    recorder.wait_connected()
     (tmp_path / "second").mkdir()
     second = Recorder(mosquitto, tmp_path / "second")
     second._arguments += ["--name", "2"]
     second._arguments[3] = f"sqlite:///{recorder.file}"
     second.start()
     try:
-        connected(second)
+        second.wait_connected()
         time.sleep(0.5)
         for n in range(1, 401):
             say(rooms, "kitchen", n)
         until(lambda: recorder.count() == 400, 20)
-        recorder.end(signal.SIGTERM)
+        recorder.stop(signal.SIGTERM)
         second.end(signal.SIGTERM)
         written = [int(r.log.read_text().rsplit("written ", 1)[1].split(",")[0]) for r in (recorder, second)]
         assert sum(written) == 400
         assert min(written) > 0
     finally:
-        if second.process.poll() is None:
+        if second.running:
             second.end(signal.SIGKILL)
 
 
 def test_junk_is_refused_and_does_not_stop_it(recorder, rooms):
-    connected(recorder)
+    recorder.wait_connected()
     for payload in (b"{}", b"\xff", b"[" * 3000, b'{"v":1}'):
         rooms.client.publish("roomtone/kitchen/event", payload, qos=1)
     say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1)
-    assert recorder.end(signal.SIGTERM) == 0
-    assert "refused 4" in recorder.log.read_text()
+    assert recorder.stop(signal.SIGTERM) == 0
+    assert "refused 4" in recorder.log

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import expect
 
 from edge.protocol import messages
-from tests.support.dashboard import Dashboard, health, open_page, until
-from tests.support.room_messages import event
-from tests.system.dashboard.test_recorder import Recorder, connected
+from tests.support.dashboard import Dashboard, Recorder, health, open_page
+from tests.support.messages import event_of
+from tests.support.waiting import until
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Asia/Kolkata"}
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "color_scheme": "dark"}
@@ -21,22 +21,22 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "color_sc
 def place(mosquitto, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.start()
-    connected(recorder)
+    recorder.wait_connected()
     rooms.appear("kitchen", "Kitchen")
     emotions = ("neutral", "happy", "neutral", "sad", "uncertain", "angry", "neutral")
     for n in range(140):
-        message = event(
+        message = event_of(
             emotions[n % 7], time.time() - 60 * (140 - n), seq=n + 1, confidence=0.45 if n % 7 == 4 else 0.7
         )
         rooms.publish("kitchen", messages.EVENT, message)
     until(lambda: recorder.count() == 140, 20)
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
-    url = child.wait_ready()
+    url = child.address()
     until(lambda: health(url)["rooms"] == 1)
     yield url, recorder
-    child.close()
-    if recorder.process.poll() is None:
-        recorder.end(signal.SIGKILL)
+    child.kill()
+    if recorder.running:
+        recorder.stop(signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("name", "options"), [("desktop", DESKTOP), ("phone", PHONE)])
@@ -48,7 +48,7 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
         expect(page.locator(".rt-row")).to_have_count(100)
         page.get_by_role("button", name="Show earlier ones").click()
         expect(page.locator(".rt-row")).to_have_count(140)
-        rooms.publish("kitchen", messages.EVENT, event("surprised", time.time(), seq=141))
+        rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=15_000)
         expect(page.locator(".rt-emotion")).to_have_text("Surprised")
         until(lambda: recorder.count() == 141)
@@ -81,11 +81,11 @@ def test_a_dashboard_that_starts_later_shows_what_was_said_before(browser, place
 
 def test_a_database_that_is_gone_is_said_and_the_live_part_goes_on(browser, place, rooms):
     url, recorder = place
-    recorder.end(signal.SIGTERM)
+    recorder.stop(signal.SIGTERM)
     recorder.file.unlink()
     with open_page(browser, url, "/room/kitchen") as (page, _):
         expect(page.get_by_text("The database does not answer just now.")).to_be_visible()
-        rooms.publish("kitchen", messages.EVENT, event("surprised", time.time(), seq=141))
+        rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-emotion")).to_have_text("Surprised", timeout=15_000)
 
 

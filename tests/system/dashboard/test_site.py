@@ -10,10 +10,11 @@ import sys
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.dashboard import Dashboard, health, open_page, until
-from tests.support.link import EarClient, LinkProcess, event
-from tests.support.site import FleetSite
-from tests.system.dashboard.test_recorder import Recorder
+from tests.support.dashboard import Dashboard, Recorder, health, open_page
+from tests.support.link import EarClient, LinkProcess
+from tests.support.messages import event
+from tests.support.site.fleet import FleetSite
+from tests.support.waiting import until
 
 # The updates of models brought one more topic, and more may come: all of them have to be refused.
 ALL_REFUSED = re.compile(r"refuses (\d+) of \1 subscriptions")
@@ -33,9 +34,9 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
     site.reload()
     recorder = Recorder(site.broker, tmp_path, "--join", str(hub[1]))
     recorder.start()
-    until(lambda: "connected to mqtts://" in recorder.log.read_text())
+    until(lambda: "connected to mqtts://" in recorder.log)
     dashboard = Dashboard(tmp_path, "--join", str(hub[0]))
-    url = dashboard.wait_ready()
+    url = dashboard.address()
     until(lambda: health(url)["broker"] == "connected")
     try:
         with (
@@ -54,10 +55,10 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
             expect(page.get_by_text("Certificate of the device: until")).to_be_visible()
             page.screenshot(path=artefacts / "certificate-room.png", full_page=True)
             assert not trouble, trouble
-        assert dashboard.stop()[0] == 0
+        assert dashboard.stop() == 0
     finally:
-        dashboard.close()
-        recorder.end(signal.SIGTERM)
+        dashboard.kill()
+        recorder.stop(signal.SIGTERM)
 
 
 def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
@@ -67,11 +68,11 @@ def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
     site.broker.start()
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
-        dashboard.wait_ready()
-        until(lambda: "was it revoked?" in dashboard.stderr or "certificate revoked" in dashboard.stderr)
-        assert dashboard.process.poll() is None
+        dashboard.address()
+        until(lambda: "was it revoked?" in dashboard.log or "certificate revoked" in dashboard.log)
+        assert dashboard.running
     finally:
-        dashboard.close()
+        dashboard.kill()
 
 
 def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_may_not_read(site, tmp_path):
@@ -79,16 +80,16 @@ def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_m
     site.restart()
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
-        dashboard.wait_ready()
-        until(lambda: ALL_REFUSED.search(dashboard.stderr))
+        dashboard.address()
+        until(lambda: ALL_REFUSED.search(dashboard.log))
     finally:
-        dashboard.close()
+        dashboard.kill()
     recorder = Recorder(site.broker, tmp_path, "--join", str(place))
     recorder.start()
     try:
-        until(lambda: ALL_REFUSED.search(recorder.log.read_text()))
+        until(lambda: ALL_REFUSED.search(recorder.log))
     finally:
-        recorder.end(signal.SIGTERM)
+        recorder.stop(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

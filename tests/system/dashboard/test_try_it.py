@@ -60,12 +60,12 @@ def tried(mosquitto, tmp_path, models):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     child = Dashboard(tmp_path, "--broker", mosquitto.url, ROOMTONE_MODELS=str(models), TMPDIR=str(scratch))
-    url = child.wait_ready()
+    url = child.address()
     yield url
     written = [path for folder in (scratch, child.folder) for path in folder.rglob("*")]
-    status, _ = child.stop()
-    child.close()
-    assert (status, written, "Traceback" in child.stderr) == (0, [], False), child.stderr
+    status, _ = child.stop_timed()
+    child.kill()
+    assert (status, written, "Traceback" in child.log) == (0, [], False), child.log
 
 
 def wav(data: bytes, rate: int) -> bytes:
@@ -234,10 +234,10 @@ def test_a_body_that_never_ends_is_given_up(tried):
 def test_it_can_be_switched_off(mosquitto, tmp_path):
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--no-try-it")
     try:
-        url = child.wait_ready()
+        url = child.address()
         with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
             urllib.request.urlopen(urllib.request.Request(f"{url}/api/try", b"x", PLAIN), timeout=5)
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}/try", timeout=5)
     finally:
-        child.close()
+        child.kill()

@@ -1,7 +1,8 @@
 import pytest
 
-from tests.support.link import EarClient, LinkProcess, Subscriber, until
-from tests.support.site import Client, FleetSite
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.site.fleet import Client, FleetSite
+from tests.support.waiting import until
 
 
 @pytest.fixture

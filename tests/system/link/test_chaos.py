@@ -9,14 +9,9 @@ import pytest
 from edge.ear.uplink.client import Uplink
 from edge.protocol.messages import LevelSignal
 from tests.support.broker import Broker, free_port
-from tests.support.link import (
-    BOOT,
-    INFO,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import LinkProcess, Subscriber
+from tests.support.messages import BOOT, INFO, event
+from tests.support.waiting import until
 from tests.system.link.test_metrics_and_forget import scrape
 
 

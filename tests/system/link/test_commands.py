@@ -4,7 +4,8 @@ import time
 
 from edge.protocol import messages
 from edge.protocol.messages import MicSignal, Mute, Unmute
-from tests.support.link import LinkProcess, Subscriber, until
+from tests.support.link import LinkProcess, Subscriber
+from tests.support.waiting import until
 
 
 def test_mute_is_answered_when_the_ear_has_muted(subscriber, ear):

@@ -6,13 +6,9 @@ import jsonschema
 
 from edge.protocol import json_schema
 from edge.protocol.messages import EarHealth, HealthReport, LevelSignal
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 HEALTH = EarHealth(
     frames=1, overruns=0, utterances=1, inference_p50_ms=1, inference_p95_ms=2.5, rss_mb=90, dropped=0

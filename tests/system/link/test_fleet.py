@@ -11,8 +11,10 @@ from cryptography.x509 import load_pem_x509_certificate
 from provisioning.fleet.authority import new_key, now_utc
 from provisioning.fleet.site import open_site
 from tests.support.broker import free_port
-from tests.support.link import EarClient, LinkProcess, event, until
-from tests.support.site import Client, FleetSite
+from tests.support.link import EarClient, LinkProcess
+from tests.support.messages import event
+from tests.support.site.fleet import Client, FleetSite
+from tests.support.waiting import until
 from tests.system.link.test_metrics_and_forget import scrape
 
 ROOM = "roomtone/kitchen"

@@ -5,13 +5,9 @@ import contextlib
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 
 def fill(disk):

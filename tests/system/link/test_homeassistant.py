@@ -7,13 +7,9 @@ import jinja2
 import pytest
 
 from edge.protocol.messages import MicSignal, Mute, Unmute
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 TOPIC = "homeassistant/device/kitchen/config"
 

@@ -9,13 +9,9 @@ import pytest
 
 from edge.protocol.messages import EarHealth, HealthReport
 from tests.support.broker import free_port
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 
 def scrape(port, path="/metrics"):

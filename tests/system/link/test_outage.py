@@ -9,13 +9,9 @@ import pytest
 from edge.link.delivery.spool import Spool
 from edge.protocol.messages import encode
 from tests.support.broker import Broker, free_port
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 
 def spool(link):

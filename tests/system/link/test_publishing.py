@@ -7,13 +7,9 @@ import subprocess
 import pytest
 
 from edge.protocol.messages import LevelSignal, MicSignal
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 
 def retained(broker, leaf):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import Broker, free_port
-from tests.support.link import LinkProcess, Subscriber, until
+from tests.support.link import LinkProcess, Subscriber
+from tests.support.waiting import until
 
 
 def complaint(log):
@@ -77,7 +78,8 @@ def test_bad_credentials_are_said_alike_in_both_versions(folder, closed_broker, 
 
 
 def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
-    from tests.support.link import EarClient, event
+    from tests.support.link import EarClient
+    from tests.support.messages import event
 
     settings = with_password(folder)
     with LinkProcess(folder, closed_broker.port, node="hall", settings=settings) as link:

@@ -4,8 +4,10 @@ import time
 
 import pytest
 
-from tests.support.link import EarClient, event, until
-from tests.support.site import Client
+from tests.support.link import EarClient
+from tests.support.messages import event
+from tests.support.site.fleet import Client
+from tests.support.waiting import until
 
 ROOM = "roomtone/kitchen"
 

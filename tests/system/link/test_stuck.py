@@ -9,7 +9,8 @@ from edge.config.load import load
 from edge.mqtt import wakeup
 from edge.mqtt.client import Broker as Connection
 from tests.support.broker import Broker
-from tests.support.link import LinkProcess, Subscriber, until
+from tests.support.link import LinkProcess, Subscriber
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -14,13 +14,9 @@ import pytest
 
 from edge.protocol.messages import MicSignal
 from tests.support.broker import Broker
-from tests.support.link import (
-    EarClient,
-    LinkProcess,
-    Subscriber,
-    event,
-    until,
-)
+from tests.support.link import EarClient, LinkProcess, Subscriber
+from tests.support.messages import event
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")

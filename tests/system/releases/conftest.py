@@ -9,18 +9,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support import tiny_bundle
 from tests.support.broker import Broker
-from tests.support.hub_server import Hub
+from tests.support.bundles import tiny as tiny_bundle
 from tests.support.link import Subscriber
-from tests.support.publishing_site import (
+from tests.support.site.hub_server import Hub
+from tests.support.site.publishing import (
     Server,
     Site,
     commands,
     server,
     site,
 )
-from tests.support.room_device import Device
+from tests.support.site.room_device import Device
 
 __all__ = ["server", "site"]
 

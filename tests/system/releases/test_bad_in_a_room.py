@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle as bundles
-from tests.support import leaking_graph, real_bundle, tiny_bundle
-from tests.support.room_device import complete, events, status, until
+from tests.support.bundles import leaking_graph
+from tests.support.bundles import relabelled as real_bundle
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.room_device import complete, events, status
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.long
 

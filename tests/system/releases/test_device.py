@@ -8,14 +8,9 @@ import numpy as np
 import pytest
 
 from edge.releases.store import Store
-from tests.support import tiny_bundle
-from tests.support.room_device import (
-    complete,
-    events,
-    states,
-    status,
-    until,
-)
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.room_device import complete, events, states, status
+from tests.support.waiting import until
 
 
 def heard(home, node: str, model: str) -> int:

@@ -9,16 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from edge.inference import bundle as bundles
-from tests.support import real_bundle, tiny_bundle
-from tests.support.hub_server import Hub
-from tests.support.room_device import (
-    Device,
-    complete,
-    events,
-    status,
-    switched_at,
-    until,
-)
+from tests.support.bundles import relabelled as real_bundle
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.hub_server import Hub
+from tests.support.site.room_device import Device, complete, events, status, switched_at
+from tests.support.waiting import until
 
 WITHIN_S = 60.0
 """From the announcement until the last of three rooms is heard by the new model."""

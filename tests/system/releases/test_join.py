@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from edge.releases.store import Store
-from tests.support import tiny_bundle
-from tests.support.hub_server import Hub
-from tests.support.room_device import Device, until
-from tests.support.site import FleetSite
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.fleet import FleetSite
+from tests.support.site.hub_server import Hub
+from tests.support.site.room_device import Device
+from tests.support.waiting import until
 
 
 def test_a_box_that_joins_gets_updates_from_its_join_file_alone(folder: Path, hub: Hub, capsys) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.publish.catalogue import Catalogue
-from tests.support import real_bundle
+from tests.support.bundles import relabelled as real_bundle
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 

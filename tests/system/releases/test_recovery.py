@@ -11,8 +11,8 @@ from tuf.api.metadata import Metadata, Timestamp
 
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.repository import HubRepository
-from tests.support import tiny_bundle
-from tests.support.hub_server import Hub
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.hub_server import Hub
 from tests.unit.releases.conftest import Box
 
 REASON = "the comparison has no recordings in this test"
@@ -82,7 +82,7 @@ def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> 
     assert box.look().result == "nothing"
     from edge.util.errors import UserError
     from provisioning.publish import setup, upload
-    from tests.support.publishing_site import ask
+    from tests.support.site.publishing import ask
 
     for _ in range(9):  # a version that is newer than any honest one
         setup.resign_targets(Catalogue(stolen), setup.targets_signer(Catalogue(stolen), None, ask))

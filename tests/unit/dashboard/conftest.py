@@ -5,7 +5,7 @@ import os
 import pytest
 from sqlalchemy import create_engine
 
-from tests.support.postgres import Postgres, programs
+from tests.support.machines.postgres import Postgres, programs
 
 
 @pytest.fixture(scope="session")

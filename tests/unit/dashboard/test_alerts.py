@@ -8,7 +8,7 @@ from dashboard.db.tables import EMOTIONS
 from dashboard.live.reachability import Reachability
 from dashboard.recorder import retention
 from dashboard.recorder.writer import Received, Writer
-from tests.support.room_messages import event
+from tests.support.messages import event_of
 
 NOW = 1_770_000_000_000
 RULE = {
@@ -33,7 +33,10 @@ def engine(place):
 
 def hear(engine, emotions, at=NOW, node="kitchen"):
     Writer(engine).write(
-        [Received(node, event(emotion, at / 1000 - n, seq=n + 1), at) for n, emotion in enumerate(emotions)]
+        [
+            Received(node, event_of(emotion, at / 1000 - n, seq=n + 1), at)
+            for n, emotion in enumerate(emotions)
+        ]
     )
 
 

@@ -8,11 +8,11 @@ from dashboard.live.decode import MAX_BYTES, decode
 from dashboard.live.levels import LevelRequests
 from dashboard.live.rooms import Room
 from edge.protocol.messages import ContractError, Level, encode
-from tests.support.room_messages import event
+from tests.support.messages import event_of
 
 
 def test_every_kind_of_message_is_read_below_a_base_of_several_levels():
-    message = event("happy", 1_770_000_000)
+    message = event_of("happy", 1_770_000_000)
     assert decode("home/tone", "home/tone/kitchen/event", encode(message)).message == message
     assert decode("home/tone", "home/tone/kitchen/mic", b"muted") == ("kitchen", "mic", "muted")
     assert decode("home/tone", "home/tone/kitchen/availability", b"online").message == "online"

@@ -5,7 +5,7 @@ from dashboard.live.fleet import devices
 from dashboard.live.rooms import House
 from edge.protocol.messages import Info
 from edge.util.timestamps import from_unix
-from tests.support.health import well
+from tests.support.messages import healthy
 
 NOW = 1_770_000_000.0
 
@@ -27,7 +27,7 @@ def codes(rows):
 
 def test_a_box_that_is_well_has_nothing_said_of_it():
     rows = devices(
-        house(kitchen={"availability": "online", "mic": "ok", "health": well()}), {}, NOW, NOW - 9999
+        house(kitchen={"availability": "online", "mic": "ok", "health": healthy()}), {}, NOW, NOW - 9999
     )
     assert codes(rows) == {"kitchen": []}
     assert (rows[0]["seen"], rows[0]["latency"], rows[0]["queue"]) == (NOW * 1000, 12, 0)
@@ -35,11 +35,11 @@ def test_a_box_that_is_well_has_nothing_said_of_it():
 
 def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
     made = house(
-        attic={"availability": "online", "mic": "muted", "health": well(), "version": "1.9.0"},
+        attic={"availability": "online", "mic": "muted", "health": healthy(), "version": "1.9.0"},
         cellar={
             "availability": "online",
             "mic": "ok",
-            "health": well(
+            "health": healthy(
                 temperature_c=83.0,
                 spool=400,
                 drops=2,
@@ -60,7 +60,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
 
 
 def test_a_box_that_says_nothing_for_three_minutes_is_named_but_not_right_after_our_own_start():
-    made = house(kitchen={"availability": "online", "mic": "ok", "health": well()})
+    made = house(kitchen={"availability": "online", "mic": "ok", "health": healthy()})
     assert codes(devices(made, {}, NOW + 100, NOW)) == {"kitchen": []}
     assert codes(devices(made, {}, NOW + 300, NOW)) == {"kitchen": ["silent"]}
     assert codes(devices(made, {}, NOW + 300, NOW + 250)) == {"kitchen": []}

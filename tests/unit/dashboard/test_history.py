@@ -9,7 +9,7 @@ from dashboard.db.history import History, zone_of
 from dashboard.db.tables import EMOTIONS
 from dashboard.live.rooms import House
 from dashboard.recorder.writer import Received, Writer
-from tests.support.room_messages import event
+from tests.support.messages import event_of
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # A Wednesday.
 
@@ -21,7 +21,9 @@ def record(place):
 
     def write(*utterances):
         batch = [
-            Received("kitchen", event(emotion, at.timestamp(), **changes), round(at.timestamp() * 1000) + 5)
+            Received(
+                "kitchen", event_of(emotion, at.timestamp(), **changes), round(at.timestamp() * 1000) + 5
+            )
             for emotion, at, changes in utterances
         ]
         Writer(engine).write(batch)

@@ -20,7 +20,7 @@ from dashboard.db.tables import (
 from dashboard.recorder import retention
 from dashboard.recorder.gaps import PATIENCE_MS, SETTLE_MS, Gap, Gaps
 from dashboard.recorder.writer import Received, Writer
-from tests.support.room_messages import event
+from tests.support.messages import event_of
 
 NOW = 1_770_000_000_000
 
@@ -34,7 +34,7 @@ def engine(place):
 
 
 def said(seq, emotion="happy", at=NOW, node="kitchen", received=None, **changes):
-    message = event(emotion, at / 1000, seq=seq, **changes)
+    message = event_of(emotion, at / 1000, seq=seq, **changes)
     return Received(node, message, NOW if received is None else received)
 
 

@@ -4,7 +4,7 @@ from dashboard.live.decode import Incoming
 from dashboard.live.rooms import KEPT_EVENTS, STRIP, House
 from dashboard.live.views import Cursor, patch, room_view
 from edge.protocol.messages import Info, Level, State
-from tests.support.room_messages import event, timestamp
+from tests.support.messages import event_of, timestamp
 
 NOW = 1_770_000_000.0
 
@@ -15,7 +15,7 @@ def house():
 
 
 def hear(house, node, emotion, at=NOW, now=NOW, **changes):
-    message = event(emotion, at, **changes)
+    message = event_of(emotion, at, **changes)
     return message, house.apply(Incoming(node, "event", message), now)
 
 

@@ -21,7 +21,7 @@ from edge.inference.bundle import Bundle
 from edge.inference.classifier import Result
 from edge.protocol.messages import LABELS
 from edge.util.atomic_file import temporary_path
-from tests.support.bundles import adaptable, enlist
+from tests.support.bundles.with_head import adaptable, enlist
 
 GOOD = Quality(snr_db=20.0, clipped=0.0)
 

@@ -11,7 +11,7 @@ import pytest
 
 from edge.ear.baseline_store import MIN_KEPT
 from edge.inference import bundle
-from tests.support.bundles import adaptable
+from tests.support.bundles.with_head import adaptable
 from tests.support.ear import Ear, Link
 from tests.unit.ear.test_process import room, wav
 

@@ -77,7 +77,7 @@ def test_no_sound_reaches_disk_socket_or_log(tmp_path: Path, sound: Samples) -> 
         link.close()
     places = {
         "socket": b"".join(link.raw),
-        "log": "\n".join(ear.log).encode(),
+        "log": "\n".join(ear.lines).encode(),
         **{str(path): path.read_bytes() for path in files(own)},
         **in_shared_memory(begun),
         **{str(path): path.read_bytes() for path in written if os.access(path, os.R_OK) and "pulse" not in str(path)

@@ -89,8 +89,8 @@ def test_recorded_speech_becomes_events_and_the_end_of_the_room_a_clean_end(
     assert len(events) >= 2
     assert {event.model for event in events} == {first.info.model}
     assert ear.wait() == 0
-    assert any(re.search(r"ready after \d", line) for line in ear.log)
-    assert not [line for line in ear.log if "ALSA" in line or "jack" in line or "XNNPACK" in line]
+    assert any(re.search(r"ready after \d", line) for line in ear.lines)
+    assert not [line for line in ear.lines if "ALSA" in line or "jack" in line or "XNNPACK" in line]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -111,7 +111,7 @@ def test_a_missing_microphone_is_a_state_and_not_a_crash(tmp_path: Path, link: L
     link.wait_for("lost")
     time.sleep(2.0)
     assert ear.process.poll() is None
-    lines = [line for line in ear.log if "-> lost" in line]
+    lines = [line for line in ear.lines if "-> lost" in line]
     assert len(lines) == 1
     assert "no microphone" in lines[0]
     assert ear.stop() == 0
@@ -264,5 +264,5 @@ def test_what_cannot_work_is_refused_in_one_line(
         settings = {**wav(room), **settings}
     ear = start(ears, tmp_path, settings)
     assert ear.wait() == 2
-    assert len(ear.log) == 1
-    assert words in ear.log[0]
+    assert len(ear.lines) == 1
+    assert words in ear.lines[0]

@@ -2,7 +2,7 @@ import pytest
 
 from edge.ear.uplink.unacknowledged import Outbox
 from edge.protocol.messages import Event, decode_ear_message
-from tests.support.ear import event
+from tests.support.messages import event
 
 
 def send_all(outbox: Outbox) -> list[int]:

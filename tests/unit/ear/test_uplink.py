@@ -23,7 +23,8 @@ from edge.protocol.messages import (
     ModelInfo,
     Mute,
 )
-from tests.support.ear import Link, event
+from tests.support.ear import Link
+from tests.support.messages import event
 
 INFO = ModelInfo(
     model="base-1.2.0",

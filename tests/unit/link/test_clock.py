@@ -9,7 +9,7 @@ from edge.link.delivery.spool import Spool
 from edge.link.state import clock as module
 from edge.link.state.clock import Clock
 from edge.protocol.messages import decode_event, encode
-from tests.support.link import BOOT, event
+from tests.support.messages import BOOT, event
 
 RIGHT = 1_800_000_000.0
 WRONG = 1_500_000_000.0

@@ -15,7 +15,7 @@ from edge.protocol.messages import (
     encode,
 )
 from tests.fuzz.targets import KNOWN, command, configuration, intake
-from tests.support.link import INFO, event
+from tests.support.messages import INFO, event
 
 WORDS = st.sampled_from(
     ["transaction", "sent_at", "seconds", "on", "boot", "from_seq", "to_seq", "x", "t", "event"]

@@ -23,7 +23,7 @@ from edge.protocol.messages import (
     encode,
 )
 from edge.util.errors import UserError
-from tests.support.link import INFO, event
+from tests.support.messages import INFO, event
 
 
 class Notes:

@@ -11,7 +11,7 @@ from edge.link.delivery.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, 
 from edge.link.delivery.spool import Spool
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
 from edge.util.memory import rss_mb
-from tests.support.link import BOOT, event
+from tests.support.messages import BOOT, event
 
 
 class World:

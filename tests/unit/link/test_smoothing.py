@@ -4,7 +4,7 @@ import msgspec
 
 from edge.link.state.smoothing import Mood
 from edge.protocol.messages import LABELS, Probabilities
-from tests.support.link import event
+from tests.support.messages import event
 
 WALL = 1_800_000_000.0
 

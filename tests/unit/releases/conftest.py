@@ -16,8 +16,8 @@ from edge.releases.download import HttpsFetcher
 from edge.releases.store import Store
 from edge.releases.update_check import Agent, Outcome
 from edge.releases.validation.messages import Budget
-from tests.support import tiny_bundle
-from tests.support.publishing_site import Server, Site, server, site
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.publishing import Server, Site, server, site
 
 __all__ = ["server", "site"]
 

@@ -17,8 +17,8 @@ from tuf.api.metadata import Metadata, Targets
 from edge.releases import archive
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from provisioning.publish import keys, setup
-from tests.support import publishing_site
-from tests.support.publishing_site import PASSPHRASE, Server, Site, ask
+from tests.support.site import publishing as publishing_site
+from tests.support.site.publishing import PASSPHRASE, Server, Site, ask
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_hub_with_other_keys_altogether(folder, site, server, make, refused) -
 
 
 def test_a_root_below_its_threshold(folder, make) -> None:
-    from tests.support import tiny_bundle
+    from tests.support.bundles import tiny as tiny_bundle
     from tests.unit.releases.conftest import Box
 
     site = Site(folder / "big", profile="site")

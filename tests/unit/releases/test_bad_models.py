@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edge.releases.validation.messages import Budget
-from tests.support import leaking_graph, tiny_bundle
+from tests.support.bundles import leaking_graph
+from tests.support.bundles import tiny as tiny_bundle
 
 
 @pytest.mark.parametrize(

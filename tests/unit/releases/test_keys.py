@@ -11,7 +11,7 @@ import pytest
 from provisioning.publish import rotation, setup
 from provisioning.publish.catalogue import Catalogue
 from tests.support.crashing_process import live
-from tests.support.publishing_site import Site, ask, commands
+from tests.support.site.publishing import Site, ask, commands
 
 URL = "https://hub.invalid/updates"
 

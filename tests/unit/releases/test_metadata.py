@@ -9,7 +9,7 @@ import pytest
 from edge.releases import metadata
 from edge.releases.metadata import choose
 from edge.util.errors import UserError
-from tests.support.releases import HERE, target
+from tests.support.site.releases import HERE, target
 
 
 def test_the_highest_release_above_the_floor_is_taken_whatever_its_version() -> None:

@@ -13,7 +13,7 @@ from provisioning.publish.push import (
     roll_out,
     rows_of,
 )
-from tests.support.releases import target
+from tests.support.site.releases import target
 
 NODES = tuple(f"room-{n}" for n in range(40))
 ABOUT = target(7, "1.1.0").release

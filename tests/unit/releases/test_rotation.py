@@ -16,8 +16,8 @@ from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
 from provisioning.publish import keys, rotation, setup
-from tests.support import tiny_bundle
-from tests.support.publishing_site import Site, ask
+from tests.support.bundles import tiny as tiny_bundle
+from tests.support.site.publishing import Site, ask
 from tests.unit.releases.conftest import Box
 
 

@@ -11,7 +11,7 @@ import pytest
 from edge.releases import state
 from edge.releases.store import Store, StoreError
 from tests.support.crashing_process import live
-from tests.support.releases import archive, bring, model_of, target
+from tests.support.site.releases import archive, bring, model_of, target
 
 
 def test_a_model_that_passes_runs_and_the_one_before_is_kept(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from edge.releases.validation import client
 from edge.releases.validation.client import Answer
 from edge.releases.validation.messages import Budget, Verdict
 from tests.support.crashing_process import live
-from tests.support.publishing_site import cut_after
+from tests.support.site.publishing import cut_after
 
 
 def test_a_published_model_is_fetched_tried_and_switched_to(box, site, make) -> None:
@@ -88,7 +88,7 @@ def _killed(box, point: int | None) -> list[str]:
 
 
 def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site, server, make) -> None:
-    from tests.support import tiny_bundle
+    from tests.support.bundles import tiny as tiny_bundle
     from tests.unit.releases.conftest import Box
 
     shipped = tiny_bundle.make(folder / "shipped", "1.0.0")

@@ -14,7 +14,7 @@ from training.networks import backend
 
 backend.choose("torch", "tensorflow", "jax")
 
-from tests.support.tiny_corpus import corpora, encoder  # noqa: E402
+from tests.support.training.tiny_corpus import corpora, encoder  # noqa: E402
 from training.data import task  # noqa: E402
 from training.data.recordings import Sounds  # noqa: E402
 from training.fit import batches, closed_form, data_loader  # noqa: E402

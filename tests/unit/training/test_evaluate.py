@@ -9,7 +9,7 @@ import pytest
 from edge.inference import bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
-from tests.support.headed_bundle import adaptable
+from tests.support.bundles.headed import adaptable
 from training import cli
 from training.evaluate import registry
 from training.evaluate.evaluator import Evaluator

@@ -16,8 +16,8 @@ pytest.importorskip("keras", reason="keras is installed with roomtone[training] 
 if not any(importlib.util.find_spec(name) for name in ("torch", "tensorflow", "jax")):
     pytest.skip("no backend of keras is installed (roomtone[training])", allow_module_level=True)
 
-from tests.support.tiny_corpus import corpora, encoder
-from tests.support.tiny_student import RECIPE
+from tests.support.training.tiny_corpus import corpora, encoder
+from tests.support.training.tiny_student import RECIPE
 
 PROGRAM = """
 import functools, sys

@@ -17,7 +17,7 @@ if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "a
 from edge.inference import bundle as bundles
 from edge.inference.interpreter import Interpreter
 from tests.conftest import ROOT
-from tests.support import tiny_student
+from tests.support.training import tiny_student
 
 OTHER = """
 import json, sys

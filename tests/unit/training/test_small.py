@@ -16,7 +16,7 @@ from edge.inference.interpreter import Interpreter
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from tests.support import tiny_student
+from tests.support.training import tiny_student
 from training.export import bundle as export
 from training.export import golden, operators
 from training.fit import resume

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,8 @@ import pytest
 
 from tests.conftest import SPEECH
 from tests.support.link import Subscriber
-from tests.support.publishing_site import Server, Site
+from tests.support.process import RoomtoneProcess, options
+from tests.support.site.publishing import Server, Site
 
 VOICES = ("goforward.raw", "numbers.raw", "something.raw")
 """One utterance each, of 1.7, 2.9 and 1.7 s: from their lengths it is seen when one is missing."""
@@ -55,42 +53,25 @@ class Device:
             "updates.validation_socket": folder / "no.sock",
         }  # fmt: skip
         given |= {name.replace("__", "."): value for name, value in settings.items()}
-        self._settings = [
-            f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-            for key, value in given.items()
-        ]
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.programs = {name: RoomtoneProcess(folder, name, *options(given)) for name in ("link", "ear")}
 
     def start(self, *which: str) -> Device:
         for name in which or ("link", "ear"):
-            command = [sys.executable, "-m", "edge.cli.main", name]
-            for setting in self._settings:
-                command += ["--set", setting]
-            with (self.folder / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ.copy()
-                )
+            self.programs[name].start(wait=False)
         return self
 
     def log(self, name: str = "link") -> str:
-        path = self.folder / f"{name}.log"
-        return path.read_text() if path.exists() else ""
+        return self.programs[name].log
 
     def stop(self, *which: str) -> None:
         for name in which or ("ear", "link"):
-            process = self.processes.pop(name, None)
-            if process is not None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            if self.programs[name].running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.programs[name].stop()
+            self.programs[name].kill()
 
     def kill(self, name: str) -> None:
-        process = self.processes.pop(name)
-        process.kill()
-        process.wait()
+        self.programs[name].kill()
 
 
 def status(home: Subscriber, node: str) -> dict[str, Any]:
@@ -139,10 +120,3 @@ def switched_at(home: Subscriber, node: str, model: str) -> float:
         if message.topic == f"roomtone/{node}/model" and json.loads(message.payload)["model"] == model:
             return float(message.timestamp - announced)
     raise AssertionError(f"{node} has never run {model}")
-
-
-def until(condition: Any, seconds: float, what: Any) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.05)

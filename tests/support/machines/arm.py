@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, SPEECH
-from tests.support import container as containers
+from tests.support.machines import container as containers
 
 MARKS = [
     pytest.mark.skipif(

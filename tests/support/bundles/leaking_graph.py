@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as tfl
 
-from tests.support.tiny_bundle import Graph
+from tests.support.bundles.tiny import Graph
 
 INT = tfl.TensorType.INT32
 COPIES = 3

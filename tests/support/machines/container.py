@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.support.system import System
+from tests.support.machines.system import System
 
 CACHE = Path(os.environ.get("ROOMTONE_TEST_CACHE", Path.home() / ".cache" / "roomtone-tests"))
 SOURCE = ("edge", "provisioning", "training", "dashboard", "models", "pyproject.toml")

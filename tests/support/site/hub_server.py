@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from dashboard.releases import api
 from provisioning.publish.repository import HubRepository
 from tests.support.broker import free_port
-from tests.support.publishing_site import certificate
+from tests.support.site.publishing import certificate
 
 
 class Hub:

@@ -1,6 +1,6 @@
 """A Docker of its own for a test: its daemon, its images and its socket are in one folder, and no other is touched.
 
-There need not be a registry: the base image is a Debian that debootstrap makes (as tests/support/container.py does).
+There need not be a registry: the base image is a Debian that debootstrap makes (see machines/container.py).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import json
 import os
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -16,9 +16,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.protocol.messages import Event, decode_event
 from tests.device.conftest import VirtualMicrophone
-from tests.support import container as containers
 from tests.support.broker import Broker
-from tests.support.container import Container
+from tests.support.machines import container as containers
+from tests.support.machines.container import Container
 
 ASOUND = 'pcm.!default { type pulse server "unix:/run/roomtone-sound/native" }\n'
 VOICE = "goforward.raw"
@@ -71,15 +71,6 @@ class Subscriber:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def until(true: Callable[[], bool], timeout_s: float, what: str) -> float:
-    """Waits, and returns how long it took."""
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < timeout_s, f"not within {timeout_s} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - begun
 
 
 class Box:

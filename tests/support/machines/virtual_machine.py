@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conftest import ROOT, SPEECH
-from tests.support import container as containers
 from tests.support.broker import free_port
-from tests.support.container import CACHE, Container
-from tests.support.system import System
+from tests.support.machines import container as containers
+from tests.support.machines.container import CACHE, Container
+from tests.support.machines.system import System
 
 HOST = "10.0.2.2"
 """This machine, seen from inside."""

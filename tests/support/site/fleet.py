@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.cli.main import main
 from tests.support.broker import Broker, free_port
-from tests.support.link import until
+from tests.support.waiting import until
 
 
 class FleetSite:

@@ -1,0 +1,1 @@
+"""Computers beside the test: containers, virtual machines, databases, sound cards."""

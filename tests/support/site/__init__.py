@@ -1,0 +1,1 @@
+"""Sites with their broker, hub and devices."""

@@ -1,0 +1,1 @@
+"""Small corpora and networks."""
