@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dashboard import server
 from dashboard.settings import Settings
-from edge.mqtt import address
+from edge.mqtt import options as mqtt_options
 from edge.util.errors import UserError
 
 PUBLIC: Final = "ROOMTONE_PUBLIC_HOST"
@@ -30,7 +30,7 @@ def register(subparsers: Any) -> None:
         "--host", default="127.0.0.1", help="address to serve on (default: this machine only)"
     )
     parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")
-    address.add_options(parser)
+    mqtt_options.add_options(parser)
     parser.add_argument(
         "--database",
         metavar="URL",
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    broker, base_topic = address.from_options(options)
+    broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     listener = server.listen(options.host, options.port)
     here = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback

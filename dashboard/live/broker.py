@@ -1,33 +1,28 @@
-"""The connection to the broker: a thread that subscribes, decodes and hands on; it reconnects for ever.
-
-MQTT 3.1.1, because a live page needs nothing of MQTT 5 and so works with every broker.
-"""
+"""The dashboard's connection to the broker: subscribes to all rooms, decodes what comes, sends commands."""
 
 from __future__ import annotations
 
 import logging
-import random
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import MQTTProtocolVersion
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-
-from dashboard.live.client import closed, make, said_of_subscriptions, why
-from dashboard.live.decode import Incoming, decode, decode_answer
+from dashboard.live.decode import Incoming, decode, decode_response
 from edge.mqtt.address import BrokerAddress
+from edge.mqtt.client import Client
+from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
+from edge.mqtt.reconnect import Backoff
+from edge.mqtt.session import ClientOptions, Subscription
 from edge.protocol import messages
 from edge.protocol.messages import Command, ContractError, Response
 
 log = logging.getLogger(__name__)
 
-FIRST_DELAY_S: Final = 0.5
+FIRST_DELAY_S: Final = 1.0
 LONGEST_DELAY_S: Final = 15.0
+KEEPALIVE_S: Final = 20
 FLEET: Final = "fleet"
 PROBE: Final = "probe"
 ALERT: Final = "alert"
@@ -36,15 +31,15 @@ ANNOUNCE: Final = "announce"
 
 @dataclass(frozen=True)
 class Connection:
-    """How things stand with the broker."""
+    """The state of the connection, as pages show it."""
 
     state: Literal["connecting", "connected", "lost"]
     detail: str = ""
-    """Why it is lost, for people."""
+    """For people: why it is lost, or what the broker lacks or refuses."""
 
 
 class Broker:
-    """Owns the thread and the client. The callbacks are called on that thread and must not block."""
+    """Owns the MQTT client. The callbacks are called on the client's thread and must not block."""
 
     def __init__(
         self,
@@ -52,112 +47,74 @@ class Broker:
         base_topic: str,
         on_message: Callable[[Incoming], None],
         on_connection: Callable[[Connection], None],
-        on_answer: Callable[[str, Response], None] = lambda _node, _response: None,
+        on_response: Callable[[str, Response], None] = lambda _node, _response: None,
     ) -> None:
         self.address = address
         self.base_topic = base_topic
         self.connection = Connection("connecting")
-        self._probe_topic = messages.topic(base_topic, FLEET, PROBE)
         self.settled = threading.Event()
         """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
+        self._probe_topic = messages.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
-        self._on_answer = on_answer
-        self._stop = threading.Event()
-        self._attempts = 0
-        self._welcomed = False
-        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
-        self._client = self._make_client()
+        self._on_response = on_response
+        topics = [
+            *(Subscription(messages.topic(base_topic, "+", t), t.qos) for t in messages.TOPICS),
+            Subscription(messages.topic(base_topic, "+", "resp/+")),
+            Subscription(self._probe_topic),
+        ]
+        options = ClientOptions(
+            f"roomtone-dashboard-{secrets.token_hex(6)}", tuple(topics), keepalive_s=KEEPALIVE_S
+        )
+        self._client = Client(address, options, self._handle, Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
 
     def start(self) -> None:
-        """Starts the thread; returns at once."""
-        self._thread.start()
+        """Start the thread; return at once."""
+        self._client.start()
 
     def stop(self) -> None:
-        """Disconnects and ends the thread; waits for at most half a second (a daemon thread holds up nobody)."""
-        self._stop.set()
-        self._client.disconnect()
-        if self._thread.is_alive():
-            self._thread.join(0.5)
+        """Disconnect and end the thread; wait for at most half a second (a daemon thread delays nothing)."""
+        self._client.stop(0.5)
 
     def send(self, node: str, verb: str, command: Command) -> bool:
-        """Publishes a command to a room; says whether there was a broker to take it."""
-        if self.connection.state != "connected":
-            return False
+        """Publish a command to a room; return whether there is a broker to take it."""
         name = messages.topic(self.base_topic, node, f"cmd/{verb}")
-        return self._client.publish(name, messages.encode(command), qos=1).rc == mqtt.MQTT_ERR_SUCCESS
+        return self._client.publish(name, messages.encode(command)) is not None
 
     def publish(self, leaf: str, payload: bytes, retain: bool = False) -> bool:
-        """Publishes below `B/fleet`, where no room can be; says whether there was a broker to take it."""
-        if self.connection.state != "connected":
-            return False
+        """Publish below `B/fleet`, where no room can be; return whether there is a broker to take it."""
         name = messages.topic(self.base_topic, FLEET, leaf)
-        return self._client.publish(name, payload, qos=1, retain=retain).rc == mqtt.MQTT_ERR_SUCCESS
+        return self._client.publish(name, payload, retain=retain) is not None
 
-    def _make_client(self) -> mqtt.Client:
-        name = f"roomtone-dashboard-{secrets.token_hex(6)}"
-        client = make(self.address, name, MQTTProtocolVersion.MQTTv311)
-        client.on_connect = self._connected
-        client.on_message = self._received
-        client.on_subscribe = self._subscribed
-        return client
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Connected(capabilities=capabilities):
+                log.info("connected to %s with MQTT %s", self.address, event.version)
+                self._set(Connection("connected", capabilities.missing()))
+            case Subscribed(refused):
+                if refused:
+                    detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
+                    self._set(Connection("connected", detail))
+                self.settled.set()
+            case Disconnected(reason):
+                self._set(Connection("lost", reason.text))
+                self.settled.set()
+            case Message():
+                self._receive(event)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._welcomed = False
-            try:
-                # A new client each time: renewed certificates are read.
-                self._client = self._make_client()
-                self._client.connect(self.address.host, self.address.port, keepalive=20)
-                self._client.loop_forever(retry_first_connection=False)
-                if not self._stop.is_set() and self.connection.state != "lost":
-                    self._say(Connection("lost", closed(self.address, self._welcomed)))
-            except (OSError, ValueError) as error:
-                self._say(Connection("lost", why(error, self.address)))
-            except Exception:
-                log.exception("the connection to the broker failed unexpectedly")
-                self._say(Connection("lost", "internal error, see the log"))
-            delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** min(self._attempts, 10))
-            self._attempts += 1
-            # Jitter: not every dashboard shall knock at the same moment when a broker comes back.
-            self._stop.wait(delay * random.uniform(0.5, 1.0))
-
-    def _connected(
-        self,
-        client: mqtt.Client,
-        _userdata: Any,
-        _flags: Any,
-        code: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        if code.is_failure:
-            self._say(Connection("lost", f"the broker refused: {str(code).lower()}"))
-            return
-        self._attempts = 0
-        self._welcomed = True
-        topics: list[tuple[str, int]] = [
-            (messages.topic(self.base_topic, "+", t), t.qos) for t in messages.TOPICS
-        ]
-        answers = (messages.topic(self.base_topic, "+", "resp/+"), 1)
-        client.subscribe([*topics, answers, (self._probe_topic, 1)])
-        self._say(Connection("connected"))
-
-    def _subscribed(self, *said: Any) -> None:
-        said_of_subscriptions(*said)
-        self.settled.set()
-
-    def _received(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+    def _receive(self, message: Message) -> None:
         try:
             if message.topic == self._probe_topic:
-                self._on_answer(PROBE, Response(transaction=message.payload[:64].decode("ascii"), ok=True))
+                transaction = message.payload[:64].decode("ascii")
+                self._on_response(PROBE, Response(transaction=transaction, ok=True))
                 return
             if message.topic.rpartition("/")[0].endswith("/resp"):
-                node, response = decode_answer(self.base_topic, message.topic, bytes(message.payload))
-                self._on_answer(node, response)
+                node, response = decode_response(self.base_topic, message.topic, message.payload)
+                self._on_response(node, response)
                 return
-            incoming = decode(self.base_topic, message.topic, bytes(message.payload))
+            incoming = decode(self.base_topic, message.topic, message.payload)
             if message.retain and incoming.leaf == messages.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")
         except ContractError as error:
@@ -168,13 +125,7 @@ class Broker:
         else:
             self._on_message(incoming)
 
-    def _say(self, connection: Connection) -> None:
-        if connection == self.connection:
-            return
-        self.connection = connection
-        if connection.state == "lost":
-            self.settled.set()
-            log.warning("no broker at %s: %s; trying again", self.address, connection.detail)
-        else:
-            log.info("broker %s: %s", self.address, connection.state)
-        self._on_connection(connection)
+    def _set(self, connection: Connection) -> None:
+        if connection != self.connection:
+            self.connection = connection
+            self._on_connection(connection)

@@ -1,6 +1,6 @@
 """From a topic and bytes of the broker to a checked message; everything else is refused.
 
-Whoever may publish to the broker may publish anything, so nothing is used before it has been decoded here.
+Every client that may publish can publish anything, so nothing is used before it has been decoded here.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Incoming(NamedTuple):
 _response = msgspec.json.Decoder(Response)
 
 
-def decode_answer(base: str, topic: str, payload: bytes) -> tuple[str, Response]:
-    """The room and its answer to a command, from `B/N/resp/<verb>`. Raises `ContractError`."""
+def decode_response(base: str, topic: str, payload: bytes) -> tuple[str, Response]:
+    """Return the room and its response to a command, from `B/N/resp/<verb>`. Raises `ContractError`."""
     node = topic[len(base) + 1 :].partition("/")[0]
     if not topic.startswith(f"{base}/{node}/resp/") or _NODE.fullmatch(node) is None:
         raise ContractError(f"not a topic of a room: {topic[:100]!r}")

@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import Any
 
-from edge.mqtt import address
+from edge.mqtt import options as mqtt_options
 from edge.util.errors import UserError
 
 
@@ -26,7 +26,7 @@ def register(subparsers: Any) -> None:
         metavar="URL",
         help="sqlite:////folder/file.db or postgresql+psycopg://user@host/name",
     )
-    address.add_options(parser)
+    mqtt_options.add_options(parser)
     parser.add_argument("--name", default="1", help="tells several recorders apart (default: %(default)s)")
     parser.add_argument(
         "--share",
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             raise UserError(f"--{option}: use at most 40 letters, digits, `_` and `-`")
     if options.keep_days < 1:
         raise UserError("--keep-days: at least 1")
-    broker, base_topic = address.from_options(options)
+    broker, base_topic = mqtt_options.from_options(options)
 
     from dashboard.db.engine import connect, migrate
     from dashboard.recorder.process import Recorder

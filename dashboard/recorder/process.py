@@ -18,8 +18,9 @@ from dashboard.db.engine import reason
 from dashboard.live.decode import decode
 from dashboard.recorder import retention
 from dashboard.recorder.gaps import Gap, Gaps
-from dashboard.recorder.session import Arrived, Session
+from dashboard.recorder.session import Session
 from dashboard.recorder.writer import Received, Writer
+from edge.mqtt.events import Message
 from edge.protocol import messages
 from edge.protocol.messages import Command, ContractError, Event, Info
 from edge.util import timestamps
@@ -83,7 +84,7 @@ class Recorder:
             self._session.stop()
             log.info("written %d, doubles %d, refused %d", self.written, self.doubles, self.refused)
 
-    def _gather(self) -> list[Arrived]:
+    def _gather(self) -> list[Message]:
         try:
             batch = [self._session.arrived.get(timeout=0.5)]
         except queue.Empty:
@@ -96,7 +97,7 @@ class Recorder:
                 break
         return batch
 
-    def _record(self, batch: Sequence[Arrived]) -> None:
+    def _record(self, batch: Sequence[Message]) -> None:
         events: list[Received] = []
         names: dict[str, str] = {}
         now = _now_ms()

@@ -17,7 +17,8 @@ from edge.link import metrics
 from edge.link.forget import forget
 from edge.link.ipc import listener
 from edge.link.process import Link
-from edge.mqtt import credentials, reason_codes
+from edge.mqtt import tls
+from edge.mqtt.address import from_config
 from edge.util.notify import notify
 from edge.util.restarts import LASTED_S, Restarts, wait_before_start
 
@@ -49,12 +50,12 @@ def run(options: argparse.Namespace) -> int:
         stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
     )
     if options.forget:
-        credentials.check(config.mqtt)
+        tls.check(from_config(config))
         for name in forget(config):
             print(f"removed: {name}")
         return 0
     restarts = wait_before_start()
-    credentials.check(config.mqtt)
+    tls.check(from_config(config))
     asyncio.run(_serve(config, started, restarts))
     restarts.clear()
     return 0
@@ -75,7 +76,7 @@ async def _serve(config: Config, started: float, restarts: Restarts) -> None:
             time.monotonic() - started,
             config.node.id,
             config.runtime.socket,
-            reason_codes.place(config),
+            from_config(config).place,
         )
         notify("READY=1", f"STATUS=listening on {config.runtime.socket}")
         loop.call_later(LASTED_S + 1, restarts.alive)

@@ -12,8 +12,9 @@ from typing import Final
 from edge.config.settings import Config
 from edge.doctor.check import Check
 from edge.link.state.directories import state_dir
-from edge.mqtt import certificate, credentials, reason_codes
-from edge.mqtt.events import Up
+from edge.mqtt import certificate, tls
+from edge.mqtt.address import device_client_id, from_config
+from edge.mqtt.events import Connected
 from edge.mqtt.probe import handshake, probe
 from edge.util.errors import UserError
 
@@ -30,24 +31,26 @@ def checks(config: Config) -> Iterator[Check]:
 
 def _broker(config: Config) -> Check:
     try:
-        credentials.check(config.mqtt)
+        address = from_config(config)
+        tls.check(address)
     except UserError as error:
         what, _, remedy = str(error).partition("; ")
         return Check("broker", "fail", what, remedy)
+    client_id = device_client_id(config.node.id)
     if config.mqtt.cert_file and _somebody_listens(Path(config.runtime.socket)):
-        refusal, answers = handshake(config), "TLS, and takes our certificate"
+        refusal, answers = handshake(address, client_id), "TLS, and takes our certificate"
     else:
-        found = probe(config)
-        refusal = None if isinstance(found, Up) else found
+        found = probe(address, f"{client_id}-doctor")
+        refusal = None if isinstance(found, Connected) else found
         secured = "TLS" if config.mqtt.tls else "without TLS"
-        answers = f"MQTT {found.version}, {secured}" if isinstance(found, Up) else ""
+        answers = f"MQTT {found.version}, {secured}" if isinstance(found, Connected) else ""
     if refusal is not None:
         what, _, remedy = refusal.text.partition(": ")
         return Check("broker", "fail", what, remedy)
     if warning := certificate.warning(config.mqtt.cert_file, time.time()):
         what, _, remedy = warning.partition(": ")
         return Check("broker", "warn", what, remedy)
-    return Check("broker", "ok", f"{reason_codes.place(config)} answers, {answers}")
+    return Check("broker", "ok", f"{address.place} answers, {answers}")
 
 
 def _socket(config: Config) -> Check:

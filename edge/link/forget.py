@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import queue
-
 from edge.config.settings import Config
 from edge.link.state import published_names
-from edge.mqtt.client import Broker
-from edge.mqtt.events import BrokerEvent, Down, Taken, Up
+from edge.mqtt.address import device_client_id, from_config
+from edge.mqtt.client import Client
+from edge.mqtt.reason_codes import FAILURE
+from edge.mqtt.session import ClientOptions
 from edge.util.errors import UserError
 
 PATIENCE_S = 20.0
 
 
 def forget(config: Config) -> list[str]:
-    """Returns the topics that are empty now. Raises `UserError` when the broker cannot be reached."""
-    events: queue.SimpleQueue[BrokerEvent] = queue.SimpleQueue()
-    broker = Broker(config, None, (), events.put)
-    broker.start()
+    """Return the topics that are empty now. Raises `UserError` when the broker cannot be reached, or refuses."""
+    topics = sorted(published_names.of(config).topics())
+    client = Client(from_config(config), ClientOptions(device_client_id(config.node.id)), lambda _: None)
     try:
-        waiting: set[int | None] = set()
-        topics = sorted(published_names.of(config).topics())
-        while True:
-            try:
-                event = events.get(timeout=PATIENCE_S)
-            except queue.Empty:
-                raise UserError("the broker has not answered; nothing is sure to be removed") from None
-            if isinstance(event, Down):
-                raise UserError(event.reason.text)
-            if isinstance(event, Up):
-                waiting = {broker.publish(name, b"", 1, True) for name in topics}
-            if isinstance(event, Taken):
-                if event.code >= 0x80:
-                    raise UserError(f"the broker refuses the removal ({event.name})")
-                waiting.discard(event.mid)
-                if not waiting:
-                    return topics
+        if reason := client.connect(PATIENCE_S):
+            raise UserError(reason.text)
+        for name in topics:
+            code = client.publish_and_wait(name, b"", retain=True, timeout_s=PATIENCE_S)
+            if code is None:
+                raise UserError(f"the broker has not answered; {name} is not sure to be removed")
+            if code >= FAILURE:
+                raise UserError(f"the broker refuses the removal of {name} (reason {code:#04x})")
+        return topics
     finally:
-        broker.stop()
+        client.stop()

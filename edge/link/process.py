@@ -30,15 +30,11 @@ from edge.link.state import clock, published_names
 from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
 from edge.link.state.smoothing import Mood
 from edge.mqtt import certificate, reason_codes
-from edge.mqtt.client import Broker
-from edge.mqtt.events import (
-    BrokerEvent,
-    Down,
-    Incoming,
-    Taken,
-    Up,
-    Will,
-)
+from edge.mqtt.address import device_client_id, from_config
+from edge.mqtt.client import Client
+from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message
+from edge.mqtt.events import Event as ClientEvent
+from edge.mqtt.session import ClientOptions, Subscription, Will
 from edge.protocol import homeassistant
 from edge.protocol.messages import (
     AVAILABILITY,
@@ -76,6 +72,8 @@ EAR_GRACE_S: Final = 15.0
 STATE_S: Final = 60.0
 STATE_STEP: Final = 0.1
 """A change of the confidence that is worth a message."""
+SESSION_EXPIRY_S: Final = 3600
+"""How long the broker keeps commands for a device that is away; older ones would be refused anyway."""
 HA_WAIT_S: Final = (2.0, 10.0)
 FAREWELL_S: Final = 1.5
 
@@ -91,16 +89,19 @@ class Link:
         ha = config.homeassistant
         self._ha_status = f"{ha.prefix}/status" if ha.discovery else ""
         self._announce = announce_topic(node.base_topic)
-        self._broker = Broker(
-            config,
-            Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
-            [
-                topic(node.base_topic, node.id, "cmd/+"),
-                *([self._announce] if config.updates.url else []),
-                *([self._ha_status] if self._ha_status else []),
-            ],
-            self._post,
+        wanted = [
+            topic(node.base_topic, node.id, "cmd/+"),
+            *([self._announce] if config.updates.url else []),
+            *([self._ha_status] if self._ha_status else []),
+        ]
+        self._identity = reason_codes.Identity(from_config(config), device_client_id(node.id))
+        options = ClientOptions(
+            client_id=self._identity.client_id,
+            subscriptions=tuple(Subscription(name, retained=False) for name in wanted),
+            will=Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
+            session_expiry_s=SESSION_EXPIRY_S,
         )
+        self._broker = Client(self._identity.address, options, self._post)
         self._publisher = Publisher(config, self._broker.publish)
         beside = runtime_dir(config)
         journal = Journal(beside / f"{node.id}.journal", time.time)
@@ -211,14 +212,14 @@ class Link:
 
     # --- what the broker tells ---
 
-    def _post(self, event: BrokerEvent) -> None:
+    def _post(self, event: ClientEvent) -> None:
         # The loop may be closed already when the process is about to end.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._broker_says, event)
 
-    def _broker_says(self, event: BrokerEvent) -> None:
+    def _broker_says(self, event: ClientEvent) -> None:
         match event:
-            case Up(session_present, version):
+            case Connected(session_present, version):
                 self._connections += 1
                 self._refusals.clear()
                 self._connected = True
@@ -227,30 +228,31 @@ class Link:
                 self._publisher.health(self._health())
                 self._tidy()
                 self._outbox.connected(session_present)
-            case Down():
+            case Disconnected():
                 self._connected = False
                 self._outbox.disconnected()
-            case Taken(mid, code, name):
+            case Acknowledged(number, code, name):
                 if code >= reason_codes.FAILURE:
                     self._say_refused(code, name)
-                if mid == self._farewell:
+                if number == self._farewell:
                     self._farewell_taken.set()
                 else:
-                    self._outbox.answered(mid, code)
-            case Incoming(name, payload) if name == self._ha_status:
+                    self._outbox.answered(number, code)
+            case Message(name, payload) if name == self._ha_status:
                 if homeassistant.wakes(payload):
                     # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
                     self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
-            case Incoming(name, payload) if name == self._announce:
+            case Message(name, payload) if name == self._announce:
                 self._keeper.announced(payload)
-            case Incoming(name, payload, retain, queued):
+            case Message(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
 
     def _say_refused(self, code: int, name: str) -> None:
         """A message that the broker does not take, once for each connection and reason."""
         if code not in self._refusals:
             self._refusals.add(code)
-            log.warning("%s", reason_codes.of_code(code, name, self._config).text)
+            reason = reason_codes.of_code(code, name, self._identity)
+            log.warning("a message is refused [%s]: %s", reason.code, reason.text)
 
     # --- what the actions need (actions.House) ---
 
@@ -305,7 +307,7 @@ class Link:
         old = published_names.left_over(path, now)
         for name in sorted(old):
             log.info("removing what is retained on %s: this device has another name now", name)
-            self._broker.publish(name, b"", 1, True)
+            self._broker.publish(name, b"", retain=True)
         published_names.remember(path, now)
 
     def _health(self) -> Health:
@@ -319,7 +321,7 @@ class Link:
             rejected=self._intake.rejected,
             link_rss_mb=round(rss_mb(), 1),
             temperature_c=temperature_c(),
-            certificate_expires=None if own is None else certificate.stamp(own),
+            certificate_expires=None if own is None else certificate.timestamp(own),
             ear=self._ear_health,
         )
 

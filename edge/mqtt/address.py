@@ -1,112 +1,128 @@
-"""Where the broker is: `mqtt[s]://[user@]host[:port]`, the password from a safe place; or a site that was joined."""
+"""Where the broker is, and as whom we connect: from a URL, from the configuration or from a site that was joined."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import Final, Literal
+from urllib.parse import unquote
 
 from edge.config import join_file
-from edge.config.load import load
+from edge.config.settings import Config
 from edge.util.errors import UserError
+from edge.util.hostnames import normalized
 
-DEFAULT_PORT = 1883
-TLS_PORT = 8883
-PASSWORD_VARIABLE = "ROOMTONE_MQTT_PASSWORD"
+DEFAULT_PORT: Final = 1883
+TLS_PORT: Final = 8883
+PASSWORD_VARIABLE: Final = "ROOMTONE_MQTT_PASSWORD"
+SCHEMES: Final = {"mqtt": False, "mqtts": True}
+
+
+@dataclass(frozen=True)
+class Names:
+    """How the settings are called where the user gave them: every remedy names one of these."""
+
+    host: str
+    port: str
+    user: str
+    password_file: str
+    tls_on: str
+    tls_off: str
+    ca_file: str
+    certificate: str
+    version: str
+    client_id: str
+
+
+CONFIG_NAMES: Final = Names(
+    host="`mqtt.host`",
+    port="`mqtt.port`",
+    user="`mqtt.username` and `mqtt.password_file`",
+    password_file="`mqtt.password_file`",
+    tls_on="set `mqtt.tls = true`",
+    tls_off="set `mqtt.tls = false`",
+    ca_file="`mqtt.ca_file`",
+    certificate="`mqtt.cert_file` and `mqtt.key_file`",
+    version="`mqtt.version`",
+    client_id="give every device its own `node.id`",
+)
+OPTION_NAMES: Final = Names(
+    host="the host in `--broker`",
+    port="the port in `--broker`",
+    user=f"the user in `--broker` and the password (${PASSWORD_VARIABLE} or `--password-file`)",
+    password_file="`--password-file`",
+    tls_on="write `--broker mqtts://…`",
+    tls_off="write `--broker mqtt://…`",
+    ca_file="`--ca-file`",
+    certificate="`--join`",
+    version="the broker's version of MQTT",
+    client_id="give every recorder its own `--name`",
+)
 
 
 @dataclass(frozen=True)
 class BrokerAddress:
-    """A broker as paho-mqtt wants it."""
+    """A broker and all that a connection to it needs."""
 
     host: str
     port: int = DEFAULT_PORT
     username: str = ""
     password: str = field(default="", repr=False)
+    password_file: str = ""
+    """Read anew for every connection; takes precedence over `password`."""
     tls: bool = False
     ca_file: str = ""
-    """Who signed the broker's certificate; empty: the authorities that the system trusts."""
+    """Certificate of the authority that signed the broker's; empty: the authorities that the system trusts."""
     cert_file: str = ""
     """Our own certificate; empty: none."""
     key_file: str = ""
+    keepalive_s: int = 30
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    names: Names = field(default=OPTION_NAMES, repr=False)
+    certificate_name: str = ""
+    """The name that our certificate has to have; empty: any."""
+
+    @property
+    def place(self) -> str:
+        """The broker as `host:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt{'s' if self.tls else ''}://{host}:{self.port}"
-
-    def tls_context(self) -> ssl.SSLContext | None:
-        """Read anew for every connection, so that renewed certificates need no restart; None without TLS.
-
-        Raises `UserError`.
-        """
-        if not self.tls:
-            return None
-        where = self.ca_file
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                where = self.cert_file
-                # Without the function OpenSSL would ask for the password of the key on a terminal.
-                context.load_cert_chain(self.cert_file, self.key_file, password=lambda: b"")
-        except ssl.SSLError:
-            raise UserError(f"{where}: not a certificate, or not with its key, in PEM form") from None
-        except OSError as error:
-            raise UserError(f"{where}: cannot be read ({error.strerror})") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+        return f"mqtt{'s' if self.tls else ''}://{self.place}"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every program that reads the broker; `from_options` understands them."""
-    parser.add_argument(
-        "--broker",
-        metavar="URL",
-        help="mqtt://[user@]host[:port], or mqtts:// with TLS (default: mqtt://127.0.0.1); the password comes from "
-        f"${PASSWORD_VARIABLE}",
+def device_client_id(node: str) -> str:
+    """Return the client id of a device: a second device with the same node id closes the first one's connection."""
+    return f"roomtone-{node}"
+
+
+def from_config(config: Config) -> BrokerAddress:
+    """Return the broker of a device's configuration. Raises `UserError` for a host that is none."""
+    mqtt = config.mqtt
+    try:
+        host = normalized(mqtt.host)
+    except ValueError as error:
+        raise UserError(f"`mqtt.host` {mqtt.host!r} {error}; the port is `mqtt.port`") from None
+    return BrokerAddress(
+        host=host,
+        port=mqtt.port or (TLS_PORT if mqtt.tls else DEFAULT_PORT),
+        username=mqtt.username,
+        password_file=mqtt.password_file,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        keepalive_s=mqtt.keepalive_s,
+        version=mqtt.version,
+        names=CONFIG_NAMES,
+        certificate_name=config.node.id,
     )
-    parser.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
-    )
-    parser.add_argument(
-        "--ca-file",
-        type=Path,
-        metavar="FILE",
-        help="who signed the broker's certificate (PEM), where the system does not know it",
-    )
-    parser.add_argument(
-        "--join",
-        type=Path,
-        metavar="DIR",
-        help="instead: the folder that `roomtone join FILE --to DIR` has made",
-    )
-    parser.add_argument("--base-topic", metavar="TOPIC", help="(default: roomtone, or that of the site)")
-
-
-def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:
-    """The broker and the checked base topic. Raises `UserError`."""
-    base_topic = options.base_topic
-    if options.join is not None:
-        if options.broker is not None or options.password_file is not None or options.ca_file is not None:
-            raise UserError(
-                "--join DIR says all of the broker: leave --broker, --password-file and --ca-file away"
-            )
-        address, of_site = from_join(options.join)
-        base_topic = base_topic or of_site
-    else:
-        url = "mqtt://127.0.0.1" if options.broker is None else options.broker
-        address = parse(url, options.password_file, ca_file=options.ca_file)
-    # What can never work is said at once, not at every attempt.
-    address.tls_context()
-    base_topic = load(overrides={"node.base_topic": base_topic or "roomtone"}).node.base_topic
-    return address, base_topic
 
 
 def from_join(folder: Path) -> tuple[BrokerAddress, str]:
-    """The broker of a site and its base topic. Raises `UserError`."""
+    """Return the broker and the base topic of a site that was joined. Raises `UserError`."""
     if not folder.is_dir():
         raise UserError(f"--join {folder}: not a folder; make it with `roomtone join FILE --to {folder}`")
     joined = join_file.read(folder / join_file.ABOUT)
@@ -124,51 +140,59 @@ def parse(
     environment: Mapping[str, str] = os.environ,
     ca_file: Path | None = None,
 ) -> BrokerAddress:
-    """Reads a broker's address. Raises `UserError`.
+    """Return the broker of a URL `mqtt[s]://[user@]host[:port]`. Raises `UserError`.
 
-    A password never stands in the address: every user of the machine sees the arguments of a process.
+    The user is all that stands before the last `@`; characters other than `:` may stand for themselves there, or be
+    written as `%40`. A password never stands in the address: every user of the machine sees a process's arguments.
     """
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise UserError(f"--broker {text}: {error}; write mqtt://host:{DEFAULT_PORT}") from None
-    if (
-        parts.scheme not in ("mqtt", "mqtts")
-        or not parts.hostname
-        or parts.path not in ("", "/")
-        or parts.query
-    ):
+    scheme, separator, rest = text.partition("://")
+    tls = SCHEMES.get(scheme.lower())
+    if not separator or tls is None:
+        raise _refused(text, f"not a broker's address; write mqtt://host or mqtts://user@host:{TLS_PORT}")
+    user, _, place = rest.rpartition("@")
+    if ":" in user:
         raise UserError(
-            f"--broker {text}: not a broker's address; write mqtt://host or mqtts://user@host:{TLS_PORT}"
+            f"--broker: no password in the address; put it into ${PASSWORD_VARIABLE} or use --password-file FILE "
+            "(a `:` in the user's name is written %3A)"
         )
-    if parts.password is not None:
-        raise UserError(
-            f"--broker: no password in the address; put it into ${PASSWORD_VARIABLE} or use --password-file FILE"
-        )
-    tls = parts.scheme == "mqtts"
+    host, port = _host_and_port(text, place.removesuffix("/"))
     if ca_file is not None and not tls:
         raise UserError("--ca-file is for TLS: write --broker mqtts://host")
-    password = environment.get(PASSWORD_VARIABLE, "")
-    if password_file is not None:
-        password = first_line(password_file, "--password-file")
     return BrokerAddress(
-        host=parts.hostname,
+        host=host,
         port=(TLS_PORT if tls else DEFAULT_PORT) if port is None else port,
-        username=unquote(parts.username or ""),
-        password=password,
+        username=unquote(user),
+        password=environment.get(PASSWORD_VARIABLE, "") if password_file is None else "",
+        password_file="" if password_file is None else str(password_file),
         tls=tls,
         ca_file="" if ca_file is None else str(ca_file),
     )
 
 
-def first_line(path: Path, option: str) -> str:
-    """The first line of a file that holds a secret. Raises `UserError`."""
+def _host_and_port(text: str, place: str) -> tuple[str, int | None]:
+    if place.startswith("["):
+        inner, bracket, port = place[1:].partition("]")
+        host, colon = f"[{inner}]", port == ":"
+        if not bracket or (port and not port.startswith(":")):
+            raise _refused(text, "write an IPv6 address as mqtt://[::1]:1883")
+        port = port[1:]
+    else:
+        host, sign, port = place.rpartition(":") if ":" in place else (place, "", "")
+        colon = sign == ":" and not port
+        if ":" in host:
+            raise _refused(text, f"an IPv6 address is written in brackets: mqtt://[{place}]")
+    if any(sign in place for sign in "/?#"):
+        raise _refused(text, "nothing comes after the port: write mqtt://host:1883; topics have --base-topic")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UserError(f"{option} {path}: cannot be read: {reason}") from None
-    if not lines or not lines[0].strip():
-        raise UserError(f"{option} {path}: its first line is empty")
-    return lines[0].strip()
+        checked = normalized(host)
+    except ValueError as error:
+        raise _refused(text, f"the host {host!r} {error}; write mqtt://host:{DEFAULT_PORT}") from None
+    if not port and not colon:
+        return checked, None
+    if not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise _refused(text, f"the port is a number from 1 to 65535; write mqtt://host:{DEFAULT_PORT}")
+    return checked, int(port)
+
+
+def _refused(text: str, why: str) -> UserError:
+    return UserError(f"--broker {text}: {why}")

@@ -1,131 +1,205 @@
-"""The connection to the broker: keeps trying, and tells what happens as a few plain events.
+"""A client of the broker that connects, and connects again, for ever.
 
-A thread of our own makes one session with one paho client for each connection. So nothing of an old connection can
-be sent on a new one behind our back: what has to be sent again is the decision of the outbox alone. The broker
-keeps our session (clean start = 0), and `session_present` in its answer tells whether it has forgotten us.
-
-MQTT 5 first; where the broker refuses it or closes without a word, 3.1.1 is tried next.
+One thread makes one `Connection` after the other. So nothing of an old connection can be sent on a new one behind
+the caller's back: what has to be sent again is decided by whoever published it.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from edge.config.settings import Config
 from edge.mqtt import reason_codes
-from edge.mqtt.events import BrokerEvent, Down, Will
-from edge.mqtt.reason_codes import Reason
-from edge.mqtt.reconnect import Backoff
-from edge.mqtt.session import Session
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.connection import Connection
+from edge.mqtt.events import Acknowledged, Capabilities, Connected, Disconnected, Event, State, Subscribed
+from edge.mqtt.reason_codes import Identity, Reason
+from edge.mqtt.reconnect import Backoff, Ended, ReconnectLogic
+from edge.mqtt.session import ClientOptions, Publish
 
 log = logging.getLogger(__name__)
 
-STABLE_S: Final = 20.0
-"""A connection that lasted so long has proved itself: the next back-off begins with its first window."""
-SHORT_S: Final = 60.0
-"""Two connections in a row that were closed sooner than this, without a word: somebody else has our client id."""
+MAX_WAITING: Final = 1000
+"""Messages that are handed over and not sent yet: more are refused."""
+PACKET_HEAD_BYTES: Final = 64
+"""More than the fixed header, the packet's number and our properties of a PUBLISH take."""
 
 
-class Broker:
-    """`post` is called from other threads and must only pass the event on."""
+class Client:
+    """Connects in a thread of its own; all methods may be called from any thread.
+
+    Args:
+        address: the broker, and as whom.
+        options: subscriptions, last will, session.
+        on_event: called by the client's thread with every event; must neither block nor raise.
+        backoff: how long to wait between attempts.
+    """
 
     def __init__(
         self,
-        config: Config,
-        will: Will | None,
-        subscriptions: Sequence[str],
-        post: Callable[[BrokerEvent], None],
-        rng: random.Random | None = None,
+        address: BrokerAddress,
+        options: ClientOptions,
+        on_event: Callable[[Event], None],
+        backoff: Backoff | None = None,
     ) -> None:
-        self._config = config
-        self._will = will
-        self._subscriptions = tuple(subscriptions)
-        self._post = post
-        self._backoff = Backoff(rng)
+        self.address = address
+        self._options = options
+        self._on_event = on_event
+        self._who = Identity(address, options.client_id)
+        self._logic = ReconnectLogic(self._who, address.version, backoff)
+        self._numbers = itertools.count(1)
         self._stopping = threading.Event()
-        self._session: Session | None = None
-        self._refused_five = config.mqtt.version == "3.1.1"
-        self._said = ""
-        self._short_lives = 0
-        self._took_five = False
-        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self._changed = threading.Condition()
+        self._state = State.STOPPED
+        self._acknowledged: dict[int, int | None] = {}
+        self._connection: Connection | None = None
+        self.last_reason: Reason | None = None
+        """Why the last connection ended, or could not be made; None while nothing went wrong."""
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    @property
+    def state(self) -> State:
+        """Where the client stands."""
+        return self._state
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the broker can do; before the first connection, what MQTT 5 assumes."""
+        connection = self._connection
+        return Capabilities() if connection is None else connection.capabilities
 
     def start(self) -> None:
-        """Begins to connect, in the background."""
+        """Begin to connect, in the background."""
+        self._set(State.CONNECTING)
         self._thread.start()
 
-    def publish(
-        self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: int | None = None
-    ) -> int | None:
-        """Sends now, and returns the number that `Taken` will carry; None while there is no connection."""
-        session = self._session
-        return None if session is None else session.publish(topic, payload, qos, retain, expiry_s)
-
-    def stop(self, timeout: float = 3.0) -> None:
-        """Says DISCONNECT (so the broker keeps the will to itself) and ends the thread."""
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """Send what is left and DISCONNECT (so that the broker does not publish the last will), and end the thread."""
         self._stopping.set()
-        session = self._session
-        if session is not None:
-            session.leave()
-        self._thread.join(timeout)
+        connection = self._connection
+        if connection is not None:
+            connection.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        self._set(State.STOPPED)
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
+    ) -> int | None:
+        """Hand a message to the thread that owns the socket.
+
+        Returns the number that `Acknowledged` will carry; None without a connection, for a message that is larger
+        than the broker takes, and while too many messages wait.
+        """
+        connection = self._connection
+        if connection is None or not connection.connected or connection.waiting >= MAX_WAITING:
+            return None
+        size = len(payload) + len(topic.encode()) + PACKET_HEAD_BYTES
+        if size > connection.capabilities.max_packet_bytes:
+            # A broker closes the connection on such a message, at every attempt again.
+            log.warning("%s: %d bytes are more than the broker takes; not sent", topic, len(payload))
+            return None
+        number = next(self._numbers)
+        connection.publish(Publish(number, topic, payload, qos, retain, expiry_s))
+        return number
+
+    def publish_and_wait(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, timeout_s: float = 10.0
+    ) -> int | None:
+        """Publish and wait for the broker's answer; returns its reason code (0: taken), None without an answer."""
+        with self._changed:
+            number = self.publish(topic, payload, qos=qos, retain=retain)
+            if number is None:
+                return None
+            self._acknowledged[number] = None
+            self._changed.wait_for(lambda: self._acknowledged[number] is not None, timeout_s)
+            return self._acknowledged.pop(number)
+
+    def wait_for(self, state: State, timeout_s: float) -> bool:
+        """Wait until the client is `CONNECTED` (or `READY`), or `READY`; False when it is not in time."""
+        wanted = {State.READY} if state is State.READY else {state, State.READY}
+        with self._changed:
+            return self._changed.wait_for(lambda: self._state in wanted, timeout_s)
+
+    def connect(self, timeout_s: float) -> Reason | None:
+        """Start, and wait for the first result: None when the client is `READY`, otherwise why not.
+
+        For programs that end when there is no broker; `stop` is still to be called.
+        """
+        self.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._state in (State.READY, State.WAITING), timeout_s)
+            if self._state is State.READY:
+                return None
+        return self.last_reason or reason_codes.no_answer(self._who)
 
     def stuck_s(self) -> float:
-        """How long the thread has given no sign; 0 while it rests between two attempts."""
-        session = self._session
-        return 0.0 if session is None else time.monotonic() - session.turned
+        """For how long the thread has shown no sign of life; 0 while it waits between two attempts."""
+        connection = self._connection
+        return 0.0 if connection is None else time.monotonic() - connection.turned_at
+
+    # --- the client's thread ---
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            five = not self._refused_five
-            session = Session(
-                self._config,
-                five=five,
-                will=self._will,
-                subscriptions=self._subscriptions,
-                post=self._post,
-                stopping=self._stopping,
-            )
-            self._session = session
-            reason, other_version = session.run()
-            self._session = None
+            self._set(State.CONNECTING)
+            connection = Connection(self._who, self._options, self._logic.attempt, self._handle)
+            self._connection = connection
             if self._stopping.is_set():
-                return
-            short = session.connected_at is not None and reason.key == "closed" and session.lasted() < SHORT_S
-            self._short_lives = self._short_lives + 1 if short else 0
-            if self._short_lives > 1:
-                reason = reason_codes.twin(self._config)
-            if session.lasted() > STABLE_S and reason.key != f"code {reason_codes.SESSION_TAKEN_OVER}":
-                self._backoff.reset()
-            if session.connected_at is not None:
-                # Perhaps it was only restarting when it refused MQTT 5: that is tried first again.
-                self._refused_five = self._config.mqtt.version == "3.1.1"
-                self._took_five = five
-            elif self._should_change(reason, other_version):
-                self._refused_five = five
-                if five:
-                    log.debug("%s does not take MQTT 5: trying 3.1.1", reason_codes.place(self._config))
-                    self._stopping.wait(0.1)
-                    continue
-            delay = self._backoff.next()
-            self._say(reason, session.connected_at is not None, delay)
-            self._post(Down(reason))
-            self._stopping.wait(delay)
+                # `stop` may have come before it could see this connection.
+                connection.close()
+            ended = connection.run()
+            self._connection = None
+            if self._stopping.is_set():
+                break
+            self._wait_after(ended)
+        self._set(State.STOPPED)
 
-    def _should_change(self, reason: Reason, other_version: bool) -> bool:
-        """Whether to try the other version of MQTT. A broker that took MQTT 5 before is only slow when it is silent."""
-        if self._config.mqtt.version != "auto" or not other_version:
-            return False
-        return not self._took_five or reason.key == f"code {reason_codes.UNSUPPORTED_PROTOCOL}"
-
-    def _say(self, reason: Reason, was_up: bool, delay: float) -> None:
-        """One line for each change of reason, and for each loss of a connection that was up."""
-        if was_up or reason.key != self._said:
-            log.warning("no connection: %s (next attempt in %.1f s)", reason.text, delay)
+    def _wait_after(self, ended: Ended) -> None:
+        retry = self._logic.ended(ended)
+        if retry.report:
+            self._report(
+                Disconnected(retry.reason, retry.delay_s, ended.connected_s is not None, retry.repeated)
+            )
         else:
-            log.debug("still no connection: %s (next attempt in %.1f s)", reason.text, delay)
-        self._said = reason.key
+            log.debug("%s: trying MQTT %s", retry.reason.text, retry.attempt.version)
+        self._stopping.wait(retry.delay_s)
+
+    def _report(self, event: Disconnected) -> None:
+        level = logging.DEBUG if event.repeated else logging.WARNING
+        log.log(
+            level,
+            "no connection [%s]: %s (next attempt in %.1f s)",
+            event.reason.code,
+            event.reason.text,
+            event.delay_s,
+        )
+        self.last_reason = event.reason
+        self._set(State.WAITING)
+        self._on_event(event)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Connected():
+                self._set(State.CONNECTED if self._options.subscriptions else State.READY)
+                if missing := event.capabilities.missing():
+                    log.warning("%s: %s", self.address.place, missing)
+            case Subscribed(refused):
+                for topic, reason in refused:
+                    log.warning("cannot read %s [%s]: %s", topic, reason.code, reason.text)
+                self._set(State.READY)
+            case Acknowledged(number, code):
+                with self._changed:
+                    if number in self._acknowledged:
+                        self._acknowledged[number] = code
+                        self._changed.notify_all()
+        self._on_event(event)
+
+    def _set(self, state: State) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()

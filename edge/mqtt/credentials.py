@@ -1,60 +1,48 @@
-"""The password and the certificates, read anew for every connection, so that renewed ones need no restart."""
+"""The password, read anew for every connection, so that a new one needs no restart."""
 
 from __future__ import annotations
 
-import ssl
+import codecs
+import re
 from pathlib import Path
+from typing import Final
 
-from edge.config.settings import Mqtt
+from edge.mqtt.address import BrokerAddress
 from edge.util.errors import UserError
 
-
-def password(mqtt: Mqtt) -> str | None:
-    """The first line of `mqtt.password_file`; None without such a file. Raises `UserError`."""
-    if not mqtt.password_file:
-        return None
-    lines = _text(mqtt.password_file, "mqtt.password_file").splitlines()
-    if not lines or not lines[0]:
-        raise UserError(f"{mqtt.password_file}: empty; its first line is to be the password")
-    return lines[0]
+LONGEST_FILE: Final = 65_536
 
 
-def tls_context(mqtt: Mqtt) -> ssl.SSLContext:
-    """TLS 1.2 or later, the broker's name and certificate checked. Raises `UserError`."""
-    if mqtt.ca_file:
-        _text(mqtt.ca_file, "mqtt.ca_file")
+def password(address: BrokerAddress) -> str | None:
+    """Return the password of an address; None without one. Raises `UserError` for a file that cannot be used."""
+    if address.password_file:
+        return first_line(Path(address.password_file), address.names.password_file)
+    return address.password or None
+
+
+def first_line(path: Path, setting: str) -> str:
+    """Return the first line of a file that holds a secret, without byte order mark and line end.
+
+    Raises `UserError` that names `setting`, the option or key by which the file was given.
+    """
+    text = read_text(path, setting)
+    line = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
+    if not line.strip():
+        raise UserError(f"{path}: its first line is empty; write the password there, see {setting}")
+    return line
+
+
+def read_text(path: Path, setting: str) -> str:
+    """Return a small text file, in UTF-8 or, with a byte order mark, UTF-16. Raises `UserError`."""
     try:
-        context = ssl.create_default_context(cafile=mqtt.ca_file or None)
-    except ssl.SSLError:
-        raise UserError(f"{mqtt.ca_file}: not a certificate in PEM form; see `mqtt.ca_file`") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if mqtt.cert_file:
-        for path, key in ((mqtt.cert_file, "mqtt.cert_file"), (mqtt.key_file, "mqtt.key_file")):
-            _text(path, key)
-        try:
-            # Without the function OpenSSL would ask for the password of the key on a terminal.
-            context.load_cert_chain(mqtt.cert_file, mqtt.key_file, password=lambda: b"")
-        except ssl.SSLError as error:
-            if "KEY_VALUES_MISMATCH" in str(error):
-                raise UserError(
-                    f"{mqtt.key_file}: not the key of {mqtt.cert_file}; see `mqtt.key_file`"
-                ) from None
-            raise UserError(
-                f"{mqtt.cert_file}, {mqtt.key_file}: not a certificate and a plain key in PEM form"
-            ) from None
-    return context
-
-
-def check(mqtt: Mqtt) -> None:
-    """Refuses what can never work, before the first attempt. Raises `UserError`."""
-    password(mqtt)
-    if mqtt.tls:
-        tls_context(mqtt)
-
-
-def _text(path: str, key: str) -> str:
+        with path.open("rb") as file:
+            data = file.read(LONGEST_FILE + 1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); see {setting}") from None
+    if len(data) > LONGEST_FILE:
+        raise UserError(f"{path}: longer than {LONGEST_FILE} bytes; is it the right file for {setting}?")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
-        raise UserError(f"{path}: cannot be read ({why}); see `{key}`") from None
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not text; save it as UTF-8, see {setting}") from None

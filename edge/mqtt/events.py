@@ -1,52 +1,108 @@
-"""What a connection to the broker tells of, as plain events; and the will that it leaves there."""
+"""What a client reports, as plain values: the state of its connection, acknowledgements and messages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from edge.mqtt.reason_codes import Reason
 
 
+class State(StrEnum):
+    """Where a client stands."""
+
+    STOPPED = "stopped"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    """The broker has accepted CONNECT; messages can be published."""
+    READY = "ready"
+    """It has answered SUBSCRIBE, too: messages arrive."""
+    WAITING = "waiting"
+    """Not connected; the next attempt comes by itself."""
+
+
 @dataclass(frozen=True)
-class Up:
-    """Connected. `session_present`: the broker still knows us and our subscriptions."""
+class Capabilities:
+    """What the broker can do, by its CONNACK; the defaults are those of MQTT 5, and of 3.1.1, which says nothing."""
+
+    retain: bool = True
+    max_qos: int = 2
+    shared_subscriptions: bool = True
+    wildcard_subscriptions: bool = True
+    max_packet_bytes: int = 2**28
+    receive_maximum: int = 65_535
+    keepalive_s: int | None = None
+    """What the broker asks for; None: our own."""
+
+    def missing(self) -> str:
+        """One line for what a broker lacks that Roomtone uses; empty when nothing is missing."""
+        lacks = [
+            text
+            for given, text in (
+                (self.retain, "retained messages (who comes later sees no state)"),
+                (self.max_qos > 0, "QoS 1 (events can be lost)"),
+                (self.wildcard_subscriptions, "wildcard subscriptions (nobody can follow all rooms)"),
+                (self.max_packet_bytes >= 8192, f"messages over {self.max_packet_bytes} bytes"),
+            )
+            if not given
+        ]
+        return f"the broker does not take {', nor '.join(lacks)}" if lacks else ""
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The broker has accepted the connection. `session_present`: it still knows us and our subscriptions."""
 
     session_present: bool
     version: str
+    capabilities: Capabilities = Capabilities()
 
 
 @dataclass(frozen=True)
-class Down:
-    """Not connected, or no longer; the next attempt comes by itself."""
+class Subscribed:
+    """The broker has answered SUBSCRIBE; `refused` holds each topic filter that it does not allow, and why."""
+
+    refused: tuple[tuple[str, Reason], ...] = ()
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """Not connected, or no longer; the next attempt comes by itself after `delay_s` seconds."""
 
     reason: Reason
+    delay_s: float
+    was_connected: bool
+    repeated: bool = False
+    """The same reason as before, without a connection in between: not worth another line in the log."""
 
 
 @dataclass(frozen=True)
-class Taken:
-    """The answer to a QoS 1 message: its number, and the reason code (0 below 3.1.1's knowledge)."""
+class Acknowledged:
+    """The broker's answer to a published message: the number that `publish` returned, and the reason code.
 
-    mid: int
+    With QoS 0, and on MQTT 3.1.1, the code is always 0.
+    """
+
+    number: int
     code: int
     name: str
 
 
+def _nothing() -> None:
+    return
+
+
 @dataclass(frozen=True)
-class Incoming:
+class Message:
     """A message for us. `queued`: it waited at the broker while we were away."""
 
     topic: str
     payload: bytes
     retain: bool
-    queued: bool
+    queued: bool = False
+    acknowledge: Callable[[], None] = _nothing
+    """Where the client was told `manual_ack`: to be called, from any thread, when the message is dealt with."""
 
 
-BrokerEvent = Up | Down | Taken | Incoming
-
-
-@dataclass(frozen=True)
-class Will:
-    """What the broker says of us when we vanish: QoS 1, retained."""
-
-    topic: str
-    payload: bytes
+Event = Connected | Subscribed | Disconnected | Acknowledged | Message

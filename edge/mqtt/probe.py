@@ -2,55 +2,59 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from edge.mqtt import reason_codes, tls
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.connection import Connection
+from edge.mqtt.events import Connected, Event
+from edge.mqtt.reason_codes import Identity, Reason
+from edge.mqtt.reconnect import Attempt, Ended, ReconnectLogic
+from edge.mqtt.session import ClientOptions
 
-from edge.config.settings import Config
-from edge.mqtt import reason_codes
-from edge.mqtt.events import BrokerEvent, Up
-from edge.mqtt.reason_codes import Reason
-from edge.mqtt.session import Session
-from edge.mqtt.tls_refusal import waits_for_us
-
-
-def probe(config: Config) -> Up | Reason:
-    """Connects once, under a name of its own, and leaves again. Takes seconds where nobody answers."""
-    versions = {"auto": (True, False), "5": (True,), "3.1.1": (False,)}[config.mqtt.version]
-    found: Up | Reason = reason_codes.closed(config)
-    for five in versions:
-        found, other_version = _attempt(config, five)
-        if isinstance(found, Up) or not other_version:
-            break
-    return found
+ATTEMPTS = 3
+"""MQTT 5, 3.1.1, and once more where a broker refuses something of the first."""
 
 
-def handshake(config: Config) -> Reason | None:
-    """TLS alone: what is wrong with it. A broker that makes the client id of the name in the certificate would throw
-    the running link out for a second client with the same one.
+def probe(address: BrokerAddress, client_id: str) -> Connected | Reason:
+    """Connect once and disconnect; takes seconds where nothing answers.
+
+    The client id must not be one that is in use: the broker would close the other connection.
     """
+    who = Identity(address, client_id)
+    logic = ReconnectLogic(who, address.version)
+    reason = reason_codes.closed(who)
+    for _ in range(ATTEMPTS):
+        attempt = logic.attempt
+        found, ended = _connect(who, attempt)
+        if found is not None:
+            return found
+        retry = logic.ended(ended)
+        reason = retry.reason
+        if retry.attempt == attempt:
+            break
+    return reason
+
+
+def _connect(who: Identity, attempt: Attempt) -> tuple[Connected | None, Ended]:
+    found: list[Connected] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Connected):
+            found.append(event)
+            connection.close()
+
+    connection = Connection(who, ClientOptions(who.client_id), attempt, note)
+    ended = connection.run()
+    return (found[0] if found else None), ended
+
+
+def handshake(address: BrokerAddress, client_id: str) -> Reason | None:
+    """Do the TLS handshake alone and return what is wrong with it; None when all is well.
+
+    A broker that makes the client id of the name in the certificate would close the running link's connection for a
+    second client with the same one.
+    """
+    who = Identity(address, client_id)
     try:
-        return None if waits_for_us(config) else reason_codes.closed(config)
+        return None if tls.broker_waits(address) else reason_codes.closed(who)
     except (OSError, ValueError) as error:
-        return reason_codes.of_exception(error, config)
-
-
-def _attempt(config: Config, five: bool) -> tuple[Up | Reason, bool]:
-    events: queue.SimpleQueue[BrokerEvent | tuple[Reason, bool]] = queue.SimpleQueue()
-    session = Session(
-        config,
-        five=five,
-        will=None,
-        subscriptions=(),
-        post=events.put,
-        stopping=threading.Event(),
-        client_id=f"{reason_codes.client_id(config)}-doctor",
-    )
-    thread = threading.Thread(target=lambda: events.put(session.run()), daemon=True)
-    thread.start()
-    first = events.get()
-    if isinstance(first, tuple):
-        return first
-    session.leave()
-    thread.join(5)
-    assert isinstance(first, Up)
-    return first, False
+        return reason_codes.of_exception(error, who)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.client import Client
+from edge.mqtt.events import Event as ClientEvent
+from edge.mqtt.events import Message, Subscribed
+from edge.mqtt.reconnect import Backoff
+from edge.mqtt.session import ClientOptions, Subscription
 from edge.protocol import messages
 from edge.protocol.messages import ContractError, Event
 
@@ -54,25 +58,24 @@ class EventPrinter:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.malformed = 0
         self.connected = threading.Event()
-        self._filter = messages.topic(base_topic, "+", messages.EVENT)
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
-        self._client.reconnect_delay_set(1, 5)
-        self._client.connect_async("127.0.0.1", port, keepalive=30)
-        self._client.loop_start()
+        wanted = Subscription(messages.topic(base_topic, "+", messages.EVENT))
+        options = ClientOptions(f"roomtone-demo-{secrets.token_hex(4)}", (wanted,))
+        self._client = Client(
+            BrokerAddress("127.0.0.1", port), options, self._handle, Backoff(first_s=1.0, cap_s=5.0)
+        )
+        self._client.start()
 
-    def _on_connect(self, client: mqtt.Client, *_: Any) -> None:
-        client.subscribe(self._filter, qos=1)
+    def _handle(self, event: ClientEvent) -> None:
+        match event:
+            case Subscribed():
+                self.connected.set()
+            case Message():
+                self._receive(event)
 
-    def _on_subscribe(self, *_: Any) -> None:
-        self.connected.set()
-
-    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _receive(self, message: Message) -> None:
         node = message.topic.split("/")[-2]
         try:
-            event = messages.decode_event(bytes(message.payload))
+            event = messages.decode_event(message.payload)
         except ContractError:
             self.malformed += 1
             return
@@ -100,5 +103,4 @@ class EventPrinter:
 
     def close(self) -> None:
         """Disconnect from the broker."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._client.stop()

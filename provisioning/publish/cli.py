@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from edge.mqtt.address import add_options
+from edge.mqtt.options import add_options
 from edge.util.errors import UserError
 
 EPILOG: Final = """

@@ -1,4 +1,4 @@
-"""What the boxes tell of their models, and the announcement that something is new."""
+"""What devices report about their models, and the announcement that a new release is published."""
 
 from __future__ import annotations
 
@@ -6,62 +6,69 @@ import argparse
 import secrets
 import threading
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTProtocolVersion
 
-from dashboard.live.client import make
-from edge.mqtt import address
+from edge.mqtt import options as mqtt_options
+from edge.mqtt.client import Client
+from edge.mqtt.events import Event, Message
+from edge.mqtt.reason_codes import FAILURE
+from edge.mqtt.session import ClientOptions, Subscription
 from edge.protocol.messages import Announcement, ModelStatus, announce_topic, encode
 from edge.util.errors import UserError
 
 CONNECT_S: Final = 10.0
+AVAILABILITY: Final = "availability"
 
 
-class Watcher:
-    """A client of the broker with the rights of an operator. Raises `UserError` when it cannot be reached."""
+class DeviceStatus:
+    """A client of the broker with the rights of an operator; `with` connects it.
+
+    `options` are those of `edge.mqtt.options.add_options`. Raises `UserError` when the broker cannot be reached.
+    """
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self._broker, self._base = address.from_options(options)
+        address, self._base = mqtt_options.from_options(options)
         self._lock = threading.Lock()
         self._statuses: dict[str, ModelStatus] = {}
         self._online: set[str] = set()
-        self._up = threading.Event()
-        self._refused = ""
-        self._client = make(
-            self._broker, f"roomtone-fleet-{secrets.token_hex(4)}", MQTTProtocolVersion.MQTTv311
+        wanted = tuple(Subscription(f"{self._base}/+/{leaf}") for leaf in ("model", AVAILABILITY))
+        self._client = Client(
+            address, ClientOptions(f"roomtone-fleet-{secrets.token_hex(4)}", wanted), self._handle
         )
-        self._client.on_connect = self._on_connect
-        self._client.on_message = self._on_message
 
     def statuses(self) -> dict[str, ModelStatus]:
-        """The last of each box."""
+        """Return the last status of each device."""
         with self._lock:
             return dict(self._statuses)
 
     def online(self) -> set[str]:
-        """Boxes that are there."""
+        """Return the devices that are connected."""
         with self._lock:
             return set(self._online)
 
     def announce(self, timestamp_version: int) -> None:
-        """Retained, so that a box that comes back later looks at once."""
+        """Publish, retained, that there is something new: a device that connects later checks at once, too.
+
+        Raises `UserError` when the broker does not take it.
+        """
         payload = encode(Announcement(timestamp_version=timestamp_version))
-        self._client.publish(announce_topic(self._base), payload, qos=1, retain=True).wait_for_publish(10.0)
+        code = self._client.publish_and_wait(announce_topic(self._base), payload, retain=True)
+        if code is None or code >= FAILURE:
+            why = "no answer" if code is None else f"reason {code:#04x}"
+            raise UserError(
+                f"the broker does not take the announcement on {announce_topic(self._base)} ({why})"
+            )
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
-        if code.is_failure:
-            self._refused = str(code)
-        else:
-            client.subscribe([(f"{self._base}/+/model", 1), (f"{self._base}/+/availability", 1)])
-        self._up.set()
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Message):
+            self._receive(event)
 
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+    def _receive(self, message: Message) -> None:
         node, leaf = message.topic.rsplit("/", 2)[1:]
         with self._lock:
-            if leaf == "availability":
+            if leaf == AVAILABILITY:
                 (self._online.add if message.payload == b"online" else self._online.discard)(node)
                 return
             try:
@@ -69,19 +76,13 @@ class Watcher:
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 self._statuses.pop(node, None)
 
-    def __enter__(self) -> Watcher:
-        try:
-            self._client.connect(self._broker.host, self._broker.port, keepalive=30)
-        except (OSError, ValueError) as error:
-            raise UserError(f"the broker at {self._broker.host}:{self._broker.port}: {error}") from None
-        self._client.loop_start()
-        if not self._up.wait(CONNECT_S) or self._refused:
-            self._client.loop_stop()
-            raise UserError(f"the broker does not let us in: {self._refused or 'no answer'}")
+    def __enter__(self) -> DeviceStatus:
+        if reason := self._client.connect(CONNECT_S):
+            self._client.stop()
+            raise UserError(reason.text)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._client.stop()

@@ -21,7 +21,7 @@ from edge.util.errors import UserError
 from provisioning.fleet.console import print_status as say
 from provisioning.publish import commands, progress, setup
 from provisioning.publish.catalogue import Catalogue
-from provisioning.publish.device_status import Watcher
+from provisioning.publish.device_status import DeviceStatus
 from provisioning.publish.progress_table import Table
 from provisioning.publish.upload import hub_of
 
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         catalogue.sign_targets(signer, put=[(new, archive)])
         return int(hub.bring(catalogue)["timestamp"]["version"])
 
-    with Watcher(options) as watcher, Table(options.json) as table:
+    with DeviceStatus(options) as watcher, Table(options.json) as table:
         roll_out(about, nodes, plan, watcher, sign, table.show)
     say(f"{about.full_name}: pushed to {options.to}")
     return 0

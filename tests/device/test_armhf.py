@@ -41,7 +41,7 @@ CPUINFO = (
 COMPILER = "arm-linux-gnueabihf-gcc"
 LIBRARIES = "usr/lib/arm-linux-gnueabihf"
 PACKAGES = ("python3-numpy", "python3-cffi-backend", "libsndfile1", "libpython3.11-dev")
-PURE = ("paho-mqtt>=2.1", "soundfile>=0.12", "python-ulid>=3.0", "typing_extensions")
+PURE = ("paho-mqtt>=2.2", "soundfile>=0.12", "python-ulid>=3.0", "typing_extensions")
 SMALL = next(ROOT.glob("models/small-*"))
 
 

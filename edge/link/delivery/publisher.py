@@ -30,10 +30,10 @@ MOMENT_EXPIRY_S: Final = 60
 
 
 class Send(Protocol):
-    """`Broker.publish`."""
+    """`edge.mqtt.client.Client.publish`."""
 
     def __call__(
-        self, topic: str, payload: bytes, qos: int, retain: bool, expiry_s: int | None = None
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
     ) -> int | None:
         """Sends now; the number of the message, None without a connection."""
 
@@ -93,7 +93,10 @@ class Publisher:
         """The emotion of the room; retained where the configuration says so."""
         retain = self._config.state.retain
         self._send(
-            self.topic(messages.STATE), encode(state), 1, retain, None if retain else 2 * MOMENT_EXPIRY_S
+            self.topic(messages.STATE),
+            encode(state),
+            retain=retain,
+            expiry_s=None if retain else 2 * MOMENT_EXPIRY_S,
         )
 
     def event(self, entry: Entry) -> int | None:
@@ -110,20 +113,20 @@ class Publisher:
 
     def answer(self, verb: str, response: Response) -> None:
         """The answer to a command."""
-        self._send(self.topic(f"resp/{verb}"), encode(response), 1, False, MOMENT_EXPIRY_S)
+        self._send(self.topic(f"resp/{verb}"), encode(response), expiry_s=MOMENT_EXPIRY_S)
 
     def _announce(self) -> None:
         ha = self._config.homeassistant
         if ha.discovery:
             name = discovery_topic(ha.prefix, self._config.node.id)
-            self._send(name, announcement(_announced(self._config), self._ear), 1, True)
+            self._send(name, announcement(_announced(self._config), self._ear), retain=True)
 
     def _info(self) -> bytes:
         node = self._config.node
         return encode(Info(node=node.id, name=node.name or node.id, version=VERSION, ear=self._ear))
 
     def _tell(self, topic: Topic, payload: bytes, expiry_s: int | None = None) -> int | None:
-        return self._send(self.topic(topic), payload, topic.qos, topic.retain, expiry_s)
+        return self._send(self.topic(topic), payload, qos=topic.qos, retain=topic.retain, expiry_s=expiry_s)
 
 
 def _announced(config: Config) -> AnnouncedDevice:

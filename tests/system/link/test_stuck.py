@@ -1,13 +1,14 @@
 """The link must not look alive while its connection hangs; nor hang because its unit may go nowhere by 127.0.0.1."""
 
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
-from edge.config.load import load
-from edge.mqtt import wakeup
-from edge.mqtt.client import Broker as Connection
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.client import Client
+from edge.mqtt.session import ClientOptions
 from tests.support.broker import Broker
 from tests.support.link import LinkProcess, Subscriber
 from tests.support.waiting import until
@@ -36,23 +37,22 @@ def test_the_broker_is_all_that_the_link_reaches_by_tcp(tmp_path, broker):
 
 def test_a_connection_that_hangs_is_noticed(broker, monkeypatch):
     released = threading.Event()
-    pair = wakeup._pair
+    resolve = socket.getaddrinfo
 
-    def hangs():
+    def hangs(*arguments, **more):
         released.wait()
-        return pair()
+        return resolve(*arguments, **more)
 
-    config = load(None, {"mqtt.host": broker.host, "mqtt.port": broker.port})
     events = []
-    connection = Connection(config, None, (), events.append)
-    assert connection.stuck_s() == 0
-    monkeypatch.setattr(wakeup, "_pair", hangs)
-    connection.start()
+    client = Client(BrokerAddress(broker.host, broker.port), ClientOptions("one"), events.append)
+    assert client.stuck_s() == 0
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    client.start()
     try:
-        until(lambda: connection.stuck_s() > 3.0)
+        until(lambda: client.stuck_s() > 3.0)
         released.set()
-        until(lambda: connection.stuck_s() < 2.5)
         until(lambda: events)
+        assert client.stuck_s() < 2.5
     finally:
         released.set()
-        connection.stop()
+        client.stop()

@@ -1,4 +1,4 @@
-"""Reading our own certificate without a library for it: the same as the library of certificates says."""
+"""A device's own certificate: its name, its end, and what is no certificate."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ def test_name_and_end(tmp_path, authority, days):
     made = authority.issue_client("kitchen", "device", new_key().public_key(), NOW, days)
     found = written(tmp_path / "c", made)
     assert found == certificate.Certificate("kitchen", made.not_valid_after_utc)
-    assert certificate.stamp(found).startswith(made.not_valid_after_utc.strftime("%Y-%m-%dT12:00:05"))
+    assert certificate.timestamp(found).startswith(made.not_valid_after_utc.strftime("%Y-%m-%dT12:00:05"))
 
 
 def test_a_time_after_2049_and_a_subject_without_a_name(tmp_path):
@@ -52,8 +52,8 @@ def test_the_warning_comes_a_month_before_the_end_and_says_the_remedy(tmp_path, 
         return certificate.warning(str(tmp_path / "c"), (NOW + timedelta(days=days)).timestamp())
 
     assert said(29) == ""
-    assert "ends in 29 days" in said(30.5)
-    assert "has ended" in said(61)
+    assert "expires in 29 days" in said(30.5)
+    assert "has expired" in said(61)
     assert "`roomtone fleet renew kitchen`" in said(61)
     assert certificate.warning("", 0) == ""
 

@@ -1,0 +1,90 @@
+"""TLS for every connection to a broker: the context, and what a broker says to our certificate."""
+
+from __future__ import annotations
+
+import codecs
+import socket
+import ssl
+from pathlib import Path
+from typing import Final
+
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.credentials import password, read_text
+from edge.util.errors import UserError
+
+CONNECT_TIMEOUT_S: Final = 10.0
+HANDSHAKE_ANSWER_S: Final = 2.0
+
+
+def context(address: BrokerAddress) -> ssl.SSLContext | None:
+    """Return a context with TLS 1.2 or later that checks the broker's name and certificate; None without TLS.
+
+    Files are read anew for every connection, so that renewed certificates need no restart. Raises `UserError`.
+    """
+    if not address.tls:
+        return None
+    made = ssl.create_default_context()
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if address.ca_file:
+        made = _with_ca(address)
+    if address.cert_file:
+        _add_certificate(made, address)
+    return made
+
+
+def check(address: BrokerAddress) -> None:
+    """Refuse files that can never work, before the first attempt. Raises `UserError`."""
+    password(address)
+    context(address)
+
+
+def broker_waits(address: BrokerAddress) -> bool:
+    """Do the TLS handshake alone: True where the broker then waits for us, False where it closes.
+
+    With TLS 1.3 a broker refuses our certificate after the handshake. Raises `OSError` (of which an `ssl.SSLError`
+    holds what the broker says), or `UserError` for a certificate of ours that cannot be used.
+    """
+    made = context(address)
+    with socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S) as plain:
+        if made is None:
+            return True
+        with made.wrap_socket(plain, server_hostname=address.host) as channel:
+            channel.settimeout(HANDSHAKE_ANSWER_S)
+            try:
+                channel.recv(1)
+            except TimeoutError:
+                return True
+    return False
+
+
+def _with_ca(address: BrokerAddress) -> ssl.SSLContext:
+    path, setting = Path(address.ca_file), address.names.ca_file
+    text = read_text(path, setting)
+    try:
+        # OpenSSL does not find the first certificate behind a byte order mark.
+        marked = path.read_bytes().startswith(codecs.BOM_UTF8)
+        made = ssl.create_default_context(
+            cafile=None if marked else str(path), cadata=text if marked else None
+        )
+    except (ssl.SSLError, ValueError):
+        raise UserError(f"{path}: not a certificate in PEM form; see {setting}") from None
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
+
+
+def _add_certificate(made: ssl.SSLContext, address: BrokerAddress) -> None:
+    setting = address.names.certificate
+    for file in (address.cert_file, address.key_file):
+        if read_text(Path(file), setting) and Path(file).read_bytes().startswith(codecs.BOM_UTF8):
+            raise UserError(f"{file}: begins with a byte order mark; save it as plain text, see {setting}")
+    try:
+        # Without the function OpenSSL would ask for the password of the key on a terminal.
+        made.load_cert_chain(address.cert_file, address.key_file, password=lambda: b"")
+    except ssl.SSLError as error:
+        if "KEY_VALUES_MISMATCH" in str(error):
+            raise UserError(
+                f"{address.key_file}: not the key of {address.cert_file}; see {setting}"
+            ) from None
+        raise UserError(
+            f"{address.cert_file}, {address.key_file}: not a certificate and a plain key in PEM form; see {setting}"
+        ) from None
