@@ -118,6 +118,8 @@ stop_services() {
     say "==> not left running, as nobody asked for a server here: ${stopped[*]} (to have one: sudo systemctl enable --now NAME)"
 }
 
+readonly DEBIANS_PYTHON=(python3 python3-venv python3-pyaudio)
+
 # Prints a Python that fits: 3.11 to 3.14; nothing: there is none yet.
 find_python() {
   local candidate
@@ -136,7 +138,7 @@ is_debians() { [[ -n $1 && $(readlink -f "$1") == $(readlink -f /usr/bin/python3
 python_packages() {
   local python
   python=$(find_python)
-  if [ -z "$python" ] || is_debians "$python"; then echo python3 python3-venv python3-pyaudio; else
+  if [ -z "$python" ] || is_debians "$python"; then echo "${DEBIANS_PYTHON[@]}"; else
     # PyAudio has no wheels: another Python compiles it.
     echo python3-dev gcc portaudio19-dev
   fi
