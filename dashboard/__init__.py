@@ -1,1 +1,1 @@
-"""The hub: what the rooms publish, as pages in a browser."""
+"""The hub: recorder, web pages and API for the events that devices publish."""

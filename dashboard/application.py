@@ -1,4 +1,4 @@
-"""The web application with all its pages: NiceGUI inside FastAPI."""
+"""The web application: FastAPI with the API, and NiceGUI with the pages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -19,171 +18,187 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from dashboard import api, theme
-from dashboard.alerts.notifier import Teller
-from dashboard.alerts.rules import Rules
-from dashboard.api.common import Parts
+from dashboard.alerts.notifier import Notifier
+from dashboard.alerts.rules import RuleStore
+from dashboard.api.common import Services
 from dashboard.auth import login
 from dashboard.auth.accounts import Accounts
-from dashboard.auth.limits import Limiter
-from dashboard.auth.middleware import IDENTITY, Gate
-from dashboard.auth.open_pages import watch
-from dashboard.db.engine import connect, migrate, reason
+from dashboard.auth.audit import AuditLog
+from dashboard.auth.limits import RequestLimiter
+from dashboard.auth.middleware import IDENTITY, AuthMiddleware
+from dashboard.auth.open_pages import close_ended_sessions
+from dashboard.db.engine import connect, describe_error, migrate
 from dashboard.db.history import History
+from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.headers import SecurityHeaders, install_nonces
-from dashboard.live import reachability
-from dashboard.live.feed import Hub
+from dashboard.live.decode import Incoming
+from dashboard.live.feed import Feed
+from dashboard.live.probe import run_probe
+from dashboard.live.registry import RECENT_UTTERANCES
 from dashboard.pages import alerts, fleet, models, room, rooms, try_it
-from dashboard.releases import api as updates_api
+from dashboard.releases import api as releases_api
 from dashboard.releases.catalogue import Releases
 from dashboard.settings import Settings
-from dashboard.tryit import api as tryit
-from dashboard.tryit.pool import Pool
+from dashboard.tryit import api as tryit_api
+from dashboard.tryit.pool import ClassifierPool
+from edge.protocol import messages
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 from provisioning.publish.repository import HubRepository
 
 log = logging.getLogger(__name__)
 
-REMEMBERED_S: Final = 86_400
-"""A room of which nothing was heard for a day is shown when it speaks up again."""
+RESTORED_S: Final = 86_400
+"""At the start the events of the last day are restored from the database."""
 
 
-def build(settings: Settings) -> ASGIApp:
-    """Makes it, once in a process. Raises `UserError`."""
-    hub = Hub(settings.broker, settings.base_topic)
-    history = None if settings.database is None else History(connect(settings.database, read_only=True))
-    accounts = _accounts(settings)
-    limiter = Limiter()
-    pool = None if settings.bundle is None else Pool(settings.bundle)
-    repository = None if settings.updates is None else HubRepository(settings.updates)
+class Application:
+    """Builds the application, once in a process. Raises `UserError`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool = None if settings.bundle is None else ClassifierPool(settings.bundle)
+        repository = None if settings.updates is None else HubRepository(settings.updates)
+        self._services = _services(settings, repository)
+        self._app = FastAPI(
+            lifespan=self._lifespan,
+            # FastAPI's own documentation pages load their scripts from other sites.
+            docs_url=None,
+            redoc_url=None,
+            openapi_url="/api/openapi.json",
+            title="Roomtone hub",
+            version=VERSION,
+        )
+        accounts = self._services.accounts if settings.login else None
+        self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter)
+
+    def build(self) -> ASGIApp:
+        """Add all routes and pages; return the application with its middleware."""
+        services = self._services
+        _add_health(self._app, services.feed)
+        if services.repository is not None:
+            releases_api.install(self._app, services.repository)
+        if self._pool is not None:
+            tryit_api.install(self._app, self._pool, services.limiter)
+        api.install(self._app, services)
+        if self._settings.login and services.accounts is not None and services.audit is not None:
+            login.install(self._app, services.accounts, services.audit, services.limiter, self._middleware)
+        self._add_pages()
+        return SecurityHeaders(self._middleware)
+
+    def _add_pages(self) -> None:
+        # NiceGUI warns about each request of an unknown page.
+        logging.getLogger("nicegui").setLevel(logging.ERROR)
+        nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
+        install_nonces()
+        pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/models", "Models"), ("/alerts", "Alerts")]
+        rooms.register(self._services.feed)
+        room.register(self._services.feed, self._services.history)
+        fleet.register()
+        models.register()
+        alerts.register()
+        if self._pool is not None:
+            pages.append(("/try", "Try it"))
+            try_it.register()
+        theme.install(pages)
+        ui.run_with(
+            self._app,
+            title="Roomtone",
+            favicon=theme.FAVICON,
+            dark=None,
+            language="en-US",
+            tailwind=False,
+            binding_refresh_interval=None,
+            show_welcome_message=False,
+        )
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if history is not None:
-            try:
-                hub.remember(
-                    await asyncio.to_thread(history.newest, round((time.time() - REMEMBERED_S) * 1000))
-                )
-            except SQLAlchemyError as error:
-                log.error("the database does not answer: %s", reason(error))
-        await hub.start()
-        tasks = [asyncio.create_task(work) for work in background()]
-        async with contextlib.nullcontext() if repository is None else updates_api.refreshing(repository):
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        feed, repository = self._services.feed, self._services.repository
+        await self._restore()
+        await feed.start()
+        tasks = [asyncio.create_task(task) for task in self._background_tasks()]
+        async with contextlib.nullcontext() if repository is None else releases_api.refreshing(repository):
             yield
         for task in tasks:
             task.cancel()
-        if pool is not None:
-            await pool.stop()
-        await hub.stop()
+        if self._pool is not None:
+            await self._pool.stop()
+        await feed.stop()
 
-    def background() -> Iterator[Coroutine[Any, Any, NoReturn]]:
-        if accounts is None or parts.rules is None or parts.reachability is None:
+    async def _restore(self) -> None:
+        history = self._services.history
+        if history is None:
             return
-        if settings.login:
-            yield watch(accounts, gate)
-        yield Teller(parts.rules, hub, accounts).run()
-        yield reachability.watch(parts.reachability, hub, settings.own_address)
+        since_ms = round((time.time() - RESTORED_S) * 1000)
+        try:
+            recent = await asyncio.to_thread(history.recent_events, since_ms, RECENT_UTTERANCES)
+        except SQLAlchemyError as error:
+            log.error("the database does not answer: %s", describe_error(error))
+            return
+        self._services.feed.restore(Incoming(node, messages.EVENT.leaf, event) for node, event in recent)
 
-    application = _bare(hub, lifespan)
-    if repository is not None:
-        updates_api.install(application, repository)
-
-    # A page that is not there is the reader's affair, not the log's.
-    logging.getLogger("nicegui").setLevel(logging.ERROR)
-    nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
-    pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/models", "Models"), ("/alerts", "Alerts")]
-    install_nonces()
-    rooms.register(hub)
-    room.register(hub, history)
-    fleet.register()
-    models.register()
-    alerts.register()
-    if pool is not None:
-        pages.append(("/try", "Try it"))
-        try_it.register()
-        tryit.install(application, pool, limiter)
-    parts = _parts(
-        settings.database,
-        Parts(
-            hub,
-            limiter,
-            accounts=accounts,
-            history=history,
-            releases=Releases(repository),
-            repository=repository,
-        ),
-    )
-    api.install(application, parts)
-    theme.install(pages)
-    gate = Gate(application, accounts if settings.login else None, limiter)
-    if settings.login and accounts is not None:
-        login.install(application, accounts, limiter, gate)
-    ui.run_with(
-        application,
-        title="Roomtone",
-        favicon=theme.FAVICON,
-        dark=None,
-        language="en-US",
-        tailwind=False,
-        binding_refresh_interval=None,
-        show_welcome_message=False,
-    )
-    return SecurityHeaders(gate)
+    def _background_tasks(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
+        services = self._services
+        if services.accounts is not None and self._settings.login:
+            yield close_ended_sessions(services.accounts, self._middleware)
+        if services.rules is not None and services.audit is not None:
+            yield Notifier(services.rules, services.feed, services.audit.record).run()
+        if services.reachability is not None:
+            yield run_probe(services.feed, self._settings.own_address, services.reachability.record)
 
 
-def _bare(hub: Hub, lifespan: Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]) -> FastAPI:
-    # FastAPI's own documentation pages load their scripts from elsewhere.
-    application = FastAPI(
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url="/api/openapi.json",
-        title="Roomtone hub",
-        version=VERSION,
-    )
-
+def _add_health(application: FastAPI, feed: Feed) -> None:
     @application.get("/healthz", include_in_schema=False)
     async def healthz(request: Request) -> dict[str, Any]:
-        health = hub.health()
-        known = request.scope.get(IDENTITY) is not None
-        return health if known else {key: health[key] for key in ("status", "broker")}
-
-    return application
+        health = feed.health()
+        logged_in = request.scope.get(IDENTITY) is not None
+        return health if logged_in else {key: health[key] for key in ("status", "broker")}
 
 
-def _parts(database: str | None, without: Parts) -> Parts:
-    """With a database, what works on it, too."""
-    if database is None:
-        return without
-    engine = connect(database, make=False)
-    return replace(
-        without,
-        engine=engine,
-        records=Records(connect(database, read_only=True)),
-        rules=Rules(engine),
-        reachability=reachability.Reachability(engine),
-    )
-
-
-def _accounts(settings: Settings) -> Accounts | None:
-    """The accounts, with a first one where there was none; None without a database. Raises `UserError`."""
+def _services(settings: Settings, repository: HubRepository | None) -> Services:
+    """Create the services, and the first user where there is none. Raises `UserError`."""
+    feed = Feed(settings.broker, settings.base_topic)
+    limiter = RequestLimiter()
+    releases = Releases(repository)
     if settings.database is None:
-        return None
+        return Services(feed, limiter, releases=releases, repository=repository)
     try:
-        first = connect(settings.database)
-        migrate(first)
-        first.dispose()
+        engine = connect(settings.database)
+        migrate(engine)
+        engine.dispose()
     except UserError as error:
         if settings.login:
             raise
         log.error("%s", error)
-    accounts = Accounts(connect(settings.database, make=False))
-    if settings.login and (made := accounts.first()) is not None:
+    engine = connect(settings.database, create=False)
+    reading = connect(settings.database, read_only=True)
+    accounts = Accounts(engine)
+    if settings.login:
+        _create_first_operator(accounts)
+    return Services(
+        feed,
+        limiter,
+        engine=engine,
+        accounts=accounts,
+        audit=AuditLog(engine),
+        history=History(reading),
+        records=Records(reading),
+        rules=RuleStore(engine),
+        reachability=Reachability(engine),
+        releases=releases,
+        repository=repository,
+    )
+
+
+def _create_first_operator(accounts: Accounts) -> None:
+    created = accounts.create_first_operator()
+    if created is not None:
+        name, password = created
         print(
-            f"first start: log in as `{made[0]}` with the password {made[1]}\n"
-            "It is shown this once. Another: roomtone hub user passwd operator",
+            f"first start: log in as `{name}` with the password {password}\n"
+            f"It is shown only once. To set another: roomtone hub user passwd {name}",
             file=sys.stderr,
             flush=True,
         )
-    return accounts

@@ -1,4 +1,4 @@
-"""`roomtone dashboard`: the pages, on one port."""
+"""`roomtone dashboard`: serves the pages and the API on one port."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dashboard.settings import Settings
 from edge.mqtt import options as mqtt_options
 from edge.util.errors import UserError
 
-PUBLIC: Final = "ROOMTONE_PUBLIC_HOST"
-"""The name under which Caddy gets a public certificate; docker/proxy/Caddyfile."""
+PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
+"""Environment variable: the name for which Caddy obtains a public certificate (provisioning/hub/Caddyfile)."""
 
 
 def register(subparsers: Any) -> None:
-    """Adds the sub-command."""
+    """Add the sub-command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "dashboard",
         help="live pages of all rooms, in a browser",
@@ -34,61 +34,61 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="what `roomtone recorder` writes, for the pages that look back; accounts are kept there, too",
+        help="the database of `roomtone recorder`: history, accounts and alert rules",
     )
     parser.add_argument(
         "--login",
         action="store_true",
-        help="people have to log in (always so where other machines can connect; needs --database). The first "
-        "start makes an operator and shows the password once; `roomtone hub user` makes more",
+        help="require a login (always required if other machines can connect; needs --database). The first start "
+        "creates the user `operator` and prints the password once; `roomtone hub user` creates more",
     )
     parser.add_argument(
         "--proxy",
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="a TLS proxy in front of this: its word is taken for where requests come from (address or network)",
+        help="address or network of a TLS proxy in front of this: its X-Forwarded-For is trusted",
     )
     tries = parser.add_mutually_exclusive_group()
-    tries.add_argument("--no-try-it", action="store_true", help="leave out the page where anyone can try it")
+    tries.add_argument("--no-try-it", action="store_true", help="without the page *Try it*")
     tries.add_argument(
         "--try-it",
         action="store_true",
-        help=f"have it even behind a public certificate (${PUBLIC}), where it is left out otherwise",
+        help=f"with the page even with a public certificate (${PUBLIC_HOST}), where it is left out by default",
     )
     parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
     parser.add_argument(
         "--updates",
         type=Path,
         metavar="DIR",
-        help="serve the models in this folder to the boxes (`roomtone fleet keys init` makes it: models/hub)",
+        help="serve the model releases of this folder to the devices (made by `roomtone fleet keys init`: models/hub)",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until it is told to end."""
-    # Loading takes a second or two, and a signal in that time ends it just as well. Not by an exception: whatever is
-    # being imported at that moment may swallow it, or make another of it. Nothing is open yet that has to be closed.
+    """Serve until SIGINT or SIGTERM. Raises `UserError`."""
+    # Loading takes a second or two, and a signal in that time has to end the process as well. Not by an exception,
+    # which the module being imported may swallow or convert. Nothing is open yet that would have to be closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     listener = server.listen(options.host, options.port)
-    here = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
-    login = options.login or bool(proxies) or not here
+    is_loopback = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
+    login = options.login or bool(proxies) or not is_loopback
     if login and options.database is None:
         raise UserError(
-            "a login needs --database URL, where the accounts are kept"
-            + ("" if options.login or here else f": --host {options.host} is open to other machines")
+            "a login needs --database URL for the accounts"
+            + ("" if options.login or is_loopback else f": --host {options.host} is open to other machines")
         )
-    if not here and not proxies:
+    if not is_loopback and not proxies:
         logging.warning(
-            "passwords come unencrypted over the network of --host %s: put a TLS proxy in front (docs/hub.md)",
+            "passwords are sent unencrypted over the network of --host %s: use a TLS proxy (docs/hub.md)",
             options.host,
         )
-    public = bool(os.environ.get(PUBLIC))
+    public = bool(os.environ.get(PUBLIC_HOST))
     bundle = None if options.no_try_it or (public and not options.try_it) else options.bundle
     own = server.url_of(listener)
     settings = Settings(broker, base_topic, options.database, bundle, login, own, proxies, options.updates)
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def network(text: str) -> str:
-    """The address or network of a proxy. Raises `UserError`."""
+    """Return the normalised address or network of a proxy. Raises `UserError`."""
     try:
         return str(ip_network(text))
     except ValueError:
@@ -104,7 +104,7 @@ def network(text: str) -> str:
 
 
 def port(text: str) -> int:
-    """A port as `argparse` wants it; 0 is any free one."""
+    """Parse a port number for `argparse`; 0 is any free port."""
     number = int(text)
     if not 0 <= number <= 65535:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")

@@ -1,4 +1,4 @@
-"""Headers that tell the browser what these pages may do: nothing is loaded from, or sent to, another origin."""
+"""Security headers: nothing is loaded from, or sent to, another origin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NONCE: Final = "roomtone.nonce"
-"""Where the gate keeps this answer's nonce, in the ASGI scope."""
+"""Key of the response's nonce in the ASGI scope."""
 
 _STRICT: Final = (
     "default-src 'self'",
@@ -37,7 +37,7 @@ HTTPS_ONLY: Final = "max-age=31536000"
 
 
 def policy(nonce: str) -> str:
-    """The Content-Security-Policy: of the scripts inside the page only those with the nonce run.
+    """Return the Content-Security-Policy: only scripts with the nonce run.
 
     Vue compiles its templates in the browser, which needs 'unsafe-eval'.
     """
@@ -45,13 +45,13 @@ def policy(nonce: str) -> str:
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds them to every answer."""
+    """ASGI middleware that adds the security headers to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Handle one request."""
         nonce = scope[NONCE] = secrets.token_urlsafe(16)
 
         async def with_headers(message: Message) -> None:
@@ -68,7 +68,7 @@ class SecurityHeaders:
 
 
 def install_nonces() -> None:
-    """Gives NiceGUI's own scripts the nonce: in its template, so nothing that a page shows can come by one."""
+    """Add the nonce to NiceGUI's own scripts, in its template, so that no content of a page can obtain one."""
 
     class WithNonce(BaseLoader):
         def __init__(self, inner: BaseLoader) -> None:
@@ -84,6 +84,6 @@ def install_nonces() -> None:
         raise RuntimeError("NiceGUI's templates have no loader")
     if not isinstance(loader, WithNonce):
         templates.env.loader = WithNonce(loader)
-        # Nothing that was compiled before must be served without.
+        # Templates compiled before have no nonce.
         if templates.env.cache is not None:
             templates.env.cache.clear()

@@ -1,4 +1,4 @@
-"""The words that the server writes itself, in English and Spanish; all others are in `web/text.js`."""
+"""The texts that the server renders, in English and Spanish; all others are in `web/text.js`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "logout": "Log out",
         "name": "Name",
         "password": "Password",
-        "login_hint": "No account? Whoever keeps this hub makes one: roomtone hub user add NAME",
+        "login_hint": "No account? The administrator of this hub can create one: roomtone hub user add NAME",
         "login_refused": "Name or password is wrong.",
         "login_often": "Too many attempts. Wait a minute.",
-        "login_busy": "Too many people log in just now. Try again in a moment.",
-        "login_database": "The database does not answer just now. Try again in a moment.",
+        "login_busy": "Too many login attempts at the moment. Try again later.",
+        "login_database": "The database does not answer. Try again later.",
         "skip": "Skip to the content",
-        "home": "Roomtone, to the start",
+        "home": "Roomtone, home page",
         "pages": "Pages",
         "Rooms": "Rooms",
         "Fleet": "Fleet",
@@ -35,23 +35,23 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "theme": "Dark or light",
     },
     "es": {
-        "login": "Entrar",
-        "logout": "Salir",
+        "login": "Iniciar sesión",
+        "logout": "Cerrar sesión",
         "name": "Nombre",
         "password": "Contraseña",
-        "login_hint": "¿Sin cuenta? Quien administra este servidor la crea: roomtone hub user add NOMBRE",
+        "login_hint": "¿Sin cuenta? El administrador de este servidor puede crearla: roomtone hub user add NOMBRE",
         "login_refused": "El nombre o la contraseña no son correctos.",
         "login_often": "Demasiados intentos. Espere un minuto.",
-        "login_busy": "Demasiadas personas entran ahora mismo. Inténtelo de nuevo enseguida.",
-        "login_database": "La base de datos no responde ahora mismo. Inténtelo de nuevo enseguida.",
+        "login_busy": "Demasiados inicios de sesión en este momento. Inténtelo más tarde.",
+        "login_database": "La base de datos no responde. Inténtelo más tarde.",
         "skip": "Ir al contenido",
-        "home": "Roomtone, al inicio",
+        "home": "Roomtone, página de inicio",
         "pages": "Páginas",
         "Rooms": "Salas",
         "Fleet": "Dispositivos",
-        "Alerts": "Avisos",
+        "Alerts": "Alertas",
         "Models": "Modelos",
-        "Try it": "Pruébelo",
+        "Try it": "Probar",
         "Room": "Sala",
         "language": "English",
         "language_code": "en",
@@ -60,18 +60,18 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def words(language: str) -> Mapping[str, str]:
-    """The table of a language."""
+def texts(language: str) -> Mapping[str, str]:
+    """Return the texts of a language."""
     return TABLES.get(language, TABLES[DEFAULT])
 
 
 def language_of(connection: HTTPConnection) -> str:
-    """The one that the reader chose, else the first of their browser's that there is a table for."""
+    """Return the language that the user chose, else the browser's first language that is supported."""
     chosen = connection.cookies.get(COOKIE, "")
     if chosen in TABLES:
         return chosen
-    for wanted in connection.headers.get("accept-language", "")[:200].split(","):
-        code = wanted.split(";")[0].strip().lower()[:2]
+    for preferred in connection.headers.get("accept-language", "")[:200].split(","):
+        code = preferred.split(";")[0].strip().lower()[:2]
         if code in TABLES:
             return code
     return DEFAULT

@@ -1,4 +1,4 @@
-"""The web server: uvicorn, started and ended in good order."""
+"""The web server: uvicorn, with an orderly start and shutdown."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edge.util.errors import UserError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Takes the port, before anything slow is loaded. Port 0: any free one. Raises `UserError`."""
+    """Bind the port before anything slow is loaded; port 0 is any free one. Raises `UserError`."""
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
@@ -28,7 +28,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise UserError(f"--host {host}: {error.strerror or error}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
+        listener.bind(address)
         listener.listen(128)
         listener.setblocking(False)
     except OSError as error:
@@ -40,19 +40,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser finds it."""
+    """Return the URL for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def serve(settings: Settings, listener: socket.socket) -> int:
-    """Serves until SIGINT or SIGTERM; the exit status is 0. Raises `UserError`."""
-    # NiceGUI keeps what it stores in files (by default in the working directory) and looks once, at import.
+    """Serve until SIGINT or SIGTERM and return the exit status 0. Raises `UserError`."""
+    # NiceGUI keeps its storage in files (by default in the working directory) and reads this once, at import.
     # Without a secret it stores nothing, and with this path it could not.
     os.environ["NICEGUI_STORAGE_PATH"] = "/dev/null/roomtone"
     os.environ.pop("NICEGUI_REDIS_URL", None)
-    # A slow client costs a descriptor: as many as the kernel allows.
+    # Each slow client holds a descriptor: raise the limit as far as the kernel allows.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     asyncio.run(_serve(settings, listener))
     return 0
@@ -61,19 +61,21 @@ def serve(settings: Settings, listener: socket.socket) -> int:
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
-    from dashboard.application import build
+    from dashboard.application import Application
 
-    application = build(settings)
+    application = Application(settings).build()
 
     class Server(uvicorn.Server):
-        """Ends on a signal like any other way of ending: uvicorn would raise it again and die of it."""
+        """Shuts down on a signal without raising it again, as uvicorn would do."""
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            def leave(_number: int, _frame: FrameType | None) -> None:
+            def request_exit(_number: int, _frame: FrameType | None) -> None:
                 self.should_exit = True
 
-            before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+            before = {
+                number: signal.signal(number, request_exit) for number in (signal.SIGINT, signal.SIGTERM)
+            }
             try:
                 yield
             finally:
@@ -96,6 +98,6 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         forwarded_allow_ips=list(settings.proxies),
         ws_max_size=2**20,
     )
-    # What uvicorn says of the sockets that it closes at the end is not news.
+    # uvicorn reports the sockets that it closes at shutdown, which is of no use.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     await Server(config).serve([listener])

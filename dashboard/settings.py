@@ -1,4 +1,4 @@
-"""What a dashboard is told when it starts."""
+"""The settings of a dashboard process."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from edge.mqtt.address import BrokerAddress
 
 @dataclass(frozen=True)
 class Settings:
-    """All of it, checked."""
+    """All settings, validated."""
 
     broker: BrokerAddress
     base_topic: str = "roomtone"
     database: str | None = None
-    """What the recorder writes; None: no page looks back."""
+    """URL of the recorder's database; None: no history, no accounts."""
     bundle: str | None = "base"
-    """The model of the try-it page; None: there is no such page."""
+    """The model of the page *Try it*; None: no such page."""
     login: bool = False
-    """Whether people have to log in; without it the pages answer to this machine only."""
+    """Whether users have to log in; without a login the pages answer to this machine only."""
     own_address: str = "http://127.0.0.1:8080/"
-    """Where the pages are at this machine, for the probe."""
+    """URL of the first page on this machine, for the reachability probe."""
     proxies: tuple[str, ...] = ()
-    """Addresses of proxies whose word is taken for where a request comes from."""
+    """Addresses or networks of proxies whose `X-Forwarded-For` is trusted."""
     updates: Path | None = None
-    """The repository of models that this hub serves; None: it serves none."""
+    """Folder of the repository of model releases; None: no repository."""

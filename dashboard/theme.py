@@ -1,4 +1,4 @@
-"""What all pages share: the style sheet, the icon, and the frame with the name and the navigation."""
+"""What all pages share: style sheet, icon, and the frame with header and navigation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nicegui.dependencies import register_esm
 
 from dashboard.auth.accounts import Identity
 from dashboard.auth.middleware import identity_of
-from dashboard.language import language_of, words
+from dashboard.language import language_of, texts
 
 STATIC: Final = Path(__file__).parent / "static"
 WEB: Final = Path(__file__).parent / "web"
@@ -23,9 +23,9 @@ _pages: list[tuple[str, str]] = []
 
 
 def install(pages: Iterable[tuple[str, str]]) -> None:
-    """Once, before the first page: scripts and styles for all, and the navigation (address and name)."""
+    """Register scripts, styles and the navigation (path and name). Called once, before the first page."""
     _pages[:] = pages
-    # Browsers keep scripts for a year under this address, so it has to change with their content, not only their names.
+    # Browsers cache scripts for a year under this address, so that it has to change with their content.
     files = sorted(WEB.glob("*.js"))
     register_esm("roomtone", WEB, max_time=max(file.stat().st_mtime for file in files))
     style = hashlib.sha256((STATIC / "theme.css").read_bytes()).hexdigest()[:12]
@@ -37,20 +37,20 @@ def install(pages: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def _own(identity: Identity, text: Mapping[str, str]) -> None:
-    """Who has logged in, and the way out."""
+def _add_user(identity: Identity, text: Mapping[str, str]) -> None:
+    """Add the name of the user and the logout button."""
     if not identity.session or identity.label:
         return
-    with html.form(method="post", action="/logout").classes("rt-own"):
+    with html.form(method="post", action="/logout").classes("rt-user"):
         html.span(identity.name)
         html.button(text["logout"], type="submit").classes("rt-button")
 
 
 @contextmanager
-def frame(here: str) -> Iterator[None]:
-    """The frame of a page; `here` is its address. What is made inside becomes the page's content."""
+def frame(path: str) -> Iterator[None]:
+    """Build the frame of the page with that path; elements created inside become its content."""
     request = ui.context.client.request
-    text = words(language_of(request))
+    text = texts(language_of(request))
     html.a(text["skip"], href="#main").classes("rt-skip")
     with html.header().classes("rt-header"):
         with html.a(href="/", **{"aria-label": text["home"]}).classes("rt-brand"):
@@ -60,7 +60,7 @@ def frame(here: str) -> Iterator[None]:
             with html.nav(**{"aria-label": text["pages"]}).classes("rt-nav"):
                 for address, name in _pages:
                     link = html.a(text[name], href=address)
-                    if address == here:
+                    if address == path:
                         link.props('aria-current="page"')
         with html.div().classes("rt-tools"):
             html.button(text["language"], type="button", lang=text["language_code"]).props(
@@ -69,7 +69,7 @@ def frame(here: str) -> Iterator[None]:
             html.button("◐", type="button", title=text["theme"], **{"aria-label": text["theme"]}).props(
                 'data-rt="theme"'
             ).classes("rt-tool")
-            _own(identity_of(request), text)
-    # NiceGUI has put all of it into a `main` already.
+            _add_user(identity_of(request), text)
+    # NiceGUI has already wrapped everything in a `main` element.
     with html.div(id="main", tabindex=-1).classes("rt-main"):
         yield

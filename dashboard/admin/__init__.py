@@ -1,1 +1,1 @@
-"""`roomtone hub`: what whoever keeps the hub does at a terminal."""
+"""`roomtone hub`: administration at a terminal."""

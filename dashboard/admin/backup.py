@@ -1,4 +1,4 @@
-"""`roomtone hub backup` and `restore`: the database as one file, while everything goes on."""
+"""`roomtone hub backup` and `restore`: the database as one file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from dashboard.admin.options import add_database
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 
 
 def register(verbs: Any) -> None:
-    """Adds both verbs."""
-    from dashboard.admin.cli import add_database
-
+    """Add the verb `backup`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "backup",
         help="the whole database as one file, while everything goes on",

@@ -1,7 +1,7 @@
-"""`roomtone hub simulate`: a plausible past, straight into the database, so that pages can be judged.
+"""Simulated events for the database, so that the pages can be seen with plausible data.
 
-Rooms have hours in which people are there, a temper, moods that last for minutes, and now and then a bad one. It is
-made up: the model of such events is called `simulated-1`, and their rooms begin with `sim-`.
+Each room has hours in which people are present, a distribution of emotions, emotions that last for minutes, and from
+time to time an angry hour. Simulated events have the model `simulated-1`, and their rooms begin with `sim-`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODEL: Final = "simulated-1"
 BATCH: Final = 2000
 DAY_S: Final = 86_400
 
-PLACES: Final = (
+ROOM_NAMES: Final = (
     ("Kitchen", "home"),
     ("Living room", "home"),
     ("Study", "work"),
@@ -37,8 +37,8 @@ PLACES: Final = (
     ("Music room", "home"),
     ("Garden room", "home"),
 )
-# Utterances expected in each hour of a day, as shares of the busiest.
-HOURS: Final = {
+# Utterances expected in each hour of the day, relative to the busiest hour.
+ACTIVITY: Final = {
     "home": (
         0,
         0,
@@ -93,89 +93,97 @@ HOURS: Final = {
     ),
 }
 #         neutral happy sad angry fearful disgust surprised
-TEMPERS: Final = (
+EMOTION_MIXES: Final = (
     (0.62, 0.16, 0.06, 0.05, 0.03, 0.03, 0.05),
     (0.45, 0.32, 0.06, 0.04, 0.03, 0.02, 0.08),
     (0.66, 0.08, 0.10, 0.06, 0.05, 0.03, 0.02),
     (0.50, 0.20, 0.06, 0.12, 0.04, 0.04, 0.04),
 )
-LASTING: Final = 0.82
-"""How likely the next utterance has the mood of the last."""
-STORMS: Final = 0.04
-"""How likely an hour is a bad one: mostly angry."""
+PERSISTENCE: Final = 0.82
+"""Probability that an utterance has the same emotion as the one before."""
+ANGRY_HOURS: Final = 0.04
+"""Probability that an hour is mostly angry."""
 
 
 @dataclass(frozen=True)
-class Place:
+class SimulatedRoom:
     """A simulated room."""
 
     node: str
     name: str
     kind: str
-    temper: tuple[float, ...]
+    emotions: tuple[float, ...]
+    """Probability of each label."""
     pace: float
+    """Factor of the number of utterances."""
 
 
 def fill(
-    engine: Engine, places: list[Place], until: float, *, days: int, per_day: int, seed: int
-) -> Iterator[tuple[Place, int]]:
-    """Writes what was said in the rooms up to a time (seconds since 1970); each with how much was new."""
-    for number, place in enumerate(places):
+    engine: Engine, rooms: list[SimulatedRoom], until: float, *, days: int, per_day: int, seed: int
+) -> Iterator[tuple[SimulatedRoom, int]]:
+    """Store simulated events up to a time (seconds since 1970); yield each room with its number of new events."""
+    for number, room in enumerate(rooms):
         writer, new = Writer(engine), 0
         rng = np.random.default_rng([seed, number])
-        utterances = list(said(place, until, days, per_day, rng))
+        utterances = list(simulate(room, until, days, per_day, rng))
         for start in range(0, len(utterances), BATCH):
             new += writer.write(utterances[start : start + BATCH])
-        writer.name(place.node, place.name)
-        yield place, new
+        writer.set_room_name(room.node, room.name)
+        yield room, new
 
 
-def rooms(count: int, seed: int) -> list[Place]:
-    """The rooms of a seed."""
+def simulated_rooms(count: int, seed: int) -> list[SimulatedRoom]:
+    """Return the rooms of a seed."""
     rng = np.random.default_rng([seed, 1 << 32])
-    made = []
+    rooms = []
     for number in range(count):
-        name, kind = PLACES[number % len(PLACES)]
-        again = number // len(PLACES)
+        name, kind = ROOM_NAMES[number % len(ROOM_NAMES)]
+        again = number // len(ROOM_NAMES)
         label = f"{name} {again + 1}" if again else name
         node = "sim-" + label.lower().replace(" ", "-").replace("é", "e")
-        made.append(
-            Place(node, label, kind, TEMPERS[int(rng.integers(len(TEMPERS)))], float(rng.uniform(0.6, 1.4)))
+        rooms.append(
+            SimulatedRoom(
+                node,
+                label,
+                kind,
+                EMOTION_MIXES[int(rng.integers(len(EMOTION_MIXES)))],
+                float(rng.uniform(0.6, 1.4)),
+            )
         )
-    return made
+    return rooms
 
 
-def said(place: Place, until: float, days: int, per_day: int, rng: np.random.Generator) -> Iterator[Received]:
-    """What was said in a room in the days before a time (seconds since 1970), oldest first."""
-    hours = np.array(HOURS[place.kind])
-    mood, seq = 0, 0
+def simulate(
+    room: SimulatedRoom, until: float, days: int, per_day: int, rng: np.random.Generator
+) -> Iterator[Received]:
+    """Yield the events of a room in the days before a time (seconds since 1970), oldest first."""
+    hours = np.array(ACTIVITY[room.kind])
+    emotion, seq = 0, 0
     boot = rng.bytes(4).hex()
     first = int(until // 3600) - 24 * days + 1
     for hour in range(first, first + 24 * days):
         at = datetime.fromtimestamp(hour * 3600, UTC)
         weekend = at.weekday() >= 5
-        busy = hours[at.hour] * (
-            (1.3 if weekend else 1) if place.kind == "home" else (0.06 if weekend else 1)
-        )
-        count = int(rng.poisson(per_day * place.pace * busy / hours.sum()))
-        storm = rng.random() < STORMS
-        temper = np.array(place.temper)
-        if storm:
-            temper = 0.35 * temper + 0.65 * np.eye(len(LABELS))[LABELS.index("angry")]
+        busy = hours[at.hour] * ((1.3 if weekend else 1) if room.kind == "home" else (0.06 if weekend else 1))
+        count = int(rng.poisson(per_day * room.pace * busy / hours.sum()))
+        angry_hour = rng.random() < ANGRY_HOURS
+        mix = np.array(room.emotions)
+        if angry_hour:
+            mix = 0.35 * mix + 0.65 * np.eye(len(LABELS))[LABELS.index("angry")]
         for second in np.sort(rng.uniform(0, 3600, count)):
-            if storm or rng.random() > LASTING:
-                mood = int(rng.choice(len(LABELS), p=temper / temper.sum()))
+            if angry_hour or rng.random() > PERSISTENCE:
+                emotion = int(rng.choice(len(LABELS), p=mix / mix.sum()))
             moment = hour * 3600 + float(second)
             if moment > until:
                 return
             seq += 1
-            yield Received(place.node, _event(moment, mood, boot, seq, rng), round(moment * 1000) + 40)
+            yield Received(room.node, _event(moment, emotion, boot, seq, rng), round(moment * 1000) + 40)
 
 
-def _event(at: float, mood: int, boot: str, seq: int, rng: np.random.Generator) -> Event:
+def _event(at: float, emotion: int, boot: str, seq: int, rng: np.random.Generator) -> Event:
     top = float(np.clip(rng.beta(5, 2.2), 0.2, 0.99))
     rest = rng.dirichlet(np.full(len(LABELS) - 1, 0.6)) * (1 - top)
-    shares = np.round(np.insert(rest, mood, top), 3)
+    shares = np.round(np.insert(rest, emotion, top), 3)
     likeliest = int(np.argmax(shares))
     confidence = float(shares[likeliest])
     duration = int(np.clip(rng.lognormal(7.6, 0.55), 400, 15_000))

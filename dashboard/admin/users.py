@@ -1,4 +1,4 @@
-"""`roomtone hub user`: who may log in."""
+"""`roomtone hub user`: users and API tokens."""
 
 from __future__ import annotations
 
@@ -9,79 +9,83 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from dashboard.admin.options import add_database
 from edge.util.errors import UserError
 
 
 def register(verbs: Any) -> None:
-    """Adds the verb."""
-    from dashboard.admin.cli import add_database
-
-    parser = verbs.add_parser("user", help="who may log in, and tokens for programs")
+    """Add the verb."""
+    parser = verbs.add_parser("user", help="users, and API tokens for programs")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for action, words in (
-        ("add", "a new user"),
-        ("passwd", "another password; ends the user's sessions"),
-        ("role", "another role"),
-        ("remove", "end an account, its sessions and tokens"),
-        ("token", "a token for a program, with the user's rights; it is shown once"),
-        ("list", "all users"),
+    for action, text in (
+        ("add", "create a user"),
+        ("passwd", "change the password; ends the user's sessions"),
+        ("role", "change the role; ends the user's sessions"),
+        ("remove", "delete a user with all sessions and tokens"),
+        ("token", "create an API token with the user's rights; it is printed once"),
+        ("list", "list all users"),
     ):
-        one = actions.add_parser(action, help=words, description=words[:1].upper() + words[1:] + ".")
-        add_database(one)
+        sub = actions.add_parser(action, help=text, description=text[:1].upper() + text[1:] + ".")
+        add_database(sub)
         if action != "list":
-            one.add_argument("name")
+            sub.add_argument("name")
         if action in ("add", "role"):
-            one.add_argument(
+            sub.add_argument(
                 "--role",
                 choices=("viewer", "operator"),
                 required=action == "role",
                 default="viewer",
-                help="a viewer sees everything, an operator also commands and erases (default: viewer)",
+                help="a viewer reads, an operator also sends commands and erases (default: viewer)",
             )
         if action in ("add", "passwd"):
-            how = one.add_mutually_exclusive_group()
-            how.add_argument("--generate", action="store_true", help="make a password and print it once")
-            how.add_argument("--stdin", action="store_true", help="read it from standard input")
+            source = sub.add_mutually_exclusive_group()
+            source.add_argument("--generate", action="store_true", help="create a password and print it once")
+            source.add_argument("--stdin", action="store_true", help="read it from standard input")
         if action == "token":
-            one.add_argument("--label", default="token", help="what it is for (default: %(default)s)")
-            one.add_argument(
-                "--days", type=int, default=365, help="how long it is good (default: %(default)s)"
+            sub.add_argument("--label", default="token", help="what it is for (default: %(default)s)")
+            sub.add_argument(
+                "--days", type=int, default=365, help="days until it expires (default: %(default)s)"
             )
         if action == "list":
-            one.add_argument("--json", action="store_true", help="as one JSON array")
-        one.set_defaults(run=run)
+            sub.add_argument("--json", action="store_true", help="as one JSON array")
+        sub.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it. Raises `UserError`."""
-    from dashboard.admin.database import accounts_of
+    """Run the action. Raises `UserError`."""
+    from dashboard.admin.database import open_database
+    from dashboard.auth.accounts import Accounts
+    from dashboard.auth.audit import AuditLog
 
-    accounts, engine = accounts_of(options.database)
+    engine = open_database(options.database)
+    accounts = Accounts(engine)
     try:
         if options.action == "list":
-            _list(accounts.all(), as_json=options.json)
+            _list(accounts.list_users(), as_json=options.json)
             return 0
         target = options.name
         match options.action:
             case "add":
                 password = _password(options)
                 accounts.add(options.name, options.role, password)
-                _made(options, password)
+                _print_generated(options, password)
                 target = f"{options.name} {options.role}"
             case "passwd":
                 password = _password(options)
-                accounts.change(options.name, password=password)
-                _made(options, password)
+                accounts.update(options.name, password=password)
+                _print_generated(options, password)
             case "role":
-                accounts.change(options.name, role=options.role)
+                accounts.update(options.name, role=options.role)
                 target = f"{options.name} {options.role}"
             case "remove":
                 accounts.remove(options.name)
             case "token":
                 if not 1 <= options.days <= 3650:
                     raise UserError("--days: from 1 to 3650")
-                print(accounts.open(options.name, options.label or "token", options.days * 86_400_000))
-        accounts.note("terminal", "", f"user {options.action}", target)
+                print(
+                    accounts.create_session(options.name, options.label or "token", options.days * 86_400_000)
+                )
+        AuditLog(engine).record("terminal", "", f"user {options.action}", target)
     finally:
         engine.dispose()
     return 0
@@ -91,18 +95,18 @@ def _password(options: argparse.Namespace) -> str:
     from dashboard.auth import passwords
 
     if options.generate:
-        return passwords.make()
+        return passwords.generate()
     if options.stdin:
         return sys.stdin.readline().rstrip("\n")
     if not sys.stdin.isatty():
-        raise UserError("there is no terminal to ask for a password at: use --generate or --stdin")
+        raise UserError("no terminal to ask for the password: use --generate or --stdin")
     password = getpass.getpass(f"Password for {options.name}: ")
-    if getpass.getpass("Again: ") != password:
-        raise UserError("the two are not the same")
+    if getpass.getpass("Repeat: ") != password:
+        raise UserError("the passwords differ")
     return password
 
 
-def _made(options: argparse.Namespace, password: str) -> None:
+def _print_generated(options: argparse.Namespace, password: str) -> None:
     if options.generate:
         print(password)
 
@@ -115,6 +119,4 @@ def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         since = datetime.fromtimestamp(row["created"] / 1000, UTC).date().isoformat()
         print(f"{row['name']:<24} {row['role']:<9} since {since}  {row['sessions']} open")
     if not rows:
-        print(
-            "no users yet: the first start of the dashboard makes an operator, or `roomtone hub user add NAME`"
-        )
+        print("no users yet: the first start of the dashboard creates one, or `roomtone hub user add NAME`")

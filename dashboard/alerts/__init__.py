@@ -1,1 +1,1 @@
-"""Alerts: rules such as `angry for 10 minutes above 60 %`, told to MQTT and a webhook."""
+"""Alerts: rules such as "angry for 10 minutes above 60 %", published to MQTT and webhooks."""

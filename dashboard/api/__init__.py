@@ -1,4 +1,4 @@
-"""The REST API, with the same rights as the pages, which use it themselves for everything that changes something."""
+"""The REST API. It has the same rights as the pages, which use it for everything that changes something."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from dashboard.api import account, fleet, models, rooms
-from dashboard.api.common import Parts
+from dashboard.api.common import Services
 
 
-def install(application: FastAPI, parts: Parts) -> None:
-    """Adds all routes; what goes wrong below `/api` is `{"error": "..."}`."""
+def install(application: FastAPI, services: Services) -> None:
+    """Add all routes; errors are answered as `{"error": "..."}`."""
     for module in (rooms, fleet, models, account):
-        application.include_router(module.router(parts))
+        application.include_router(module.router(services))
 
     @application.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""One's own account, and the log of commands."""
+"""The user's own account, and the audit log."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 
-from dashboard.api.common import Parts, ask, end_of_time, moment, need, note
+from dashboard.api.common import Services, far_future, parse_time, record_action, require, run_query
 from dashboard.auth import passwords
-from dashboard.auth.limits import LOGIN, group
-from dashboard.auth.middleware import address_of, identity_of
+from dashboard.auth.limits import LOGIN, client_network
+from dashboard.auth.middleware import client_address, identity_of
 from edge.util.errors import UserError
 
 
 class Me(BaseModel):
-    """Who asks."""
+    """The user of the request."""
 
     name: str
     role: str
-    login: bool = Field(description="false: there is no login, everybody at this machine is `local`")
+    login: bool = Field(description="false: no login is required, the user of this machine is `local`")
 
 
 class NewPassword(BaseModel):
-    """A change of one's own password."""
+    """A change of the user's own password."""
 
-    old: str = Field(max_length=passwords.LONGEST)
-    new: str = Field(max_length=passwords.LONGEST)
+    old: str = Field(max_length=passwords.MAX_LENGTH)
+    new: str = Field(max_length=passwords.MAX_LENGTH)
 
 
-class Note(BaseModel):
-    """Something that was done."""
+class AuditEntry(BaseModel):
+    """An entry of the audit log."""
 
     at: int = Field(description="milliseconds since 1970")
     who: str
@@ -40,40 +40,40 @@ class Note(BaseModel):
     result: str
 
 
-def router(parts: Parts) -> APIRouter:
-    """The routes."""
+def router(services: Services) -> APIRouter:
+    """Return the routes."""
     routes = APIRouter(prefix="/api", tags=["account"])
 
     @routes.get("/me")
     async def me(request: Request) -> Me:
-        """Who asks, and with which rights."""
+        """Return the user of the request and the role."""
         identity = identity_of(request)
         return Me(name=identity.name, role=identity.role, login=bool(identity.session))
 
     @routes.post("/password", status_code=204)
     async def password(request: Request, change: NewPassword) -> None:
-        """Another password. All sessions of the account end with it."""
+        """Change the own password. All sessions of the user end."""
         identity = identity_of(request)
-        accounts = need(parts.accounts)
+        accounts = require(services.accounts)
         if not identity.session or identity.label:
-            raise HTTPException(403, "only whoever logged in with a password can change it")
-        if not parts.limiter.allows(LOGIN, "login", group(address_of(request))):
+            raise HTTPException(403, "only a user who logged in with a password can change it")
+        if not services.limiter.allows(LOGIN, "login", client_network(client_address(request))):
             raise HTTPException(429, "too many attempts; wait a minute")
-        if not await ask(accounts.verify, identity.name, change.old):
-            await note(parts, request, "password", identity.name, "refused")
+        if not await run_query(accounts.verify, identity.name, change.old):
+            await record_action(services, request, "password", identity.name, "refused")
             raise HTTPException(403, "the old password is wrong")
         try:
-            await ask(accounts.change, identity.name, change.new)
+            await run_query(accounts.update, identity.name, change.new)
         except UserError as error:
             raise HTTPException(422, str(error)) from None
-        await note(parts, request, "password", identity.name, "ok")
+        await record_action(services, request, "password", identity.name, "ok")
 
     @routes.get("/audit")
     async def audit(
         before: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
-    ) -> list[Note]:
-        """What was done, the newest first; for operators."""
-        rows = await ask(need(parts.accounts).notes, moment(before, end_of_time()), limit)
-        return [Note(**row) for row in rows]
+    ) -> list[AuditEntry]:
+        """Return the audit log, newest first; for operators."""
+        rows = await run_query(require(services.audit).entries, parse_time(before, far_future()), limit)
+        return [AuditEntry(**row) for row in rows]
 
     return routes

@@ -1,4 +1,4 @@
-"""What all routes share: the parts they work on, errors as JSON, times, and the log of commands."""
+"""What all routes share: the services they use, database queries with errors as JSON, times, and the audit log."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from fastapi import HTTPException, Path, Request
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.alerts.rules import Rules
+from dashboard.alerts.rules import RuleStore
 from dashboard.auth.accounts import Accounts
-from dashboard.auth.limits import Limiter
-from dashboard.auth.middleware import address_of, identity_of
-from dashboard.db.engine import reason
+from dashboard.auth.audit import AuditLog
+from dashboard.auth.limits import RequestLimiter
+from dashboard.auth.middleware import client_address, identity_of
+from dashboard.db.engine import describe_error
 from dashboard.db.history import History
+from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
-from dashboard.live.feed import Hub
-from dashboard.live.reachability import Reachability
+from dashboard.live.feed import Feed
 from dashboard.releases.catalogue import Releases
 from provisioning.publish.repository import HubRepository
 
@@ -33,45 +34,49 @@ Node = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="The node 
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the routes work on; without a database all but the first two are None."""
+class Services:
+    """The services that the routes use; those that need a database are None without one."""
 
-    hub: Hub
-    limiter: Limiter
+    feed: Feed
+    limiter: RequestLimiter
     engine: Engine | None = None
-    """Writes."""
+    """Writable."""
     accounts: Accounts | None = None
+    audit: AuditLog | None = None
     history: History | None = None
     records: Records | None = None
-    rules: Rules | None = None
+    rules: RuleStore | None = None
     reachability: Reachability | None = None
     releases: Releases = field(default_factory=lambda: Releases(None))
     repository: HubRepository | None = None
     """The repository of models that this hub serves."""
 
 
-async def ask(query: Callable[..., T], *arguments: Any) -> T:
-    """A query in a thread of its own. Raises `HTTPException` 503 where the database does not answer."""
+async def run_query(query: Callable[..., T], *arguments: Any) -> T:
+    """Run a database query in a thread. Raises `HTTPException` 503 if the database does not answer."""
     try:
         return await asyncio.to_thread(query, *arguments)
     except SQLAlchemyError as error:
-        log.error("the database does not answer: %s", reason(error))
-        raise HTTPException(503, f"the database does not answer: {reason(error)}") from None
+        log.error("the database does not answer: %s", describe_error(error))
+        raise HTTPException(503, f"the database does not answer: {describe_error(error)}") from None
 
 
-def need(part: T | None) -> T:
-    """The part. Raises `HTTPException` 501 where nothing is recorded."""
-    if part is None:
-        raise HTTPException(501, "nothing is recorded: start the dashboard with --database URL")
-    return part
+def require(service: T | None) -> T:
+    """Return a service that needs a database. Raises `HTTPException` 501 if there is none."""
+    if service is None:
+        raise HTTPException(501, "no database: start the dashboard with --database URL")
+    return service
 
 
-def moment(text: str | None, otherwise: float) -> int:
-    """A time of ISO 8601 in milliseconds since 1970; without a zone it is UTC. Raises `HTTPException` 422."""
+def parse_time(text: str | None, default: float) -> int:
+    """Return an ISO 8601 time in milliseconds since 1970; without an offset it is UTC.
+
+    `default` (seconds since 1970) is used if there is no text. Raises `HTTPException` 422.
+    """
     if not text:
-        return round(otherwise * 1000)
+        return round(default * 1000)
     try:
-        # A `+` that nobody escaped arrives as a blank.
+        # An unescaped `+` in a query arrives as a blank.
         at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return max(0, min(round(at.timestamp() * 1000), 2**53))
@@ -81,25 +86,25 @@ def moment(text: str | None, otherwise: float) -> int:
         ) from None
 
 
-async def note(parts: Parts, request: Request, action: str, target: str, result: str) -> None:
-    """Writes into the log of commands who did what. What cannot be written is at least said."""
-    who = identity_of(request)
-    log.info("%s: %s %s: %s", who.name, action, target, result)
-    if parts.accounts is not None:
-        arguments = (who.name, address_of(request), action, target, result)
+async def record_action(services: Services, request: Request, action: str, target: str, result: str) -> None:
+    """Add an entry to the audit log; if that fails, log it."""
+    user = identity_of(request)
+    log.info("%s: %s %s: %s", user.name, action, target, result)
+    if services.audit is not None:
+        arguments = (user.name, client_address(request), action, target, result)
         try:
-            await asyncio.to_thread(parts.accounts.note, *arguments)
+            await asyncio.to_thread(services.audit.record, *arguments)
         except SQLAlchemyError as error:
             log.error(
-                "%s did `%s %s` (%s), and it cannot be noted: %s",
-                who.name,
+                "`%s %s` by %s (%s) is not in the audit log: %s",
                 action,
                 target,
+                user.name,
                 result,
-                reason(error),
+                describe_error(error),
             )
 
 
-def end_of_time() -> float:
-    """Later than anything that was recorded."""
+def far_future() -> float:
+    """Return a time (seconds since 1970) later than any recorded event."""
     return time.time() + 86_400

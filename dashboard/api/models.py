@@ -1,4 +1,4 @@
-"""Models: releases, their cards and pictures, and how far each has come."""
+"""Models: releases and shipped bundles, their model cards and plots, and the progress of each roll-out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from dashboard.api.common import Parts, note
+from dashboard.api.common import Services, record_action
 from dashboard.live.broker import ANNOUNCE
-from dashboard.live.rooms import House, Room
+from dashboard.live.registry import Room, RoomRegistry
 from dashboard.releases import cards
 from dashboard.releases.catalogue import MissingError, Model
 from edge.protocol.messages import Announcement, encode
@@ -25,7 +25,7 @@ Plot = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$")]
 
 
 class ModelOut(BaseModel):
-    """A release, or (release 0) a bundle that came with the package."""
+    """A release, or (release 0) a bundle that was installed with the package."""
 
     name: str
     model: str = Field(description="such as base-1.1.0")
@@ -33,42 +33,40 @@ class ModelOut(BaseModel):
     size: int = Field(description="bytes")
     plots: list[str]
     current: bool = Field(description="the newest release of its family and channel")
-    runs: int = Field(description="boxes that run it now")
+    runs: int = Field(description="devices that run it")
     channel: str = ""
     percent: int = 0
-    nodes: list[str] = Field(default=[], description="empty: all boxes")
+    nodes: list[str] = Field(default=[], description="empty: all devices")
     forced: str = ""
     withdraws: str = ""
     runtimes: list[str] = []
     architectures: list[str] = []
     min_daemon: str = ""
-    progress: dict[str, int] | None = Field(
-        default=None, description="boxes that are meant, by what they make of it"
-    )
+    progress: dict[str, int] | None = Field(default=None, description="target devices, counted by state")
 
 
-class Box(BaseModel):
-    """What one box runs, and what it makes of the newest release that is meant for it."""
+class DeviceModel(BaseModel):
+    """The model that a device runs, and the state of its update."""
 
     node: str
     name: str
     online: bool
     model: str
-    release: int = Field(description="0: the model that came with the package")
+    release: int = Field(description="0: the model installed with the package")
     latest: str
     state: str
     percentage: int | None
     error: str
     refused: int
-    updates: bool = Field(description="false: it takes no updates")
+    updates: bool = Field(description="false: the device takes no updates")
 
 
 class Models(BaseModel):
-    """All of it, the newest release first."""
+    """All models, newest release first, and what each device runs."""
 
-    serves: bool = Field(description="whether this hub serves a repository")
+    serves: bool = Field(description="whether this hub serves a repository of releases")
     models: list[ModelOut]
-    boxes: list[Box]
+    devices: list[DeviceModel]
 
 
 class Card(BaseModel):
@@ -78,34 +76,36 @@ class Card(BaseModel):
     html: str
 
 
-def router(parts: Parts) -> APIRouter:
-    """The routes."""
+def router(services: Services) -> APIRouter:
+    """Return the routes."""
     routes = APIRouter(prefix="/api/models", tags=["models"])
 
-    async def found(name: str) -> Model:
+    async def find_model(name: str) -> Model:
         try:
-            return await asyncio.to_thread(parts.releases.find, name)
+            return await asyncio.to_thread(services.releases.find, name)
         except MissingError as error:
             raise HTTPException(404, str(error)) from None
 
     @routes.get("")
     async def models() -> Models:
-        """Releases and the bundles of the package, with the roll-out of each; and what every box runs."""
+        """Return releases and shipped bundles with their roll-out, and what each device runs."""
 
         def read() -> list[tuple[Model, list[str]]]:
-            known = (*parts.releases.published(), *parts.releases.shipped())
+            known = (*services.releases.published(), *services.releases.shipped())
             return [(model, model.plots()) for model in known]
 
-        house = parts.hub.house
+        registry = services.feed.registry
         seen: set[tuple[str, str]] = set()
-        listed = [_model(model, plots, house, seen) for model, plots in await asyncio.to_thread(read)]
-        boxes = sorted((_box(room) for room in house.rooms.values()), key=lambda box: (box.name, box.node))
-        return Models(serves=parts.repository is not None, models=listed, boxes=boxes)
+        listed = [_model(model, plots, registry, seen) for model, plots in await asyncio.to_thread(read)]
+        devices = sorted(
+            (_device(room) for room in registry.rooms.values()), key=lambda device: (device.name, device.node)
+        )
+        return Models(serves=services.repository is not None, models=listed, devices=devices)
 
     @routes.get("/{name}/card")
     async def card(name: Name) -> Card:
-        """The model card."""
-        model = await found(name)
+        """Return the model card."""
+        model = await find_model(name)
         try:
             text = await asyncio.to_thread(model.card)
         except MissingError as error:
@@ -114,8 +114,8 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/{name}/plots/{plot}", response_class=Response)
     async def plot(name: Name, plot: Plot) -> Response:
-        """One picture of the card."""
-        model = await found(name)
+        """Return one plot of the model card."""
+        model = await find_model(name)
         try:
             content = await asyncio.to_thread(model.plot, plot)
         except MissingError as error:
@@ -124,24 +124,26 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/announce")
     async def announce(request: Request) -> dict[str, int]:
-        """Has all boxes look for a new model now. It carries no trust: who gets which is signed elsewhere."""
-        if parts.repository is None:
-            raise HTTPException(409, "this hub serves no models: start the dashboard with --updates DIR")
+        """Make all devices check for an update now. Which device gets which release is signed on the workstation."""
+        repository = services.repository
+        if repository is None:
+            raise HTTPException(409, "this hub serves no releases: start the dashboard with --updates DIR")
         try:
-            version = int(await asyncio.to_thread(lambda: parts.repository.open("timestamp").signed.version))  # type: ignore[union-attr]
+            timestamp = await asyncio.to_thread(repository.open, "timestamp")
+            version = int(timestamp.signed.version)
         except UserError as error:
             raise HTTPException(409, str(error)) from None
-        if not parts.hub.broker.publish(
+        if not services.feed.broker.publish(
             ANNOUNCE, encode(Announcement(timestamp_version=version)), retain=True
         ):
-            raise HTTPException(503, "there is no connection to the broker just now")
-        await note(parts, request, "models announced", str(version), "ok")
+            raise HTTPException(503, "not connected to the broker")
+        await record_action(services, request, "models announced", str(version), "ok")
         return {"timestamp_version": version}
 
     return routes
 
 
-def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, str]]) -> ModelOut:
+def _model(model: Model, plots: list[str], registry: RoomRegistry, seen: set[tuple[str, str]]) -> ModelOut:
     fields: dict[str, Any] = {
         "name": model.name,
         "model": model.full_name,
@@ -149,7 +151,7 @@ def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, st
         "plots": plots,
     }
     if model.target is None:
-        runs = sum(_runs(room) == (model.full_name, 0) for room in house.rooms.values())
+        runs = sum(_runs(room) == (model.full_name, 0) for room in registry.rooms.values())
         return ModelOut(release=0, current=False, runs=runs, **fields)
     about = model.target.release
     current = (about.tier, about.channel) not in seen
@@ -157,7 +159,7 @@ def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, st
     return ModelOut(
         release=about.release,
         current=current,
-        runs=sum(_runs(room)[1] == about.release for room in house.rooms.values()),
+        runs=sum(_runs(room)[1] == about.release for room in registry.rooms.values()),
         channel=about.channel,
         percent=about.percent,
         nodes=list(about.nodes),
@@ -166,29 +168,29 @@ def _model(model: Model, plots: list[str], house: House, seen: set[tuple[str, st
         runtimes=list(about.runtimes),
         architectures=list(about.architectures),
         min_daemon=about.min_daemon,
-        progress=_progress(about, house) if current else None,
+        progress=_progress(about, registry) if current else None,
         **fields,
     )
 
 
-def _progress(about: Release, house: House) -> dict[str, int]:
-    """Boxes that are meant, by what they make of it."""
-    statuses = {room.node: room.model for room in house.rooms.values() if room.model is not None}
-    online = [room.node for room in house.rooms.values() if room.availability == "online"]
+def _progress(about: Release, registry: RoomRegistry) -> dict[str, int]:
+    """Count the target devices of a release by their state."""
+    statuses = {room.node: room.model for room in registry.rooms.values() if room.model is not None}
+    online = [room.node for room in registry.rooms.values() if room.availability == "online"]
     return dict(Counter(what for what, _ in progress.rows_of(about, statuses, online).values()))
 
 
 def _runs(room: Room) -> tuple[str, int]:
-    """The model that its ear says it runs, and the number of the release."""
+    """Return the model that the ear runs and the number of its release."""
     ear = room.info.ear if room.info is not None else None
     name = ear.model if ear is not None else "" if room.model is None else room.model.model
     return name, 0 if room.model is None else room.model.release
 
 
-def _box(room: Room) -> Box:
+def _device(room: Room) -> DeviceModel:
     model, release = _runs(room)
     status = room.model
-    return Box(
+    return DeviceModel(
         node=room.node,
         name=room.name,
         online=room.availability == "online",

@@ -1,4 +1,4 @@
-"""Rooms: what they are, what was heard, commands to them, and erasing."""
+"""Rooms: their state, recorded events, commands, and erasure."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.api.common import Node, Parts, ask, end_of_time, moment, need, note
-from dashboard.auth.accounts import now_ms
-from dashboard.auth.limits import EXPORT, group
-from dashboard.auth.middleware import address_of, identity_of
+from dashboard.api.common import Node, Services, far_future, parse_time, record_action, require, run_query
+from dashboard.auth.limits import EXPORT, client_network
+from dashboard.auth.middleware import client_address, identity_of
+from dashboard.db import retention
 from dashboard.db.history import zone_of
-from dashboard.live.rooms import Room
+from dashboard.live.registry import Room
 from dashboard.live.views import room_view
-from dashboard.recorder import retention
-from edge.util.timestamps import from_unix
+from edge.util import timestamps
 
-From = Annotated[str | None, Query(alias="from", description="ISO 8601, included; default: the beginning")]
-To = Annotated[str | None, Query(description="ISO 8601, not included; default: now")]
+From = Annotated[str | None, Query(alias="from", description="ISO 8601, inclusive; default: the first event")]
+To = Annotated[str | None, Query(description="ISO 8601, exclusive; default: now")]
 
 
 class Verb(StrEnum):
-    """What a room can be told. Each is answered by the room itself."""
+    """A command to a device; the device itself responds."""
 
     MUTE = "mute"
     UNMUTE = "unmute"
@@ -42,7 +41,7 @@ class Verb(StrEnum):
 
 
 class Event(BaseModel):
-    """One utterance, as in docs/mqtt.md."""
+    """One utterance, with the fields of docs/mqtt.md."""
 
     id: str
     node: str
@@ -63,15 +62,15 @@ class Events(BaseModel):
     """A page of events, oldest first."""
 
     events: list[Event]
-    next: str | None = Field(description="give it as `after` to get the page behind; null: there is none")
+    next: str | None = Field(description="the value of `after` for the next page; null: this is the last one")
 
 
 class RoomOut(BaseModel):
-    """A room: what was recorded of it, and how it is now."""
+    """A room: its current state and what was recorded."""
 
     node: str
     name: str
-    online: bool | None = Field(description="null: not known")
+    online: bool | None = Field(description="null: unknown")
     mic: str | None
     version: str | None
     model: str | None
@@ -81,41 +80,43 @@ class RoomOut(BaseModel):
     utterances: int
 
 
-class Done(BaseModel):
-    """What a command or an erasure did."""
+class ActionResult(BaseModel):
+    """The result of a command or an erasure."""
 
     ok: bool
     error: str = ""
     events: int = Field(default=0, description="how many events were erased")
 
 
-LONGEST: Final = 1000
-"""Of a page of events."""
+MAX_PAGE: Final = 1000
+"""The most events of a page."""
 
 
-def router(parts: Parts) -> APIRouter:
-    """The routes."""
+def router(services: Services) -> APIRouter:
+    """Return the routes."""
     routes = APIRouter(prefix="/api/rooms", tags=["rooms"])
-    _add_reading(routes, parts)
-    _add_acting(routes, parts)
+    _add_read_routes(routes, services)
+    _add_write_routes(routes, services)
     return routes
 
 
-def _add_reading(routes: APIRouter, parts: Parts) -> None:
+def _add_read_routes(routes: APIRouter, services: Services) -> None:
 
     @routes.get("")
     async def all_rooms() -> list[RoomOut]:
         """All rooms that are there or were ever recorded."""
-        recorded = await ask(parts.records.rooms) if parts.records is not None else {}
+        recorded = await run_query(services.records.rooms) if services.records is not None else {}
         # What was erased may be kept as a bare name for a day.
-        nodes = sorted({n for n, was in recorded.items() if was["utterances"]} | parts.hub.house.rooms.keys())
-        return [_room(node, parts.hub.house.rooms.get(node), recorded.get(node)) for node in nodes]
+        nodes = sorted(
+            {n for n, was in recorded.items() if was["utterances"]} | services.feed.registry.rooms.keys()
+        )
+        return [_room(node, services.feed.registry.rooms.get(node), recorded.get(node)) for node in nodes]
 
     @routes.get("/{node}")
     async def one(node: Node) -> RoomOut:
         """One room."""
-        recorded = await ask(parts.records.rooms) if parts.records is not None else {}
-        live = parts.hub.house.rooms.get(node)
+        recorded = await run_query(services.records.rooms) if services.records is not None else {}
+        live = services.feed.registry.rooms.get(node)
         if live is None and node not in recorded:
             raise HTTPException(404, f"there is no room {node}")
         return _room(node, live, recorded.get(node))
@@ -126,29 +127,33 @@ def _add_reading(routes: APIRouter, parts: Parts) -> None:
         begin: From = None,
         to: To = None,
         after: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=LONGEST)] = 100,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     ) -> Events:
-        """Utterances in a span of time, oldest first, page by page."""
-        place = None if after is None else _place(after)
-        span = moment(begin, 0), moment(to, end_of_time())
-        rows, more = await ask(need(parts.records).page, node, *span, place, limit)
-        return Events(events=[Event(**row) for row in rows], next=None if more is None else _cursor(more))
+        """Return utterances of a period, oldest first, page by page."""
+        place = None if after is None else _parse_cursor(after)
+        span = parse_time(begin, 0), parse_time(to, far_future())
+        rows, more = await run_query(require(services.records).page, node, *span, place, limit)
+        return Events(
+            events=[Event(**row) for row in rows], next=None if more is None else _format_cursor(more)
+        )
 
     @routes.get("/{node}/history")
     async def history(node: Node, zone: str = "UTC") -> dict[str, Any]:
-        """Sums for the charts of a room: hours of today, the week, the days of the month, in a time zone."""
-        return await ask(need(parts.history).room, node, zone_of(zone[:64]), datetime.now(UTC))
+        """Return sums for charts in a time zone: hours of today, of the week, and days of the month."""
+        return await run_query(require(services.history).charts, node, zone_of(zone[:64]), datetime.now(UTC))
 
     @routes.get("/{node}/events.csv", response_class=StreamingResponse)
     async def export(request: Request, node: Node, begin: From = None, to: To = None) -> StreamingResponse:
-        """All utterances in a span of time as CSV, with a line of column names."""
-        if not parts.limiter.allows(EXPORT, "export", identity_of(request).name, group(address_of(request))):
-            raise HTTPException(429, "too many exports in a minute; wait a little")
-        table = need(parts.records).table(node, moment(begin, 0), moment(to, end_of_time()))
-        first = await ask(next, table)
-        await note(parts, request, "export", node, _span(begin, to))
+        """Return all utterances of a period as CSV with a header line."""
+        if not services.limiter.allows(
+            EXPORT, "export", identity_of(request).name, client_network(client_address(request))
+        ):
+            raise HTTPException(429, "too many exports in a minute; try again later")
+        lines = require(services.records).csv(node, parse_time(begin, 0), parse_time(to, far_future()))
+        first = await run_query(next, lines)
+        await record_action(services, request, "export", node, _describe_period(begin, to))
         return StreamingResponse(
-            _guarded(first, table),
+            _with_error_line(first, lines),
             media_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": f'attachment; filename="{node}.csv"',
@@ -157,37 +162,37 @@ def _add_reading(routes: APIRouter, parts: Parts) -> None:
         )
 
 
-def _add_acting(routes: APIRouter, parts: Parts) -> None:
+def _add_write_routes(routes: APIRouter, services: Services) -> None:
     @routes.delete("/{node}")
-    async def erase(request: Request, node: Node, begin: From = None, to: To = None) -> Done:
-        """Erases a room, or with `from` or `to` what it said in that time. Nothing brings it back."""
-        span = moment(begin, 0), moment(to, end_of_time())
+    async def erase(request: Request, node: Node, begin: From = None, to: To = None) -> ActionResult:
+        """Erase a room, or with `from` or `to` only that period. This cannot be undone."""
+        span = parse_time(begin, 0), parse_time(to, far_future())
         if span[0] >= span[1]:
             raise HTTPException(422, "`from` must be before `to`")
-        engine = need(parts.engine)
+        engine = require(services.engine)
         if begin is None and to is None:
-            found = await ask(retention.erase, engine, node)
-            done = Done(ok=found, error="" if found else "nothing was recorded of this room")
+            found = await run_query(retention.erase_room, engine, node)
+            done = ActionResult(ok=found, error="" if found else "nothing is recorded of this room")
         else:
-            done = Done(ok=True, events=await ask(retention.erase_period, engine, node, *span))
-        parts.hub.forget(node, span[0] / 1000, span[1] / 1000)
-        await note(parts, request, "erase", node, _span(begin, to))
+            done = ActionResult(ok=True, events=await run_query(retention.erase_period, engine, node, *span))
+        services.feed.erase(node, span[0] / 1000, span[1] / 1000)
+        await record_action(services, request, "erase", node, _describe_period(begin, to))
         return done
 
     @routes.post("/{node}/commands/{verb}")
-    async def command(request: Request, node: Node, verb: Verb) -> Done:
-        """Sends a command to a room and gives its answer. 504: no answer came within five seconds."""
+    async def command(request: Request, node: Node, verb: Verb) -> ActionResult:
+        """Send a command to a device and return its response. 504: none within five seconds."""
         try:
-            answer = await parts.hub.command(node, verb.value)
+            answer = await services.feed.command(node, verb.value)
         except ConnectionError as error:
-            await note(parts, request, verb.value, node, str(error))
+            await record_action(services, request, verb.value, node, str(error))
             raise HTTPException(503, str(error)) from None
         if answer is None:
-            said = "the room does not answer: is it online, and may this dashboard command it?"
-            await note(parts, request, verb.value, node, "no answer")
-            raise HTTPException(504, said)
-        await note(parts, request, verb.value, node, "ok" if answer.ok else answer.error)
-        return Done(ok=answer.ok, error=answer.error)
+            message = "the device does not answer: is it online, and may this dashboard send commands to it?"
+            await record_action(services, request, verb.value, node, "no answer")
+            raise HTTPException(504, message)
+        await record_action(services, request, verb.value, node, "ok" if answer.ok else answer.error)
+        return ActionResult(ok=answer.ok, error=answer.error)
 
 
 def _room(node: str, live: Room | None, recorded: dict[str, Any] | None) -> RoomOut:
@@ -208,29 +213,29 @@ def _room(node: str, live: Room | None, recorded: dict[str, Any] | None) -> Room
     )
 
 
-def _guarded(first: str, rest: Iterator[str]) -> Iterator[str]:
-    """A database that goes away in the middle ends the file with a line that says so."""
+def _with_error_line(first: str, rest: Iterator[str]) -> Iterator[str]:
+    """Append a line to the file if the database fails in the middle of an export."""
     yield first
     try:
         yield from rest
     except SQLAlchemyError:
-        yield "# incomplete: the database went away\r\n"
+        yield "# incomplete: the database does not answer\r\n"
 
 
-def _cursor(place: tuple[int, bytes]) -> str:
+def _format_cursor(place: tuple[int, bytes]) -> str:
     return base64.urlsafe_b64encode(struct.pack(">q16s", *place)).decode()
 
 
-def _place(cursor: str) -> tuple[int, bytes]:
+def _parse_cursor(cursor: str) -> tuple[int, bytes]:
     try:
         at, number = struct.unpack(">q16s", base64.urlsafe_b64decode(cursor))
     except (binascii.Error, struct.error, ValueError):
-        raise HTTPException(422, "`after` is what `next` of the page before was") from None
+        raise HTTPException(422, "`after` must be the `next` of the previous page") from None
     return at, number
 
 
-def _span(begin: str | None, to: str | None) -> str:
+def _describe_period(begin: str | None, to: str | None) -> str:
     if begin is None and to is None:
         return "everything"
-    now = from_unix(now_ms() / 1000)
+    now = timestamps.now()
     return re.sub(r"[^0-9A-Za-z:+. -]", "", f"{begin or 'the beginning'} to {to or now}")[:100]

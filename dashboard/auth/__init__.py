@@ -1,1 +1,1 @@
-"""Who may see and do what: accounts, login, the gate before every request."""
+"""Authentication and authorisation: users, sessions, API tokens, the audit log, and the middleware."""

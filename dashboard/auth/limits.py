@@ -1,4 +1,4 @@
-"""How often somebody may do something: moving windows of the library `limits`, in memory."""
+"""Rate limits of requests: moving windows of the library `limits`, in memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ READ: Final = parse("600 per minute")
 WRITE: Final = parse("60 per minute")
 EXPORT: Final = parse("10 per minute")
 PAGE: Final = parse("120 per minute")
-"""A page costs memory until its browser has gone."""
+"""A page occupies memory until its browser disconnects."""
 
 
-class Limiter:
-    """Counts; lives on the event loop."""
+class RequestLimiter:
+    """Counts requests by key. Not thread-safe: used on the event loop."""
 
     def __init__(self) -> None:
         self._windows = MovingWindowRateLimiter(MemoryStorage())
 
-    def allows(self, limit: RateLimitItem, *who: str) -> bool:
-        """Counts one more, if it is allowed."""
-        return self._windows.hit(limit, *who)
+    def allows(self, limit: RateLimitItem, *key: str) -> bool:
+        """Return whether one more request is within the limit, and count it if so."""
+        return self._windows.hit(limit, *key)
 
 
-def group(address: str) -> str:
-    """An address, or of IPv6 the network of one customer (/64): nobody gets more by changing the rest of it."""
+def client_network(address: str) -> str:
+    """Return the address that limits are counted by: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A customer is usually given a whole /64: other addresses in it must not get a limit of their own.
+    """
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The way in and out: a plain form, without any script, and the end of a session."""
+"""Login and logout: a plain form without scripts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
 from dashboard.auth.accounts import Accounts
-from dashboard.auth.limits import LOGIN, LOGIN_NAME, Limiter, group
+from dashboard.auth.audit import AuditLog
+from dashboard.auth.limits import LOGIN, LOGIN_NAME, RequestLimiter, client_network
 from dashboard.auth.middleware import (
     IDENTITY,
-    Gate,
-    address_of,
+    AuthMiddleware,
+    client_address,
     cookie_name,
     identity_of,
 )
-from dashboard.language import language_of, words
+from dashboard.language import language_of, texts
 
 log = logging.getLogger(__name__)
 
-WAITING: Final = 8
-"""Checking a password takes a core for a tenth of a second: more are sent away, so that pages stay quick."""
-COOKIE_S: Final = 400 * 86_400
-"""As long as browsers keep any; when the session ends is the database's affair."""
+MAX_WAITING: Final = 8
+"""Checking a password occupies a core for a tenth of a second: more requests than this are refused with 503."""
+COOKIE_MAX_AGE_S: Final = 400 * 86_400
+"""The longest that browsers accept; the session itself expires in the database."""
 
 PAGE: Final = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>{title} · Roomtone</title>
@@ -38,18 +39,24 @@ PAGE: Final = """<!doctype html>
 <link rel="icon" href="/assets/favicon.svg"><link rel="stylesheet" href="/assets/theme.css"></head>
 <body class="rt-plain"><main class="rt-login rt-card">
 <p class="rt-brand"><img src="/assets/favicon.svg" alt="" width="28" height="28"><span>Roomtone</span></p>
-<h1 class="rt-title">{title}</h1>{said}
-<form method="post" action="/login?next={wanted}">
+<h1 class="rt-title">{title}</h1>{error}
+<form method="post" action="/login?next={next}">
 <label>{name}<input name="name" value="{given}" autocomplete="username" autocapitalize="none"
  required maxlength="64"{focus}></label>
 <label>{password}<input name="password" type="password" autocomplete="current-password"
  required maxlength="200"></label>
-<button class="rt-button rt-primary">{enter}</button></form>
+<button class="rt-button rt-primary">{submit}</button></form>
 <p class="rt-hint">{hint}</p></main></body></html>"""
 
 
-def install(application: FastAPI, accounts: Accounts, limiter: Limiter, gate: Gate) -> None:
-    """Adds `/login` and `/logout`."""
+def install(
+    application: FastAPI,
+    accounts: Accounts,
+    audit: AuditLog,
+    limiter: RequestLimiter,
+    middleware: AuthMiddleware,
+) -> None:
+    """Add the routes `/login` and `/logout`."""
     # One at a time: argon2 takes 64 MiB for each.
     checking = ThreadPoolExecutor(1, "password")
     waiting = 0
@@ -57,11 +64,11 @@ def install(application: FastAPI, accounts: Accounts, limiter: Limiter, gate: Ga
     @application.get("/login", include_in_schema=False)
     async def form(request: Request) -> Response:
         if request.scope[IDENTITY] is not None:
-            return RedirectResponse(wanted_of(request), 303)
+            return RedirectResponse(next_path(request), 303)
         return _page(request)
 
     @application.post("/login", include_in_schema=False)
-    async def enter(request: Request) -> Response:
+    async def log_in(request: Request) -> Response:
         nonlocal waiting
         try:
             fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
@@ -69,33 +76,33 @@ def install(application: FastAPI, accounts: Accounts, limiter: Limiter, gate: Ga
             return _page(request, "login_refused", status=400)
         name = fields.get("name", [""])[0].strip()[:64]
         password = fields.get("password", [""])[0][:201]
-        address = address_of(request)
-        near = group(address)
-        if not limiter.allows(LOGIN, "login", near) or not limiter.allows(
-            LOGIN_NAME, "login", near, name.lower()
+        address = client_address(request)
+        network = client_network(address)
+        if not limiter.allows(LOGIN, "login", network) or not limiter.allows(
+            LOGIN_NAME, "login", network, name.lower()
         ):
             return _page(request, "login_often", name, 429)
-        if waiting >= WAITING:
+        if waiting >= MAX_WAITING:
             return _page(request, "login_busy", name, 503)
         waiting += 1
         try:
             loop = asyncio.get_running_loop()
             if not await loop.run_in_executor(checking, accounts.verify, name, password):
                 log.warning("login refused: %r from %s", name, address)
-                await asyncio.to_thread(accounts.note, name, address, "login", "", "refused")
+                await asyncio.to_thread(audit.record, name, address, "login", "", "refused")
                 return _page(request, "login_refused", name, 401)
-            secret = await asyncio.to_thread(accounts.open, name)
-            await asyncio.to_thread(accounts.note, name, address, "login")
+            secret = await asyncio.to_thread(accounts.create_session, name)
+            await asyncio.to_thread(audit.record, name, address, "login")
         except SQLAlchemyError as error:
-            log.error("nobody can log in: %s", error)
+            log.error("login is not possible: %s", error)
             return _page(request, "login_database", name, 503)
         finally:
             waiting -= 1
-        answer = RedirectResponse(wanted_of(request), 303)
+        answer = RedirectResponse(next_path(request), 303)
         answer.set_cookie(
             cookie_name(request.scope["scheme"]),
             secret,
-            max_age=COOKIE_S,
+            max_age=COOKIE_MAX_AGE_S,
             secure=request.scope["scheme"] == "https",
             httponly=True,
             samesite="lax",
@@ -103,45 +110,40 @@ def install(application: FastAPI, accounts: Accounts, limiter: Limiter, gate: Ga
         return answer
 
     @application.post("/logout", include_in_schema=False)
-    async def leave(request: Request) -> Response:
+    async def log_out(request: Request) -> Response:
         identity = identity_of(request)
-        await asyncio.to_thread(accounts.close, identity.session)
-        await asyncio.to_thread(accounts.note, identity.name, address_of(request), "logout")
-        gate.forget(identity.session)
+        await asyncio.to_thread(accounts.end_session, identity.session)
+        await asyncio.to_thread(audit.record, identity.name, client_address(request), "logout")
+        middleware.forget_session(identity.session)
         answer = RedirectResponse("/login", 303)
         scheme = request.scope["scheme"]
         answer.delete_cookie(cookie_name(scheme), secure=scheme == "https", httponly=True, samesite="lax")
         return answer
 
 
-def wanted_of(request: Request) -> str:
-    """Where they wanted to go: a path of these pages and nothing else."""
-    wanted = request.query_params.get("next", "/")
-    if (
-        not wanted.startswith("/")
-        or wanted.startswith(("//", "/\\"))
-        or not wanted.isprintable()
-        or "\\" in wanted
-    ):
+def next_path(request: Request) -> str:
+    """Return the path to go to after the login; `/` unless it is a path of these pages."""
+    path = request.query_params.get("next", "/")
+    if not path.startswith("/") or path.startswith(("//", "/\\")) or not path.isprintable() or "\\" in path:
         return "/"
-    return wanted
+    return path
 
 
-def _page(request: Request, said: str = "", name: str = "", status: int = 200) -> HTMLResponse:
+def _page(request: Request, error: str = "", name: str = "", status: int = 200) -> HTMLResponse:
     language = language_of(request)
-    text = words(language)
-    alert = f'<p class="rt-banner" role="alert">{escape(text[said])}</p>' if said else ""
+    text = texts(language)
+    alert = f'<p class="rt-banner" role="alert">{escape(text[error])}</p>' if error else ""
     return HTMLResponse(
         PAGE.format(
             language=language,
             title=escape(text["login"]),
-            said=alert,
-            wanted=escape(quote(wanted_of(request), safe="/")),
+            error=alert,
+            next=escape(quote(next_path(request), safe="/")),
             name=escape(text["name"]),
             given=escape(name),
             focus="" if name else " autofocus",
             password=escape(text["password"]),
-            enter=escape(text["login"]),
+            submit=escape(text["login"]),
             hint=escape(text["login_hint"]),
         ),
         status,

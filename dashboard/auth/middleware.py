@@ -1,4 +1,4 @@
-"""What every request passes: whose it is, whether it comes from these pages, whether it may, how much it may bring."""
+"""The middleware in front of all routes: authentication, same-origin check, authorisation, rate and body limits."""
 
 from __future__ import annotations
 
@@ -27,160 +27,164 @@ from dashboard.auth.limits import (
     PAGE,
     READ,
     WRITE,
-    Limiter,
-    group,
+    RequestLimiter,
+    client_network,
 )
-from dashboard.db.engine import reason
+from dashboard.db.engine import describe_error
 
 log = logging.getLogger(__name__)
 
 IDENTITY: Final = "roomtone.identity"
-FRESH_S: Final = 5.0
-"""So late at the most an ended session is noticed."""
-STALE_S: Final = 600.0
-"""So long a database may be away before nobody is known any more."""
-REMEMBERED: Final = 2000
+SESSION_CACHE_S: Final = 5.0
+"""An ended session is noticed after this time at the latest."""
+DATABASE_OUTAGE_S: Final = 600.0
+"""How long cached sessions are accepted while the database does not answer."""
+MAX_CACHED_SESSIONS: Final = 2000
 MAX_BODY: Final = 1 << 20
-BODY_S: Final = 20.0
-SAFE: Final = ("GET", "HEAD", "OPTIONS")
+BODY_TIMEOUT_S: Final = 20.0
+SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 PUBLIC: Final = ("/login", "/healthz", "/favicon.ico", "/robots.txt")
-OWN: Final = ("/logout", "/api/try", "/api/password")
-"""What everybody who has logged in may do, though it is not only reading."""
+VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password")
+"""Requests that change something and are open to viewers as well."""
 STREAMED: Final = "/api/try"
-"""Limits its bodies by itself."""
-MODELS: Final = "/updates/"
-"""Boxes have no account: what they fetch is signed, and what is uploaded there needs the token of `roomtone fleet`."""
-ONLY_HERE: Final = (
-    "These pages have no login and answer to this machine only: open http://127.0.0.1, or use --login.\n"
+"""Limits its body itself."""
+RELEASES: Final = "/updates/"
+"""Devices have no account: downloads are signed, and uploads need the token of `roomtone fleet`."""
+LOCAL_ONLY: Final = (
+    "Without a login these pages answer to this machine only: open http://127.0.0.1, or use --login.\n"
 )
-FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
-class Gate:
-    """ASGI middleware. Without accounts everybody at this machine, and nobody else, is `LOCAL`."""
+class AuthMiddleware:
+    """ASGI middleware. Without accounts, requests of this machine are those of `LOCAL` and all others are refused."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts | None, limiter: Limiter) -> None:
+    def __init__(self, app: ASGIApp, accounts: Accounts | None, limiter: RequestLimiter) -> None:
         self._app = app
         self._accounts = accounts
         self._limiter = limiter
-        self._known: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
+        self._sessions: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, or lets it in."""
+        """Answer the request with a refusal, or pass it on to the application."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # NiceGUI would write it into its pages; Roomtone lives at the root of its host.
+        # NiceGUI would copy it into its pages; Roomtone is always served at the root of its host.
         MutableHeaders(scope=scope).__delitem__("x-forwarded-prefix")
         connection = HTTPConnection(scope)
-        if scope["type"] == "http" and scope["path"].startswith(MODELS):
-            allowed = self._limiter.allows(READ, "models", group(address_of(connection)))
-            answer = None if allowed else too_many()
+        if scope["type"] == "http" and scope["path"].startswith(RELEASES):
+            allowed = self._limiter.allows(READ, "models", client_network(client_address(connection)))
+            answer = None if allowed else too_many_requests()
         else:
             answer = await self._refusal(scope, connection)
         if answer is None:
-            await self._app(scope, _limited(scope, receive), send)
+            await self._app(scope, _limit_body(scope, receive), send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403})
         else:
             await answer(scope, receive, send)
 
-    def forget(self, session: bytes) -> None:
-        """A session has ended just now."""
-        self._known.pop(session, None)
+    def forget_session(self, session: bytes) -> None:
+        """Remove a session from the cache, because it has ended."""
+        self._sessions.pop(session, None)
 
     async def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
-        if self._accounts is None and not _from_here(connection):
-            return PlainTextResponse(ONLY_HERE, 403)
-        if (method not in SAFE or scope["type"] == "websocket") and not same_origin(connection):
-            return JSONResponse({"error": "this request comes from another site"}, 403)
+        if self._accounts is None and not _is_local(connection):
+            return PlainTextResponse(LOCAL_ONLY, 403)
+        if (method not in SAFE_METHODS or scope["type"] == "websocket") and not same_origin(connection):
+            return JSONResponse({"error": "cross-site requests are refused"}, 403)
         try:
-            identity = await self._who(connection)
+            identity = await self._identify(connection)
         except SQLAlchemyError as error:
-            log.error("the database does not answer: %s", reason(error))
-            return PlainTextResponse("The database does not answer just now. Try again in a moment.\n", 503)
+            log.error("the database does not answer: %s", describe_error(error))
+            return PlainTextResponse("The database does not answer. Try again in a moment.\n", 503)
         scope[IDENTITY] = identity
         if path in PUBLIC or path.startswith("/assets/"):
             return None
-        return _to_login(scope, connection) if identity is None else self._right(scope, connection, identity)
+        return (
+            _login_required(scope, connection)
+            if identity is None
+            else self._authorise(scope, connection, identity)
+        )
 
-    def _right(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> Response | None:
+    def _authorise(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
-        if not identity.may(_needed(method, path)):
-            return JSONResponse({"error": "only an operator may do that"}, 403)
+        if not identity.has_role(_required_role(method, path)):
+            return JSONResponse({"error": "this needs the role operator"}, 403)
         if not self._within_rate(scope, connection, identity):
-            return too_many()
+            return too_many_requests()
         return None
 
     def _within_rate(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> bool:
-        who = (identity.name, group(address_of(connection)))
+        key = (identity.name, client_network(client_address(connection)))
         path = scope["path"]
         if scope["type"] == "websocket" or path.startswith("/_nicegui"):
             return True
-        if scope["method"] not in SAFE:
-            return self._limiter.allows(WRITE, "write", *who)
-        return self._limiter.allows(READ if path.startswith("/api/") else PAGE, path[:5], *who)
+        if scope["method"] not in SAFE_METHODS:
+            return self._limiter.allows(WRITE, "write", *key)
+        return self._limiter.allows(READ if path.startswith("/api/") else PAGE, path[:5], *key)
 
-    async def _who(self, connection: HTTPConnection) -> Identity | None:
+    async def _identify(self, connection: HTTPConnection) -> Identity | None:
         if self._accounts is None:
             return LOCAL
-        secret = secret_of(connection)
+        secret = session_secret(connection)
         if not secret:
             return None
         session = digest(secret)
-        known, at = self._known.get(session, (None, float("-inf")))
+        cached, at = self._sessions.get(session, (None, float("-inf")))
         now = time.monotonic()
-        if now - at < FRESH_S:
-            return known
+        if now - at < SESSION_CACHE_S:
+            return cached
         try:
-            identity = await asyncio.to_thread(self._accounts.who, session)
+            identity = await asyncio.to_thread(self._accounts.identify, session)
         except SQLAlchemyError:
-            # While the database restarts, whoever was here a moment ago goes on.
-            if known is not None and now - at < STALE_S:
-                return known
+            # Users who were logged in a moment ago can go on while the database restarts.
+            if cached is not None and now - at < DATABASE_OUTAGE_S:
+                return cached
             raise
-        self._known[session] = (identity, now)
-        self._known.move_to_end(session)
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._sessions[session] = (identity, now)
+        self._sessions.move_to_end(session)
+        while len(self._sessions) > MAX_CACHED_SESSIONS:
+            self._sessions.popitem(last=False)
         return identity
 
 
 def identity_of(connection: HTTPConnection) -> Identity:
-    """Who asks, behind the gate."""
+    """Return the user of a request that has passed the middleware."""
     identity: Identity = connection.scope[IDENTITY]
     return identity
 
 
-def address_of(connection: HTTPConnection) -> str:
-    """Where a request comes from."""
+def client_address(connection: HTTPConnection) -> str:
+    """Return the address of the client."""
     return connection.client.host if connection.client else ""
 
 
 def cookie_name(scheme: str) -> str:
-    """With the prefix `__Host-` no other host, and nothing without TLS, can set it."""
+    """Return the name of the session cookie; with the prefix `__Host-` only this host can set it, and only over TLS."""
     return "__Host-roomtone" if scheme in ("https", "wss") else "roomtone"
 
 
-def secret_of(connection: HTTPConnection) -> str:
-    """The session of a browser or the token of a program; empty where there is none."""
+def session_secret(connection: HTTPConnection) -> str:
+    """Return the secret of the browser session or API token of a request; empty if there is none."""
     kind, _, token = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip()[:200]
     return connection.cookies.get(cookie_name(connection.scope["scheme"]), "")[:200]
 
 
-def too_many() -> Response:
-    """Says so, and when to come again."""
+def too_many_requests() -> Response:
+    """Return the response to a request beyond a rate limit."""
     return JSONResponse({"error": "too many requests; wait a minute"}, 429, {"Retry-After": "60"})
 
 
 def same_origin(connection: HTTPConnection) -> bool:
-    """Whether it comes from these pages or from a program, not from a page of another site.
+    """Return whether a request comes from these pages or a program, and not from a page of another site.
 
-    Every browser of today says so itself (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/); older ones send
-    at least `Origin`. A program sends neither, and has no cookie that somebody else could misuse.
+    Current browsers send `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/), older ones at least `Origin`. A
+    program sends neither, and has no cookie that another site could misuse.
     """
     origin = connection.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != connection.headers.get("host", ""):
@@ -188,8 +192,8 @@ def same_origin(connection: HTTPConnection) -> bool:
     return connection.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
-def _from_here(connection: HTTPConnection) -> bool:
-    """Whether it was meant for this machine and came over no proxy: then nobody else can have sent it."""
+def _is_local(connection: HTTPConnection) -> bool:
+    """Return whether a request names a loopback host and carries no header of a proxy."""
     host = connection.headers.get("host", "")
     name = urlsplit(f"//{host}").hostname or ""
     if name != "localhost" and not name.endswith(".localhost"):
@@ -198,16 +202,16 @@ def _from_here(connection: HTTPConnection) -> bool:
                 return False
         except ValueError:
             return False
-    return not any(header in connection.headers for header in FORWARDED)
+    return not any(header in connection.headers for header in PROXY_HEADERS)
 
 
-def _needed(method: str, path: str) -> Role:
-    if path in OWN or path.startswith("/_nicegui"):
+def _required_role(method: str, path: str) -> Role:
+    if path in VIEWER_WRITES or path.startswith("/_nicegui"):
         return "viewer"
-    return "operator" if method not in SAFE or path.startswith("/api/audit") else "viewer"
+    return "operator" if method not in SAFE_METHODS or path.startswith("/api/audit") else "viewer"
 
 
-def _to_login(scope: Scope, connection: HTTPConnection) -> Response:
+def _login_required(scope: Scope, connection: HTTPConnection) -> Response:
     path = scope["path"]
     if (
         scope["type"] == "http"
@@ -220,29 +224,29 @@ def _to_login(scope: Scope, connection: HTTPConnection) -> Response:
     return JSONResponse({"error": "log in first"}, 401, {"WWW-Authenticate": "Bearer"})
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """Ends a body that is too long or too slow as if its sender had gone."""
-    if scope["type"] != "http" or scope["method"] in SAFE:
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
+    """Limit the body: one that is too long or too slow ends as if the client had disconnected."""
+    if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
         return receive
-    if scope["path"] == STREAMED or scope["path"].startswith(MODELS):
+    if scope["path"] == STREAMED or scope["path"].startswith(RELEASES):
         return receive
-    size, end, state = 0, time.monotonic() + BODY_S, "body"
+    size, deadline, complete = 0, time.monotonic() + BODY_TIMEOUT_S, False
 
     async def limited() -> Message:
-        nonlocal size, state
-        if state == "after":
+        nonlocal size, complete
+        if complete:
             return await receive()
-        over: Literal[True, False] = False
+        exceeded: Literal[True, False] = False
         try:
-            async with asyncio.timeout(end - time.monotonic()):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 message = await receive()
         except TimeoutError:
-            over = True
+            exceeded = True
         else:
             size += len(message.get("body", b""))
             if not message.get("more_body", False):
-                state = "after"
-            over = size > MAX_BODY
-        return {"type": "http.disconnect"} if over else message
+                complete = True
+            exceeded = size > MAX_BODY
+        return {"type": "http.disconnect"} if exceeded else message
 
     return limited

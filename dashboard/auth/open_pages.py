@@ -1,4 +1,4 @@
-"""Ends open pages whose session has ended: their sockets were let in once and would live as long as the browser."""
+"""Closes open pages whose session has ended: their sockets were authenticated once and would stay open for ever."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from nicegui import Client, core
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.auth.accounts import Accounts, Identity
-from dashboard.auth.middleware import IDENTITY, Gate
+from dashboard.auth.middleware import IDENTITY, AuthMiddleware
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 5.0
+INTERVAL_S: Final = 5.0
 
 
-async def watch(accounts: Accounts, gate: Gate) -> NoReturn:
-    """Looks again and again, until it is cancelled."""
+async def close_ended_sessions(accounts: Accounts, middleware: AuthMiddleware) -> NoReturn:
+    """Check the sessions of all open pages every 5 s, until cancelled."""
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(INTERVAL_S)
         pages = [
-            (client, identity) for client in list(Client.instances.values()) if (identity := _of(client))
+            (client, identity)
+            for client in list(Client.instances.values())
+            if (identity := _identity(client)) is not None
         ]
         try:
             ended = await asyncio.to_thread(_changed, accounts, {identity for _, identity in pages})
         except SQLAlchemyError:
-            continue  # Nobody is thrown out because the database is away.
+            continue  # A database that does not answer ends no session.
         for identity in ended:
-            # Else it might let the page in once more, and then refuse its socket.
-            gate.forget(identity.session)
-        over = [client for client, identity in pages if identity in ended]
-        for client in over:
+            # Otherwise the cached session would let the page in once more, and then refuse its socket.
+            middleware.forget_session(identity.session)
+        closing = [client for client, identity in pages if identity in ended]
+        for client in closing:
             client.run_javascript("location.reload()")
-        if over:
+        if closing:
             await asyncio.sleep(1.0)
-        for client in over:
-            # Whoever does not go by themselves: a new socket has to pass the gate.
+        for client in closing:
+            # For a browser that did not reload: a new socket has to pass the middleware.
             for sid, _ in _sockets(client):
                 await core.sio.disconnect(sid)
 
@@ -48,14 +50,14 @@ def _sockets(client: Client) -> list[tuple[str, str]]:
     return list(server.manager.get_participants("/", client.id))
 
 
-def _of(client: Client) -> Identity | None:
+def _identity(client: Client) -> Identity | None:
     try:
         identity: Identity | None = client.request.scope.get(IDENTITY)
     except RuntimeError:
-        return None  # One of NiceGUI's own, that nobody asked for.
+        return None  # A client of NiceGUI itself, without a request.
     return identity if identity is not None and identity.session else None
 
 
 def _changed(accounts: Accounts, identities: Iterable[Identity]) -> set[Identity]:
-    """Those whose session is over, or who have other rights now."""
-    return {identity for identity in identities if accounts.who(identity.session) != identity}
+    """Return those whose session has ended or whose role has changed."""
+    return {identity for identity in identities if accounts.identify(identity.session) != identity}

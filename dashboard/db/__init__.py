@@ -1,1 +1,1 @@
-"""The hub's database: tables, migrations and queries."""
+"""The hub's database: engine, tables, migrations, and the queries that several parts share."""

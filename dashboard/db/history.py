@@ -1,6 +1,6 @@
-"""What was recorded, as the pages want it: read from the recorder's database, in the reader's time zone.
+"""Recorded data for the pages: recent utterances, and sums for charts in the reader's time zone.
 
-Every function is one or two indexed queries; the sums come from `quarters`, so a month costs no more than its hours.
+Each method is one or two indexed queries. The sums come from `quarters`, so that a month costs no more than its hours.
 """
 
 from __future__ import annotations
@@ -20,18 +20,15 @@ from dashboard.db.tables import (
     quarters,
     rooms,
 )
-from dashboard.live.decode import Incoming
-from dashboard.live.rooms import STRIP
-from edge.protocol import messages
 from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
 from edge.util.timestamps import from_unix
 
-MARKS: Final = 4000
-"""More single utterances than this nobody can tell apart on a time line."""
+MAX_MARKS: Final = 4000
+"""The most single utterances that the chart of a day shows."""
 DAYS: Final = 30
 
 _COUNTS: Final = [
-    # One row for each quarter of an hour, not one for each of its emotions: an eighth to carry over and to add up.
+    # One row for each quarter of an hour instead of one for each of its emotions: an eighth of the rows.
     func.coalesce(func.sum(case((quarters.c.emotion == number, quarters.c.count))), 0).label(f"n{number}")
     for number in range(len(EMOTIONS))
 ]
@@ -40,7 +37,7 @@ View = dict[str, Any]
 
 
 def zone_of(name: str) -> tzinfo:
-    """The reader's time zone; UTC where the name means nothing here."""
+    """Return the time zone of that name; UTC for an unknown name."""
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):
@@ -48,19 +45,19 @@ def zone_of(name: str) -> tzinfo:
 
 
 class History:
-    """Reads; safe to use from several threads."""
+    """Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def name_of(self, node: str) -> str | None:
-        """What the room is called, if anything was ever recorded of it."""
+    def room_name(self, node: str) -> str | None:
+        """Return the display name of a room; None if nothing was ever recorded of it."""
         with self._engine.connect() as connection:
             row = connection.execute(select(rooms.c.name, rooms.c.node).where(rooms.c.node == node)).first()
         return None if row is None else row.name or row.node
 
     def utterances(self, node: str, before_ms: int, limit: int = 100) -> list[View]:
-        """The newest utterances before a time, newest first, as `views.event_view` makes them."""
+        """Return the utterances before a time, newest first, in the format of `live.views.event_view`."""
         shares = [events.c[f"p_{label}"] for label in LABELS]
         statement = (
             select(
@@ -74,42 +71,40 @@ class History:
         with self._engine.connect() as connection:
             return [_utterance(node, row) for row in connection.execute(statement)]
 
-    def newest(self, since_ms: int, for_each: int = STRIP) -> list[Incoming]:
-        """The newest events of every room, oldest first, as the broker brought them once."""
-        place = (
-            func.row_number().over(partition_by=events.c.room_id, order_by=events.c.at.desc()).label("place")
+    def recent_events(self, since_ms: int, per_room: int) -> list[tuple[str, Event]]:
+        """Return the newest events of each room since a time as `(node, event)`, oldest first."""
+        rank = (
+            func.row_number().over(partition_by=events.c.room_id, order_by=events.c.at.desc()).label("rank")
         )
-        ranked = select(events.c.id, place).where(events.c.at >= since_ms).subquery()
+        ranked = select(events.c.id, rank).where(events.c.at >= since_ms).subquery()
         statement = (
             select(rooms.c.node, events)
             .join(rooms, rooms.c.id == events.c.room_id)
             .join(ranked, ranked.c.id == events.c.id)
-            .where(ranked.c.place <= for_each)
+            .where(ranked.c.rank <= per_room)
             .order_by(events.c.at)
         )
         with self._engine.connect() as connection:
-            return [
-                Incoming(row.node, messages.EVENT.leaf, _event(row)) for row in connection.execute(statement)
-            ]
+            return [(row.node, _event(row)) for row in connection.execute(statement)]
 
-    def room(self, node: str, zone: tzinfo, now: datetime) -> View:
-        """Everything the charts of a room need: its day, its week, its month."""
+    def charts(self, node: str, zone: tzinfo, now: datetime) -> View:
+        """Return the data for the charts of a room: single utterances of today; sums of today, 7 and 30 days."""
         today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
         week = today - timedelta(days=6)
         month = today - timedelta(days=DAYS - 1)
         with self._engine.connect() as connection:
-            number = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
-            if number is None:
+            room = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
+            if room is None:
                 return {"today": _ms(today), "marks": [], "hours": [], "week": [], "days": [], "total": 0}
             marks = connection.execute(
                 select(events.c.at, events.c.emotion, events.c.confidence, events.c.duration_ms)
-                .where(events.c.room_id == number, events.c.at >= _ms(today))
+                .where(events.c.room_id == room, events.c.at >= _ms(today))
                 .order_by(events.c.at.desc())
-                .limit(MARKS)
+                .limit(MAX_MARKS)
             ).all()
             sums = connection.execute(
                 select(quarters.c.quarter, *_COUNTS)
-                .where(quarters.c.room_id == number, quarters.c.quarter >= _ms(month) // QUARTER_MS)
+                .where(quarters.c.room_id == room, quarters.c.quarter >= _ms(month) // QUARTER_MS)
                 .group_by(quarters.c.quarter)
                 .order_by(quarters.c.quarter)
             ).all()
@@ -127,7 +122,7 @@ class History:
 def _sum(
     rows: Sequence[Any], moments: Sequence[datetime], begin: datetime, bucket: Callable[[datetime], int]
 ) -> list[View]:
-    """`[{"at": bucket, "counts": [for each emotion]}]`, in the order of time."""
+    """Add up the quarters of each bucket: `[{"at": bucket, "counts": [one number for each emotion]}]`, by time."""
     sums: dict[int, list[int]] = {}
     for row, at in zip(rows, moments, strict=True):
         if at >= begin:

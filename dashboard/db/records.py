@@ -1,4 +1,4 @@
-"""What was recorded, for programs: pages of events, and all of them as CSV. The pages have `history.py`."""
+"""Recorded data for the API: rooms, pages of events, and all events as CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dashboard.db.tables import (
 from edge.protocol.messages import LABELS
 from edge.util.timestamps import from_unix
 
-STEP: Final = 5000
+CSV_PAGE: Final = 5000
 COLUMNS: Final = (
     "started_at",
     "node",
@@ -41,13 +41,13 @@ Row = dict[str, Any]
 
 
 class Records:
-    """Reads; safe to use from several threads. Errors of the database pass through."""
+    """Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def rooms(self) -> dict[str, Row]:
-        """Every room that was ever heard: name, since when, how many utterances (also forgotten ones), the last."""
+        """Return for each recorded room: name, first seen, last utterance, number of utterances (expired ones too)."""
         total = select(quarters.c.room_id, func.sum(quarters.c.count).label("n")).group_by(quarters.c.room_id)
         sums = total.subquery()
         last = select(events.c.at).where(events.c.room_id == rooms.c.id).order_by(events.c.at.desc()).limit(1)
@@ -65,8 +65,8 @@ class Records:
                 for row in connection.execute(statement)
             }
 
-    def lost(self, since_ms: int) -> dict[str, int]:
-        """Of each room how many events were found lost since a time."""
+    def lost_events(self, since_ms: int) -> dict[str, int]:
+        """Return for each room the number of events that were found to be lost since a time."""
         count = func.sum(lost.c.to_seq - lost.c.from_seq + 1)
         statement = (
             select(rooms.c.node, count)
@@ -80,7 +80,10 @@ class Records:
     def page(
         self, node: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
     ) -> tuple[list[Row], tuple[int, bytes] | None]:
-        """Events of a room, oldest first, after a place; and the place behind them, if there are more."""
+        """Return events of a room, oldest first, and the position to give as `after` for the next page (None: no more).
+
+        A position is the time and the id of the last event.
+        """
         where = [rooms.c.node == node, events.c.at >= from_ms, events.c.at < to_ms]
         if after is not None:
             at, number = after
@@ -97,12 +100,12 @@ class Records:
         more = (found[limit - 1].at, bytes(found[limit - 1].id)) if len(found) > limit else None
         return [_row(row) for row in found[:limit]], more
 
-    def table(self, node: str, from_ms: int, to_ms: int) -> Iterator[str]:
-        """The same as CSV (RFC 4180), in pieces."""
+    def csv(self, node: str, from_ms: int, to_ms: int) -> Iterator[str]:
+        """Yield the events of a room in a period as CSV (RFC 4180), in parts of many lines."""
         yield ",".join(COLUMNS) + "\r\n"
         after: tuple[int, bytes] | None = None
         while True:
-            rows, after = self.page(node, from_ms, to_ms, after, STEP)
+            rows, after = self.page(node, from_ms, to_ms, after, CSV_PAGE)
             text = io.StringIO()
             writer = csv.writer(text)
             for row in rows:

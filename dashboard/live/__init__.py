@@ -1,1 +1,1 @@
-"""Live state of all rooms, from MQTT messages."""
+"""The live state of all rooms, from MQTT messages to open pages."""

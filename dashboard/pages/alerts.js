@@ -1,24 +1,24 @@
-// Alerts: what rules said, the rules themselves, and a form for a new one.
+// Alerts: the alerts, the rules, and a form for a new rule.
 
 import { EMOTIONS, Glyph, call, poll, text } from "roomtone";
 import { clockTime, fullTime, isoTime, percent, shortTime } from "roomtone/times.js";
 
-const EVERY_MS = 5000;
+const POLL_MS = 5000;
 const fresh = () => ({ name: "", node: "", emotion: "angry", minutes: 10, share: 60, least: 5, webhook: "" });
 
 export default {
   components: { Glyph },
   props: { operator: Boolean },
   setup: () => ({ text, EMOTIONS, clockTime, fullTime, isoTime, percent, shortTime }),
-  data: () => ({ rules: null, alerts: [], rooms: [], failed: "", rule: fresh(), said: "" }),
+  data: () => ({ rules: null, alerts: [], rooms: [], failed: "", rule: fresh(), message: "" }),
   mounted() {
-    this.stop = poll(this.look, EVERY_MS);
+    this.stop = poll(this.refresh, POLL_MS);
   },
   unmounted() {
     this.stop();
   },
   methods: {
-    async look() {
+    async refresh() {
       try {
         [this.rules, this.alerts, this.rooms] = await Promise.all([call("GET", "rules"), call("GET", "alerts?limit=50"), call("GET", "rooms")]);
         this.failed = "";
@@ -26,28 +26,28 @@ export default {
         this.failed = error.message;
       }
     },
-    says: (rule) => text.rule_says(text[rule.emotion], rule.minutes, percent(rule.share), rule.least),
+    describe: (rule) => text.rule_says(text[rule.emotion], rule.minutes, percent(rule.share), rule.least),
     room(node) {
       const known = this.rooms.find((room) => room.node === node);
       return node ? (known ? known.name : node) : text.every_room;
     },
     async add() {
-      this.said = "";
+      this.message = "";
       try {
         await call("POST", "rules", { ...this.rule, share: this.rule.share / 100 });
         this.rule = fresh();
       } catch (error) {
-        this.said = error.message;
+        this.message = error.message;
       }
-      await this.look();
+      await this.refresh();
     },
     async remove(rule) {
       try {
         await call("DELETE", `rules/${rule.id}`);
       } catch (error) {
-        this.said = error.message;
+        this.message = error.message;
       }
-      await this.look();
+      await this.refresh();
     },
   },
   template: `
@@ -70,7 +70,7 @@ export default {
             <p v-if="!rules.length" class="rt-hint">{{ text.rules_none }}</p>
             <ul class="rt-rules">
               <li v-for="r in rules" :key="r.id" :class="'is-' + r.emotion"><Glyph :emotion="r.emotion" />
-                <span><strong>{{ r.name }}</strong> {{ room(r.node) }}<small>{{ says(r) }}<template v-if="r.webhook"> · {{ r.webhook }}</template></small></span>
+                <span><strong>{{ r.name }}</strong> {{ room(r.node) }}<small>{{ describe(r) }}<template v-if="r.webhook"> · {{ r.webhook }}</template></small></span>
                 <button v-if="operator" type="button" class="rt-button" :aria-label="text.rule_remove(r.name)" @click="remove(r)">{{ text.remove }}</button></li>
             </ul>
           </section>
@@ -84,7 +84,7 @@ export default {
             <label class="rt-field rt-wide">{{ text.rule_webhook }}<input v-model.trim="rule.webhook" type="url" maxlength="500" placeholder="https://"></label>
             <p class="rt-hint rt-wide">{{ text.rule_hint }}</p>
             <button class="rt-button rt-primary rt-wide">{{ text.rule_add }}</button>
-            <p v-if="said" class="rt-banner rt-wide" role="alert">{{ said }}</p>
+            <p v-if="message" class="rt-banner rt-wide" role="alert">{{ message }}</p>
           </form>
           <p v-else class="rt-card rt-hint">{{ text.only_operator }}</p>
         </div>

@@ -1,4 +1,4 @@
-"""Alerts: rules, and what they said."""
+"""The page *Alerts*: alerts and their rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.auth.middleware import identity_of
 
 
 class AlertsView(ui.element, component=Path(__file__).parent / "alerts.js"):
-    """Asks `/api/alerts` and `/api/rules` while somebody can see it."""
+    """Polls `/api/alerts` and `/api/rules` while the tab is visible."""
 
     def __init__(self, operator: bool) -> None:
         super().__init__()
@@ -19,9 +19,9 @@ class AlertsView(ui.element, component=Path(__file__).parent / "alerts.js"):
 
 
 def register() -> None:
-    """Adds the page."""
+    """Add the page."""
 
     @ui.page("/alerts", title="Alerts · Roomtone")
     def alerts() -> None:
         with theme.frame("/alerts"):
-            AlertsView(identity_of(ui.context.client.request).may("operator"))
+            AlertsView(identity_of(ui.context.client.request).has_role("operator"))

@@ -1,4 +1,4 @@
-"""Fleet: what every box runs, how it is, what is wrong and what to do; and how well this hub was reached."""
+"""The page *Fleet*: the devices, their problems with the remedy, and the hub's reachability."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dashboard import theme
 
 
 class FleetView(ui.element, component=Path(__file__).parent / "fleet.js"):
-    """Asks `/api/fleet` while somebody can see it."""
+    """Polls `/api/fleet` while the tab is visible."""
 
 
 def register() -> None:
-    """Adds the page."""
+    """Add the page."""
 
     @ui.page("/fleet", title="Fleet · Roomtone")
     def fleet() -> None:

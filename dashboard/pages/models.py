@@ -1,4 +1,4 @@
-"""Models: what every box runs, how far a release has come, and the cards of all of them."""
+"""The page *Models*: what each device runs, the roll-out of releases, and all model cards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.auth.middleware import identity_of
 
 
 class ModelsView(ui.element, component=Path(__file__).parent / "models.js"):
-    """Asks `/api/models` while somebody can see it."""
+    """Polls `/api/models` while the tab is visible."""
 
     def __init__(self, operator: bool) -> None:
         super().__init__()
@@ -19,9 +19,9 @@ class ModelsView(ui.element, component=Path(__file__).parent / "models.js"):
 
 
 def register() -> None:
-    """Adds the page."""
+    """Add the page."""
 
     @ui.page("/models", title="Models · Roomtone")
     def models() -> None:
         with theme.frame("/models"):
-            ModelsView(identity_of(ui.context.client.request).may("operator"))
+            ModelsView(identity_of(ui.context.client.request).has_role("operator"))

@@ -1,4 +1,4 @@
-// One room: its tile, its charts, its utterances. State comes as patches from hub.py, history from history.py.
+// Room: live tile, charts, utterances. Live state comes as patches from live/feed.py, recorded data from db/history.py.
 
 import { echarts } from "nicegui-echart";
 import { EMOTIONS, Glyph, Manage, Tile, Utterances, charts as draw, text } from "roomtone";
@@ -9,7 +9,7 @@ const REFRESH_MS = 60_000;
 export default {
   components: { Glyph, Manage, Tile, Utterances },
   props: { node: String, name: String, first: Object, recorded: Boolean, operator: Boolean },
-  emits: ["seen", "look", "more"],
+  emits: ["visible", "charts", "more"],
   setup: () => ({ text, EMOTIONS, names: draw.names, until: (ms) => new Intl.DateTimeFormat(locale, { dateStyle: "medium" }).format(ms) }),
   data: () => ({ room: null, level: null, events: [], link: { state: "connecting" }, charts: null, failed: false, mode: "hours", complete: false, skew: 0, now: Date.now() }),
   created() {
@@ -18,21 +18,21 @@ export default {
   },
   mounted() {
     this.ticker = setInterval(() => !document.hidden && this.tick(), 1000);
-    this.refresher = setInterval(() => !document.hidden && this.look(), REFRESH_MS);
-    this.seen = () => {
-      this.$emit("seen", !document.hidden);
-      if (!document.hidden) this.look();
+    this.refresher = setInterval(() => !document.hidden && this.requestCharts(), REFRESH_MS);
+    this.onVisibility = () => {
+      this.$emit("visible", !document.hidden);
+      if (!document.hidden) this.requestCharts();
     };
-    document.addEventListener("visibilitychange", this.seen);
+    document.addEventListener("visibilitychange", this.onVisibility);
     window.addEventListener("rt-theme", this.draw);
     this.observer = new ResizeObserver(() => this.plots.forEach((plot) => plot.resize()));
-    this.look();
+    this.requestCharts();
     if (this.recorded) this.$emit("more", null);
   },
   unmounted() {
     clearInterval(this.ticker);
     clearInterval(this.refresher);
-    document.removeEventListener("visibilitychange", this.seen);
+    document.removeEventListener("visibilitychange", this.onVisibility);
     window.removeEventListener("rt-theme", this.draw);
     this.observer.disconnect();
     this.plots.forEach((plot) => plot.dispose());
@@ -60,9 +60,9 @@ export default {
     tick() {
       this.now = Date.now() + this.skew;
     },
-    look() {
+    requestCharts() {
       this.tick();
-      if (this.recorded) this.$emit("look", Intl.DateTimeFormat().resolvedOptions().timeZone);
+      if (this.recorded) this.$emit("charts", Intl.DateTimeFormat().resolvedOptions().timeZone);
     },
     patch(view) {
       if (view.now) this.skew = view.now - Date.now();

@@ -1,4 +1,4 @@
-// The board: tiles, list, legend, and what to do while there is nothing to show. State comes as patches from hub.py.
+// Rooms: tiles, list of utterances, legend; help while there is no data. State comes as patches from live/feed.py.
 
 import { EMOTIONS, Glyph, Tile, Utterances, condition, text } from "roomtone";
 
@@ -7,25 +7,25 @@ const KEPT = 200;
 export default {
   components: { Glyph, Tile, Utterances },
   props: { first: Object, broker: String, baseTopic: String, operator: Boolean },
-  emits: ["seen"],
+  emits: ["visible"],
   setup: () => ({ text, EMOTIONS }),
   data: () => ({ rooms: {}, levels: {}, events: [], link: { state: "connecting", detail: "" }, skew: 0, now: Date.now() }),
   created() {
     this.patch(this.first);
   },
   mounted() {
-    // Ages are counted here, so that the server need not send anything while nothing happens.
+    // Ages are computed here, so that the server sends nothing while nothing changes.
     this.ticker = setInterval(() => !document.hidden && this.tick(), 1000);
-    this.look = () => {
-      this.$emit("seen", !document.hidden);
+    this.onVisibility = () => {
+      this.$emit("visible", !document.hidden);
       if (!document.hidden) this.tick();
     };
-    document.addEventListener("visibilitychange", this.look);
-    if (document.hidden) this.look();
+    document.addEventListener("visibilitychange", this.onVisibility);
+    if (document.hidden) this.onVisibility();
   },
   unmounted() {
     clearInterval(this.ticker);
-    document.removeEventListener("visibilitychange", this.look);
+    document.removeEventListener("visibilitychange", this.onVisibility);
   },
   computed: {
     sorted() {
@@ -34,11 +34,11 @@ export default {
     names() {
       return Object.fromEntries(Object.values(this.rooms).map((room) => [room.node, room.name]));
     },
-    ill() {
+    faulty() {
       return this.sorted.filter((room) => ["offline", "lost"].includes(condition(room))).length;
     },
     count() {
-      return text.count(this.sorted.length, this.ill);
+      return text.count(this.sorted.length, this.faulty);
     },
     isLost() {
       return this.link.state === "lost";

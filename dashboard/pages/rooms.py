@@ -1,4 +1,4 @@
-"""The first page: a tile for each room, and below them the utterances as they come."""
+"""The page *Rooms*: a tile for each room, and the live list of utterances."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from nicegui.events import GenericEventArguments
 
 from dashboard import theme
 from dashboard.auth.middleware import identity_of
-from dashboard.live.feed import Hub, Viewer
+from dashboard.live.feed import Feed, PageSubscription
 from dashboard.live.views import View
 
 
 class Board(ui.element, component=Path(__file__).parent / "rooms.js"):
-    """Tiles and list, drawn in the browser; it takes one view to begin with, then patches."""
+    """Tiles and list, rendered in the browser from a first view and patches."""
 
     def __init__(self, first: View, broker: str, base_topic: str, operator: bool) -> None:
         super().__init__()
@@ -24,27 +24,27 @@ class Board(ui.element, component=Path(__file__).parent / "rooms.js"):
         self.props["operator"] = operator
 
     def patch(self, view: View) -> None:
-        """Sends what changed. What is in it reaches the page as data and is shown as text, never as HTML."""
+        """Send a patch to the browser, where its content is shown as text, never as HTML."""
         self.run_method("patch", view)
 
 
-def register(hub: Hub) -> None:
-    """Adds the page."""
+def register(feed: Feed) -> None:
+    """Add the page."""
 
     @ui.page("/", title="Rooms · Roomtone")
     def rooms() -> None:
-        viewer = Viewer()
+        page = PageSubscription()
         with theme.frame("/"):
-            operator = identity_of(ui.context.client.request).may("operator")
-            board = Board(hub.first_view(viewer), str(hub.broker.address), hub.broker.base_topic, operator)
-        viewer.push = board.patch
+            operator = identity_of(ui.context.client.request).has_role("operator")
+            board = Board(feed.first_view(page), str(feed.broker.address), feed.broker.base_topic, operator)
+        page.push = board.patch
 
-        def seen(event: GenericEventArguments) -> None:
-            hub.look(viewer, visible=event.args is True)
+        def set_visible(event: GenericEventArguments) -> None:
+            feed.set_page_state(page, visible=event.args is True)
 
-        board.on("seen", seen)
+        board.on("visible", set_visible)
         client = ui.context.client
-        client.on_connect(lambda: hub.look(viewer, connected=True))
-        client.on_disconnect(lambda: hub.look(viewer, connected=client.has_socket_connection))
-        client.on_delete(lambda: hub.leave(viewer))
-        hub.join(viewer)
+        client.on_connect(lambda: feed.set_page_state(page, connected=True))
+        client.on_disconnect(lambda: feed.set_page_state(page, connected=client.has_socket_connection))
+        client.on_delete(lambda: feed.unsubscribe(page))
+        feed.subscribe(page)

@@ -1,4 +1,4 @@
-// Press, speak, press again: the answer as a word and as bars.
+// Try it: records or takes a file, and shows the classification.
 
 import { Capture, EMOTIONS, Glyph, text } from "roomtone";
 import { percent, seconds } from "roomtone/times.js";
@@ -95,7 +95,7 @@ export default {
       </section>
       <p v-if="error" class="rt-banner" role="alert">{{ error }}</p>
       <section v-if="answer" class="rt-card rt-answer" :class="'is-' + answer.event_type" aria-live="polite">
-        <div class="rt-mood">
+        <div class="rt-reading">
           <Glyph :emotion="answer.event_type" face />
           <div class="rt-words">
             <p class="rt-emotion">{{ text[answer.event_type] }}</p>

@@ -1,4 +1,4 @@
-"""Try it: say something, or drop a recording, and see what the model makes of it."""
+"""The page *Try it*: classifies a recording of the browser's microphone or a file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nicegui import ui
 from dashboard import theme
 
 
-class Trial(ui.element, component=Path(__file__).parent / "try_it.js"):
-    """Button, drop zone and answer; it talks to `/api/try` and needs nothing of the server's state."""
+class TryItView(ui.element, component=Path(__file__).parent / "try_it.js"):
+    """Record button, drop zone and result; uses `/api/try` only."""
 
 
 def register() -> None:
-    """Adds the page."""
+    """Add the page."""
 
     @ui.page("/try", title="Try it · Roomtone")
     def try_it() -> None:
         with theme.frame("/try"):
-            Trial()
+            TryItView()

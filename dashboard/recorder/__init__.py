@@ -1,1 +1,1 @@
-"""The recorder: from the broker into a database, each event exactly once."""
+"""The recorder: stores the events of all rooms in a database, each exactly once."""

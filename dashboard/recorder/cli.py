@@ -1,4 +1,4 @@
-"""`roomtone recorder`: keeps the events of all rooms in a database."""
+"""`roomtone recorder`: stores the events of all rooms in a database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge.util.errors import UserError
 
 
 def register(subparsers: Any) -> None:
-    """Adds the sub-command."""
+    """Add the sub-command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "recorder",
-        help="keep the events of all rooms in a database",
-        description="Writes the events of all rooms into a database, each exactly once.",
+        help="store the events of all rooms in a database",
+        description="Stores the events of all rooms in a database, each exactly once.",
     )
     parser.add_argument(
         "--database",
@@ -27,12 +27,14 @@ def register(subparsers: Any) -> None:
         help="sqlite:////folder/file.db or postgresql+psycopg://user@host/name",
     )
     mqtt_options.add_options(parser)
-    parser.add_argument("--name", default="1", help="tells several recorders apart (default: %(default)s)")
+    parser.add_argument(
+        "--name", default="1", help="name of this recorder, where there are several (default: %(default)s)"
+    )
     parser.add_argument(
         "--share",
         default="roomtone-recorder",
         metavar="GROUP",
-        help="recorders of one group share the events; empty: this one takes all (default: %(default)s)",
+        help="recorders of one group share the events; empty: no shared subscription (default: %(default)s)",
     )
     parser.add_argument(
         "--keep-days",
@@ -45,7 +47,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Records until it is told to end."""
+    """Record until SIGINT or SIGTERM. Raises `UserError`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")

@@ -1,1 +1,1 @@
-"""Trying it: a recording from a browser, classified in memory by the code of the device, and forgotten."""
+"""Try it: a recording from the browser is classified in memory by the code of the device, and not stored."""

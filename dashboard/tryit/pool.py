@@ -1,4 +1,4 @@
-"""One worker, started at the first request, with a short queue before it. Everything has a limit in time."""
+"""A worker process for recordings, started at the first request, with a short queue and timeouts."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ import msgspec
 
 log = logging.getLogger(__name__)
 
-START_S: Final = 20.0
-ANSWER_S: Final = 15.0
-WAITING: Final = 4
-"""How many requests may be in the house at once; the next one is told to come again."""
-IDLE_S: Final = 300.0
+START_TIMEOUT_S: Final = 20.0
+ANSWER_TIMEOUT_S: Final = 15.0
+MAX_REQUESTS: Final = 4
+"""Requests that may wait or run at once; more are refused."""
+IDLE_TIMEOUT_S: Final = 300.0
 
 
 class BusyError(Exception):
-    """Too many at once."""
+    """Too many requests at once."""
 
 
-class BrokenError(Exception):
-    """There is no answer; the text says why, for people."""
+class ClassifierError(Exception):
+    """The recording could not be classified; the message says why."""
 
 
-class Pool:
-    """Lives on the event loop."""
+class ClassifierPool:
+    """Runs on the event loop; one recording at a time."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle
         self._lock = asyncio.Lock()
-        self._inside = 0
+        self._requests = 0
         self._process: asyncio.subprocess.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
 
     async def classify(self, data: bytes) -> dict[str, Any]:
-        """The answer to one recording. Raises `BusyError` or `BrokenError`."""
-        if self._inside >= WAITING:
+        """Classify the bytes of a recording; return the answer as JSON. Raises `BusyError` or `ClassifierError`."""
+        if self._requests >= MAX_REQUESTS:
             raise BusyError
-        self._inside += 1
+        self._requests += 1
         try:
             async with self._lock:
                 if self._idle is not None:
                     self._idle.cancel()
                 try:
-                    return await self._ask(data)
+                    return await self._request(data)
                 finally:
-                    # A model that nobody uses need not stay in memory.
-                    self._idle = asyncio.get_running_loop().call_later(IDLE_S, self._kill)
+                    # A model that is not used does not stay in memory.
+                    self._idle = asyncio.get_running_loop().call_later(IDLE_TIMEOUT_S, self._kill)
         finally:
-            self._inside -= 1
+            self._requests -= 1
 
     async def stop(self) -> None:
-        """Ends the worker."""
+        """Stop the worker process."""
         if self._idle is not None:
             self._idle.cancel()
         process = self._process
@@ -66,29 +66,29 @@ class Pool:
         if process is not None:
             await process.wait()
 
-    async def _ask(self, data: bytes) -> dict[str, Any]:
+    async def _request(self, data: bytes) -> dict[str, Any]:
         process = await self._started()
         assert process.stdin is not None
         try:
             process.stdin.write(struct.pack(">I", len(data)) + data)
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await process.stdin.drain()
-                return await self._line(process)
+                return await self._read_line(process)
         except TimeoutError:
             self._kill()
-            raise BrokenError("it took too long") from None
+            raise ClassifierError("the classification took too long") from None
         except (OSError, EOFError):
             self._kill()
-            raise BrokenError("the recording could not be read") from None
+            raise ClassifierError("the recording could not be read") from None
         except asyncio.CancelledError:
-            # The reader has gone; an answer that comes later must not become the next one's.
+            # The client has disconnected: a late answer must not be taken for that of the next request.
             self._kill()
             raise
 
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:
             return self._process
-        # None of the hub's secrets; only what finds Python, the code and the model.
+        # Only what is needed to find Python, the code and the model: no secrets of the hub.
         keep = ("PATH", "PYTHONPATH", "ROOMTONE_MODELS", "LANG", "HOME", "VIRTUAL_ENV")
         self._process = process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -102,21 +102,21 @@ class Pool:
             start_new_session=True,
         )
         try:
-            async with asyncio.timeout(START_S):
-                hello = await self._line(process)
+            async with asyncio.timeout(START_TIMEOUT_S):
+                hello = await self._read_line(process)
         except (TimeoutError, EOFError):
             self._kill()
-            raise BrokenError("the model did not start") from None
+            raise ClassifierError("the model did not start") from None
         except asyncio.CancelledError:
             self._kill()
             raise
         if "error" in hello:
             self._kill()
-            log.error("trying is not possible: %s", hello["error"])
-            raise BrokenError(str(hello["error"]))
+            log.error("recordings cannot be classified: %s", hello["error"])
+            raise ClassifierError(str(hello["error"]))
         return process
 
-    async def _line(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+    async def _read_line(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
         assert process.stdout is not None
         line = await process.stdout.readline()
         if not line.endswith(b"\n"):

@@ -1,8 +1,8 @@
-"""The process that decodes and classifies what strangers send; started by `pool.py`, never by people.
+"""The process that decodes and classifies untrusted recordings; started by `pool.py`.
 
-It is apart from the web server because a decoder is the first thing that a hostile file attacks: here it has little
-memory, cannot make a file, sees no secret, and its death costs one answer. Requests come on standard input, each a
-length (4 bytes, big-endian) and that many bytes; answers go to standard output, one JSON object a line.
+It is separate from the web server because hostile files attack decoders first: here memory is limited, no file can be
+created, there are no secrets, and a crash costs one answer. Requests on standard input are a length (4 bytes,
+big-endian) and that many bytes; answers on standard output are one JSON object a line.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ import msgspec
 from edge.util.errors import UserError
 
 MEMORY_BYTES: Final = 3 << 30
-"""Address space, of which the interpreter's libraries reserve much more than they use."""
+"""Limit of the address space, of which the libraries reserve much more than they use."""
 MAX_BYTES: Final = 8 << 20
-MAX_S: Final = 60.0
+MAX_DURATION_S: Final = 60.0
 
 
 def main(bundle_name: str) -> int:
-    """Answers until standard input ends."""
-    # Whatever a library prints must not become part of an answer.
+    """Answer requests until the end of standard input; return the exit status."""
+    # What a library prints to standard output must not become part of an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     try:
         reader = _reader(bundle_name)
     except UserError as error:
-        _say(answers, {"error": str(error)})
+        _write(answers, {"error": str(error)})
         return 2
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    # Recordings live in anonymous memory; this is the largest "file" the process can write, and it has no other.
+    # Recordings are kept in anonymous memory files; this limits their size.
     _limit(resource.RLIMIT_FSIZE, MAX_BYTES)
     _limit(resource.RLIMIT_CORE, 0)
-    _say(answers, {"ready": True})
+    _write(answers, {"ready": True})
     while (head := sys.stdin.buffer.read(4)) and len(head) == 4:
         (length,) = struct.unpack(">I", head)
         data = sys.stdin.buffer.read(length)
         if len(data) != length:
             break
-        _say(answers, _answer(reader, data))
+        _write(answers, _classify(reader, data))
         del data
     return 0
 
@@ -59,7 +59,7 @@ def _reader(bundle_name: str) -> Any:
     return Reader(config, make_vad(config), Classifier(bundle.load(bundle.find(bundle_name))))
 
 
-def _answer(reader: Any, data: bytes) -> dict[str, Any]:
+def _classify(reader: Any, data: bytes) -> dict[str, Any]:
     from edge.audio.files import AudioFile
 
     memory = os.memfd_create("recording")
@@ -69,8 +69,8 @@ def _answer(reader: Any, data: bytes) -> dict[str, Any]:
             file.write(data)
         with AudioFile(name) as audio:
             seconds = audio.seconds
-        if seconds is not None and seconds > MAX_S:
-            return {"error": f"the recording is longer than {MAX_S:.0f} s"}
+        if seconds is not None and seconds > MAX_DURATION_S:
+            return {"error": f"the recording is longer than {MAX_DURATION_S:.0f} s"}
         answer: dict[str, Any] = msgspec.to_builtins(reader.answer(name, segments=False))
         del answer["file"]
         return answer
@@ -87,7 +87,7 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most if hard == resource.RLIM_INFINITY else min(most, hard)))
 
 
-def _say(answers: IO[bytes], answer: dict[str, Any]) -> None:
+def _write(answers: IO[bytes], answer: dict[str, Any]) -> None:
     answers.write(msgspec.json.encode(answer) + b"\n")
 
 

@@ -1,4 +1,4 @@
-// What the charts show, as options for ECharts. Colours come from the style sheet, so they follow dark and light.
+// Options for ECharts. Colours come from the style sheet and follow the dark and light theme.
 
 import { EMOTIONS, symbolOf } from "roomtone/glyph.js";
 import { text } from "roomtone/text.js";
@@ -8,7 +8,7 @@ const FEW = 3;
 const RARE = 0.08;
 
 function palette(element) {
-  // A custom property is kept as it is written, `light-dark(...)` and all: only a colour that is used is worked out.
+  // A custom property is not resolved (`light-dark(...)`): only a colour in use is computed.
   const probe = element.appendChild(document.createElement("i"));
   const get = (name) => {
     probe.style.color = `var(${name})`;
@@ -33,7 +33,7 @@ const axis = (p) => ({
   splitLine: { lineStyle: { color: p.line } },
 });
 
-// Not sure is hatched, here as everywhere.
+// Uncertain is hatched, as everywhere.
 const hatch = (p) => ({ symbol: "rect", color: p.card, dashArrayX: [1, 0], dashArrayY: [2, 4], rotation: -Math.PI / 4 });
 
 const symbolStyle = (p, i, opacity) =>
@@ -91,8 +91,8 @@ export function shares(element, sums, name) {
   };
 }
 
-// The week: in each hour what was heard most besides neutral, larger where it was a larger share. Neutral is nearly
-// always heard most, so a plain winner would say nothing.
+// The week: for each hour the most frequent emotion except neutral, with a size by its share. Neutral is nearly always
+// the most frequent and would hide all others.
 export function week(element, sums) {
   const p = palette(element);
   const widest = Math.min(18, (element.clientWidth - 60) / 24);

@@ -1,4 +1,4 @@
-// One shape for each emotion, so that nobody needs the colour to tell them apart; in large sizes the shape has a face.
+// One shape for each emotion, so that they can be told apart without colour; large shapes have a face.
 
 import { h } from "vue";
 

@@ -1,4 +1,4 @@
-// A room's export and erasure. What is erased is asked for twice, in words.
+// Export and erasure of a room. Erasure asks for confirmation.
 
 import { call } from "roomtone/shell.js";
 import { text } from "roomtone/text.js";
@@ -7,7 +7,7 @@ import { fullTime } from "roomtone/times.js";
 export const Manage = {
   props: { node: String, name: String, operator: Boolean },
   setup: () => ({ text }),
-  data: () => ({ from: "", to: "", asked: null, said: "", bad: false }),
+  data: () => ({ from: "", to: "", asked: null, message: "", bad: false }),
   computed: {
     query() {
       const iso = (local) => encodeURIComponent(new Date(local).toISOString());
@@ -16,25 +16,25 @@ export const Manage = {
   },
   methods: {
     ask(whole) {
-      this.said = "";
-      if (!whole && !(this.from && this.to)) return this.say(text.no_period, true);
+      this.message = "";
+      if (!whole && !(this.from && this.to)) return this.showMessage(text.no_period, true);
       this.asked = whole
         ? { path: `rooms/${this.node}`, words: text.erase_what_room(this.name) }
         : { path: `rooms/${this.node}?${this.query}`, words: text.erase_what_period(this.name, fullTime(new Date(this.from)), fullTime(new Date(this.to))) };
       this.$nextTick(() => this.$refs.dialog.showModal());
     },
-    say(words, bad) {
-      [this.said, this.bad] = [words, bad];
+    showMessage(words, bad) {
+      [this.message, this.bad] = [words, bad];
     },
     async erase() {
       this.$refs.dialog.close();
       try {
         const done = await call("DELETE", this.asked.path);
-        if (!done.ok) return this.say(done.error, true);
-        this.say(text.erased, false);
+        if (!done.ok) return this.showMessage(done.error, true);
+        this.showMessage(text.erased, false);
         setTimeout(() => location.reload(), 800);
       } catch (error) {
-        this.say(`${text.failed}: ${error.message}`, true);
+        this.showMessage(`${text.failed}: ${error.message}`, true);
       }
     },
   },
@@ -50,9 +50,9 @@ export const Manage = {
           <button type="button" class="rt-button rt-danger" @click="ask(true)">{{ text.erase_room }}</button>
         </template>
       </div>
-      <p v-if="said" :class="bad ? 'rt-banner' : 'rt-hint'" :role="bad ? 'alert' : 'status'">{{ said }}</p>
+      <p v-if="message" :class="bad ? 'rt-banner' : 'rt-hint'" :role="bad ? 'alert' : 'status'">{{ message }}</p>
       <dialog ref="dialog" class="rt-dialog" :aria-label="text.erase"><template v-if="asked">
-        <p>{{ text.erase_sure(asked.words) }}</p>
+        <p>{{ text.erase_confirm(asked.words) }}</p>
         <div class="rt-fields"><button type="button" class="rt-button" @click="$refs.dialog.close()">{{ text.cancel }}</button>
         <button type="button" class="rt-button rt-primary" @click="erase">{{ text.erase }}</button></div>
       </template></dialog>

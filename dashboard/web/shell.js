@@ -1,4 +1,4 @@
-// What every page has: dark or light, the other language, the view for a wall (?wall), and calls to the API.
+// Shared by all pages: theme, language, wall display (?wall), and calls to the API.
 
 const root = document.documentElement;
 const system = matchMedia("(prefers-color-scheme: dark)");
@@ -25,8 +25,7 @@ document.addEventListener("click", (event) => {
 });
 system.addEventListener("change", () => window.dispatchEvent(new Event("rt-theme")));
 
-// Whose session has ended is not let in again: without this the page would try for ever, where a login is asked for.
-// NiceGUI makes the socket after it has loaded this.
+// When the session has ended the socket is refused: reload, which leads to the login. NiceGUI creates the socket later.
 const waiting = setInterval(() => {
   if (!window.socket) return;
   clearInterval(waiting);
@@ -36,7 +35,7 @@ const waiting = setInterval(() => {
   });
 }, 200);
 
-// An answer of the API; throws an Error with words for people.
+// Calls the API and returns the answer; throws an Error with a readable message.
 export async function call(method, path, body) {
   const options = { method, headers: { Accept: "application/json" } };
   if (body !== undefined) {
@@ -50,14 +49,14 @@ export async function call(method, path, body) {
   return answer;
 }
 
-// Asks again and again while somebody can see the page; returns how to end it.
+// Calls `ask` at once and then periodically while the page is visible; returns a function that stops it.
 export function poll(ask, everyMs) {
-  const look = () => !document.hidden && ask();
-  const ticker = setInterval(look, everyMs);
-  document.addEventListener("visibilitychange", look);
+  const refresh = () => !document.hidden && ask();
+  const ticker = setInterval(refresh, everyMs);
+  document.addEventListener("visibilitychange", refresh);
   ask();
   return () => {
     clearInterval(ticker);
-    document.removeEventListener("visibilitychange", look);
+    document.removeEventListener("visibilitychange", refresh);
   };
 }

@@ -32,10 +32,10 @@ export const Tile = {
   data: () => ({ busy: false, refused: "" }),
   computed: {
     condition() {
-      // Without a broker nobody knows whether it still listens.
+      // Without a connection to the broker the state is unknown.
       return this.stale ? "unknown" : condition(this.room);
     },
-    deaf() {
+    off() {
       return !["ok", "starting"].includes(this.condition);
     },
     icon() {
@@ -52,7 +52,7 @@ export const Tile = {
       return this.room.strip[this.room.strip.length - 1];
     },
     certificate() {
-      // On a tile only when somebody has to do something.
+      // Shown only when it has to be renewed soon.
       const left = (this.room.certificate - this.now) / 86_400_000;
       if (!(left < CERTIFICATE_DAYS)) return "";
       return left < 0 ? text.certificate_over : text.certificate_ends(Math.floor(left));
@@ -78,7 +78,7 @@ export const Tile = {
       return text.strip(this.room.strip.length, this.room.strip.map((e) => text[e.emotion]).join(", "));
     },
     fresh() {
-      return !!this.level && this.now - this.level.at < 3000 && !this.deaf;
+      return !!this.level && this.now - this.level.at < 3000 && !this.off;
     },
     loudness() {
       return this.fresh ? Math.max(0, Math.min(1, 1 - this.level.dbfs / FLOOR_DB)) : 0;
@@ -105,14 +105,14 @@ export const Tile = {
     },
   },
   template: `
-    <article class="rt-tile" :class="['is-' + (room.emotion || 'none'), { 'is-quiet': quiet, 'is-deaf': deaf, 'is-stale': stale }]" :aria-label="room.name" :data-node="room.node">
+    <article class="rt-tile" :class="['is-' + (room.emotion || 'none'), { 'is-quiet': quiet, 'is-off': off, 'is-stale': stale }]" :aria-label="room.name" :data-node="room.node">
       <header class="rt-tile-head">
         <h2 class="rt-name" :title="room.node"><a v-if="link" :href="'/room/' + room.node">{{ room.name }}</a><template v-else>{{ room.name }}</template></h2>
         <span class="rt-condition" :class="['on-' + condition, { 'is-speaking': speaking }]">
           <svg viewBox="0 0 24 24" aria-hidden="true"><path :d="icon"/></svg>{{ conditionText }}
         </span>
       </header>
-      <div class="rt-mood" v-if="room.emotion">
+      <div class="rt-reading" v-if="room.emotion">
         <Glyph :emotion="room.emotion" face />
         <div class="rt-words">
           <p class="rt-emotion">{{ text[room.emotion] }}</p>
@@ -123,9 +123,9 @@ export const Tile = {
           <span class="rt-bar" aria-hidden="true"><i :style="{ width: percent(room.confidence).replace(' ', '') }"></i></span>
         </div>
       </div>
-      <p class="rt-mood rt-nothing" v-else>{{ text.nothing }}</p>
+      <p class="rt-reading rt-nothing" v-else>{{ text.nothing }}</p>
       <p v-if="certificate" class="rt-certificate">{{ certificate }}</p>
-      <div class="rt-past">
+      <div class="rt-history">
         <div class="rt-strip" role="img" :aria-label="stripText">
           <span v-for="(e, i) in slots" :key="e ? e.id : i" :title="e ? slotTitle(e) : undefined">
             <Glyph v-if="e" :emotion="e.emotion" /><i v-else class="rt-dot"></i>

@@ -1,4 +1,4 @@
-// Times in the reader's zone and language. `skew` is how far the reader's clock is from the server's.
+// Times in the browser's zone and language.
 
 import { locale, text } from "roomtone/text.js";
 
@@ -38,7 +38,7 @@ export function lasting(ms, now) {
 export const seconds = (ms) =>
   `${(ms / 1000).toLocaleString(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 })} s`;
 
-// Monday is 0; the fifth of January 1970 was one.
+// Monday is 0; 5 January 1970 was a Monday.
 export const dayName = (n) => weekday.format(Date.UTC(1970, 0, 5 + n));
 export const hourName = (n) => hourOnly.format(Date.UTC(1970, 0, 5, n));
 export const shortDay = (ms) => dayOnly.format(ms);

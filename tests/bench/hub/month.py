@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import create_engine
 
-from dashboard.admin.simulate import Place, fill
+from dashboard.admin.simulate import SimulatedRoom, fill
 from dashboard.db.engine import connect
 from dashboard.db.history import History, zone_of
 
@@ -20,7 +20,7 @@ ROUNDS = 50
 def month(url: str, count: int) -> dict[str, Any]:
     """Milliseconds for the charts and the list of a room with so many events in 30 days."""
     engine = connect(url)
-    place = Place("month", "Month", "home", (0.5, 0.2, 0.06, 0.12, 0.04, 0.04, 0.04), 1.0)
+    place = SimulatedRoom("month", "Month", "home", (0.5, 0.2, 0.06, 0.12, 0.04, 0.04, 0.04), 1.0)
     written = sum(n for _, n in fill(engine, [place], time.time(), days=30, per_day=count // 28, seed=1))
     if engine.dialect.name == "postgresql":
         with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
@@ -29,7 +29,7 @@ def month(url: str, count: int) -> dict[str, Any]:
     history = History(connect(url, read_only=True))
     zone = zone_of("Europe/Madrid")
     now = round(time.time() * 1000)
-    charts = [_time(lambda: history.room("month", zone, datetime.now(UTC))) for _ in range(ROUNDS)]
+    charts = [_time(lambda: history.charts("month", zone, datetime.now(UTC))) for _ in range(ROUNDS)]
     lists = [_time(lambda: history.utterances("month", now)) for _ in range(ROUNDS)]
     return {
         "events": written,

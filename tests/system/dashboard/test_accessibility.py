@@ -17,7 +17,7 @@ EMOTIONS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised
 
 
 @pytest.fixture
-def house(mosquitto, tmp_path, rooms):
+def hub(mosquitto, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.start()
     recorder.wait_connected()
@@ -36,17 +36,17 @@ def house(mosquitto, tmp_path, rooms):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_violation(browser, house, scheme):
+def test_no_page_has_a_violation(browser, hub, scheme):
     found = {}
     for path, ready in (
         ("/", ".rt-emotion"),
         ("/room/kitchen", ".rt-chart svg"),
         ("/try", ".rt-record"),
-        ("/fleet", ".rt-box"),
+        ("/fleet", ".rt-device"),
         ("/models", ".rt-models li"),
         ("/alerts", ".rt-form"),
     ):
-        with open_page(browser, house, path, color_scheme=scheme) as (page, _):
+        with open_page(browser, hub, path, color_scheme=scheme) as (page, _):
             page.wait_for_selector(ready)
             page.wait_for_timeout(500)
             violations = Axe().run(page).response["violations"]

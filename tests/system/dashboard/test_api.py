@@ -26,8 +26,8 @@ START = 1_770_000_000
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("house")
+def hub(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hub")
     with Broker(folder=folder) as broker:
         made = Guarded(folder, broker)
         made.broker = broker
@@ -42,17 +42,17 @@ def house(tmp_path_factory):
     assert "Traceback" not in made.child.log, made.child.log
 
 
-def test_events_come_page_by_page_and_each_once(house):
+def test_events_come_page_by_page_and_each_once(hub):
     ids, after, pages = [], {}, 0
     while True:
-        answer = house.viewer.get("/api/rooms/kitchen/events", params={"limit": 500} | after).json()
+        answer = hub.viewer.get("/api/rooms/kitchen/events", params={"limit": 500} | after).json()
         ids += [e["id"] for e in answer["events"]]
         pages += 1
         if answer["next"] is None:
             break
         after = {"after": answer["next"]}
     assert (pages, len(ids), len(set(ids))) == (3, 1200, 1200)
-    first = house.viewer.get("/api/rooms/kitchen/events?limit=1").json()["events"][0]
+    first = hub.viewer.get("/api/rooms/kitchen/events?limit=1").json()["events"][0]
     assert (first["started_at"], first["event_type"], first["seq"]) == (
         "2026-02-02T02:40:00.000Z",
         "angry",
@@ -61,7 +61,7 @@ def test_events_come_page_by_page_and_each_once(house):
     assert first["probabilities"]["angry"] == 0.8
     span = {"from": "2026-02-02T02:41:00Z", "to": "2026-02-02T03:41:00+00:30"}
     assert [
-        e["seq"] for e in house.viewer.get("/api/rooms/kitchen/events", params=span).json()["events"]
+        e["seq"] for e in hub.viewer.get("/api/rooms/kitchen/events", params=span).json()["events"]
     ] == list(range(2, 32))
 
 
@@ -77,25 +77,25 @@ def test_events_come_page_by_page_and_each_once(house):
         ("/api/nothing", 404, ""),
     ],
 )
-def test_what_is_wrong_is_said(house, path, status, word):
-    answer = house.viewer.get(path)
+def test_what_is_wrong_is_said(hub, path, status, word):
+    answer = hub.viewer.get(path)
     assert answer.status_code == status
     assert word in answer.text
 
 
-def test_rooms_their_history_and_an_export_are_for_everybody(house):
-    rooms = {room["node"]: room for room in house.viewer.get("/api/rooms").json()}
+def test_rooms_their_history_and_an_export_are_for_everybody(hub):
+    rooms = {room["node"]: room for room in hub.viewer.get("/api/rooms").json()}
     assert (rooms["kitchen"]["utterances"], rooms["study"]["utterances"]) == (1200, 1)
-    assert house.viewer.get("/api/rooms/kitchen").json() == rooms["kitchen"]
-    assert house.viewer.get("/api/rooms/kitchen/history?zone=Asia/Kolkata").status_code == 200
-    answer = house.viewer.get("/api/rooms/kitchen/events.csv")
+    assert hub.viewer.get("/api/rooms/kitchen").json() == rooms["kitchen"]
+    assert hub.viewer.get("/api/rooms/kitchen/history?zone=Asia/Kolkata").status_code == 200
+    answer = hub.viewer.get("/api/rooms/kitchen/events.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="kitchen.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert len(rows) == 1200
     assert (rows[0]["event_type"], rows[0]["angry"], rows[0]["seq"]) == ("angry", "0.8", "1")
 
 
-def test_a_viewer_may_look_and_nothing_more(house):
+def test_a_viewer_may_look_and_nothing_more(hub):
     for method, path in (
         ("DELETE", "/api/rooms/kitchen"),
         ("POST", "/api/rooms/kitchen/commands/mute"),
@@ -103,17 +103,17 @@ def test_a_viewer_may_look_and_nothing_more(house):
         ("PUT", "/api/rooms"),
         ("GET", "/api/audit"),
     ):
-        answer = house.viewer.request(method, path)
+        answer = hub.viewer.request(method, path)
         assert (answer.status_code, answer.json()["error"]) == (403, "only an operator may do that"), path
-        assert httpx.request(method, house.url + path).status_code == 401
+        assert httpx.request(method, hub.url + path).status_code == 401
         if method != "GET":
-            elsewhere_made = house.operator.request(method, path, headers={"Origin": "https://evil.example"})
+            elsewhere_made = hub.operator.request(method, path, headers={"Origin": "https://evil.example"})
             assert elsewhere_made.status_code == 403
-    assert house.viewer.get("/api/me").json() == {"name": "vera", "role": "viewer", "login": True}
+    assert hub.viewer.get("/api/me").json() == {"name": "vera", "role": "viewer", "login": True}
 
 
-def test_a_command_is_answered_by_the_room_and_written_down(house):
-    rooms = Rooms(house.broker)
+def test_a_command_is_answered_by_the_room_and_written_down(hub):
+    rooms = Rooms(hub.broker)
     heard = []
 
     def obey(client, _userdata, message):
@@ -127,36 +127,34 @@ def test_a_command_is_answered_by_the_room_and_written_down(house):
     rooms.client.on_message = obey
     for node in ("kitchen", "study"):
         rooms.client.subscribe(f"roomtone/{node}/cmd/+", 1)
-    until(lambda: house.operator.get("/healthz").json()["broker"] == "connected")
+    until(lambda: hub.operator.get("/healthz").json()["broker"] == "connected")
     time.sleep(0.3)
-    assert house.operator.post("/api/rooms/kitchen/commands/mute").json()["ok"] is True
-    refused = house.operator.post("/api/rooms/study/commands/unmute").json()
+    assert hub.operator.post("/api/rooms/kitchen/commands/mute").json()["ok"] is True
+    refused = hub.operator.post("/api/rooms/study/commands/unmute").json()
     assert (refused["ok"], refused["error"]) == (False, "muted at the device")
     assert heard == [("roomtone/kitchen/cmd/mute", True), ("roomtone/study/cmd/unmute", True)]
-    assert house.operator.post("/api/rooms/kitchen/commands/explode").status_code == 422
-    assert house.operator.post("/api/rooms/attic/commands/mute").status_code == 504
-    notes = [
-        (n["who"], n["action"], n["target"], n["result"]) for n in house.operator.get("/api/audit").json()
-    ]
+    assert hub.operator.post("/api/rooms/kitchen/commands/explode").status_code == 422
+    assert hub.operator.post("/api/rooms/attic/commands/mute").status_code == 504
+    notes = [(n["who"], n["action"], n["target"], n["result"]) for n in hub.operator.get("/api/audit").json()]
     assert ("operator", "mute", "kitchen", "ok") in notes
     assert ("operator", "unmute", "study", "muted at the device") in notes
     assert ("operator", "mute", "attic", "no answer") in notes
     rooms.close()
 
 
-def test_a_period_and_a_room_are_erased_with_their_sums(house):
+def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     def rows(statement):
-        with sqlite3.connect(house.file) as connection:
+        with sqlite3.connect(hub.file) as connection:
             return connection.execute(statement).fetchall()
 
-    writer = Writer(connect(house.database))
+    writer = Writer(connect(hub.database))
     batch = [event_of("happy", START + 60 * n, seq=n + 1) for n in range(60)]
     writer.write([Received("cellar", message, 1000 * (START + 80_000)) for message in batch])
     span = {"from": "2026-02-02T02:50:00Z", "to": "2026-02-02T03:10:00Z"}
-    assert house.operator.delete("/api/rooms/cellar", params=span | {"to": span["from"]}).status_code == 422
-    answer = house.operator.delete("/api/rooms/cellar", params=span)
+    assert hub.operator.delete("/api/rooms/cellar", params=span | {"to": span["from"]}).status_code == 422
+    answer = hub.operator.delete("/api/rooms/cellar", params=span)
     assert answer.json() == {"ok": True, "error": "", "events": 20}
-    left = [e["seq"] for e in house.viewer.get("/api/rooms/cellar/events?limit=1000").json()["events"]]
+    left = [e["seq"] for e in hub.viewer.get("/api/rooms/cellar/events?limit=1000").json()["events"]]
     assert left == [*range(1, 11), *range(31, 61)]
     sums = "select sum(count), sum(duration_ms) from quarters join rooms on rooms.id = room_id where node = 'cellar'"
     assert rows(sums) == [(40, 40 * 2310)]
@@ -164,14 +162,14 @@ def test_a_period_and_a_room_are_erased_with_their_sums(house):
     assert rows("select complete_to from boots join rooms on rooms.id = room_id where node = 'cellar'") == [
         (60,)
     ]
-    assert house.operator.delete("/api/rooms/cellar").json()["ok"] is True
-    assert house.operator.delete("/api/rooms/cellar").json()["ok"] is False
+    assert hub.operator.delete("/api/rooms/cellar").json()["ok"] is True
+    assert hub.operator.delete("/api/rooms/cellar").json()["ok"] is False
     assert rows("select count(*) from rooms where node = 'cellar'") == [(0,)]
     assert rows("select count(*) from events") == [(1201,)]
 
 
-def test_the_description_is_valid_and_names_every_route(house):
-    description = house.viewer.get("/api/openapi.json").json()
+def test_the_description_is_valid_and_names_every_route(hub):
+    description = hub.viewer.get("/api/openapi.json").json()
     assert description["openapi"].startswith("3.1")
     assert {"/api/rooms", "/api/rooms/{node}/events", "/api/rooms/{node}/commands/{verb}"} <= set(
         description["paths"]
@@ -182,25 +180,25 @@ def test_the_description_is_valid_and_names_every_route(house):
     assert not {"/login", "/healthz", "/logout"} & set(description["paths"])
 
 
-def test_one_changes_ones_own_password_and_all_sessions_end(house):
-    password = house.user("carl")
-    client, _ = house.log_in("carl", password)
+def test_one_changes_ones_own_password_and_all_sessions_end(hub):
+    password = hub.user("carl")
+    client, _ = hub.log_in("carl", password)
     assert client.post("/api/password", json={"old": "wrong", "new": "x" * 12}).status_code == 403
     assert client.post("/api/password", json={"old": password, "new": "short"}).status_code == 422
     assert (
         client.post("/api/password", json={"old": password, "new": "correct horse battery"}).status_code
         == 204
     )
-    assert house.log_in("carl", "correct horse battery")[1].status_code == 303
-    assert house.log_in("carl", password)[1].status_code == 401
+    assert hub.log_in("carl", "correct horse battery")[1].status_code == 303
+    assert hub.log_in("carl", password)[1].status_code == 401
     until(lambda: client.get("/api/me").status_code == 401, 15)
 
 
-def test_bodies_without_end_and_too_many_requests_are_cut_off(house):
-    client, _ = house.log_in()
+def test_bodies_without_end_and_too_many_requests_are_cut_off(hub):
+    client, _ = hub.log_in()
     assert client.post("/api/password", content=b"x" * (3 << 20)).status_code in (400, 422, 413)
     statuses = []
-    with httpx.Client(base_url=house.url, cookies=client.cookies, headers=elsewhere()) as many:
+    with httpx.Client(base_url=hub.url, cookies=client.cookies, headers=elsewhere()) as many:
         threads = [
             threading.Thread(
                 target=lambda: statuses.extend(many.get("/api/me").status_code for _ in range(110))
@@ -212,4 +210,4 @@ def test_bodies_without_end_and_too_many_requests_are_cut_off(house):
         for thread in threads:
             thread.join()
     assert statuses.count(429) >= 30
-    assert house.operator.get("/").status_code == 200
+    assert hub.operator.get("/").status_code == 200

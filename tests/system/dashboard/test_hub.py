@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from dashboard.admin.simulate import fill, rooms
+from dashboard.admin.simulate import fill, simulated_rooms
 from dashboard.db.engine import connect, migrate
 from edge.cli.main import main
 from tests.support.broker import free_port
@@ -127,7 +127,9 @@ def test_a_backup_brings_everything_back_and_a_bad_one_nothing(place, tmp_path, 
         pytest.skip("no pg_dump here")
     engine = connect(place)
     migrate(engine)
-    total = sum(new for _, new in fill(engine, rooms(2, 1), time.time(), days=2, per_day=60, seed=1))
+    total = sum(
+        new for _, new in fill(engine, simulated_rooms(2, 1), time.time(), days=2, per_day=60, seed=1)
+    )
     assert main(["hub", "user", "add", "ann", "--generate", "--database", place]) == 0
     kept = tmp_path / "kept"
     assert main(["hub", "backup", "--to", str(kept), "--database", place]) == 0

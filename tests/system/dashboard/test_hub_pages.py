@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 
 @pytest.fixture
-def house(mosquitto, tmp_path, rooms):
+def hub(mosquitto, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.start()
     database = f"sqlite:///{recorder.file}"
@@ -42,29 +42,29 @@ def hot_or_not(node):
     return healthy(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
 
 
-def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, house, rooms, artefacts):
-    url, _ = house
+def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefacts):
+    url, _ = hub
     for node, mic in (("kitchen", "ok"), ("hall", "lost"), ("study", "muted")):
         rooms.appear(node, node.capitalize(), mic)
         rooms.publish(node, messages.HEALTH, hot_or_not(node))
     until(lambda: health(url)["rooms"] == 3)
     for name, options, words in (
-        ("desktop", DESKTOP, ("3 boxes · 1 needs help", "84 °C", "No microphone", "Well")),
-        ("phone", PHONE, ("3 boxes · 1 needs help", "Look at the cable")),
+        ("desktop", DESKTOP, ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK")),
+        ("phone", PHONE, ("3 devices · 1 needs attention", "Check the cable")),
         ("spanish", SPANISH, ("3 dispositivos · 1 necesita ayuda", "Sin micrófono", "Silenciado")),
     ):
         with open_page(browser, url, "/fleet", **options) as (page, trouble):
-            expect(page.locator(".rt-box")).to_have_count(3)
+            expect(page.locator(".rt-device")).to_have_count(3)
             for word in words:
                 expect(page.get_by_text(word).first).to_be_visible()
-            expect(page.locator(".rt-box").first).to_have_attribute("data-node", "hall")
+            expect(page.locator(".rt-device").first).to_have_attribute("data-node", "hall")
             page.screenshot(path=artefacts / f"fleet-{name}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert not trouble, trouble
 
 
-def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, house, rooms, artefacts):
-    url, recorder = house
+def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, hub, rooms, artefacts):
+    url, recorder = hub
     posted, told = [], []
 
     class Hook(http.server.BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, house, rooms
     with open_page(browser, url, "/alerts", **DESKTOP) as (page, trouble):
         page.get_by_label("Name").fill("Somebody shouts")
         page.get_by_label("Webhook").fill(f"http://127.0.0.1:{server.server_port}/hook")
-        page.get_by_role("button", name="Make the rule").click()
+        page.get_by_role("button", name="Create rule").click()
         expect(page.get_by_text("Angry for 10 min above 60 %")).to_be_visible()
         for n in range(6):
             rooms.publish("kitchen", messages.EVENT, event_of("angry", time.time() - n, seq=n + 1))
@@ -97,14 +97,14 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, house, rooms
             rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time() - n, seq=n + 7))
         expect(page.locator(".rt-alert")).to_contain_text("until", timeout=40_000)
         page.screenshot(path=artefacts / "alerts-desktop.png", full_page=True)
-        page.get_by_role("button", name="Remove the rule Somebody shouts").click()
-        expect(page.get_by_text("No rule yet")).to_be_visible()
+        page.get_by_role("button", name="Delete rule Somebody shouts").click()
+        expect(page.get_by_text("No rules yet")).to_be_visible()
         assert not trouble, trouble
     server.shutdown()
 
 
-def test_a_room_is_muted_exported_and_erased_on_its_page(browser, house, rooms, artefacts):
-    url, recorder = house
+def test_a_room_is_muted_exported_and_erased_on_its_page(browser, hub, rooms, artefacts):
+    url, recorder = hub
 
     def obey(client, _userdata, message):
         command = msgspec.json.decode(message.payload, type=Command)
@@ -125,11 +125,11 @@ def test_a_room_is_muted_exported_and_erased_on_its_page(browser, house, rooms, 
         with page.expect_download() as download:
             page.get_by_role("link", name="Export as CSV").click()
         assert download.value.path().read_text().count("\n") == 31
-        page.get_by_role("button", name="Erase this time").click()
-        expect(page.get_by_text("Say from when to when.")).to_be_visible()
+        page.get_by_role("button", name="Erase this period").click()
+        expect(page.get_by_text("Enter the beginning and the end.")).to_be_visible()
         page.get_by_role("button", name="Erase the whole room").click()
         dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("everything that was ever recorded of Kitchen")
+        expect(dialog).to_contain_text("all recorded data of Kitchen")
         page.screenshot(path=artefacts / "erase-phone.png")
         dialog.get_by_role("button", name="Cancel").click()
         assert recorder.count() == 30
@@ -152,7 +152,7 @@ def test_a_viewer_is_shown_no_button_that_they_may_not_press(browser, mosquitto,
             expect(page.get_by_role("article", name="Kitchen")).to_be_visible()
             expect(page.get_by_role("button", name="Mute Kitchen")).to_have_count(0)
             page.goto(f"{guarded.url}/alerts")
-            expect(page.get_by_text("Only an operator can change this.")).to_be_visible()
+            expect(page.get_by_text("Changing rules needs the role operator.")).to_be_visible()
         with open_guarded(browser, guarded.url, "operator", guarded.password) as page:
             expect(page.get_by_role("button", name="Mute Kitchen")).to_be_visible()
     finally:

@@ -93,29 +93,29 @@ def test_a_roll_out_is_watched_and_rolled_back(browser, guarded, rooms, artefact
         expect(page.locator(".rt-models li")).to_have_count(4)
         expect(page.locator("[data-node=study]")).to_contain_text("Downloading 40 %")
         expect(page.locator("[data-node=attic]")).to_contain_text("slower than this box allows")
-        expect(page.locator("[data-node=hall]")).to_contain_text("takes no updates")
+        expect(page.locator("[data-node=hall]")).to_contain_text("updates off")
         newest = page.locator("[data-release='2']")
-        expect(newest).to_contain_text("1 runs it, 1 on the way, 1 refused it or went back")
+        expect(newest).to_contain_text("1 runs it, 1 in progress, 1 refused it or rolled back")
         appear(rooms, "study", release=2)
-        expect(newest).to_contain_text("2 run it, 1 refused it or went back")
+        expect(newest).to_contain_text("2 run it, 1 refused it or rolled back")
         page.screenshot(path=artefacts / "models-desktop.png", full_page=True)
-        page.get_by_role("button", name="Attic: look for a model now").click()
-        expect(page.get_by_role("status").filter(has_text="It looks.")).to_be_visible()
+        page.get_by_role("button", name="Attic: check for update").click()
+        expect(page.get_by_role("status").filter(has_text="Checking for an update.")).to_be_visible()
         assert verbs == [("attic", "model_check")]
         # By keyboard: the dialog asks, Escape takes it back, Enter does it.
         page.get_by_role("button", name="Kitchen: roll back").focus()
         page.keyboard.press("Enter")
         dialog = page.get_by_role("dialog")
-        expect(dialog).to_contain_text("Roll back Kitchen to the model before?")
+        expect(dialog).to_contain_text("Roll back Kitchen to the previous model?")
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
-        newest.get_by_role("button", name="Roll back on 2 boxes").focus()
+        newest.get_by_role("button", name="Roll back on 2 devices").focus()
         page.keyboard.press("Enter")
         dialog.get_by_role("button", name="Roll back").focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_role("status").filter(has_text="2 boxes went back.")).to_be_visible()
+        expect(page.get_by_role("status").filter(has_text="2 devices rolled back.")).to_be_visible()
         assert sorted(verbs[1:]) == [("kitchen", "model_rollback"), ("study", "model_rollback")]
-        expect(newest).to_contain_text("3 refused it or went back")
+        expect(newest).to_contain_text("3 refused it or rolled back")
         actions = [row["action"] for row in page.evaluate("fetch('/api/audit').then((r) => r.json())")]
         assert actions.count("model_rollback") == 2
 
@@ -134,8 +134,8 @@ def test_all_boxes_are_told_to_look_and_the_hint_stays_for_those_that_come_later
 
 def test_cards_and_pictures_are_read_on_a_phone_and_in_spanish(browser, guarded, artefacts):
     for name, options, button in (
-        ("phone", PHONE, f"Card and pictures of {SHIPPED}"),
-        ("spanish", SPANISH, f"Ficha e imágenes de {SHIPPED}"),
+        ("phone", PHONE, f"Model card and plots of {SHIPPED}"),
+        ("spanish", SPANISH, f"Ficha y gráficos de {SHIPPED}"),
     ):
         with open_guarded(browser, guarded.url, "operator", guarded.password, **options) as page:
             page.goto(f"{guarded.url}/models")
@@ -156,9 +156,9 @@ def test_a_viewer_sees_all_of_it_and_changes_nothing(browser, guarded, rooms):
     appear(rooms, "kitchen", release=2)
     with open_guarded(browser, guarded.url, "vera", password, **DESKTOP) as page:
         page.goto(f"{guarded.url}/models")
-        expect(page.locator("[data-node=kitchen]")).to_contain_text("release 2, proven")
-        expect(page.get_by_role("button", name=f"Card and pictures of {SHIPPED}").first).to_be_visible()
-        expect(page.get_by_role("button", name=re.compile("Roll back|look"))).to_have_count(0)
+        expect(page.locator("[data-node=kitchen]")).to_contain_text("release 2, confirmed")
+        expect(page.get_by_role("button", name=f"Model card and plots of {SHIPPED}").first).to_be_visible()
+        expect(page.get_by_role("button", name=re.compile("Roll back|check for update"))).to_have_count(0)
     client, _ = guarded.log_in("vera", password)
     for path in (
         "models/announce",

@@ -122,7 +122,7 @@ def test_without_rooms_the_page_says_what_to_do_and_a_first_room_takes_its_place
         page.screenshot(path=artefacts / "rooms-empty.png")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         rooms.appear("kitchen", "Kitchen")
-        expect(tile(page, "kitchen")).to_contain_text("Nothing heard yet")
+        expect(tile(page, "kitchen")).to_contain_text("No utterances yet")
         expect(page.locator(".rt-empty")).to_have_count(0)
         assert not trouble, trouble
 
@@ -138,7 +138,7 @@ def test_the_level_is_asked_for_while_the_page_is_open_and_shown(browser, url, r
         until(lambda: asked, 15)
         rooms.publish("kitchen", messages.LEVEL, Level(dbfs=-31.6, speech=True))
         expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("-32 dB", timeout=15_000)
-        expect(tile(page, "kitchen")).to_contain_text("Somebody speaks")
+        expect(tile(page, "kitchen")).to_contain_text("Speech detected")
         expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("–", timeout=15_000)
         rooms.publish("kitchen", messages.AVAILABILITY, "offline")
         expect(tile(page, "kitchen")).to_contain_text("Offline", timeout=15_000)
@@ -156,7 +156,7 @@ def test_a_lost_broker_is_said_and_forgotten_when_it_is_back(browser, mosquitto,
     with open_page(browser, url, **DESKTOP) as (page, trouble):
         expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Happy")
         mosquitto.kill()
-        expect(page.get_by_role("alert")).to_contain_text("connection to the broker is lost", timeout=15_000)
+        expect(page.get_by_role("alert")).to_contain_text("Connection to the broker lost", timeout=15_000)
         page.screenshot(path=artefacts / "rooms-broker-lost.png")
         assert health(url)["broker"] == "lost"
         mosquitto.start()
@@ -171,7 +171,7 @@ def test_a_lost_broker_is_said_and_forgotten_when_it_is_back(browser, mosquitto,
 def test_a_hidden_page_is_told_nothing_and_catches_up_when_it_is_shown(browser, url, rooms):
     rooms.appear("kitchen", "Kitchen")
     with open_page(browser, url) as (page, trouble):
-        expect(tile(page, "kitchen")).to_contain_text("Nothing heard yet")
+        expect(tile(page, "kitchen")).to_contain_text("No utterances yet")
         hide = (
             "hidden => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
             + ("document.dispatchEvent(new Event('visibilitychange'))}")
@@ -181,7 +181,7 @@ def test_a_hidden_page_is_told_nothing_and_catches_up_when_it_is_shown(browser, 
         say(rooms, "kitchen", "happy")
         say(rooms, "kitchen", "angry")
         page.wait_for_timeout(1500)
-        expect(tile(page, "kitchen")).to_contain_text("Nothing heard yet")
+        expect(tile(page, "kitchen")).to_contain_text("No utterances yet")
         page.evaluate(hide, False)
         expect(tile(page, "kitchen").locator(".rt-emotion")).to_have_text("Angry", timeout=15_000)
         expect(page.locator(".rt-row")).to_have_count(2)

@@ -46,17 +46,17 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
         expect(page.locator("h1")).to_have_text("Kitchen")
         expect(page.locator(".rt-chart svg")).to_have_count(3, timeout=10_000)
         expect(page.locator(".rt-row")).to_have_count(100)
-        page.get_by_role("button", name="Show earlier ones").click()
+        page.get_by_role("button", name="Show more").click()
         expect(page.locator(".rt-row")).to_have_count(140)
         rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=15_000)
         expect(page.locator(".rt-emotion")).to_have_text("Surprised")
         until(lambda: recorder.count() == 141)
-        page.get_by_role("button", name="Days of the month").click()
-        expect(page.get_by_role("button", name="Days of the month")).to_have_attribute("aria-pressed", "true")
-        page.get_by_text("As a table").click()
+        page.get_by_role("button", name="30 days").click()
+        expect(page.get_by_role("button", name="30 days")).to_have_attribute("aria-pressed", "true")
+        page.get_by_text("Show as table").click()
         expect(page.get_by_role("columnheader", name="Surprised")).to_be_visible()
-        page.get_by_text("As a table").click()
+        page.get_by_text("Show as table").click()
         page.wait_for_timeout(300)
         page.screenshot(path=artefacts / f"room-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -84,7 +84,7 @@ def test_a_database_that_is_gone_is_said_and_the_live_part_goes_on(browser, plac
     recorder.stop(signal.SIGTERM)
     recorder.file.unlink()
     with open_page(browser, url, "/room/kitchen") as (page, _):
-        expect(page.get_by_text("The database does not answer just now.")).to_be_visible()
+        expect(page.get_by_text("The database does not answer.")).to_be_visible()
         rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-emotion")).to_have_text("Surprised", timeout=15_000)
 
@@ -93,7 +93,7 @@ def test_a_room_that_does_not_exist_is_said(browser, place):
     url, _ = place
     for path in ("/room/nowhere", "/room/%3Cscript%3E"):
         with open_page(browser, url, path) as (page, trouble):
-            expect(page.get_by_text("Nothing has ever been heard from this room.")).to_be_visible()
+            expect(page.get_by_text("There is no data for this room.")).to_be_visible()
             assert not trouble, trouble
 
 

@@ -46,13 +46,13 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
         ):
             ear.tell(event(1))
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
-            expect(page.locator(".rt-certificate")).to_have_text("Certificate ends in 11 days: renew it")
+            expect(page.locator(".rt-certificate")).to_have_text("Certificate expires in 11 days: renew it")
             # The meter asks the room for its level: a subscriber may.
             until(lambda: ear.commands)
             until(lambda: recorder.count() == 1)
             page.screenshot(path=artefacts / "certificate-tile.png", full_page=True)
             page.goto(f"{url}/room/kitchen")
-            expect(page.get_by_text("Certificate of the device: until")).to_be_visible()
+            expect(page.get_by_text("Device certificate valid until")).to_be_visible()
             page.screenshot(path=artefacts / "certificate-room.png", full_page=True)
             assert not trouble, trouble
         assert dashboard.stop() == 0

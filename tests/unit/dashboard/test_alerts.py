@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.alerts.rules import Rules
+from dashboard.alerts.rules import RuleStore
+from dashboard.db import retention
 from dashboard.db.engine import connect, migrate
+from dashboard.db.reachability import Reachability
 from dashboard.db.tables import EMOTIONS
-from dashboard.live.reachability import Reachability
-from dashboard.recorder import retention
 from dashboard.recorder.writer import Received, Writer
 from tests.support.messages import event_of
 
@@ -41,12 +41,12 @@ def hear(engine, emotions, at=NOW, node="kitchen"):
 
 
 def test_an_alert_begins_once_lasts_and_ends_below_its_limit(engine):
-    rules = Rules(engine)
+    rules = RuleStore(engine)
     number = rules.add(RULE)
     hear(engine, ["angry"] * 4)
-    assert rules.check(NOW) == []  # Four utterances are too few to say anything.
+    assert rules.evaluate(NOW) == []  # Four utterances are too few to say anything.
     hear(engine, ["angry"] * 3 + ["happy"] * 3)
-    begun = rules.check(NOW)
+    begun = rules.evaluate(NOW)
     assert [(c.node, c.on, c.share) for c in begun] == [("kitchen", True, 0.7)]
     assert begun[0].message() | {"alert": 0} == {
         "v": 1,
@@ -63,36 +63,36 @@ def test_an_alert_begins_once_lasts_and_ends_below_its_limit(engine):
         "since": "2026-02-02T02:40:00.000Z",
     }
     hear(engine, ["sad"] * 3)  # 7 of 13: below the limit, and not yet clearly.
-    assert rules.check(NOW + 1000) == []
+    assert rules.evaluate(NOW + 1000) == []
     hear(engine, ["sad"] * 4)
-    assert [(c.on, c.since_ms) for c in rules.check(NOW + 2000)] == [(False, NOW)]
-    assert [(row["since"], row["until"]) for row in rules.newest(10)] == [(NOW, NOW + 2000)]
+    assert [(c.on, c.since_ms) for c in rules.evaluate(NOW + 2000)] == [(False, NOW)]
+    assert [(row["since"], row["until"]) for row in rules.recent_alerts(10)] == [(NOW, NOW + 2000)]
 
 
 def test_a_rule_is_for_one_room_or_for_each_by_itself_and_silence_ends_it(engine):
-    rules = Rules(engine)
+    rules = RuleStore(engine)
     rules.add(RULE)
     rules.add(RULE | {"node": "study", "name": "study only"})
     for node in ("kitchen", "study"):
         hear(engine, ["angry"] * 6, node=node)
-    assert sorted((c.rule["name"], c.node) for c in rules.check(NOW)) == [
+    assert sorted((c.rule["name"], c.node) for c in rules.evaluate(NOW)) == [
         ("shouting", "kitchen"),
         ("shouting", "study"),
         ("study only", "study"),
     ]
-    assert len(rules.check(NOW + 11 * 60_000)) == 3
+    assert len(rules.evaluate(NOW + 11 * 60_000)) == 3
     assert rules.remove(1)
     assert not rules.remove(1)
-    assert [row["name"] for row in rules.newest(10)] == ["study only"]
+    assert [row["name"] for row in rules.recent_alerts(10)] == ["study only"]
 
 
 def test_an_erased_room_takes_its_alerts_along(engine):
-    rules = Rules(engine)
+    rules = RuleStore(engine)
     rules.add(RULE)
     hear(engine, ["angry"] * 6)
-    assert len(rules.check(NOW)) == 1
-    assert retention.erase(engine, "kitchen")
-    assert rules.newest(10) == []
+    assert len(rules.evaluate(NOW)) == 1
+    assert retention.erase_room(engine, "kitchen")
+    assert rules.recent_alerts(10) == []
 
 
 def test_reachability_counts_minutes_without_a_probe_as_not_reached(engine):
@@ -104,6 +104,6 @@ def test_reachability_counts_minutes_without_a_probe_as_not_reached(engine):
         (99_902, False, True),
         (99_905, True, True),
     ):
-        reach.note(minute, page, came)
-    reach.note(99_901, False, True)  # Another dashboard on the same database got the other half.
+        reach.record(minute, page, came)
+    reach.record(99_901, False, True)  # Another dashboard on the same database got the other half.
     assert reach.share(99_910 * 60) == {"minutes": 10, "share": 0.3}

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.live.decode import MAX_BYTES, decode
-from dashboard.live.levels import LevelRequests
-from dashboard.live.rooms import Room
+from dashboard.live.level_requests import LevelRequests
+from dashboard.live.registry import Room
 from edge.protocol.messages import ContractError, Level, encode
 from tests.support.messages import event_of
 
@@ -54,7 +54,7 @@ def test_no_bytes_raise_anything_but_a_contract_error(leaf, payload):
 
 
 def test_rooms_are_asked_for_their_level_in_time_and_again_when_they_were_away():
-    requests = LevelRequests(every_s=50)
+    requests = LevelRequests(interval_s=50)
     room = Room("kitchen", availability="online")
     assert requests.due([room], 1000.0) == ["kitchen"]
     assert requests.due([room], 1049.0) == []

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from dashboard.live.decode import Incoming
-from dashboard.live.fleet import devices
-from dashboard.live.rooms import House
+from dashboard.live.problems import device_rows
+from dashboard.live.registry import RoomRegistry
 from edge.protocol.messages import Info
 from edge.util.timestamps import from_unix
 from tests.support.messages import healthy
@@ -10,8 +10,8 @@ from tests.support.messages import healthy
 NOW = 1_770_000_000.0
 
 
-def house(**rooms):
-    made = House()
+def registry(**rooms):
+    made = RoomRegistry()
     for node, messages in rooms.items():
         made.apply(
             Incoming(node, "info", Info(node=node, name=node, version=messages.pop("version", "1.10.0"))), NOW
@@ -26,15 +26,15 @@ def codes(rows):
 
 
 def test_a_box_that_is_well_has_nothing_said_of_it():
-    rows = devices(
-        house(kitchen={"availability": "online", "mic": "ok", "health": healthy()}), {}, NOW, NOW - 9999
+    rows = device_rows(
+        registry(kitchen={"availability": "online", "mic": "ok", "health": healthy()}), {}, NOW, NOW - 9999
     )
     assert codes(rows) == {"kitchen": []}
     assert (rows[0]["seen"], rows[0]["latency"], rows[0]["queue"]) == (NOW * 1000, 12, 0)
 
 
 def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
-    made = house(
+    made = registry(
         attic={"availability": "online", "mic": "muted", "health": healthy(), "version": "1.9.0"},
         cellar={
             "availability": "online",
@@ -50,7 +50,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
         },
         hall={"availability": "offline", "mic": "lost"},
     )
-    rows = devices(made, {"attic": 3}, NOW, NOW)
+    rows = device_rows(made, {"attic": 3}, NOW, NOW)
     assert [row["node"] for row in rows] == ["hall", "attic", "cellar"]
     assert codes(rows) == {
         "hall": ["offline", "mic_lost"],
@@ -60,7 +60,7 @@ def test_each_thing_that_is_wrong_is_named_and_the_worst_comes_first():
 
 
 def test_a_box_that_says_nothing_for_three_minutes_is_named_but_not_right_after_our_own_start():
-    made = house(kitchen={"availability": "online", "mic": "ok", "health": healthy()})
-    assert codes(devices(made, {}, NOW + 100, NOW)) == {"kitchen": []}
-    assert codes(devices(made, {}, NOW + 300, NOW)) == {"kitchen": ["silent"]}
-    assert codes(devices(made, {}, NOW + 300, NOW + 250)) == {"kitchen": []}
+    made = registry(kitchen={"availability": "online", "mic": "ok", "health": healthy()})
+    assert codes(device_rows(made, {}, NOW + 100, NOW)) == {"kitchen": []}
+    assert codes(device_rows(made, {}, NOW + 300, NOW)) == {"kitchen": ["silent"]}
+    assert codes(device_rows(made, {}, NOW + 300, NOW + 250)) == {"kitchen": []}

@@ -10,8 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from dashboard.auth.limits import READ, Limiter
-from dashboard.auth.middleware import MAX_BODY, Gate
+from dashboard.auth.limits import READ, RequestLimiter
+from dashboard.auth.middleware import MAX_BODY, AuthMiddleware
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -22,7 +22,7 @@ async def echo(request: Request) -> PlainTextResponse:
 def client():
     inner = Starlette(routes=[Route("/{path:path}", echo, methods=["GET", "PUT"])])
     # Without accounts the pages answer to this machine alone, and this asks for another name.
-    return TestClient(Gate(inner, None, Limiter()), base_url="http://hub.local")
+    return TestClient(AuthMiddleware(inner, None, RequestLimiter()), base_url="http://hub.local")
 
 
 def test_a_box_gets_files_where_people_are_sent_away(client):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, inspect, select
 
+from dashboard.db import retention
 from dashboard.db.engine import DatabaseError, connect, migrate
 from dashboard.db.tables import (
     boots,
@@ -17,8 +18,7 @@ from dashboard.db.tables import (
     rooms,
     users,
 )
-from dashboard.recorder import retention
-from dashboard.recorder.gaps import PATIENCE_MS, SETTLE_MS, Gap, Gaps
+from dashboard.recorder.gaps import REORDER_MS, REPLAY_TIMEOUTS_MS, Gap, GapTracker
 from dashboard.recorder.writer import Received, Writer
 from tests.support.messages import event_of
 
@@ -122,7 +122,7 @@ def test_a_clock_that_runs_ahead_does_not_write_into_the_future(engine):
 def test_a_failed_batch_leaves_nothing_and_the_next_one_works(engine):
     writer = Writer(engine)
     writer.write([said(1)])
-    retention.erase(engine, "kitchen")
+    retention.erase_room(engine, "kitchen")
     with pytest.raises(Exception, match=r"(?i)foreign key"):
         writer.write([said(2)])
     assert count(engine, quarters) == 0
@@ -131,15 +131,15 @@ def test_a_failed_batch_leaves_nothing_and_the_next_one_works(engine):
 
 def test_old_events_are_forgotten_and_their_sums_stay(engine):
     Writer(engine).write([said(1, at=NOW - 100 * 86_400_000), said(2)])
-    assert retention.forget(engine, NOW - 90 * 86_400_000) == 1
+    assert retention.expire(engine, NOW - 90 * 86_400_000) == 1
     assert count(engine, events) == 1
     assert count(engine, quarters) == 2
 
 
 def test_erasing_a_room_leaves_nothing_of_it_and_all_of_the_others(engine):
     Writer(engine).write([said(1), said(1, node="study")])
-    assert retention.erase(engine, "kitchen")
-    assert not retention.erase(engine, "kitchen")
+    assert retention.erase_room(engine, "kitchen")
+    assert not retention.erase_room(engine, "kitchen")
     for table in (rooms, events, quarters, boots):
         assert count(engine, table) == 1
 
@@ -147,7 +147,7 @@ def test_erasing_a_room_leaves_nothing_of_it_and_all_of_the_others(engine):
 class Asked(list):
     def __init__(self, engine, there=True):
         self.there = there
-        self.gaps = Gaps(engine, lambda node: self.there, lambda gap: self.append(gap) or True)
+        self.gaps = GapTracker(engine, lambda node: self.there, lambda gap: self.append(gap) or True)
 
 
 def test_a_gap_is_asked_for_once_it_has_settled_and_forgotten_when_it_closes(engine):
@@ -155,8 +155,8 @@ def test_a_gap_is_asked_for_once_it_has_settled_and_forgotten_when_it_closes(eng
     asked = Asked(engine)
     writer.write([said(n) for n in (1, 2, 5)])
     assert asked.gaps.check(NOW + 10) == []
-    assert asked.gaps.check(NOW + SETTLE_MS) == [Gap("kitchen", "7f3a9c01", 3, 4)]
-    assert asked.gaps.check(NOW + SETTLE_MS + 1000) == []
+    assert asked.gaps.check(NOW + REORDER_MS) == [Gap("kitchen", "7f3a9c01", 3, 4)]
+    assert asked.gaps.check(NOW + REORDER_MS + 1000) == []
     writer.write([said(3, received=NOW + 4000), said(4, received=NOW + 4000)])
     for later in (5_000, 20_000, 500_000):
         assert asked.gaps.check(NOW + later) == []
@@ -166,7 +166,7 @@ def test_a_gap_is_asked_for_once_it_has_settled_and_forgotten_when_it_closes(eng
 def test_a_room_that_is_away_is_asked_when_it_is_back(engine):
     asked = Asked(engine, there=False)
     Writer(engine).write([said(2)])
-    for later in (SETTLE_MS, 3_600_000):
+    for later in (REORDER_MS, 3_600_000):
         assert asked.gaps.check(NOW + later) == []
     asked.there = True
     assert asked.gaps.check(NOW + 3_700_000) == [Gap("kitchen", "7f3a9c01", 1, 1)]
@@ -175,8 +175,8 @@ def test_a_room_that_is_away_is_asked_when_it_is_back(engine):
 def test_what_never_comes_is_lost_after_the_last_request_and_the_next_gap_has_its_own(engine):
     asked = Asked(engine)
     Writer(engine).write([said(n) for n in (1, 4, 5, 9)])
-    now = NOW + SETTLE_MS
-    for patience in PATIENCE_MS:
+    now = NOW + REORDER_MS
+    for patience in REPLAY_TIMEOUTS_MS:
         assert asked.gaps.check(now) == [Gap("kitchen", "7f3a9c01", 2, 3)]
         assert asked.gaps.check(now + patience - 1) == []
         now += patience
@@ -188,8 +188,8 @@ def test_what_never_comes_is_lost_after_the_last_request_and_the_next_gap_has_it
 def test_two_recorders_on_one_database_ask_once(engine):
     first, second = Asked(engine), Asked(engine)
     Writer(engine).write([said(3)])
-    first.gaps.check(NOW + SETTLE_MS)
-    second.gaps.check(NOW + SETTLE_MS)
+    first.gaps.check(NOW + REORDER_MS)
+    second.gaps.check(NOW + REORDER_MS)
     assert len(first) + len(second) == 1
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from dashboard.admin.simulate import fill, rooms
+from dashboard.admin.simulate import fill, simulated_rooms
 from dashboard.db.engine import connect, migrate
 from dashboard.db.tables import EMOTIONS, events, quarters
 from edge.cli.main import main
@@ -13,7 +13,7 @@ UNTIL = 1_770_000_000.0
 def test_a_simulated_past_is_the_same_for_the_same_seed_and_plausible(place):
     engine = connect(place)
     migrate(engine)
-    places = rooms(3, 1)
+    places = simulated_rooms(3, 1)
     first = [new for _, new in fill(engine, places, UNTIL, days=3, per_day=120, seed=1)]
     again = [new for _, new in fill(engine, places, UNTIL, days=3, per_day=120, seed=1)]
     assert min(first) > 100

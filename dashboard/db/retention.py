@@ -1,34 +1,30 @@
-"""Forgets single events after a time; the sums of their quarters of an hour stay. Erases rooms and periods."""
+"""Deleting recorded data: expiry of single events, and erasure of a room or a period."""
 
 from __future__ import annotations
 
-import time
+from typing import Final
 
 from sqlalchemy import Connection, Engine, case, delete, func, select
 
-from dashboard.db.tables import (
-    QUARTER_MS,
-    alerts,
-    boots,
-    events,
-    lost,
-    quarters,
-    rooms,
-)
+from dashboard.db.tables import QUARTER_MS, alerts, boots, events, lost, quarters, rooms
+from dashboard.values import now_ms
 
-DAY_MS = 86_400_000
-STEP = 5_000
+DAY_MS: Final = 86_400_000
+STEP: Final = 5_000
 
 
-def forget(engine: Engine, before_ms: int) -> int:
-    """Deletes events that began before a time, in small steps so that the recorder never waits long."""
+def expire(engine: Engine, before_ms: int) -> int:
+    """Delete events that began before a time and return their number; the sums of their quarters are kept.
+
+    Works in small transactions, so that the recorder never waits long.
+    """
     total = 0
     while True:
         with engine.begin() as connection:
             old = select(events.c.id).where(events.c.at < before_ms).limit(STEP)
-            gone = connection.execute(delete(events).where(events.c.id.in_(old))).rowcount
-        total += gone
-        if gone < STEP:
+            deleted = connection.execute(delete(events).where(events.c.id.in_(old))).rowcount
+        total += deleted
+        if deleted < STEP:
             break
     with engine.begin() as connection:
         connection.execute(delete(boots).where(boots.c.touched < before_ms))
@@ -36,20 +32,20 @@ def forget(engine: Engine, before_ms: int) -> int:
     return total
 
 
-def erase(engine: Engine, node: str) -> bool:
-    """Removes everything about a room; says whether there was anything.
+def erase_room(engine: Engine, node: str) -> bool:
+    """Erase everything recorded of a room; return whether there was anything.
 
-    While the room may still repeat what it said, its bare name and how far it had counted stay for a day: otherwise the
-    erased events would look like a gap, and the recorder would ask for them.
+    While the device may still replay its events, the room's bare id and its sequence numbers stay for a day: otherwise
+    the erased events would look like a gap, and the recorder would request them again.
     """
     with engine.begin() as connection:
         room = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
         if room is None:
             return False
-        _count_as_known(connection, room)
+        _mark_as_complete(connection, room)
         for table in (events, quarters, lost, alerts):
             connection.execute(delete(table).where(table.c.room_id == room))
-        stale = (boots.c.room_id == room) & (boots.c.touched < round(time.time() * 1000) - DAY_MS)
+        stale = (boots.c.room_id == room) & (boots.c.touched < now_ms() - DAY_MS)
         connection.execute(delete(boots).where(stale))
         if connection.execute(select(boots.c.boot).where(boots.c.room_id == room)).first() is None:
             connection.execute(delete(rooms).where(rooms.c.id == room))
@@ -59,40 +55,43 @@ def erase(engine: Engine, node: str) -> bool:
 
 
 def erase_period(engine: Engine, node: str, from_ms: int, to_ms: int) -> int:
-    """Removes what a room said from one time to (not including) another, also from the sums; how many events.
+    """Erase what a room recorded in `[from_ms, to_ms)`, also from the sums; return the number of events.
 
-    Of a quarter of an hour that is inside, the sums go as a whole, even where its single events were forgotten before.
+    The sums of a quarter of an hour that lies inside are deleted as a whole, even where its single events have expired.
     """
     with engine.begin() as connection:
         room = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
         if room is None:
             return 0
-        _count_as_known(connection, room)
-        theirs = (events.c.room_id == room) & (events.c.at >= from_ms) & (events.c.at < to_ms)
+        _mark_as_complete(connection, room)
+        in_period = (events.c.room_id == room) & (events.c.at >= from_ms) & (events.c.at < to_ms)
         first, last = -(-from_ms // QUARTER_MS), to_ms // QUARTER_MS
         inside = (quarters.c.quarter >= first) & (quarters.c.quarter < last)
         connection.execute(delete(quarters).where(quarters.c.room_id == room, inside))
+        at_edges = (events.c.at < first * QUARTER_MS) | (events.c.at >= last * QUARTER_MS)
         rows = connection.execute(
             select(events.c.at, events.c.emotion, events.c.duration_ms, events.c.confidence).where(
-                theirs, (events.c.at < first * QUARTER_MS) | (events.c.at >= last * QUARTER_MS)
+                in_period, at_edges
             )
         )
         for at, emotion, duration, confidence in rows.all():
-            own = (quarters.c.room_id == room) & (quarters.c.quarter == at // QUARTER_MS)
-            less = {
+            quarter = (quarters.c.room_id == room) & (quarters.c.quarter == at // QUARTER_MS)
+            reduced = {
                 "count": quarters.c.count - 1,
                 "duration_ms": quarters.c.duration_ms - duration,
                 "confidence": quarters.c.confidence - confidence,
             }
-            connection.execute(quarters.update().where(own, quarters.c.emotion == emotion).values(less))
+            connection.execute(
+                quarters.update().where(quarter, quarters.c.emotion == emotion).values(reduced)
+            )
         connection.execute(delete(quarters).where(quarters.c.room_id == room, quarters.c.count <= 0))
-        told = (alerts.c.since < to_ms) & ((alerts.c.until >= from_ms) | alerts.c.until.is_(None))
-        connection.execute(delete(alerts).where(alerts.c.room_id == room, told))
-        return connection.execute(delete(events).where(theirs)).rowcount
+        overlapping = (alerts.c.since < to_ms) & ((alerts.c.until >= from_ms) | alerts.c.until.is_(None))
+        connection.execute(delete(alerts).where(alerts.c.room_id == room, overlapping))
+        return connection.execute(delete(events).where(in_period)).rowcount
 
 
-def _count_as_known(connection: Connection, room: int) -> None:
-    """What is there now is never asked for again."""
+def _mark_as_complete(connection: Connection, room: int) -> None:
+    """Make the recorder treat all sequence numbers up to now as known, so that it never requests them again."""
     newest = select(func.max(events.c.seq)).where(events.c.room_id == room, events.c.boot == boots.c.boot)
     known = func.coalesce(newest.scalar_subquery(), boots.c.complete_to)
     larger = case((known > boots.c.complete_to, known), else_=boots.c.complete_to)

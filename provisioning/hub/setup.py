@@ -1,13 +1,13 @@
 """`roomtone hub setup`: everything that a hub's broker, recorder and dashboard need, in one folder.
 
-    site/        the authority (`roomtone fleet`): only whoever enrols boxes needs it
+    site/        the certificate authority (`roomtone fleet`), needed only to enrol devices
     broker/      configuration, certificate and access list of mosquitto
-    dashboard/   the certificate of an operator
-    recorder/    the certificate of a recorder
-    data/        the database, and what the broker keeps
-    updates/     the repository of models, once `roomtone fleet keys init` has made one
+    dashboard/   a client certificate with the role operator
+    recorder/    a client certificate with the role recorder
+    data/        the database, and the broker's queues
+    updates/     the repository of model releases, if `roomtone fleet keys init` has created one
 
-Run again it renews certificates that end soon, and changes nothing else.
+A second run renews certificates that expire soon, and changes nothing else.
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ CLIENTS: Final = (("dashboard", "operator"), ("recorder", "recorder"))
 
 
 def register(verbs: Any) -> None:
-    """Adds the verb."""
+    """Add the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "setup",
-        help="make a site, and the certificates and configuration of its hub, in one folder",
-        description="Makes all that a hub needs in one folder; run again it renews what ends soon.",
+        help="create a site with the certificates and the configuration of its hub, in one folder",
+        description="Creates everything that a hub needs in one folder; a second run renews what expires soon.",
     )
-    add_place(parser)
-    parser.add_argument("--site", type=Path, metavar="DIR", help="where the authority is (default: DIR/site)")
+    add_options(parser)
+    parser.add_argument("--site", type=Path, metavar="DIR", help="folder of the site (default: DIR/site)")
     parser.add_argument(
         "--own-broker",
         metavar="HOST",
-        help="how dashboard and recorder reach the broker (default: as boxes do)",
+        help="host by which dashboard and recorder reach the broker (default: as devices do)",
     )
     parser.add_argument(
-        "--broker-data", metavar="DIR", help="where mosquitto keeps what waits (default: DIR/data/)"
+        "--broker-data", metavar="DIR", help="folder for mosquitto's queues (default: DIR/data/)"
     )
     parser.set_defaults(run=run)
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """The folder, and the names of the machine."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the folder and the names of the machine."""
     parser.add_argument("--dir", type=Path, default=Path("hub"), help="(default: ./hub)")
     parser.add_argument(
         "--host",
         action="append",
         default=[],
         metavar="NAME",
-        help="name or address by which boxes and browsers reach this machine; again for further ones",
+        help="name or address by which devices and browsers reach this machine; can be given more than once",
     )
     parser.add_argument("--mqtt-port", type=int, default=8883, metavar="N", help="(default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it. Raises `UserError`."""
-    made = prepare(
+    """Create or renew. Raises `UserError`."""
+    created = prepare(
         options.dir,
         options.host,
         options.mqtt_port,
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         own_broker=options.own_broker,
         broker_data=options.broker_data,
     )
-    print(f"{options.dir}: {'made' if made else 'is there already'}")
+    print(f"{options.dir}: {'created' if created else 'exists already'}")
     return 0
 
 
@@ -83,7 +83,7 @@ def prepare(
     own_broker: str | None = None,
     broker_data: str | None = None,
 ) -> bool:
-    """Makes what is missing; whether the site is new. Raises `UserError`."""
+    """Create what is missing; return whether the site is new. Raises `UserError`."""
     site = site or folder / "site"
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
@@ -109,15 +109,15 @@ def prepare(
         if joined.exists():
             _roomtone("join", str(joined), "--to", str(folder / name))
             joined.unlink()
-            _reach(folder / name / ABOUT, own_broker or "")
+            _set_broker_host(folder / name / ABOUT, own_broker or "")
     return new
 
 
-def _reach(about: Path, host: str) -> None:
-    """The hub's own programs may reach the broker by another name than the boxes."""
+def _set_broker_host(join_info: Path, host: str) -> None:
+    """Set the host by which the hub's own programs reach the broker, if it is not that of the devices."""
     if host:
-        content: dict[str, Any] = json.loads(about.read_bytes())
-        write(about, json.dumps(content | {"host": host}).encode(), 0o644)
+        content: dict[str, Any] = json.loads(join_info.read_bytes())
+        write(join_info, json.dumps(content | {"host": host}).encode(), 0o644)
 
 
 def _roomtone(*words: str) -> None:

@@ -1,4 +1,4 @@
-"""`roomtone hub simulate`: made-up rooms with a past, to see the pages with something in them."""
+"""`roomtone hub simulate`: fills the database with simulated rooms, to see the pages with data."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from dashboard.admin.options import add_database
 from edge.util.errors import UserError
 
 
 def register(verbs: Any) -> None:
-    """Adds the verb."""
-    from dashboard.admin.cli import add_database
-
+    """Add the verb."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "simulate",
-        help="fill the database with a made-up month, to see the pages with something in them",
-        description="Fills the database with made-up rooms (their ids begin with `sim-`), the same for the same seed.",
+        help="fill the database with simulated rooms, to see the pages with data",
+        description="Fills the database with simulated rooms (their ids begin with `sim-`), the same for each seed.",
     )
     add_database(parser)
     parser.add_argument("--rooms", type=int, default=12, metavar="N", help="(default: %(default)s)")
@@ -28,12 +27,12 @@ def register(verbs: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--until", metavar="TIME", help="ISO 8601 (default: now)")
-    parser.add_argument("--remove", action="store_true", help="take them away again instead")
+    parser.add_argument("--remove", action="store_true", help="delete the simulated rooms instead")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it. Raises `UserError`."""
+    """Simulate or delete. Raises `UserError`."""
     for name, most in (("rooms", 10_000), ("days", 3650), ("per_day", 20_000)):
         if not 1 <= getattr(options, name) <= most:
             raise UserError(f"--{name.replace('_', '-')}: from 1 to {most}")
@@ -43,29 +42,29 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"--until {options.until}: write 2026-01-01T10:00:00Z") from None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     from dashboard.admin.database import open_database
-    from dashboard.admin.simulate import fill, rooms
-    from dashboard.recorder import retention
+    from dashboard.admin.simulate import fill, simulated_rooms
+    from dashboard.db import retention
 
-    places = rooms(options.rooms, options.seed)
+    rooms = simulated_rooms(options.rooms, options.seed)
     engine = open_database(options.database)
     begin, done = time.monotonic(), 0
     try:
         if options.remove:
-            done = sum(retention.erase(engine, place.node) for place in places)
+            done = sum(retention.erase_room(engine, room.node) for room in rooms)
         else:
-            made = fill(
+            filled = fill(
                 engine,
-                places,
+                rooms,
                 until.timestamp(),
                 days=options.days,
                 per_day=options.per_day,
                 seed=options.seed,
             )
-            for number, (place, new) in enumerate(made, 1):
+            for number, (room, new) in enumerate(filled, 1):
                 done += new
                 if sys.stderr.isatty():
-                    bar = "#" * (40 * number // len(places))
-                    print(f"\r[{bar:<40}] {place.node:<30}", end="", file=sys.stderr, flush=True)
+                    bar = "#" * (40 * number // len(rooms))
+                    print(f"\r[{bar:<40}] {room.node:<30}", end="", file=sys.stderr, flush=True)
     finally:
         engine.dispose()
         if sys.stderr.isatty():
@@ -73,5 +72,5 @@ def run(options: argparse.Namespace) -> int:
     if options.remove:
         print(f"{done} simulated rooms removed")
     else:
-        print(f"{done} utterances in {len(places)} rooms, {time.monotonic() - begin:.1f} s")
+        print(f"{done} utterances in {len(rooms)} rooms, {time.monotonic() - begin:.1f} s")
     return 0

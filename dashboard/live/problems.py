@@ -1,4 +1,4 @@
-"""What is known of every box, and what is wrong with it: for the page *Fleet* and `/api/fleet`."""
+"""The state of each device and its problems, for the page *Fleet* and `/api/fleet`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from dashboard.live.rooms import House, Room, seconds
+from dashboard.live.registry import Room, RoomRegistry
+from dashboard.values import parse_timestamp
 
 DAY_S: Final = 86_400
 SILENT_S: Final = 190.0
-"""Three messages of health have not come."""
+"""Three health messages are overdue."""
 CERTIFICATE_DAYS: Final = 30
 HOT_C: Final = 80.0
-"""A Raspberry Pi slows itself down from here on."""
-WAITING: Final = 20
+"""A Raspberry Pi throttles its clock from this temperature."""
+LONG_QUEUE: Final = 20
 
 Row = dict[str, Any]
 Problem = dict[str, Any]
 
 
-def devices(house: House, lost: dict[str, int], now: float, started: float) -> list[Row]:
-    """One row for each box, those that need help first. `lost`: events lost in the last week; times in seconds.
+def device_rows(registry: RoomRegistry, lost: dict[str, int], now: float, started: float) -> list[Row]:
+    """Return one row for each device, those with the worst problems first.
 
-    A problem is `{"code", "level", "value"}` with the level `bad`, `warn` or `note`; its words are in `web/text.js`.
+    `lost`: events lost in the last week, by node; `now` and `started` (of the hub) in seconds since 1970. A problem is
+    `{"code", "level", "value"}` with the level `bad`, `warn` or `note`; its text is in `web/english.js`.
     """
-    rooms = list(house.rooms.values())
+    rooms = list(registry.rooms.values())
     version = _newest(room.info.version for room in rooms if room.info is not None)
-    model = _commonest(
+    model = _most_common(
         room.info.ear.model for room in rooms if room.info is not None and room.info.ear is not None
     )
     rows = [
@@ -55,7 +57,7 @@ def _row(room: Room, problems: list[Problem]) -> Row:
         "version": info.version if info is not None else None,
         "model": ear.model if ear is not None else None,
         "runtime": ear.runtime if ear is not None else None,
-        "certificate": None if expires is None else round(seconds(expires, 0.0) * 1000),
+        "certificate": None if expires is None else round(parse_timestamp(expires, 0.0) * 1000),
         "seen": round(room.seen * 1000) or None,
         "temperature": health.temperature_c if health is not None else None,
         "queue": health.spool if health is not None else None,
@@ -66,7 +68,7 @@ def _row(room: Room, problems: list[Problem]) -> Row:
 
 
 def _problems(room: Room, lost: int, now: float, started: float, *usual: str | None) -> Iterator[Problem]:
-    newest, commonest = usual
+    newest_version, common_model = usual
     if room.availability == "":
         yield _problem("unknown", "note")
     elif room.availability == "offline":
@@ -77,27 +79,27 @@ def _problems(room: Room, lost: int, now: float, started: float, *usual: str | N
         yield _problem("mic_lost", "bad")
     elif room.mic == "muted":
         yield _problem("muted", "note")
-    yield from _of_health(room, now)
+    yield from _health_problems(room, now)
     if lost:
         yield _problem("lost_events", "warn", lost)
     info = room.info
-    if info is not None and newest is not None and _key(info.version) < _key(newest):
-        yield _problem("old_version", "note", newest)
-    if info is not None and info.ear is not None and commonest not in (None, info.ear.model):
-        yield _problem("other_model", "note", commonest)
+    if info is not None and newest_version is not None and _key(info.version) < _key(newest_version):
+        yield _problem("old_version", "note", newest_version)
+    if info is not None and info.ear is not None and common_model not in (None, info.ear.model):
+        yield _problem("other_model", "note", common_model)
 
 
-def _of_health(room: Room, now: float) -> Iterator[Problem]:
+def _health_problems(room: Room, now: float) -> Iterator[Problem]:
     health = room.health
     if health is None:
         return
     if health.certificate_expires is not None:
-        days = int((seconds(health.certificate_expires, now) - now) // DAY_S)
+        days = int((parse_timestamp(health.certificate_expires, now) - now) // DAY_S)
         if days < CERTIFICATE_DAYS:
             yield _problem("certificate", "bad" if days < 7 else "warn", max(days, 0))
     if health.temperature_c is not None and health.temperature_c >= HOT_C:
         yield _problem("hot", "warn", round(health.temperature_c))
-    if health.spool >= WAITING:
+    if health.spool >= LONG_QUEUE:
         yield _problem("queue", "warn", health.spool)
     if health.drops:
         yield _problem("drops", "warn", health.drops)
@@ -119,6 +121,6 @@ def _newest(versions: Iterable[str]) -> str | None:
     return max(versions, key=_key, default=None)
 
 
-def _commonest(models: Iterable[str]) -> str | None:
+def _most_common(models: Iterable[str]) -> str | None:
     most = Counter(models).most_common(1)
     return most[0][0] if most else None

@@ -1,0 +1,194 @@
+"""The live state of all rooms: plain data, independent of NiceGUI and MQTT.
+
+`RoomRegistry.apply` takes validated messages. Each change increments the revision and is stamped with it, so that a
+page that remembers the last revision it has seen is sent only what changed since. Not thread-safe: everything runs on
+the event loop.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+from dashboard.live.decode import Incoming
+from dashboard.values import printable, spoken_at
+from edge.protocol import messages
+from edge.protocol.messages import (
+    Event,
+    Health,
+    Info,
+    Level,
+    ModelStatus,
+    State,
+)
+
+MAX_ROOMS: Final = 1000
+"""A broken or hostile publisher must not fill memory with rooms that do not exist."""
+RECENT_UTTERANCES: Final = 20
+"""Utterances kept for each room."""
+KEPT_EVENTS: Final = 200
+"""Utterances kept for the list of all rooms."""
+KNOWN_IDS: Final = 10_000
+"""Event ids remembered to recognise duplicates."""
+NOT_RETAINED: Final = tuple(topic.leaf for topic in messages.TOPICS if not topic.retain)
+
+
+class Utterance(NamedTuple):
+    """An event of a room with the time when it was spoken."""
+
+    at: float
+    """When the speech began (seconds since 1970, UTC), never later than its arrival."""
+    number: int
+    """Number of its arrival at this dashboard, from 1."""
+    node: str
+    event: Event
+
+
+@dataclass
+class Room:
+    """The last known state of one room."""
+
+    node: str
+    availability: str = ""
+    """`online`, `offline` or empty (unknown)."""
+    mic: str = ""
+    """`ok`, `lost`, `muted`, `starting` or empty (unknown)."""
+    info: Info | None = None
+    health: Health | None = None
+    model: ModelStatus | None = None
+    """The model it runs and the progress of an update; None: it takes no updates."""
+    state: State | None = None
+    """The smoothed emotion, if the device publishes one."""
+    level: Level | None = None
+    recent: list[Utterance] = field(default_factory=list)
+    """The newest utterances, oldest first, at most `RECENT_UTTERANCES`."""
+    seen: float = 0.0
+    """Arrival of the last message that is not retained (seconds since 1970); 0: none since this start."""
+    since: float = 0.0
+    """When the current run of utterances with the same emotion began (seconds since 1970)."""
+    revision: int = 0
+    level_revision: int = 0
+
+    @property
+    def name(self) -> str:
+        """The display name; the node id if there is none."""
+        return printable("" if self.info is None else self.info.name) or self.node
+
+    @property
+    def last(self) -> Utterance | None:
+        """The newest utterance."""
+        return self.recent[-1] if self.recent else None
+
+
+class RoomRegistry:
+    """All rooms and the newest events."""
+
+    def __init__(self, max_rooms: int = MAX_ROOMS) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.removed: OrderedDict[str, int] = OrderedDict()
+        """Removed rooms and the revision of their removal."""
+        self.revision = 0
+        self.arrived = 0
+        """Number of events received."""
+        self.rejected = 0
+        """Messages of rooms beyond `max_rooms`."""
+        self._max_rooms = max_rooms
+        self._events: deque[Utterance] = deque(maxlen=KEPT_EVENTS)
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def apply(self, incoming: Incoming, now: float) -> bool:
+        """Apply a message received at `now` (seconds since 1970); return whether anything changed."""
+        node, leaf, message = incoming
+        if message is None:
+            return self._remove(node)
+        room = self.rooms.get(node) or self._add(node)
+        if room is None:
+            self.rejected += 1
+            return False
+        room.seen = now if leaf in NOT_RETAINED else room.seen
+        match message:
+            case Event():
+                if not self._add_event(room, message, now):
+                    return False
+            case Level():
+                if room.level == message:
+                    return False
+                room.level = message
+                self.revision += 1
+                room.level_revision = self.revision
+                return True
+            case State() | Health() | Info() | ModelStatus():
+                setattr(room, leaf, message)  # The attributes are named like the topics.
+            case str() if leaf == messages.MIC.leaf:
+                room.mic = message
+            case str():
+                room.availability = message
+                if message == "offline":
+                    room.state = None
+        self.revision += 1
+        room.revision = self.revision
+        return True
+
+    def events_after(self, number: int) -> list[Utterance]:
+        """Return the kept events that arrived after the one with this number, newest first."""
+        return list(takewhile(lambda utterance: utterance.number > number, reversed(self._events)))
+
+    def rooms_after(self, revision: int) -> Iterator[Room]:
+        """Return the rooms that changed after a revision, apart from their level."""
+        return (room for room in self.rooms.values() if room.revision > revision)
+
+    def levels_after(self, revision: int) -> Iterator[Room]:
+        """Return the rooms whose level changed after a revision."""
+        return (room for room in self.rooms.values() if room.level_revision > revision)
+
+    def removed_after(self, revision: int) -> list[str]:
+        """Return the node ids of the rooms removed after a revision."""
+        return [node for node, at in self.removed.items() if at > revision]
+
+    def erase(self, node: str, begin: float, end: float) -> None:
+        """Drop the utterances of a room in `[begin, end)` (seconds since 1970)."""
+        room = self.rooms.get(node)
+        if room is not None:
+            room.recent = [u for u in room.recent if not begin <= u.at < end]
+            room.state = None
+            self.revision += 1
+            room.revision = self.revision
+        kept = [u for u in self._events if u.node != node or not begin <= u.at < end]
+        self._events = deque(kept, maxlen=KEPT_EVENTS)
+
+    def _add(self, node: str) -> Room | None:
+        if len(self.rooms) >= self._max_rooms:
+            return None
+        self.removed.pop(node, None)
+        room = self.rooms[node] = Room(node)
+        return room
+
+    def _remove(self, node: str) -> bool:
+        if self.rooms.pop(node, None) is None:
+            return False
+        self.revision += 1
+        self.removed[node] = self.revision
+        while len(self.removed) > self._max_rooms:
+            self.removed.popitem(last=False)
+        return True
+
+    def _add_event(self, room: Room, event: Event, now: float) -> bool:
+        if event.id in self._ids:
+            return False
+        self._ids[event.id] = None
+        if len(self._ids) > KNOWN_IDS:
+            self._ids.popitem(last=False)
+        self.arrived += 1
+        utterance = Utterance(spoken_at(event, now), self.arrived, room.node, event)
+        before = room.last
+        if before is None or (utterance.at >= before.at and event.event_type != before.event.event_type):
+            room.since = utterance.at
+        # After an outage a device sends what it kept: such an event is inserted by its time.
+        bisect.insort(room.recent, utterance, key=lambda u: u.at)
+        del room.recent[:-RECENT_UTTERANCES]
+        self._events.append(utterance)
+        return True
