@@ -1,4 +1,4 @@
-"""`roomtone join`: takes a join file of `roomtone fleet enrol` to pieces, where the client is."""
+"""`roomtone join`: unpacks a join file of `roomtone fleet enrol` on the client."""
 
 from __future__ import annotations
 
@@ -8,57 +8,56 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import join_file
 from edge.util.errors import UserError
 
 EPILOG: Final = """examples:
   roomtone join kitchen.join --to /etc/roomtone/site
-  roomtone join kitchen.join --to /etc/roomtone/site --key kitchen.key    the key was made here
-  roomtone join kitchen.join --to /etc/roomtone/site                      again, with a renewed one: the key stays
+  roomtone join kitchen.join --to /etc/roomtone/site --key kitchen.key    with a key that was made here
+  roomtone join kitchen.join --to /etc/roomtone/site                      again after a renewal; keeps the key
 """
 
 
 def register(subparsers: Any) -> None:
-    """Adds `join` to the command line."""
+    """Add `roomtone join`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "join",
         help="unpack a join file: certificates into a folder, settings to standard output",
         description="Writes ca.crt, client.crt and client.key (mode 0600) into a folder, and prints the settings that "
-        "use them. A running link takes renewed files at its next connection.",
+        "use them. A running link uses renewed files at its next connection.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="from `roomtone fleet enrol` or `renew`")
     parser.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="made where it is missing, mode 0700"
+        "--to",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the certificates, created with mode 0700",
     )
     parser.add_argument(
-        "--key", type=Path, metavar="FILE", help="the private key, where it never left this machine"
+        "--key", type=Path, metavar="FILE", help="the private key, where it was made on this machine"
     )
-    parser.add_argument("--json", action="store_true", help="the settings as one JSON object of dotted keys")
+    parser.add_argument(
+        "--json", action="store_true", help="print the settings as one JSON object with dotted keys"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Unpacks. Raises `UserError`."""
+    """Unpack the file and print the settings. Raises `UserError`."""
+    from edge.config import join_file
+    from edge.config.template import document_of
+
     found = join_file.read(options.file)
     if found.key and options.key is not None:
-        raise UserError(f"{options.file} brings its own key: leave --key away")
+        raise UserError(f"{options.file} contains a key: omit --key")
     settings = join_file.unpack(found, options.to.absolute(), options.key)
     if options.json:
         print(json.dumps(settings))
     else:
-        print(_toml(settings), end="")
+        print(document_of(settings).as_string(), end="")
     print(f"{found.name} belongs to {found.site!r} until {found.expires[:10]}", file=sys.stderr)
     if found.key:
-        print(f"the key is in {options.to} now: delete {options.file}", file=sys.stderr)
+        print(f"the key has been copied to {options.to}: delete {options.file}", file=sys.stderr)
     return 0
-
-
-def _toml(settings: dict[str, Any]) -> str:
-    sections: dict[str, list[str]] = {}
-    for dotted, value in settings.items():
-        section, _, key = dotted.partition(".")
-        # A JSON string, number or boolean is one of TOML as well.
-        sections.setdefault(section, []).append(f"{key} = {json.dumps(value)}")
-    return "\n".join("\n".join([f"[{name}]", *lines, ""]) for name, lines in sections.items())

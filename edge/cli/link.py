@@ -1,87 +1,66 @@
-"""`roomtone link`: carries what the ear says to the broker."""
+"""`roomtone link`: publishes the messages of the ear over MQTT. Heavy modules are imported when it runs."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import signal
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.config.options import add_config_options, config_from
-from edge.config.settings import Config
-from edge.link import metrics
-from edge.link.forget import forget
-from edge.link.ipc import listener
-from edge.link.process import Link
-from edge.mqtt import tls
-from edge.mqtt.address import from_config
-from edge.util.notify import notify
-from edge.util.restarts import LASTED_S, Restarts, wait_before_start
 
-log = logging.getLogger(__name__)
+EPILOG: Final = """examples:
+  roomtone link --config /etc/roomtone/roomtone.toml
+  roomtone link --set mqtt.host=hub.local --set runtime.socket=/tmp/link.sock
+  roomtone link --forget        after the link was stopped: remove this device from broker and Home Assistant
+"""
 
 
 def register(subparsers: Any) -> None:
-    """Adds `link` to the command line."""
+    """Add `roomtone link`."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "link",
-        help="carry what the ear says to the broker (no microphone in this process)",
-        description="Takes checked messages from the ear's socket and publishes them over MQTT. Ends with SIGTERM.",
+        help="publish the messages of the ear over MQTT (no microphone in this process)",
+        description="Takes validated messages from the ear's socket and publishes them over MQTT until SIGTERM.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_options(parser)
     parser.add_argument(
         "--forget",
         action="store_true",
-        help="instead: remove what this device has retained at the broker, also from Home Assistant, and end; "
+        help="remove the retained messages of this device from the broker, also from Home Assistant, and exit; "
         "stop the link first",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs until SIGTERM or SIGINT. Raises `UserError` for what can never work."""
+    """Run the link until SIGTERM or SIGINT. Raises `UserError` for errors that no retry can cure."""
     started = time.monotonic()
+    import asyncio
+
+    from edge.mqtt import tls
+    from edge.mqtt.address import from_config
+    from edge.util.restarts import wait_before_start
+
     config = config_from(options)
     logging.basicConfig(
         stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
     )
     if options.forget:
+        from edge.link.forget import forget
+
         tls.check(from_config(config))
         for name in forget(config):
             print(f"removed: {name}")
         return 0
     restarts = wait_before_start()
     tls.check(from_config(config))
-    asyncio.run(_serve(config, started, restarts))
+
+    from edge.link.serve import serve
+
+    asyncio.run(serve(config, started, restarts))
     restarts.clear()
     return 0
-
-
-async def _serve(config: Config, started: float, restarts: Restarts) -> None:
-    loop = asyncio.get_running_loop()
-    ear = listener.listen(Path(config.runtime.socket))
-    metrics_server = None
-    try:
-        link = Link(config, ear)
-        if config.runtime.metrics_port is not None:
-            metrics_server = await metrics.serve(config.runtime.metrics_port, link.metrics)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, link.stop)
-        log.info(
-            "ready after %.2f s: %s listens on %s, broker %s",
-            time.monotonic() - started,
-            config.node.id,
-            config.runtime.socket,
-            from_config(config).place,
-        )
-        notify("READY=1", f"STATUS=listening on {config.runtime.socket}")
-        loop.call_later(LASTED_S + 1, restarts.alive)
-        await link.run()
-    finally:
-        if metrics_server is not None:
-            metrics_server.close()
-        ear.close()

@@ -1,7 +1,8 @@
-"""`roomtone`: one command; each installed part adds its sub-commands through entry points.
+"""`roomtone`: the command line; each installed part adds its commands through entry points.
 
-A sub-command registers itself on the sub-parsers and sets `run`, a function of the parsed arguments that
-returns the exit status. `UserError` means: the user can mend this; one line on standard error, status 2.
+A command is a function that is given the sub-parsers of `argparse`; it adds its parser and sets `run`, a function of
+the parsed arguments that returns the exit status. A `UserError` is an error that the user can correct: it is printed as
+one line on standard error, with exit status 2.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from edge.util.errors import UserError
 from edge.util.version import VERSION
 
 EPILOG = """examples:
-  roomtone classify speech.wav            in what tone is this said?
-  roomtone doctor                         is this box installed as it should be?
-  roomtone COMMAND --help                 the whole truth about one command
+  roomtone classify speech.wav            classify the emotion of a recording
+  roomtone doctor                         check the installation
+  roomtone COMMAND --help                 options and examples of a command
 """
 
 
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The command line with all that is installed; a part that cannot be loaded is left out and said.
+def create_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Create the command line with all installed commands; a command whose libraries are missing is left out.
 
-    `only` loads a single command: the ear starts without what the link and the dashboard need, and without network.
+    `only` loads a single command: the ear starts without the libraries of the link and the dashboard.
     """
     top = argparse.ArgumentParser(
         prog="roomtone",
-        description="Hears in what tone people speak in a room, on the device, and never lets their voice out.",
+        description="Detects speech in a room and classifies its emotion on the device; no sound leaves it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,30 +50,32 @@ def _load(entry: Any) -> Any:
     try:
         return entry.load()
     except ModuleNotFoundError as error:
-        # The entry points name every part of the distribution; a Pi has the libraries of its own parts only.
+        # The entry points name every part of the distribution; a device has the libraries of its own parts only.
         if os.environ.get("ROOMTONE_DEBUG"):
             print(f"roomtone: `{entry.name}` is not available: {error}", file=sys.stderr)
         return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one sub-command; the exit status is 0, what the command says, or 2 for what the user can mend."""
+    """Run a command; returns its exit status, 2 for errors that the user can correct, 130 for Ctrl-C."""
     given = sys.argv[1:] if arguments is None else arguments
-    options = parser(only=given[0] if given else None).parse_args(given)
+    options = create_parser(only=given[0] if given else None).parse_args(given)
     try:
         status: int = options.run(options)
     except UserError as error:
         print(f"roomtone: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader (`| head`) has gone; Python would complain once more while it flushes at exit.
+        # The reader (`| head`) has ended; without this Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print("roomtone: no space left where the output goes; free some and run it again", file=sys.stderr)
-        # What is still buffered cannot be written either, and Python would complain of it at exit.
+        print(
+            "roomtone: no space left on the output's file system; free some and run it again", file=sys.stderr
+        )
+        # What is still buffered cannot be written either; without this Python would report that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     except KeyboardInterrupt:

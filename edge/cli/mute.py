@@ -1,4 +1,4 @@
-"""`roomtone mute` and `roomtone unmute`: at the device, by whoever may write to the ear's state folder."""
+"""`roomtone mute`: closes the microphone, at the device. Needs write access to the ear's state folder."""
 
 from __future__ import annotations
 
@@ -9,33 +9,28 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config.load import SYSTEM_CONFIG, load
-from edge.config.options import add_config_options, overrides
-from edge.ear.mute.requests import Mute
-from edge.ear.state_dir import folder
+from edge.config.options import add_config_options, config_from
 from edge.util.errors import UserError
 
 CONFIRM_S: Final = 8.0
 RUNTIME: Final = Path("/run/roomtone-ear")
 
 
-def register_mute(subparsers: Any) -> None:
-    """Adds `roomtone mute`."""
-    _register(subparsers, "mute", "close the microphone until `roomtone unmute`, also over restarts", True)
+def register(subparsers: Any) -> None:
+    """Add `roomtone mute`."""
+    add_parser(
+        subparsers, "mute", "close the microphone until `roomtone unmute`, also after restarts", muted=True
+    )
 
 
-def register_unmute(subparsers: Any) -> None:
-    """Adds `roomtone unmute`."""
-    _register(subparsers, "unmute", "open the microphone again, whoever muted it", False)
-
-
-def _register(subparsers: Any, name: str, text: str, muted: bool) -> None:
+def add_parser(subparsers: Any, name: str, text: str, *, muted: bool) -> None:
+    """Add the parser of `mute` or `unmute`."""
     parser = subparsers.add_parser(
         name,
         help=text,
-        description=f"{text[0].upper()}{text[1:]}. What was muted here cannot be unmuted over MQTT. "
-        "Quiet hours of the configuration stay.",
-        epilog=f"example:\n  sudo roomtone {name}",
+        description=f"{text[0].upper()}{text[1:]}. A mute at the device cannot be ended over MQTT. "
+        "The quiet hours of the configuration apply all the same.",
+        epilog=f"examples:\n  sudo roomtone {name}\n  roomtone {name} --config room.toml\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_options(parser)
@@ -43,36 +38,38 @@ def _register(subparsers: Any, name: str, text: str, muted: bool) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes the wish and waits until the ear has followed it. Raises `UserError`."""
-    path = options.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None)
-    config = load(path, overrides(options.settings))
+    """Write or withdraw the request and wait until the ear has followed it. Raises `UserError`."""
+    from edge.ear.mute.requests import MuteRequests
+    from edge.ear.state_dir import folder
+
+    config = config_from(options, installed=True)
     place = folder(config)
-    wish = Mute(place, config.audio.quiet_hours)
+    requests = MuteRequests(place, config.audio.quiet_hours)
     try:
-        wish.set_at_device(options.muted)
+        requests.set_local(options.muted)
     except FileNotFoundError:
         raise UserError(f"{place}: no such folder; start the ear first, or name it in --config") from None
     except PermissionError:
-        raise UserError(f"{place}: this user may not write there; try: sudo roomtone ...") from None
-    left = wish.wishes()
-    state = _followed(bool(left))
+        raise UserError(f"{place}: no permission to write there; try: sudo roomtone ...") from None
+    reasons = requests.reasons()
+    state = _wait_for_ear(bool(reasons))
     if not state:
-        print(f"{'muted' if left else 'unmuted'}: the ear follows within a second, or when it starts")
-    elif bool(left) != (state == "muted"):
-        print(f"the ear has not followed: the microphone is {state}; see: systemctl status roomtone-ear")
+        print(f"{'muted' if reasons else 'unmuted'}: the ear follows within a second, or when it starts")
+    elif bool(reasons) != (state == "muted"):
+        print(f"the ear did not respond: the microphone is {state}; see: systemctl status roomtone-ear")
         return 1
-    elif left:
-        print(f"the microphone is closed ({', '.join(left)})")
+    elif reasons:
+        print(f"the microphone is closed ({', '.join(reasons)})")
     else:
         print(f"the microphone may be open again: {state}")
-    if left and not options.muted:
-        print(f"roomtone: still closed: {', '.join(left)}", file=sys.stderr)
+    if reasons and not options.muted:
+        print(f"roomtone: still closed: {', '.join(reasons)}", file=sys.stderr)
         return 1
     return 0
 
 
-def _followed(muted: bool) -> str:
-    """The state of the microphone as soon as it fits, or after a while whatever it is; empty without an ear."""
+def _wait_for_ear(muted: bool) -> str:
+    """The state of the microphone as soon as it fits, or after `CONFIRM_S`; empty without an ear."""
     end = time.monotonic() + CONFIRM_S
     pause = threading.Event()
     state = ""

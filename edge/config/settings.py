@@ -1,6 +1,7 @@
-"""What can be configured: every key with its bounds and its default, which is a working one.
+"""The settings of a device: every key with its type, bounds, default and documentation.
 
-The words below a key stand in the file that the installer writes. How the file is read: `configfile`.
+The string below a key is its documentation, in `roomtone.toml` (`edge.config.template`) and in docs/configuration.md
+(`edge.config.reference`). `edge.config.load` reads the file.
 """
 
 from __future__ import annotations
@@ -19,185 +20,185 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 RESERVED_IDS: Final = frozenset({"fleet"})
-"""No box may be called so: `B/fleet/announce` speaks to all boxes, and a box writes all that is below its own name."""
+"""Node ids that no device may have: `B/fleet/announce` addresses all devices."""
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who this box is."""
+    """The identity of this device."""
 
     id: NodeId = "room-1"
-    """Stable name in every topic: a-z, 0-9, `_` and `-`."""
+    """Stable id in every topic: a-z, 0-9, `_` and `-`."""
     name: Annotated[str, Meta(max_length=64)] = ""
-    """What people call the room; empty: the id."""
+    """Display name of the room; empty: the id."""
     base_topic: BaseTopic = "roomtone"
-    """What every topic begins with."""
+    """First level or levels of every topic."""
 
 
 class Audio(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where sound comes from."""
+    """The audio source."""
 
     source: Literal["microphone", "playback"] = "microphone"
-    """A microphone, or the recordings of a folder (`playback_dir`)."""
+    """A microphone, or the audio files of a folder (`playback_dir`)."""
     device: Annotated[str, Meta(max_length=200)] = ""
-    """A microphone as `roomtone devices` names it; empty: the system's default."""
+    """The microphone, as `roomtone devices` lists it; empty: the default of the system."""
     playback_dir: Annotated[str, Meta(max_length=4096)] = ""
-    """Folder of audio files that are played one after another, for `source = "playback"`."""
+    """Folder whose audio files are played one after another, for `source = "playback"`."""
     speed: Annotated[float, Meta(gt=0, le=100)] = 1.0
-    """How much faster than real time the playback runs."""
+    """Speed of the playback; 1 is real time."""
     loop: bool = True
-    """Whether the playback begins again at its end."""
+    """Whether the playback starts again at its end."""
     gap_s: Annotated[float, Meta(ge=0, le=60)] = 1.0
-    """Seconds of silence between the files of the playback."""
+    """Seconds of silence between two files of the playback."""
     quiet_hours: Annotated[tuple[QuietHours, ...], Meta(max_length=16)] = ()
-    """Spans of local time such as `22:00-07:00` in which the microphone is closed."""
+    """Spans of local time in which the microphone is closed, such as `22:00-07:00`."""
 
 
 class Button(Struct, frozen=True, forbid_unknown_fields=True):
-    """A push button that mutes and unmutes, at the pins of a Raspberry Pi; needs the extra `gpio`."""
+    """A push button that mutes and unmutes, at the GPIO pins of a Raspberry Pi; needs the extra `gpio`."""
 
     pin: Annotated[int, Meta(ge=0, le=27)] | None = None
-    """GPIO number (BCM) of the button, which closes it to ground; not given: there is no button."""
+    """GPIO number (BCM) of the button, which connects it to ground; not set: no button."""
     led: Annotated[int, Meta(ge=0, le=27)] | None = None
-    """GPIO number (BCM) of a light that is on while the microphone is open."""
+    """GPIO number (BCM) of a light that is on while the microphone is open; not set: no light."""
 
 
 class Vad(Struct, frozen=True, forbid_unknown_fields=True):
-    """Finding speech."""
+    """Voice activity detection."""
 
     engine: Literal["silero", "webrtc"] = "silero"
-    """A small neural network, or the plainer detector of WebRTC (extra `webrtc`)."""
+    """Silero's neural network, or the simpler detector of WebRTC (extra `webrtc`)."""
     onset: Annotated[float, Meta(gt=0, lt=1)] = 0.5
-    """Probability above which a frame counts as speech while nobody speaks."""
+    """Speech probability of a block at which an utterance begins."""
     offset: Annotated[float, Meta(gt=0, lt=1)] = 0.35
-    """Probability below which a frame counts as silence while somebody speaks."""
+    """Speech probability below which a block of an utterance counts as silence."""
 
 
 class Segmenter(Struct, frozen=True, forbid_unknown_fields=True):
-    """From frames of speech to utterances. All lengths in milliseconds."""
+    """Segmentation of speech into utterances. All lengths in milliseconds."""
 
     min_speech_ms: Annotated[int, Meta(ge=32, le=5000)] = 256
-    """Shorter speech is not an utterance."""
+    """Shorter speech is dropped."""
     pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 192
-    """What is kept from before the onset."""
+    """Length of the sound before the onset that belongs to the utterance."""
     hang_over_ms: Annotated[int, Meta(ge=32, le=5000)] = 480
-    """Silence that ends an utterance."""
+    """Length of the silence that ends an utterance."""
     max_speech_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 12_000
-    """A longer speech is cut here and goes on as the next utterance."""
+    """Longer speech is split here and continues as the next utterance."""
 
 
 class Model(Struct, frozen=True, forbid_unknown_fields=True):
-    """Understanding speech."""
+    """The emotion model."""
 
     bundle: Annotated[str, Meta(max_length=4096)] = "base"
-    """A bundle's folder, its full name (`base-0.1.0`) or its family (`base`: the newest version)."""
+    """Folder of a bundle, its full name (`base-0.1.0`) or its family (`base`: the newest version)."""
     abstain_below: Annotated[float, Meta(ge=0, le=1)] | None = None
-    """Below this confidence an utterance is `uncertain`; not given: the bundle's own threshold."""
+    """Confidence below which an utterance is `uncertain`; not set: the threshold of the bundle."""
 
 
 class Baseline(Struct, frozen=True, forbid_unknown_fields=True):
-    """Adaptation to the room: how it usually sounds, fourteen numbers, is subtracted (docs/privacy.md)."""
+    """The baseline: how this room usually sounds, a few numbers that are subtracted (docs/privacy.md)."""
 
     enabled: bool = True
-    """Off: nothing is kept, and what was kept is removed."""
+    """Whether the device adapts to its room; off: nothing is kept, and a saved baseline is removed."""
     memory: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
-    """Utterances after which the weight of an utterance has faded to a third."""
+    """Number of utterances after which the weight of an utterance has decayed to a third."""
 
 
 class Updates(Struct, frozen=True, forbid_unknown_fields=True):
-    """Models that are pushed to this box (docs/updates.md). Without `url` and `root_file` nothing is ever fetched."""
+    """Signed model releases (docs/updates.md). Without `url` and `root_file` nothing is ever downloaded."""
 
     url: Annotated[str, Meta(max_length=1024, pattern=r"^(https://[^\s]+)?\Z")] = ""
-    """Where the hub serves the repository, such as `https://hub.local/updates`."""
+    """Address of the repository at the hub, such as `https://hub.local/updates`."""
     root_file: Annotated[str, Meta(max_length=4096)] = ""
-    """Who may sign: the first `root.json` of the site, which only root may write."""
+    """The first `root.json` of the site, which names the signing keys; only root may write it."""
     ca_file: Annotated[str, Meta(max_length=4096)] = ""
-    """Who signed the hub's certificate; empty: as `mqtt.ca_file`, else the authorities of the system."""
+    """Certificate authority of the hub (PEM); empty: `mqtt.ca_file`, else the authorities of the system."""
     dir: Annotated[str, Meta(max_length=4096)] = ""
-    """Where pushed models are kept; empty: /var/lib/roomtone/models, without that the folder `models` beside the
-    socket."""
+    """Folder of the releases; empty: /var/lib/roomtone/models, where that is missing `models` beside the socket."""
     channel: Literal["stable", "beta"] = "stable"
-    """`beta` gets what is meant for `stable` too."""
+    """Release channel; `beta` includes the releases of `stable`."""
     pin: Annotated[str, Meta(pattern=r"^(\d{1,6}\.\d{1,6}\.\d{1,6})?\Z")] = ""
-    """A version of the model: no other one is ever installed."""
+    """The only model version that may be installed, such as `0.3.0`; empty: any."""
     check_hours: Annotated[float, Meta(ge=0.001, le=168)] = 6.0
-    """How often the box looks by itself, jittered by a tenth."""
+    """Hours between two checks for an update, varied by a tenth at random."""
     jitter_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
-    """After an announcement, and after a start, it looks within this time at random: a fleet must not come at once."""
+    """Longest random delay in seconds before a check after an announcement or a start, which spreads the load."""
     probation_minutes: Annotated[float, Meta(ge=0, le=1440)] = 10.0
-    """How long a new model is on probation at least."""
+    """Shortest probation of a new model in minutes."""
     probation_utterances: Annotated[int, Meta(ge=1, le=1000)] = 20
-    """How many utterances it has to have heard before it counts as good."""
+    """Number of utterances that a new model must classify before it is confirmed."""
     clock: Literal["checked", "trusted"] = "checked"
-    """`checked`: nothing is fetched until a time service has set the clock. `trusted`: somebody else keeps it, such as
-    the host of a container, where the kernel does not say so."""
+    """`checked`: downloads wait until a time service has set the clock. `trusted`: they do not, for containers, where
+    the host keeps the clock and the kernel does not report it."""
     validation_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/gate.sock"
-    """Where the service that tries a model waits; where there is no such socket, a child process tries it."""
+    """Socket of the service that validates a new model; where it is missing, a child process does."""
 
 
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
-    """The broker."""
+    """The connection to the MQTT broker."""
 
     host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")] = "127.0.0.1"
+    """Host name or address of the broker."""
     port: Port | None = None
-    """Not given: 1883, or 8883 with TLS."""
+    """Port of the broker; not set: 1883, or 8883 with TLS."""
     username: Annotated[str, Meta(max_length=256)] = ""
-    """Empty: the broker asks for no name, or knows this device by its certificate."""
+    """User name; empty: the broker needs none, or identifies the device by its certificate."""
     password_file: Annotated[str, Meta(max_length=4096)] = ""
-    """A file whose first line is the password; never the password itself."""
+    """File whose first line is the password."""
     tls: bool = False
-    """Whether the connection is encrypted and the broker proves who it is."""
+    """Whether the connection is encrypted and the broker's certificate is verified."""
     ca_file: Annotated[str, Meta(max_length=4096)] = ""
-    """Who signed the broker's certificate; empty: the authorities the system trusts."""
+    """Certificate authority of the broker (PEM); empty: the authorities of the system."""
     cert_file: Annotated[str, Meta(max_length=4096)] = ""
-    """This device's own certificate, where the broker wants one."""
+    """Client certificate of this device (PEM), where the broker requires one."""
     key_file: Annotated[str, Meta(max_length=4096)] = ""
-    """The key of `cert_file`."""
+    """Private key of `cert_file`."""
     keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
-    """After so long a silence the broker is asked whether it is still there."""
+    """MQTT keep-alive interval in seconds."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
-    """`auto`: MQTT 5, and 3.1.1 where the broker refuses it."""
+    """Protocol version; `auto`: MQTT 5, and 3.1.1 where the broker refuses it."""
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True):
     """The smoothed emotion of the room, for lamps, displays and automations."""
 
     half_life_s: Annotated[float, Meta(ge=1, le=86_400)] = 60.0
-    """After so long an utterance counts half."""
+    """Seconds after which the weight of an utterance has halved."""
     retain: bool = False
-    """Whether the broker keeps it for whoever comes later."""
+    """Whether the broker retains the state for later subscribers."""
 
 
 class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
-    """MQTT discovery."""
+    """MQTT discovery of Home Assistant."""
 
     discovery: bool = True
     """Whether the device announces itself."""
     prefix: BaseTopic = "homeassistant"
-    """Where Home Assistant looks for announcements."""
+    """Discovery prefix of Home Assistant."""
 
 
 class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
-    """Processes and logs."""
+    """Processes, folders and logs."""
 
     socket: Annotated[str, Meta(min_length=1, max_length=100)] = "/run/roomtone/link.sock"
-    """Where ear and link meet (AF_UNIX allows 107 bytes)."""
+    """Unix socket between ear and link."""
     state_dir: Annotated[str, Meta(max_length=4096)] = ""
-    """Where events wait on disk; empty: systemd's `STATE_DIRECTORY`, without one the folder of the socket."""
+    """Folder of undelivered events; empty: systemd's `STATE_DIRECTORY`, without it the folder of the socket."""
     ear_state_dir: Annotated[str, Meta(max_length=4096)] = ""
-    """Where the ear keeps what outlives it; empty: systemd's `STATE_DIRECTORY`, without one /var/lib/roomtone/ear, and
-    where that does not exist the folder of the socket."""
+    """Folder of the ear's state (mute requests, baseline); empty: systemd's `STATE_DIRECTORY`, without it
+    /var/lib/roomtone/ear, and where that is missing the folder of the socket."""
     spool_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
-    """How long they wait at most."""
+    """Days after which undelivered events are dropped."""
     spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000
-    """How many events wait for a broker at most; then the oldest are dropped and counted."""
+    """Largest number of undelivered events; beyond it the oldest are dropped and counted."""
     metrics_port: Port | None = None
-    """Where the link shows its health to Prometheus, on the loopback interface only; not given: nowhere."""
+    """Port of the Prometheus metrics of the link, on the loopback interface only; not set: no metrics."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is written to the journal."""
+    """Lowest level of the messages in the log."""
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of it."""
+    """The whole configuration."""
 
     node: Node = field(default_factory=Node)
     audio: Audio = field(default_factory=Audio)
@@ -213,5 +214,5 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     runtime: Runtime = field(default_factory=Runtime)
 
     def sha256(self) -> str:
-        """Tells whether two boxes are configured alike; secrets are in files and not part of it."""
+        """Hash of all settings, by which two devices can be compared; secrets are in files and not part of it."""
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()

@@ -1,1 +1,1 @@
-"""The commands that are neither process: `classify`, `doctor`."""
+"""Checks of `roomtone doctor` that all parts share, and the benchmark of bundles."""

@@ -1,4 +1,4 @@
-"""`roomtone doctor --bench`: what this box can do, and which bundle fits it."""
+"""`roomtone doctor --bench`: measures the speed and memory of each bundle here and recommends one."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ import msgspec
 from msgspec import Struct
 
 from edge.config.settings import Config
-from edge.doctor.bundle_cost import Weight
+from edge.doctor.bundle_cost import BundleCost
 from edge.util.errors import UserError
 
 CPU_MS: Final = 500.0
-"""For an utterance of 3 s: half a second after its end its event is there, and speech without pause takes a third of a
-core (windows of 3 s every 1.5 s)."""
+"""CPU milliseconds allowed for 3 s of speech: the event is ready half a second after its end, and speech without
+pauses takes a third of a core (windows of 3 s every 1.5 s)."""
 MEMORY_SHARE: Final = 0.25
-"""Of all memory, for the ear: the rest is for the system and the link."""
+"""Share of the memory allowed for the ear: the rest is for the system and the link."""
 PREFERRED: Final = ("base", "small")
-"""The better one first."""
-PATIENCE_S: Final = 300.0
+"""Families by accuracy, the better one first."""
+TIMEOUT_S: Final = 300.0
 
 
-class Machine(Struct, frozen=True, kw_only=True):
-    """The box."""
+class DeviceInfo(Struct, frozen=True, kw_only=True):
+    """Hardware and Python of this device."""
 
     cpu: str
     architecture: str
@@ -41,70 +41,73 @@ class Machine(Struct, frozen=True, kw_only=True):
     memory_mb: int
     python: str
     cpuinfo: bool
-    """Whether /proc/cpuinfo can be read: without it LiteRT takes slow kernels."""
+    """Whether /proc/cpuinfo can be read: without it LiteRT uses slow kernels."""
 
 
 class Runtime(Struct, frozen=True, kw_only=True):
-    """One of the interpreters that could be here."""
+    """One of the supported TFLite interpreters."""
 
     name: str
     version: str | None
-    """None: not here."""
+    """None where it is not installed."""
     detail: str = ""
 
 
 class Detector(Struct, frozen=True, kw_only=True):
-    """The voice activity detector, which always runs."""
+    """The voice activity detector, which runs all the time."""
 
     engine: str
     share: float
-    """Of one core."""
+    """CPU time as a share of one core."""
 
 
-class Candidate(Struct, frozen=True, kw_only=True):
-    """One bundle, measured."""
+class BundleResult(Struct, frozen=True, kw_only=True):
+    """A measured bundle."""
 
     bundle: str
     family: str
     path: str
-    weight: Weight
+    cost: BundleCost
     pace: float
-    """Inference in yardsticks of this box: 25 or more is a slow interpreter."""
+    """Inference time relative to plain arithmetic on this device: above 25 the interpreter is slow."""
     fits: bool
     why: str
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What `--json` prints."""
+    """What `roomtone doctor --bench --json` prints."""
 
-    machine: Machine
+    device: DeviceInfo
     runtimes: tuple[Runtime, ...]
     detector: Detector | None
-    bundles: tuple[Candidate, ...]
+    bundles: tuple[BundleResult, ...]
     recommended: str | None
     why: str
 
 
-def measure(config: Config, say: Callable[[str], None]) -> Report:
-    """Everything, one after another; `say` is told what comes next. Raises `UserError` where there is no bundle."""
+def measure(config: Config, progress: Callable[[str], None]) -> Report:
+    """Measure the detector and every bundle; `progress` gets the name of each step.
+
+    Raises `UserError` where there is no bundle.
+    """
     from edge.inference import bundle, pace
 
     found = bundle.families()
     if not found:
         raise UserError(f"no model bundle: looked in {', '.join(str(place) for place in bundle.places())}")
-    box = machine()
-    say("voice activity")
+    device = device_info()
+    progress("voice activity")
     detector = _detector(config)
     yardstick = pace.yardstick_s()
     candidates = []
     for family, folder in found.items():
-        say(f"bundle {folder.name}")
-        weight = _weigh(folder)
-        candidates.append(_candidate(family, folder, weight, yardstick, box))
+        progress(f"bundle {folder.name}")
+        cost = _measure_cost(folder)
+        candidates.append(_result(family, folder, cost, yardstick, device))
     candidates.sort(key=lambda one: _rank(one.family))
-    chosen, why = choose(candidates)
+    chosen, why = recommend(candidates)
     return Report(
-        machine=box,
+        device=device,
         runtimes=tuple(runtimes()),
         detector=detector,
         bundles=tuple(candidates),
@@ -117,8 +120,8 @@ def _rank(family: str) -> int:
     return PREFERRED.index(family) if family in PREFERRED else len(PREFERRED)
 
 
-def choose(candidates: Sequence[Candidate]) -> tuple[str | None, str]:
-    """The best bundle that fits, and the reason; None where none fits. `candidates`: the better one first."""
+def recommend(candidates: Sequence[BundleResult]) -> tuple[str | None, str]:
+    """Return the first bundle that fits and the reason; None where none fits. `candidates`: the better one first."""
     refused: list[str] = []
     for one in candidates:
         if one.fits:
@@ -129,56 +132,58 @@ def choose(candidates: Sequence[Candidate]) -> tuple[str | None, str]:
     return None, "; ".join(refused)
 
 
-def _candidate(family: str, folder: Path, weight: Weight, yardstick_s: float, box: Machine) -> Candidate:
+def _result(
+    family: str, folder: Path, cost: BundleCost, yardstick_s: float, device: DeviceInfo
+) -> BundleResult:
     from edge.inference.pace import Pace
 
-    pace = Pace(round(weight.inference_cpu_ms / 1000 / yardstick_s, 2), box.cpuinfo)
-    allowed_mb = MEMORY_SHARE * box.memory_mb
-    if weight.error:
-        fits, why = False, weight.error
-    elif weight.cpu_ms > CPU_MS:
-        fits, why = False, f"{weight.cpu_ms:.0f} ms for 3 s of speech, at most {CPU_MS:.0f} ms are good"
+    pace = Pace(round(cost.inference_cpu_ms / 1000 / yardstick_s, 2), device.cpuinfo)
+    allowed_mb = MEMORY_SHARE * device.memory_mb
+    if cost.error:
+        fits, why = False, cost.error
+    elif cost.cpu_ms > CPU_MS:
+        fits, why = False, f"{cost.cpu_ms:.0f} ms for 3 s of speech, limit {CPU_MS:.0f} ms"
         why += f" ({pace.why})" if pace.slow else ""
-    elif weight.rss_mb > allowed_mb:
-        fits, why = False, f"{weight.rss_mb:.0f} MB, at most {allowed_mb:.0f} MB are good here"
+    elif cost.rss_mb > allowed_mb:
+        fits, why = False, f"{cost.rss_mb:.0f} MB, limit {allowed_mb:.0f} MB"
     else:
         fits = True
-        why = f"{weight.cpu_ms:.0f} ms for 3 s of speech (limit {CPU_MS:.0f} ms), "
-        why += f"{weight.rss_mb:.0f} MB of memory (limit {allowed_mb:.0f} MB)"
-        why += f"; yet slow: {pace.why}" if pace.slow else ""
-    return Candidate(
+        why = f"{cost.cpu_ms:.0f} ms for 3 s of speech (limit {CPU_MS:.0f} ms), "
+        why += f"{cost.rss_mb:.0f} MB of memory (limit {allowed_mb:.0f} MB)"
+        why += f"; slow interpreter: {pace.why}" if pace.slow else ""
+    return BundleResult(
         bundle=folder.name,
         family=family,
         path=str(folder),
-        weight=weight,
+        cost=cost,
         pace=pace.factor,
         fits=fits,
         why=why,
     )
 
 
-def _weigh(folder: Path) -> Weight:
+def _measure_cost(folder: Path) -> BundleCost:
     command = [sys.executable, "-m", "edge.doctor.bundle_cost", str(folder)]
-    # As the ear does: libraries that start a thread for each core would only stand in their own way.
+    # As the ear does: one thread for numeric libraries.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=PATIENCE_S, env=environment
+            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, env=environment
         )
-        return msgspec.json.decode(done.stdout, type=Weight)
+        return msgspec.json.decode(done.stdout, type=BundleCost)
     except subprocess.TimeoutExpired:
-        return Weight(error=f"took longer than {PATIENCE_S:.0f} s")
+        return BundleCost(error=f"took longer than {TIMEOUT_S:.0f} s")
     except msgspec.MsgspecError:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Weight(error=f"ended with status {done.returncode}: {last}")
+        last = (done.stderr.strip().splitlines() or ["no error output"])[-1]
+        return BundleCost(error=f"ended with status {done.returncode}: {last}")
 
 
-def machine() -> Machine:
-    """What is known of the box without measuring."""
+def device_info() -> DeviceInfo:
+    """Describe this device without measuring."""
     from edge.inference.pace import CPUINFO
 
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Machine(
+    return DeviceInfo(
         cpu=_cpu(),
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)),
@@ -189,7 +194,7 @@ def machine() -> Machine:
 
 
 def _cpu() -> str:
-    """On a Raspberry Pi the model of the board, elsewhere that of the processor."""
+    """The model of the board on a Raspberry Pi, elsewhere that of the processor."""
     try:
         board = Path("/proc/device-tree/model").read_text(encoding="utf-8").strip("\0\n ")
         if board:
@@ -205,7 +210,7 @@ def _cpu() -> str:
 
 
 def runtimes() -> list[Runtime]:
-    """Both interpreters, whether they are here or not; the first that is will be used."""
+    """List the supported interpreters; the first one that is installed is used."""
     from edge.inference.interpreter import LIBRARIES
 
     found = []
@@ -246,34 +251,34 @@ def _detector(config: Config) -> Detector | None:
     return Detector(engine=vad.engine, share=round(1000 * statistics.median(times) / BLOCK_MS, 4))
 
 
-def picture(report: Report) -> str:
-    """The report for people."""
-    box = report.machine
+def format_report(report: Report) -> str:
+    """The report as text."""
+    device = report.device
     lines = [
-        f"{box.cpu} ({box.architecture}), {box.cores} cores, {box.memory_mb} MB, Python {box.python}",
+        f"{device.cpu} ({device.architecture}), {device.cores} cores, {device.memory_mb} MB, Python {device.python}",
         "",
         *(f"  {one.name:<16} {one.version or one.detail}" for one in report.runtimes),
     ]
-    if not box.cpuinfo:
-        lines.append("  /proc/cpuinfo is hidden: the interpreter takes slow kernels (no ProcSubset=pid)")
+    if not device.cpuinfo:
+        lines.append("  /proc/cpuinfo is hidden: the interpreter uses slow kernels (no ProcSubset=pid)")
     if report.detector is not None:
         lines.append(
-            f"  voice activity   {report.detector.engine}, {report.detector.share:.1%} of a core, always"
+            f"  voice activity   {report.detector.engine}, {report.detector.share:.1%} of a core, all the time"
         )
     lines += ["", f"  {'bundle':<16} {'3 s of speech':>14} {'inference':>10} {'memory':>8}  fits"]
     for one in report.bundles:
-        weight = one.weight
+        cost = one.cost
         figures = (
             f"{'-':>14} {'-':>10} {'-':>8}"
-            if weight.error
-            else f"{weight.cpu_ms:>11.1f} ms {weight.inference_cpu_ms:>7.1f} ms {weight.rss_mb:>5.0f} MB"
+            if cost.error
+            else f"{cost.cpu_ms:>11.1f} ms {cost.inference_cpu_ms:>7.1f} ms {cost.rss_mb:>5.0f} MB"
         )
         lines.append(f"  {one.bundle:<16} {figures}  {'yes' if one.fits else f'no: {one.why}'}")
     lines.append("")
     if report.recommended is None:
-        lines.append(f"None fits this box: {report.why}")
+        lines.append(f"No bundle fits this device: {report.why}")
     else:
-        lines.append(f"Take {report.recommended}: {report.why}.")
+        lines.append(f"Recommended: {report.recommended}: {report.why}.")
         lines.append(
             f'  in /etc/roomtone/roomtone.toml: [model] bundle = "{report.recommended.partition("-")[0]}"'
         )

@@ -1,4 +1,4 @@
-"""`python -m edge.doctor.bundle_cost FOLDER`: what one bundle costs here, measured in a process that does nothing else.
+"""`python -m edge.doctor.bundle_cost FOLDER`: measures one bundle in a process of its own.
 
 Prints one JSON object: CPU and wall time of an utterance of 3 s (features and inference, one thread, medians), the CPU
 time of the inference alone, resident memory of the process, the runtime; or `error` where the bundle cannot run.
@@ -20,12 +20,12 @@ from edge.util.memory import rss_mb
 ROUNDS: Final = 9
 SECONDS: Final = 3
 RATE: Final = 16_000
-PATIENCE_S: Final = 20.0
-"""Fewer rounds where they would take longer."""
+TIMEOUT_S: Final = 20.0
+"""Seconds after which no further round is started."""
 
 
-class Weight(Struct, frozen=True, kw_only=True):
-    """What was measured."""
+class BundleCost(Struct, frozen=True, kw_only=True):
+    """CPU and wall time (ms) and resident memory (MB) of one bundle, or `error`."""
 
     cpu_ms: float = 0.0
     wall_ms: float = 0.0
@@ -35,8 +35,8 @@ class Weight(Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-def weigh(folder: Path) -> Weight:
-    """Measures a bundle in this process."""
+def measure_cost(folder: Path) -> BundleCost:
+    """Measure a bundle in this process; an unusable bundle gives `error`."""
     from edge.inference import bundle
     from edge.inference.classifier import Classifier
     from edge.util.errors import UserError
@@ -49,20 +49,20 @@ def weigh(folder: Path) -> Weight:
         inference = (time.thread_time() - begun) / inferences
         import numpy as np
 
-        # Sound that no trimming shortens: time does not depend on what is said.
+        # Noise, which is not shortened by trimming; the time does not depend on the content.
         sound = np.random.default_rng(0).normal(0, 3000, SECONDS * RATE).astype(np.int16)
         classifier.classify(sound)
         cpu: list[float] = []
         wall: list[float] = []
-        ends = time.monotonic() + PATIENCE_S
+        ends = time.monotonic() + TIMEOUT_S
         while len(cpu) < ROUNDS and (not cpu or time.monotonic() < ends):
             cpu_begun, wall_begun = time.process_time(), time.monotonic()
             classifier.classify(sound)
             cpu.append(time.process_time() - cpu_begun)
             wall.append(time.monotonic() - wall_begun)
     except UserError as error:
-        return Weight(error=str(error))
-    return Weight(
+        return BundleCost(error=str(error))
+    return BundleCost(
         cpu_ms=round(1000 * statistics.median(cpu), 2),
         wall_ms=round(1000 * statistics.median(wall), 2),
         inference_cpu_ms=round(1000 * inference, 2),
@@ -72,4 +72,4 @@ def weigh(folder: Path) -> Weight:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(weigh(Path(sys.argv[1]))).decode())
+    print(msgspec.json.encode(measure_cost(Path(sys.argv[1]))).decode())

@@ -1,4 +1,4 @@
-"""What every part tells `roomtone doctor`."""
+"""The result of one check of `roomtone doctor`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from msgspec import Struct
 
 
 class Check(Struct, frozen=True):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     state: Literal["ok", "warn", "fail"]
     detail: str
-    """What was found."""
+    """The finding."""
     remedy: str = ""
-    """What to do; empty when all is well."""
+    """What to do; empty when nothing is to be done."""

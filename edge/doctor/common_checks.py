@@ -1,4 +1,4 @@
-"""What `roomtone doctor` looks at in every part that classifies: Python, libraries, model, detector, disk, clock."""
+"""Checks of `roomtone doctor` for every device: Python, libraries, model, detector, disk, clock."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from edge.util.errors import UserError
 from edge.util.version import VERSION
 
 LIBRARIES: Final[tuple[tuple[str, Literal["warn", "fail"], str], ...]] = (
-    ("numpy", "fail", "nothing works without it"),
-    ("msgspec", "fail", "nothing works without it"),
+    ("numpy", "fail", "required"),
+    ("msgspec", "fail", "required"),
     ("soundfile", "warn", "needed for `classify` and playback"),
     ("soxr", "warn", "needed for sound that is not at 16 kHz"),
 )
 SLOW_S: Final = 0.5
 TOO_SLOW_S: Final = 2.0
 UNSYNCHRONISED: Final = 5
-"""`TIME_ERROR`, what adjtimex(2) returns while nothing has set the clock."""
+"""`TIME_ERROR`, returned by adjtimex(2) while the clock is not synchronised."""
 
 
 def checks(config: Config) -> Iterator[Check]:
-    """Everything, in the order in which one depends on another."""
+    """Run the checks in the order of their dependencies."""
     yield _python()
     yield from _libraries()
     yield from _model(config)
@@ -67,7 +67,7 @@ def _model(config: Config) -> Iterator[Check]:
         classifier = Classifier(found)
         classifier.self_test()
         if found.manifest.kernels == "full-int8":
-            # The plain kernels give the same bits everywhere, unless the file or the interpreter is broken.
+            # The reference kernels give the same bits on every machine, unless the file or the interpreter is broken.
             Classifier(found, reference=True).self_test()
         begun, inferences = time.thread_time(), 0
         for _ in range(3):
@@ -113,14 +113,14 @@ def _detector(config: Config) -> Iterator[Check]:
         yield Check(
             "voice activity",
             "fail",
-            f"{detail}: takes silence for speech",
-            "build it again: roomtone train vad",
+            f"{detail}: classifies silence as speech",
+            "rebuild it: roomtone train vad",
         )
     elif vad.engine != config.vad.engine:
         yield Check(
             "voice activity",
             "warn",
-            f"{detail}, standing in for {config.vad.engine}",
+            f"{detail}, in place of {config.vad.engine}",
             "see the messages above",
         )
     else:
@@ -133,13 +133,17 @@ def _disk() -> Check:
     free = shutil.disk_usage(place).free / 2**20
     detail = f"{free:,.0f} MB free at {place}"
     if free < 50:
-        return Check("disk", "fail", detail, "make room: events cannot be kept while the broker is away")
-    return Check("disk", "ok" if free >= 500 else "warn", detail, "" if free >= 500 else "make room soon")
+        return Check(
+            "disk", "fail", detail, "free some space: events cannot be kept while the broker is unreachable"
+        )
+    return Check(
+        "disk", "ok" if free >= 500 else "warn", detail, "" if free >= 500 else "free some space soon"
+    )
 
 
 def _clock() -> Check:
     now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    # A struct timex is 208 bytes; with all of it zero the call only asks.
+    # A struct timex is 208 bytes; with all of it zero the call changes nothing.
     asked = ctypes.create_string_buffer(512)
     try:
         answer = ctypes.CDLL(None, use_errno=True).adjtimex(asked)
@@ -148,5 +152,5 @@ def _clock() -> Check:
     if answer == UNSYNCHRONISED:
         return Check("clock", "warn", f"{now}, not synchronised", "enable systemd-timesyncd or chrony")
     if answer < 0:
-        return Check("clock", "warn", f"{now}; whether it is synchronised cannot be asked here")
+        return Check("clock", "warn", f"{now}; whether it is synchronised is unknown")
     return Check("clock", "ok", f"{now}, synchronised")

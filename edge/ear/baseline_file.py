@@ -1,7 +1,8 @@
-"""The room's mean on disk: one small file that is bound to its model, replaced as a whole, and removed to forget.
+"""The baseline on disk: one small file that belongs to one model, is replaced atomically and removed to forget.
 
-Removing it is the way to forget, also while the ear runs: who removes it and the ear, which looks every second, both
-hold the folder's lock meanwhile, so that a save cannot bring back what was just removed.
+Fourteen numbers are saved (mean logits and mean probabilities) and how many utterances they stand for. Removing the
+file deletes the baseline, also while the ear runs: the remover and the ear, which checks every second, both hold a lock
+on the folder, so that a save cannot restore what was just removed.
 """
 
 from __future__ import annotations
@@ -24,33 +25,33 @@ from edge.util import atomic_file
 from edge.util.atomic_file import sync_folder, temporary_path
 
 MAX_BYTES: Final = 1 << 20
-"""A mean of 512 numbers takes 10 KB."""
+"""A larger file is not one of ours: a baseline takes less than 1.5 KB."""
 
 
 class BaselineFileError(Exception):
-    """The file is there and cannot be used; the text says why."""
+    """The file exists and cannot be used; the text says why."""
 
 
-class Kept(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that is kept of what a room said."""
+class SavedBaseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that is saved about a room."""
 
     format: Literal[1] = 1
     model: ModelName
     model_sha256: Sha256
     since: Timestamp
-    """When this mean was begun."""
+    """When this baseline was started."""
     saved: Timestamp
-    room: BaselineState
+    baseline: BaselineState
 
 
-def path_of(config: Config) -> Path:
-    """Named after the socket, which does not change when the room gets another id."""
+def baseline_path(config: Config) -> Path:
+    """The path of the file, named after the socket, which does not change with the node id."""
     return state_dir.folder(config) / f"{Path(config.runtime.socket).stem}.baseline.json"
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Nobody else reads, writes or forgets meanwhile. Raises `OSError` where the folder is missing."""
+    """Hold the lock of the folder. Raises `OSError` where the folder is missing."""
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -59,8 +60,8 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def read(path: Path) -> Kept | None:
-    """What is kept; None where there is no file. Raises `BaselineFileError`, and `PermissionError`."""
+def read(path: Path) -> SavedBaseline | None:
+    """Read the saved baseline; None where there is no file. Raises `BaselineFileError` and `PermissionError`."""
     try:
         if not path.is_file():
             if path.exists():
@@ -68,7 +69,7 @@ def read(path: Path) -> Kept | None:
             return None
         if path.stat().st_size > MAX_BYTES:
             raise BaselineFileError(f"more than {MAX_BYTES} bytes")
-        return msgspec.json.decode(path.read_bytes(), type=Kept)
+        return msgspec.json.decode(path.read_bytes(), type=SavedBaseline)
     except FileNotFoundError:
         return None
     except PermissionError:
@@ -77,13 +78,13 @@ def read(path: Path) -> Kept | None:
         raise BaselineFileError(str(error)) from None
 
 
-def write(path: Path, kept: Kept) -> None:
-    """All of it or nothing, for the owner's eyes only. Raises `OSError`; the old file is then still there."""
-    atomic_file.write(path, msgspec.json.encode(kept), 0o600)
+def write(path: Path, saved: SavedBaseline) -> None:
+    """Replace the file atomically, readable by its owner only. Raises `OSError` and then keeps the old file."""
+    atomic_file.write(path, msgspec.json.encode(saved), 0o600)
 
 
 def forget(path: Path) -> bool:
-    """Removes the file and what an interrupted save has left; False where there was none. Raises `OSError`."""
+    """Remove the file and the remains of an interrupted save; False where there was none. Raises `OSError`."""
     if not path.parent.is_dir():
         return False
     with locked(path):

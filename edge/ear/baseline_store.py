@@ -1,11 +1,11 @@
-"""Keeps the room's mean: what may enter it, when it is written, and when it is forgotten.
+"""Maintains the baseline: which utterances update it, when it is saved, and when it is deleted.
 
-Into the mean goes speech that is long enough, not clipped, and well above the room's noise. Whether the classifier was
-sure of it does not matter: leaving out what it finds `uncertain` would leave out the very utterances that the room has
-made hard, and tilt the mean towards the emotions that are easy to tell.
+Speech updates it that is long enough, not clipped, and well above the noise of the room. The confidence of the
+classifier does not matter: without the `uncertain` utterances the baseline would lack those that the room makes hard,
+and lean towards the emotions that are easy to tell.
 
-Everything here is called by the ear's main thread, and nothing here ends the ear: a disk that takes nothing is said
-once and the mean lives in memory.
+Everything here is called by the ear's main thread, and nothing here ends the ear: a disk that cannot be written is
+logged once, and the baseline stays in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from edge.config.settings import Config
 from edge.ear import baseline_file
-from edge.ear.baseline_file import BaselineFileError, Kept
+from edge.ear.baseline_file import BaselineFileError, SavedBaseline
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.classifier import Result
@@ -28,14 +28,14 @@ from edge.util import timestamps
 log = logging.getLogger(__name__)
 
 SAVE_PERIOD_S: Final = 600.0
-"""At most six small writes an hour: less than the journal takes of an SD card."""
-LOOK_PERIOD_S: Final = 1.0
-MIN_KEPT: Final = 20
-"""A mean of fewer utterances is not written: it would say more of each than of the room."""
+"""At most six small writes an hour: less wear of an SD card than the journal causes."""
+POLL_PERIOD_S: Final = 1.0
+MIN_UTTERANCES: Final = 20
+"""A baseline of fewer utterances is not saved: it would reveal more about each of them than about the room."""
 MIN_SNR_DB: Final = 6.0
-"""Softer speech, and noise that was taken for speech, does not enter the mean."""
+"""Utterances below this signal-to-noise ratio do not update the baseline."""
 MAX_CLIPPED: Final = 0.005
-"""Share of samples at full scale above which the microphone was overloaded."""
+"""Share of samples at full scale above which an utterance counts as clipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Quality:
 
     @property
     def good(self) -> bool:
-        """Whether the mean may learn from it."""
+        """Whether the utterance may update the baseline."""
         return self.snr_db >= MIN_SNR_DB and self.clipped <= MAX_CLIPPED
 
 
-class Adaptation:
-    """One room's mean with its file; `room` is what the classifier is given. The first look makes the file."""
+class BaselineStore:
+    """The baseline of one room with its file; the classifier reads `baseline`. Creates the file at once."""
 
     def __init__(
         self, path: Path, bundle: Bundle, memory: float, now: Callable[[], float] = time.monotonic
@@ -62,83 +62,87 @@ class Adaptation:
         self._bundle = bundle
         self._now = now
         self._on_disk = False
-        self._complained = False
+        self._write_failed = False
         self._since = timestamps.now()
-        self._saved_heard = 0
-        self.room = Baseline.of(bundle, memory)
+        self._saved_utterances = 0
+        self.baseline = Baseline.from_bundle(bundle, memory)
         self._load()
-        self._look_due = self._now()
+        self._poll_due = self._now()
         self._save_due = self._now() + SAVE_PERIOD_S
         if not self._on_disk:
             self._save()
 
     def _load(self) -> None:
         try:
-            kept = baseline_file.read(self._path)
-            if kept is None:
+            saved = baseline_file.read(self._path)
+            if saved is None:
                 return
-            if kept.model_sha256 != self._bundle.sha256:
-                log.info("the mean of this room was of another model (%s) and is dropped", kept.model)
+            if saved.model_sha256 != self._bundle.sha256:
+                log.info("the saved baseline belongs to another model (%s) and is dropped", saved.model)
                 return
-            self.room.resume(kept.room)
+            self.baseline.restore(saved.baseline)
         except (BaselineFileError, ValueError, OSError) as error:
             log.warning("%s cannot be used and is dropped: %s", self._path, error)
             return
-        self._since, self._saved_heard, self._on_disk = kept.since, self.room.heard, True
-        log.info("adapted to this room by %d utterances since %s", self.room.heard, self._since)
+        self._since, self._saved_utterances, self._on_disk = saved.since, self.baseline.utterances, True
+        log.info("baseline: %d utterances since %s", self.baseline.utterances, self._since)
 
-    def learn(self, result: Result, quality: Quality) -> None:
-        """Takes what may enter the mean."""
-        if result.trusted and quality.good:
-            self.room.add(result.logits)
+    def update(self, result: Result, quality: Quality) -> None:
+        """Update the baseline with the result of an utterance, where its recording is good enough."""
+        if result.enough_speech and quality.good:
+            self.baseline.add(result.logits)
 
-    def look(self) -> None:
-        """Notices that somebody wants it forgotten, and saves when it is time. Cheap; call it as often as you like."""
+    def poll(self) -> None:
+        """Reset the baseline where its file was removed, and save it when that is due. Cheap; call it often."""
         now = self._now()
-        if now < self._look_due:
+        if now < self._poll_due:
             return
-        self._look_due = now + LOOK_PERIOD_S
+        self._poll_due = now + POLL_PERIOD_S
         if self._on_disk and self._is_gone():
-            self._start_over()
+            self._reset()
             self._on_disk = False
             self._save()
         elif now >= self._save_due:
             self._save_due = now + SAVE_PERIOD_S
-            self._save_if_worth()
+            self._save_if_changed()
 
     def close(self) -> None:
-        """Saves for the last time."""
-        self._save_if_worth()
+        """Save for the last time."""
+        self._save_if_changed()
 
-    def _save_if_worth(self) -> None:
-        news = self.room.heard != self._saved_heard and self.room.heard >= MIN_KEPT
-        if news or not self._on_disk:
+    def _save_if_changed(self) -> None:
+        changed = (
+            self.baseline.utterances != self._saved_utterances and self.baseline.utterances >= MIN_UTTERANCES
+        )
+        if changed or not self._on_disk:
             self._save()
 
     def _save(self) -> None:
-        """Writes the mean, or none of it while too little was heard; forgets where somebody was quicker."""
-        enough = self.room.heard >= MIN_KEPT
-        fresh = Baseline.of(self._bundle)
+        """Save the baseline, an empty one while there are too few utterances; reset it where the file was removed."""
+        enough = self.baseline.utterances >= MIN_UTTERANCES
+        fresh = Baseline.from_bundle(self._bundle)
         try:
             with baseline_file.locked(self._path):
                 if self._on_disk and self._is_gone():
-                    self._start_over()
+                    self._reset()
                     enough = False
-                kept = Kept(
+                saved = SavedBaseline(
                     model=self._bundle.full_name,
                     model_sha256=self._bundle.sha256,
                     since=self._since,
                     saved=timestamps.now(),
-                    room=(self.room if enough else fresh).to_state(),
+                    baseline=(self.baseline if enough else fresh).to_state(),
                 )
-                baseline_file.write(self._path, kept)
+                baseline_file.write(self._path, saved)
         except OSError as error:
-            if not self._complained:
-                log.warning("%s cannot be written (%s): a restart will forget this room", self._path, error)
-            self._complained = True
+            if not self._write_failed:
+                log.warning(
+                    "%s cannot be written (%s): the baseline will be lost at a restart", self._path, error
+                )
+            self._write_failed = True
             return
-        self._on_disk, self._complained = True, False
-        self._saved_heard = self.room.heard if enough else 0
+        self._on_disk, self._write_failed = True, False
+        self._saved_utterances = self.baseline.utterances if enough else 0
 
     def _is_gone(self) -> bool:
         try:
@@ -146,28 +150,28 @@ class Adaptation:
         except OSError:
             return False
 
-    def _start_over(self) -> None:
-        log.info("the mean of this room is forgotten (%d utterances)", self.room.heard)
-        self.room.forget()
+    def _reset(self) -> None:
+        log.info("baseline deleted (%d utterances)", self.baseline.utterances)
+        self.baseline.reset()
         self._since = timestamps.now()
 
 
-def begin(config: Config, bundle: Bundle) -> Adaptation | None:
-    """The adaptation that the configuration asks for; None where it is off or the bundle does not allow it.
+def open_store(config: Config, bundle: Bundle) -> BaselineStore | None:
+    """Open the baseline that the configuration asks for; None where it is off or the bundle has no output layer.
 
-    Where it is not used, nothing is kept either.
+    Where it is not used, a saved one is removed.
     """
-    path = baseline_file.path_of(config)
-    why = "`baseline.enabled` is off"
+    path = baseline_file.baseline_path(config)
+    reason = "`baseline.enabled` is off"
     if config.baseline.enabled:
         try:
-            return Adaptation(path, bundle, config.baseline.memory)
+            return BaselineStore(path, bundle, config.baseline.memory)
         except BundleError as error:
-            why = str(error)
-    log.info("not adapted to the room: %s", why)
+            reason = str(error)
+    log.info("no baseline: %s", reason)
     try:
         if baseline_file.forget(path):
-            log.info("the mean of this room is forgotten")
+            log.info("saved baseline removed")
     except OSError as error:
         log.warning("%s cannot be removed: %s", path, error)
     return None

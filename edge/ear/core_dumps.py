@@ -1,4 +1,4 @@
-"""Sound is in memory for a few seconds: no core file, no debugger of another process may take it from there."""
+"""Protects sound in memory: no core dumps, and no debugger of another process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PR_SET_DUMPABLE: Final = 4
 """prctl(2)."""
 
 
-def forbid_dumps() -> None:
-    """For the rest of the process; the watchdog's SIGABRT then leaves nothing behind, whatever collects cores."""
+def disable_core_dumps() -> None:
+    """Forbid core dumps and tracing for the rest of the process, also after the watchdog's SIGABRT."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A limit of 0 does not keep a core from a collector behind a pipe (`core_pattern`); this does.
     library = ctypes.CDLL(None, use_errno=True)

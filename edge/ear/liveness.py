@@ -1,8 +1,8 @@
-"""Whether the ear hears: the state it tells, and whether the service manager may be told "alive".
+"""The state of the microphone, and whether the watchdog of the service manager may be notified.
 
-A deaf process is a dead one. In `ok` the watchdog is fed only while blocks reach the voice activity detector in real
-time and a golden self-inference ran in the last 60 s; in `lost` and `muted` only while that state's own loop turns. A
-source of digital zeros for a minute counts as lost: a muted or broken capture device gives nothing else.
+In `ok` the watchdog is notified only while blocks arrive in real time and the self-test of the model passed within the
+last 60 s; in `lost` and `muted` only while the capture thread's waiting loop runs. A source of digital zeros for a
+minute counts as lost: a muted or broken capture device delivers nothing else.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ log = logging.getLogger(__name__)
 FRAME_LIMIT_S: Final = 2.0
 """Longest time without a block in `ok`."""
 PACE: Final = 0.8
-"""Seconds of sound in a second that still count as real time. A clock that is a little slow is no fault."""
+"""Seconds of sound per second that still count as real time, as a device's clock may be a little slow."""
 BEHIND_LIMIT_S: Final = 3.0
-"""So far may the sound fall behind that pace: a device at half the speed does after 10 s, a pause of 2 s does not."""
+"""Seconds that the sound may fall behind: a device at half speed exceeds it after 10 s, a pause of 2 s does not."""
 SELF_TEST_PERIOD_S: Final = 30.0
-"""From this age on the next self-inference is made when nobody speaks,"""
+"""Age of the last self-test from which the next one is due while there is no speech."""
 SELF_TEST_LATEST_S: Final = 50.0
-"""from this age on also in the middle of speech, which waits in the queue meanwhile."""
+"""Age from which it is due also during speech, which waits in the queue meanwhile."""
 SELF_TEST_LIMIT_S: Final = 60.0
-TURN_LIMIT_S: Final = 20.0
-"""Longest time without a sign of the retry loop: opening a device may take 15 s."""
+HEARTBEAT_LIMIT_S: Final = 20.0
+"""Longest time without a heartbeat of the capture thread: opening a device may take 15 s."""
 ZEROS_S: Final = 60.0
 
 
 class Liveness:
-    """A pure state machine over monotonic times; `on_change` is called for each transition.
+    """State machine of the microphone over monotonic times (seconds); `on_change` is called for each transition.
 
-    `speed` is the speed of a playback; a microphone gives one second in a second.
+    `speed` is the speed of a playback, 1 for a microphone.
     """
 
     def __init__(self, on_change: Callable[[MicState], None], now: float, speed: float = 1.0) -> None:
@@ -44,80 +44,78 @@ class Liveness:
         self._state: MicState = "starting"
         self._progress = now
         self._self_test: float | None = None
-        self._sounding = now
-        self._deaf = False
-        self._heard = now
+        self._last_sound = now
+        self._silent = False
+        self._last_block = now
         self._behind = 0.0
-        self._said_slow = False
+        self._logged_slow = False
 
     @property
     def state(self) -> MicState:
-        """What is told to the link."""
+        """The state that is published."""
         return self._state
 
-    def heard(self, now: float, *, zeros: bool) -> None:
-        """A block has passed the voice activity detector; `zeros`: every sample of it was 0."""
+    def on_block(self, now: float, *, zeros: bool) -> None:
+        """Register a processed block; `zeros`: every sample of it was 0."""
         self._progress = now
-        # A leaky bucket: what is missing adds up, what comes later fills it again, and nothing is saved up for later.
-        self._behind = max(0.0, self._behind + self._pace * (now - self._heard) - BLOCK_S)
-        self._heard = now
+        # A leaky bucket: missing sound adds up and late sound reduces it, but early sound is no credit.
+        self._behind = max(0.0, self._behind + self._pace * (now - self._last_block) - BLOCK_S)
+        self._last_block = now
         if not zeros:
-            self._sounding = now
-            self._deaf = False
-        elif not self._deaf and now - self._sounding > ZEROS_S:
-            self._deaf = True
+            self._last_sound = now
+            self._silent = False
+        elif not self._silent and now - self._last_sound > ZEROS_S:
+            self._silent = True
             self._enter(
                 "lost", f"nothing but digital zeros for {ZEROS_S:.0f} s: is it muted in a mixer, or broken?"
             )
-        if not self._deaf and self._self_test is not None:
+        if not self._silent and self._self_test is not None:
             self._enter("ok", "sound arrives")
 
-    def opened(self, now: float) -> None:
-        """The source was opened; it is `ok` only when sound arrives."""
-        self._progress = self._sounding = self._heard = now
+    def on_opened(self, now: float) -> None:
+        """Register that the source was opened; the state is `ok` only when sound arrives."""
+        self._progress = self._last_sound = self._last_block = now
         self._behind = 0.0
-        self._deaf = False
+        self._silent = False
 
-    def lost(self, now: float, reason: str) -> None:
-        """The source cannot be opened or has gone."""
+    def on_lost(self, now: float, reason: str) -> None:
+        """Register that the source cannot be opened or has disappeared."""
         self._progress = now
         self._enter("lost", reason)
 
-    def muted(self, now: float) -> None:
-        """The source was closed because somebody wants it so."""
+    def on_muted(self, now: float) -> None:
+        """Register that the source was closed for a mute."""
         self._progress = now
         self._enter("muted", "the microphone is closed")
 
-    def turned(self, now: float) -> None:
-        """The retry loop of `lost` or the waiting loop of `muted` has turned."""
+    def on_heartbeat(self, now: float) -> None:
+        """Register a heartbeat of the capture thread in `lost` or `muted`."""
         self._progress = now
 
-    def self_tested(self, now: float) -> None:
-        """The golden self-inference gave what it should."""
+    def on_self_test(self, now: float) -> None:
+        """Register a passed self-test."""
         self._self_test = now
 
     def self_test_due(self, now: float, *, speaking: bool) -> bool:
-        """Whether it is time for the next golden self-inference."""
+        """Whether the next self-test is due."""
         limit = SELF_TEST_LATEST_S if speaking else SELF_TEST_PERIOD_S
         return self._self_test is None or now - self._self_test > limit
 
     def alive(self, now: float) -> bool:
-        """Whether the watchdog may be fed."""
+        """Whether the watchdog may be notified."""
         if self._state in {"starting", "ok"}:
             fresh = self._self_test is not None and now - self._self_test <= SELF_TEST_LIMIT_S
             if self._state == "starting":
-                return fresh and now - self._progress <= TURN_LIMIT_S
+                return fresh and now - self._progress <= HEARTBEAT_LIMIT_S
             return fresh and now - self._progress <= FRAME_LIMIT_S and self._in_time()
-        return now - self._progress <= TURN_LIMIT_S
+        return now - self._progress <= HEARTBEAT_LIMIT_S
 
     def _in_time(self) -> bool:
         if self._behind <= BEHIND_LIMIT_S:
             return True
-        if not self._said_slow:
-            self._said_slow = True
-            log.error(
-                "sound does not come in real time: it is missing %.1f s, so this is not alive", self._behind
-            )
+        if not self._logged_slow:
+            self._logged_slow = True
+            log.error("sound does not arrive in real time: %.1f s are missing", self._behind)
         return False
 
     def _enter(self, state: MicState, reason: str) -> None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from edge.config.settings import Config
 from edge.ear import baseline_store as adaptation
 from edge.ear import state_dir
-from edge.ear.baseline_store import Adaptation
+from edge.ear.baseline_store import BaselineStore
 from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
@@ -58,7 +58,7 @@ class Loaded:
 
     chosen: Chosen
     classifier: Classifier
-    adaptation: Adaptation | None
+    adaptation: BaselineStore | None
 
 
 class Models:
@@ -128,11 +128,11 @@ class Models:
     def _load(self, chosen: Chosen) -> Loaded:
         # While a model is on probation it is heard without adaptation, and the mean of the room stays on disk for the
         # model before: it may come back.
-        room = None if chosen.on_probation else adaptation.begin(self._config, chosen.bundle)
+        room = None if chosen.on_probation else adaptation.open_store(self._config, chosen.bundle)
         classifier = Classifier(
             chosen.bundle,
             abstain_below=self._config.model.abstain_below,
-            room=None if room is None else room.room,
+            baseline=None if room is None else room.baseline,
         )
         classifier.self_test()
         return Loaded(chosen, classifier, room)

@@ -1,7 +1,7 @@
-"""Keeps the chatter of native libraries out of the log.
+"""Keeps the messages of native libraries out of the log.
 
 PortAudio, ALSA and JACK write dozens of lines to file descriptor 2 whenever they look for devices, and nothing turns
-that off. So Python keeps a copy of the descriptor for itself, and 2 leads to nowhere.
+that off. So Python keeps a copy of the descriptor for itself, and 2 is redirected to /dev/null.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TextIO
 
 
 def silence_native_stderr() -> TextIO:
-    """For the rest of the process; `sys.stderr` goes on working and is returned."""
+    """Discard what native libraries write, for the rest of the process; returns the new, working `sys.stderr`."""
     python = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     _to_null()
     sys.stderr = python
@@ -23,7 +23,7 @@ def silence_native_stderr() -> TextIO:
 
 @contextlib.contextmanager
 def quiet_native_stderr() -> Iterator[None]:
-    """For a moment, in a program of one thread; nothing of Python's own may be written meanwhile."""
+    """Discard what native libraries write within this block. For single-threaded programs only."""
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -1,6 +1,6 @@
-"""From blocks of sound to events: voice activity -> segments -> emotion. One thread, no input or output.
+"""From audio blocks to events: voice activity detection, segmentation, classification. One thread, no I/O.
 
-An event is a few rounded numbers; the sound it was made from is dropped before the next block is looked at.
+An event is a few rounded numbers; the samples that it was made from are dropped before the next block.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
-from edge.ear.tally import Tally
+from edge.ear.prediction_counts import PredictionCounts
 from edge.inference.classifier import Result
 from edge.protocol.messages import Event, EventType, LevelSignal, Probabilities
 from edge.util.timestamps import from_unix
@@ -34,48 +34,53 @@ from edge.util.timestamps import from_unix
 log = logging.getLogger(__name__)
 
 LATENCIES: Final = 256
-"""Of so many last utterances the median and the 95th percentile are told."""
+"""Utterances over which the latency quantiles are computed."""
 STARTS: Final = 4096
-"""Blocks whose time is remembered: 131 s, twice the longest utterance that can be configured."""
+"""Blocks whose start time is kept: 131 s, twice the longest utterance that can be configured."""
 
 
-class Classify(Protocol):
-    """What the pipeline needs of a classifier."""
+class UtteranceClassifier(Protocol):
+    """The interface of a classifier."""
 
     def classify(self, samples: Samples, speech_ms: int) -> Result:
-        """The emotion of int16 samples `[n]` at 16 kHz, of which so much is speech."""
+        """Classify int16 samples `[n]` at 16 kHz, of which `speech_ms` are speech."""
 
 
-class Learn(Protocol):
-    """Who learns from what was heard; it sees no sound."""
+class ResultListener(Protocol):
+    """The interface of an observer of results, such as the baseline; it gets no samples."""
 
-    def learn(self, result: Result, quality: Quality) -> None:
-        """One utterance, after it was classified."""
+    def update(self, result: Result, quality: Quality) -> None:
+        """Called once for each utterance, after its classification."""
 
 
 class Pipeline:
-    """Feed it every block in order; it belongs to one thread, and only `level` may be asked from others."""
+    """Turns blocks, fed in order, into events. Not thread-safe, except for `level`."""
 
     def __init__(
-        self, config: Config, vad: Vad, classifier: Classify, model: str, learner: Learn | None = None
+        self,
+        config: Config,
+        vad: Vad,
+        classifier: UtteranceClassifier,
+        model: str,
+        listener: ResultListener | None = None,
     ) -> None:
         self._vad = vad
         self._segmenter = Segmenter(config)
         self._offset = config.vad.offset
         self._classifier = classifier
         self._model = model
-        self._learner = learner
+        self._listener = listener
         self._noise = NoiseFloor()
         self._starts: deque[float] = deque(maxlen=STARTS)
         self._level = LevelSignal(dbfs=SILENCE_DBFS, speech=False)
         self._smooth = 0.0
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self.boot = secrets.token_hex(4)
-        """Names this start of the ear."""
-        self.tally = Tally()
-        """What the model has said, without adaptation, since it runs."""
+        """Random id of this start of the ear."""
+        self.prediction_counts = PredictionCounts()
+        """Predictions of the model, without the baseline, since it was loaded."""
         self.frames = 0
-        """Blocks that have passed the voice activity detector."""
+        """Blocks processed so far."""
         self.utterances = 0
 
     @property
@@ -83,22 +88,22 @@ class Pipeline:
         """Whether an utterance is open."""
         return self._segmenter.speaking
 
-    def swap(self, classifier: Classify, model: str, learner: Learn | None) -> None:
-        """Another model, between two utterances: the next one is its first."""
-        self._classifier, self._model, self._learner = classifier, model, learner
-        self.tally = Tally()
+    def set_model(self, classifier: UtteranceClassifier, model: str, listener: ResultListener | None) -> None:
+        """Replace the model between two utterances."""
+        self._classifier, self._model, self._listener = classifier, model, listener
+        self.prediction_counts = PredictionCounts()
         self._latencies.clear()
 
     def level(self) -> LevelSignal:
-        """The level of the last half second, roughly, and whether somebody speaks."""
+        """The level of about the last half second, and whether there is speech."""
         return self._level
 
     def latency_ms(self, quantile: float) -> float:
-        """Of the last utterances, from the end of speech being decided to the finished event; 0 before the first."""
+        """Quantile of the recent latencies (end of speech detected to event finished), in ms; 0 without any."""
         return round(float(np.quantile(self._latencies, quantile)), 1) if self._latencies else 0.0
 
     def feed(self, block: Block) -> list[Event]:
-        """One block further; returns the events that end with it."""
+        """Process one block; returns the events that it completes."""
         probability = self._vad.probability(block.samples)
         self.frames += 1
         self._starts.append(block.started)
@@ -111,7 +116,7 @@ class Pipeline:
         return [self._event(utterance) for utterance in utterances]
 
     def finish(self) -> list[Event]:
-        """The sound has ended, or goes on after a gap: closes an open utterance and forgets the past."""
+        """End an open utterance at a gap or at the end of the sound, and reset the detector."""
         events = [self._event(utterance) for utterance in self._segmenter.flush()]
         self._vad.reset()
         return events
@@ -124,11 +129,11 @@ class Pipeline:
         snr = self._noise.snr_db(speech, BLOCK)
         started = _utc(self._started(utterance))
         self.utterances += 1
-        if self._learner is not None:
-            self._learner.learn(result, Quality(snr, clipped(speech)))
+        if self._listener is not None:
+            self._listener.update(result, Quality(snr, clipped(speech)))
         latency_ms = 1000 * (time.monotonic() - decided)
         self._latencies.append(latency_ms)
-        self.tally.add(result, latency_ms)
+        self.prediction_counts.add(result, latency_ms)
         return Event(
             id=str(ULID()),
             boot=self.boot,
@@ -156,5 +161,5 @@ def _share(value: float) -> float:
 
 
 def _utc(monotonic: float) -> str:
-    """A monotonic time as UTC by the clock of this moment: a clock that was set meanwhile sets all times right."""
+    """Convert a monotonic time to UTC with the system clock as it is now, so that a corrected clock applies."""
     return from_unix(time.time() - (time.monotonic() - monotonic))

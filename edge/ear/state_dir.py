@@ -1,4 +1,4 @@
-"""The ear's state folder: whatever has to outlive it. What is there is numbers; sound is never written."""
+"""The ear's state folder: mute requests, the baseline and start counts; sound is never written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INSTALLED: Final = Path("/var/lib/roomtone/ear")
 
 
 def folder(config: Config) -> Path:
-    """Where the ear keeps its state; the same for the ear itself and for commands of a person at the device."""
+    """Return the folder of the ear's state, for the ear and for commands at the device."""
     given = config.runtime.ear_state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     if given:
         return Path(given)

@@ -36,7 +36,7 @@ MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
 
 Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
-ROOM_MOODS: Final = (4.5, 5.5)
+DEFAULT_EMOTION_BOUNDS: Final = (4.5, 5.5)
 """Of bundles that were made before they said so themselves."""
 Effective = Annotated[float, Meta(gt=0, le=1000)]
 Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z")]
@@ -80,7 +80,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Shorter speech is `uncertain`, whatever the network says."""
     embedding_mean: tuple[float, ...]
     """Mean embedding of the training speech."""
-    room_moods: tuple[Effective, Effective] = ROOM_MOODS
+    room_moods: tuple[Effective, Effective] = DEFAULT_EMOTION_BOUNDS
     """Effective numbers of emotions between which a room's own mean begins to count: `edge.inference.baseline`."""
     metrics: dict[str, Any]
     """Protocol -> numbers."""

@@ -32,11 +32,11 @@ class Result(msgspec.Struct, frozen=True):
     """Pooled embedding `[size]`, averaged over windows."""
     logits: NDArray[np.float64]
     """`[7]`, averaged over windows, as the network gave them: neither calibrated nor moved by the room's mean."""
-    trusted: bool
+    enough_speech: bool
     """Whether there was speech enough to judge; what is shorter is `uncertain`."""
-    plain: int = 0
+    unadapted_label: int = 0
     """Number of the label that the network alone would say, without the room's mean."""
-    plain_sure: bool = False
+    unadapted_confident: bool = False
     """Whether it would be said, or be `uncertain`."""
 
 
@@ -53,13 +53,13 @@ class Classifier:
         threads: int = 1,
         abstain_below: float | None = None,
         reference: bool = False,
-        room: Baseline | None = None,
+        baseline: Baseline | None = None,
     ) -> None:
         self.bundle = bundle
         manifest = bundle.manifest
         self._spec = manifest.features
         self._abstain_below = manifest.abstain_below if abstain_below is None else abstain_below
-        self._room = room
+        self._baseline = baseline
         self._reference = reference
         self._interpreter = Interpreter(bundle.model, threads, reference)
         self.runtime = self._interpreter.runtime
@@ -110,28 +110,30 @@ class Classifier:
         manifest = self.bundle.manifest
         return found[manifest.logits][0].astype(np.float64), found[manifest.embedding][0].astype(np.float64)
 
-    def _result(self, logits: NDArray[np.float64], embedding: NDArray[np.float64], trusted: bool) -> Result:
-        moved = logits if self._room is None or not trusted else logits + self._room.shift
+    def _result(
+        self, logits: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
+    ) -> Result:
+        moved = logits if self._baseline is None or not enough_speech else logits + self._baseline.shift
         scaled = moved / self.bundle.manifest.temperature
         shares = np.exp(scaled - scaled.max())
         shares /= shares.sum()
         best = int(shares.argmax())
         confidence = float(shares[best])
-        sure = trusted and confidence >= self._abstain_below
-        plain, plain_confidence = best, confidence
+        sure = enough_speech and confidence >= self._abstain_below
+        unadapted_label, unadapted_confidence = best, confidence
         if moved is not logits:
             alone = np.exp((logits - logits.max()) / self.bundle.manifest.temperature)
-            plain = int(alone.argmax())
-            plain_confidence = float(alone[plain] / alone.sum())
+            unadapted_label = int(alone.argmax())
+            unadapted_confidence = float(alone[unadapted_label] / alone.sum())
         return Result(
             LABELS[best] if sure else UNCERTAIN,
             confidence,
             {label: float(share) for label, share in zip(LABELS, shares, strict=True)},
             embedding.astype(np.float32),
             logits,
-            trusted,
-            plain,
-            trusted and plain_confidence >= self._abstain_below,
+            enough_speech,
+            unadapted_label,
+            enough_speech and unadapted_confidence >= self._abstain_below,
         )
 
     def self_test(self) -> int:

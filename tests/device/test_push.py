@@ -121,7 +121,7 @@ def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pu
     assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
     assert pushed.gates() == 1, "the gate's service has tried it, and no child of the link"
     seconds_until(
-        lambda: "the model is base-9.3.0 now" in box.container.run(f"journalctl --no-pager -u {EAR}"),
+        lambda: "model: base-9.3.0" in box.container.run(f"journalctl --no-pager -u {EAR}"),
         10,
         "the ear has swapped",
     )

@@ -143,7 +143,7 @@ def rejected(box: Box) -> int:
 
 def test_a_slow_interpreter_is_noticed(box: Box) -> None:
     folder = f"/run/systemd/system/{EAR}.d"
-    assert "golden self-inference takes" not in box.container.run(f"journalctl -u {EAR}")  # the control
+    assert "the self-test takes" not in box.container.run(f"journalctl -u {EAR}")  # the control
     box.outside(folder).mkdir(parents=True, exist_ok=True)
     box.outside(f"{folder}/zz-slow.conf").write_text("[Service]\nProcSubset=pid\n")
     try:

@@ -146,7 +146,7 @@ def test_who_holds_the_card_is_recognised_and_named(machine: Machine, heard: Sub
         # It opens the device at once, and lets go of it when nobody listens for a while.
         seconds_until(lambda: "owner_pid" in status(machine), SLOW_S, "PulseAudio has it")
         said = machine.run("roomtone doctor || :")
-        assert re.search(r"PulseAudio \(process \d+\) holds Loopback and has to lend it", said), said
+        assert re.search(r"PulseAudio \(process \d+\) holds Loopback and has to release it", said), said
     finally:
         machine.run("systemctl stop hold hold0 hold1", check=False)
         machine.run(f"systemctl start room {EAR}")

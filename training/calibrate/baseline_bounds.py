@@ -33,7 +33,7 @@ def choose(left_out: OutOfFold, temperature: float) -> tuple[float, float]:
     origin = left_out.logits.mean(axis=0)
 
     def rank(bounds: tuple[float, float]) -> tuple[float, float]:
-        gain, loss = measure(left_out, Baseline(origin, temperature, moods=bounds), rooms)
+        gain, loss = measure(left_out, Baseline(origin, temperature, emotion_bounds=bounds), rooms)
         # Where none loses so little, the one that loses least.
         return (0.0, gain) if loss <= LOSS else (-loss, 0.0)
 

@@ -84,7 +84,7 @@ def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[ND
     """What is decided for each clip: once, or in each order of the room."""
     if adapt is None:
         return [found.logits.argmax(axis=1)]
-    return [logits.argmax(axis=1) for logits in baseline_replay.replay(found, Baseline.of(bundle))]
+    return [logits.argmax(axis=1) for logits in baseline_replay.replay(found, Baseline.from_bundle(bundle))]
 
 
 def difference(

@@ -189,7 +189,7 @@ def _calibrated(
         temperature=temperature,
         abstain_below=threshold,
         embedding_mean=mean,
-        room_moods=bounds,
+        room_emotion_bounds=bounds,
     )
 
 

@@ -26,7 +26,7 @@ def hear(logits: Float, room: Baseline, order: NDArray[np.intp]) -> Float:
 
     The room begins anew, and afterwards holds what it has heard.
     """
-    room.forget()
+    room.reset()
     adapted = np.empty((len(order), logits.shape[1]))
     for step, place in enumerate(order):
         adapted[step] = logits[place] + room.shift

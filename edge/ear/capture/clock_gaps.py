@@ -1,6 +1,6 @@
-"""Sound that a device lost before it could be read, or makes up, found by the clock.
+"""Detects lost or invented sound of a device by comparing it with the clock.
 
-PyAudio closes a stream of whose overflow it is asked to tell; one that is not asked goes on, and says nothing.
+PyAudio closes a stream on overflow when it is asked to report overflows; otherwise it goes on and reports nothing.
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 WINDOW_S: Final = 1.0
-"""A read may come late and lose nothing; a whole second of them that comes late has a hole before it."""
+"""One late read loses nothing; when all reads of a second are late, there is a gap before them."""
 LOST_S: Final = 0.05
-"""Shorter holes are not told from a device whose clock is slow (by up to 5 %)."""
+"""Shorter gaps cannot be distinguished from a device whose clock is slow (by up to 5 %)."""
 FAST: Final = 1.05
-"""No clock of a device is faster than that."""
+"""No device's clock is faster than this."""
 AHEAD_S: Final = 3.0
-"""A device that gives so much more than time has passed is broken: some do after they were unplugged, at full load."""
+"""A device that delivers so much more sound than time has passed is broken; some do when they are unplugged."""
 
 
-class Gaps:
-    """A pure counter over monotonic times and the sound that was read until then, both in seconds."""
+class GapDetector:
+    """Compares monotonic time with the sound that was read, both in seconds."""
 
     def __init__(self, now: float) -> None:
         self._last = self._window = now
@@ -27,8 +27,8 @@ class Gaps:
         self._least = float("inf")
         self._before: float | None = None
 
-    def heard(self, seconds: float, now: float) -> bool:
-        """After each read: whether sound was lost, once for each hole."""
+    def add_read(self, seconds: float, now: float) -> bool:
+        """Register a read of `seconds` of sound; returns True once for each gap."""
         elapsed = now - self._last
         self._last = now
         # A leaky bucket: a clock that is a little fast never fills it, however many days it runs.
@@ -42,6 +42,6 @@ class Gaps:
         return before is not None and least - before > LOST_S
 
     @property
-    def impossible(self) -> bool:
-        """Whether the device gives far more sound than time has passed."""
+    def too_fast(self) -> bool:
+        """Whether the device delivers far more sound than time has passed."""
         return self._ahead > AHEAD_S

@@ -1,4 +1,4 @@
-"""Which microphones there are, under names that survive a reboot.
+"""Lists microphones under names that survive a reboot.
 
 ALSA numbers cards in the order in which they are found, so `hw:1,0` may be another microphone tomorrow. What stays is
 what sysfs knows: vendor, product and serial number of a USB device, or the port it is plugged into.
@@ -24,29 +24,29 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """`usb:VID:PID:SERIAL`, `usb-path:PORT`, `alsa:CARD` (built in) or `name:NAME` (a sound server)."""
     name: str
     index: int
-    """PortAudio's number: valid until the next look."""
+    """PortAudio's number, valid until PortAudio is initialised again."""
     channels: int
     rate: int
-    """The rate it prefers, in Hz."""
+    """Its default sample rate, in Hz."""
     default: bool
 
 
 class NoSuchDeviceError(Exception):
-    """No microphone, or more than one, answers to a name; the text says which there are."""
+    """No microphone or more than one matches a name; the text lists those that exist."""
 
 
-def listen(portaudio: Any, sysfs: Path = SYSFS) -> list[Device]:
-    """All devices of an initialised `pyaudio.PyAudio` that can record."""
+def list_devices(portaudio: Any, sysfs: Path = SYSFS) -> list[Device]:
+    """List the input devices of an initialised `pyaudio.PyAudio`."""
     try:
         default = portaudio.get_default_input_device_info()["index"]
     except OSError:
         default = -1
     infos = [portaudio.get_device_info_by_index(index) for index in range(portaudio.get_device_count())]
-    return describe(infos, default, sysfs)
+    return devices_from(infos, default, sysfs)
 
 
-def describe(infos: Sequence[Mapping[str, Any]], default: int, sysfs: Path = SYSFS) -> list[Device]:
-    """Turns PortAudio's descriptions into devices with identities."""
+def devices_from(infos: Sequence[Mapping[str, Any]], default: int, sysfs: Path = SYSFS) -> list[Device]:
+    """Turn PortAudio's device descriptions into devices with identities."""
     inputs = [info for info in infos if info["maxInputChannels"] > 0]
     cards = [_card(str(info["name"])) for info in inputs]
     usb = {card: _usb(sysfs, card) for card in cards if card is not None}
@@ -76,8 +76,11 @@ def describe(infos: Sequence[Mapping[str, Any]], default: int, sysfs: Path = SYS
     return devices
 
 
-def choose(devices: Sequence[Device], wanted: str) -> Device:
-    """By identity, PortAudio's number, or a part of the name; empty: the default. Raises `NoSuchDeviceError`."""
+def select_device(devices: Sequence[Device], wanted: str) -> Device:
+    """Find a device by identity, PortAudio's number, or part of its name; empty: the default.
+
+    Raises `NoSuchDeviceError` where none or more than one matches.
+    """
     if not devices:
         raise NoSuchDeviceError("no microphone is connected; plug one in")
     if not wanted:
@@ -94,11 +97,9 @@ def choose(devices: Sequence[Device], wanted: str) -> Device:
             return found[0]
         if found:
             names = ", ".join(device.identity for device in found)
-            raise NoSuchDeviceError(
-                f"{len(found)} microphones answer to {wanted!r}: {names}; use one of these"
-            )
+            raise NoSuchDeviceError(f"{len(found)} microphones match {wanted!r}: {names}; use one of these")
     there = ", ".join(device.identity for device in devices)
-    raise NoSuchDeviceError(f"no microphone answers to {wanted!r}; connected: {there}")
+    raise NoSuchDeviceError(f"no microphone matches {wanted!r}; connected: {there}")
 
 
 def _card(name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""`roomtone devices --meter`: how loud the microphone is, live; nothing but levels leaves this file."""
+"""`roomtone devices --meter`: shows the level of a microphone, live."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from edge.ear.capture.thread import Capture
 from edge.util.errors import UserError
 
 EVERY_BLOCKS: Final = 4
-"""Eight pictures a second."""
+"""The bar is drawn eight times a second."""
 LINES_S: Final = 1.0
-"""Between two lines where there is no terminal."""
+"""Seconds between two lines where the output is no terminal."""
 WIDTH: Final = 30
-"""A picture with its warning fits into 80 columns."""
+"""Length of the bar; with a warning the line fits into 80 columns."""
 LOWEST_DBFS: Final = -80.0
 CLIPPED_DBFS: Final = -0.1
-PATIENCE_S: Final = 1.0
+TIMEOUT_S: Final = 1.0
 
 
 def refuse_if_muted(runtime: Path) -> None:
-    """The meter opens no microphone that somebody wants closed. Raises `UserError`."""
+    """Raise `UserError` where the microphone of this device is muted: the meter would open it."""
     try:
         state = (runtime / "mic").read_text(encoding="ascii")
     except OSError:
@@ -41,10 +41,9 @@ def refuse_if_muted(runtime: Path) -> None:
 
 
 def show(source: AudioSource, seconds: float | None, out: TextIO, *, as_json: bool = False) -> int:
-    """Draws until the time is over, and returns how many pictures or lines were written.
+    """Show the level for `seconds` after the source was opened (None: until Ctrl-C); returns the lines written.
 
-    The time is counted from the opening; None: until Ctrl-C.
-    Raises `UserError` when the source cannot be opened, is lost or hangs.
+    Raises `UserError` when the source cannot be opened, is lost or does not respond.
     """
     stopped = threading.Event()
     capture = Capture(source, stopped)
@@ -55,7 +54,7 @@ def show(source: AudioSource, seconds: float | None, out: TextIO, *, as_json: bo
     due, written = 0.0, 0
     try:
         while end is None or time.monotonic() < end:
-            for item in capture.get(PATIENCE_S, EVERY_BLOCKS):
+            for item in capture.get(TIMEOUT_S, EVERY_BLOCKS):
                 if isinstance(item, Block):
                     blocks.append(item.samples)
                 elif item.kind == "opened":
@@ -65,39 +64,41 @@ def show(source: AudioSource, seconds: float | None, out: TextIO, *, as_json: bo
                     raise UserError(
                         f"{item.text}; if roomtone-ear holds the microphone: sudo systemctl stop roomtone-ear"
                     )
-            stuck = capture.hangs()
+            stuck = capture.stuck_call()
             if stuck is not None:
-                raise UserError(f"the microphone hangs in `{stuck}`: unplug it and plug it in again")
+                raise UserError(
+                    f"the microphone does not respond (`{stuck}`): unplug it and plug it in again"
+                )
             now = time.monotonic()
             if len(blocks) >= EVERY_BLOCKS and (live or now >= due):
-                heard = np.concatenate(blocks)
+                recent = np.concatenate(blocks)
                 blocks.clear()
                 due = now + LINES_S
-                _write(heard, out, live=live, as_json=as_json)
+                _write(recent, out, live=live, as_json=as_json)
                 written += 1
     except KeyboardInterrupt:
         pass
     finally:
         stopped.set()
-        capture.join(PATIENCE_S)
+        capture.join(TIMEOUT_S)
         if live and written:
             out.write("\n")
     return written
 
 
-def _write(heard: Samples, out: TextIO, *, live: bool, as_json: bool) -> None:
-    level = dbfs(power(heard))
-    peak = dbfs((float(np.abs(heard.astype(np.int32)).max()) / 32768.0) ** 2)
+def _write(recent: Samples, out: TextIO, *, live: bool, as_json: bool) -> None:
+    level = dbfs(power(recent))
+    peak = dbfs((float(np.abs(recent.astype(np.int32)).max()) / 32768.0) ** 2)
     if as_json:
         out.write(json.dumps({"dbfs": round(level, 1), "peak_dbfs": round(peak, 1)}) + "\n")
     else:
-        # `\x1b[K` clears what a longer picture has left.
-        out.write(f"\r{picture(level, peak)}\x1b[K" if live else f"{picture(level, peak)}\n")
+        # `\x1b[K` clears the rest of a longer line.
+        out.write(f"\r{format_level(level, peak)}\x1b[K" if live else f"{format_level(level, peak)}\n")
     out.flush()
 
 
-def picture(level: float, peak: float) -> str:
-    """`[#######   |     ] -40.2 dBFS`: RMS as a bar, the peak as a stroke, and what is wrong in words."""
+def format_level(level: float, peak: float) -> str:
+    """`[#######   |     ] -40.2 dBFS`: the RMS level as a bar, the peak as `|`, and a warning (both in dBFS)."""
     filled, at = _column(level), min(WIDTH - 1, _column(peak))
     cells = ["#" if cell < filled else " " for cell in range(WIDTH)]
     if peak > LOWEST_DBFS:

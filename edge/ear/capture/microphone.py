@@ -1,8 +1,8 @@
 """The microphone, through PyAudio (PortAudio on ALSA, PulseAudio or PipeWire).
 
 PortAudio looks for devices only when it is initialised, so every `open` is a new one, and every `close` ends it.
-A device that cannot do 16 kHz mono is read as it can and converted. Whoever reads must watch the clock from another
-thread: after a USB microphone was pulled out, a read may never return.
+A device that cannot do 16 kHz mono is read in a format that it has and converted. Another thread must watch the time:
+after a USB microphone was unplugged, a read may never return.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 
 from edge.audio.segmenter import BLOCK, RATE, Samples
 from edge.ear.capture import device_holder
-from edge.ear.capture.clock_gaps import Gaps
+from edge.ear.capture.clock_gaps import GapDetector
 from edge.ear.capture.devices import (
     SYSFS,
     Device,
     NoSuchDeviceError,
-    choose,
-    listen,
+    list_devices,
+    select_device,
 )
 from edge.ear.capture.source import BLOCK_S, Block, SourceLostError
 from edge.protocol.messages import MicFormat
@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 RATES: Final = (16_000, 48_000, 32_000, 44_100, 96_000, 8_000)
 CLOSE_LIMIT_S: Final = 10.0
 PERIOD_BLOCKS: Final = 4
-"""Blocks in a period of the device. PortAudio takes two on ALSA: 256 ms may pass without a read (with one block, 64 ms
-were too few for a box that is busy)."""
+"""Blocks in a period of the device. PortAudio uses two periods on ALSA, so 256 ms may pass without a read (64 ms, with
+one block, were too few for a busy device)."""
 
 
 def portaudio() -> Any:
-    """The module `pyaudio`. Raises `UserError` where it is missing."""
+    """Import `pyaudio`. Raises `UserError` where it is missing."""
     try:
         import pyaudio
     except ImportError as error:
@@ -77,20 +77,20 @@ class MicrophoneSource:
 
     @property
     def format(self) -> MicFormat | None:
-        """Rate and channels of the device, before they are converted; None before it was opened."""
+        """Rate and channels of the device before conversion; None before it was opened."""
         return self._given
 
     @property
     def overruns(self) -> int:
-        """How often sound was lost before it could be read (see `gaps`)."""
+        """How often sound was lost before it could be read (see `clock_gaps`)."""
         return self._overruns
 
     def open(self) -> None:
-        """Finds and opens the device. Raises `SourceLostError`."""
+        """Find and open the device. Raises `SourceLostError`."""
         self.close()
         try:
             self._system = self._library.PyAudio()
-            device = choose(listen(self._system, self._sysfs), self._wanted)
+            device = select_device(list_devices(self._system, self._sysfs), self._wanted)
             rate, channels = self._best(device)
             self._stream = self._system.open(
                 format=self._library.paInt16,
@@ -102,24 +102,24 @@ class MicrophoneSource:
             )
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
-            raise SourceLostError(device_holder.explain(_words(error), self._proc)) from None
+            raise SourceLostError(device_holder.explain(_error_text(error), self._proc)) from None
         self._given = MicFormat(rate_hz=rate, channels=channels)
         converted = "" if (rate, channels) == (RATE, 1) else f", converted to {RATE} Hz, 1 channel"
         self._name = f"{device.name} [{device.identity}], {rate} Hz, {channels} channel(s){converted}"
         self._blocks = self._convert(rate, channels)
 
     def read(self) -> Block:
-        """The next block. Raises `SourceLostError`."""
+        """Wait for the next block. Raises `SourceLostError`."""
         if self._blocks is None:
             raise SourceLostError("the microphone is not open")
         try:
             samples = next(self._blocks)
         except OSError as error:
-            raise SourceLostError(_words(error)) from None
+            raise SourceLostError(_error_text(error)) from None
         return Block(samples, time.monotonic() - self._waiting_s - BLOCK_S)
 
     def close(self) -> None:
-        """Closes the stream and ends PortAudio; if that hangs, ends the process."""
+        """Close the stream and terminate PortAudio; ends the process when that does not return."""
         stream, self._stream = self._stream, None
         system, self._system = self._system, None
         self._blocks = None
@@ -135,7 +135,7 @@ class MicrophoneSource:
                     system.terminate()
 
     def _best(self, device: Device) -> tuple[int, int]:
-        """Rate and channels: ours if the device can, else the nearest above."""
+        """Choose rate and channels: 16 kHz if the device has it, else its default, else the nearest above."""
         rates = sorted(
             {*RATES, device.rate}, key=lambda rate: (rate != RATE, rate != device.rate, rate < RATE)
         )
@@ -153,22 +153,22 @@ class MicrophoneSource:
                         return rate, channels
                 except ValueError:
                     continue
-        raise NoSuchDeviceError(f"{device.name} records in no format that is known here; try another device")
+        raise NoSuchDeviceError(f"{device.name} supports no known sample rate; try another device")
 
     def _convert(self, rate: int, channels: int) -> Iterator[Samples]:
-        """Reads for ever, as blocks of our format."""
+        """Read without end, as blocks of int16 `[512]`, mono, 16 kHz."""
         resampler = _resampler(rate)
         size = BLOCK * rate // RATE
         rest = np.zeros(0, np.int16)
-        gaps = Gaps(time.monotonic())
+        gaps = GapDetector(time.monotonic())
         while True:
-            # With the exception, PyAudio would close the stream: a box that was busy for a moment would lose its ear.
+            # With the exception PyAudio would close the stream whenever the device was busy for a moment.
             raw = np.frombuffer(self._stream.read(size, exception_on_overflow=False), np.int16)
-            # A period comes at once: what waits behind this block is younger.
+            # A period arrives at once: the sound that is still buffered is younger than this block.
             self._waiting_s = max(0, self._stream.get_read_available()) / rate
-            self._overruns += gaps.heard(size / rate, time.monotonic())
-            if gaps.impossible:
-                raise OSError("the device gives sound faster than time passes; it was probably unplugged")
+            self._overruns += gaps.add_read(size / rate, time.monotonic())
+            if gaps.too_fast:
+                raise OSError("the device delivers sound faster than real time; it was probably unplugged")
             if channels == 1 and resampler is None and raw.size == BLOCK:
                 yield raw
                 continue
@@ -194,7 +194,7 @@ def _resampler(rate: int) -> Any:
 
 @contextlib.contextmanager
 def _process_ends_after(seconds: float) -> Iterator[None]:
-    """A deadline that holds even where native code keeps Python's lock, as closing a stream does."""
+    """End the process after so long, even while native code holds the GIL, as closing a stream does."""
     try:
         faulthandler.dump_traceback_later(seconds, exit=True, file=sys.stderr)
     except (ValueError, OSError, AttributeError):
@@ -206,7 +206,7 @@ def _process_ends_after(seconds: float) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """PortAudio's `[Errno -9996] Invalid input device (no default output device)` without the number."""
     text = " ".join(str(part) for part in error.args if not isinstance(part, int))
     return " ".join(text.split()) or type(error).__name__

@@ -1,7 +1,8 @@
-"""Playback: a folder of recordings that is played as if people were speaking in a room.
+"""Playback: a folder of recordings that takes the place of the microphone.
 
 Real time times `audio.speed`, paced by monotonic time. Between recordings there is the faint noise of a good
-microphone, not digital silence: zeros are what a broken device gives, and no voice activity detector was made for them.
+microphone, not digital silence: zeros are what a broken device delivers, and voice activity detectors are not made for
+them.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from edge.util.errors import UserError
 log = logging.getLogger(__name__)
 
 LEAD_S: Final = 0.4
-"""Faint noise before the first recording, so that its onset has a past."""
+"""Seconds of noise before the first recording, so that its onset has a pre-roll."""
 NOISE_RMS: Final = 4.0
-"""Of the faint noise, in steps of int16: -78 dBFS."""
+"""RMS of the noise in int16 steps: -78 dBFS."""
 LATE_S: Final = 1.0
-"""Later than this, the plan is made anew instead of hurrying after it."""
+"""Seconds of delay after which the schedule starts anew instead of catching up."""
 
 
 class PlaybackSource:
-    """Plays all recordings below a folder in the order of their paths. Raises `UserError` when there are none."""
+    """Plays all audio files below a folder in the order of their paths. Raises `UserError` when there are none."""
 
     waits = True
     format = None
@@ -47,7 +48,7 @@ class PlaybackSource:
         self._loop = audio.loop
         self._speed = audio.speed
         self._stopped = stopped
-        self._said: set[Path] = set()
+        self._reported: set[Path] = set()
         self._blocks: Iterator[Samples] | None = None
         self._due = 0.0
         noise = np.random.default_rng(16_000).normal(0.0, NOISE_RMS, 64 * BLOCK)
@@ -57,26 +58,26 @@ class PlaybackSource:
 
     @property
     def name(self) -> str:
-        """The folder and how many recordings it has."""
+        """The folder and the number of its recordings."""
         return f"playback of {self._folder} ({len(self._files)} recordings)"
 
     def open(self) -> None:
-        """Starts over, or goes on where a mute has interrupted it."""
+        """Start the playback, or continue where a mute has interrupted it."""
         if self._blocks is None:
             self._blocks = self._play()
         self._due = time.monotonic()
 
     def close(self) -> None:
-        """Keeps its place in the folder."""
+        """Keep the position in the folder."""
 
     def read(self) -> Block:
-        """The next block when its time has come."""
+        """Return the next block at its time. Raises `SourceLostError` or `SourceEndedError`."""
         if self._blocks is None:
             raise SourceLostError("the playback is not open")
         try:
             samples = next(self._blocks, None)
         except SourceLostError:
-            # A generator that has raised is over: without a new one the next read would look like the end of the room.
+            # A generator that has raised is finished: without a new one the next read would look like the end.
             self._blocks = None
             raise
         if samples is None:
@@ -84,7 +85,7 @@ class PlaybackSource:
         now = time.monotonic()
         if now - self._due > LATE_S:
             self._due = now
-        # A microphone gives a block when its last sample has been heard.
+        # A microphone gives a block when its last sample has been played.
         started = self._due
         self._due += BLOCK_S / self._speed
         if self._due > now:
@@ -94,20 +95,20 @@ class PlaybackSource:
     def _play(self) -> Iterator[Samples]:
         yield from self._silence(LEAD_S)
         while True:
-            heard = 0
+            played = 0
             for path in self._files:
-                before = heard
+                before = played
                 try:
                     for block in self._in_blocks(path):
-                        heard += 1
+                        played += 1
                         yield block
                 except AudioFileError as error:
-                    if path not in self._said:
-                        self._said.add(path)
-                        log.warning("left out: %s", error)
-                if heard > before:
+                    if path not in self._reported:
+                        self._reported.add(path)
+                        log.warning("skipped: %s", error)
+                if played > before:
                     yield from self._silence(self._gap)
-            if not heard:
+            if not played:
                 raise SourceLostError(
                     f"none of the {len(self._files)} recordings in {self._folder} can be read; see above"
                 )
@@ -122,7 +123,7 @@ class PlaybackSource:
             yield from rest[:whole].reshape(-1, BLOCK)
             rest = rest[whole:]
         if rest.size:
-            # The room goes on sounding where the recording ends within a block.
+            # Noise fills the block in which the recording ends.
             yield np.concatenate((rest, self._faint()[rest.size :]))
 
     def _silence(self, seconds: float) -> Iterator[Samples]:
@@ -136,7 +137,7 @@ class PlaybackSource:
 
 
 def _require_one(folder: Path, files: list[Path]) -> None:
-    """Raises `UserError` when not a single recording can be opened; a later one that is bad is only left out."""
+    """Raises `UserError` when not a single recording can be opened; a later one that fails is only skipped."""
     for path in files:
         try:
             audiofile.AudioFile(str(path)).close()

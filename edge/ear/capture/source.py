@@ -1,4 +1,4 @@
-"""Where sound comes from: the one interface of microphone and playback."""
+"""The interface that microphone and playback have in common."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK_S: Final = BLOCK / RATE
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """32 ms of sound; nobody writes to it after it was made."""
+    """32 ms of sound; never modified."""
 
     samples: Samples
     """int16, `[512]`, mono, 16 kHz."""
@@ -22,37 +22,37 @@ class Block:
 
 
 class SourceLostError(Exception):
-    """The source cannot be opened or has gone; it may come back. The text is one line: what and the remedy."""
+    """The source cannot be opened or has disappeared; it may come back. The text is one line with the remedy."""
 
 
 class SourceEndedError(Exception):
-    """There is no more sound, and there never will be: the end of a playback that does not loop."""
+    """The end of a playback that does not loop."""
 
 
 class AudioSource(Protocol):
-    """Opened, read and closed by one thread; opened again after it was lost."""
+    """A source of audio blocks, used by one thread; it can be opened again after it was lost."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Description for people."""
 
     @property
     def waits(self) -> bool:
-        """Whether sound waits for a slow reader (a file) or goes by (a microphone)."""
+        """Whether sound waits for a slow reader (a file) or is lost (a microphone)."""
 
     @property
     def overruns(self) -> int:
-        """How often the system told that sound was lost before it could be read."""
+        """How often sound was lost before it could be read."""
 
     @property
     def format(self) -> MicFormat | None:
-        """What the device gives before it is converted; None for what is no device, and before it was opened."""
+        """Rate and channels before conversion; None for a playback, and before the device was opened."""
 
     def open(self) -> None:
-        """Makes it ready to be read. Raises `SourceLostError`."""
+        """Prepare the source for reading. Raises `SourceLostError`."""
 
     def read(self) -> Block:
-        """Waits for the next block. Raises `SourceLostError` or `SourceEndedError`."""
+        """Wait for the next block. Raises `SourceLostError` or `SourceEndedError`."""
 
     def close(self) -> None:
-        """Gives everything back to the system; never raises, twice does no harm."""
+        """Release the device; never raises, and may be called again."""

@@ -1,8 +1,8 @@
-"""The thread that does nothing but take sound from the source, so that none is lost while the model runs.
+"""The capture thread: reads blocks from the source into a queue, so that none is lost while the model runs.
 
-What happens is told in order through one queue: blocks, and between them notices (opened, lost, muted, ended). The
-queue holds ten seconds; when it is full a file waits, and of a microphone the new block is dropped and counted.
-The thread never dies alone: every way out of its loop is a notice.
+The queue holds blocks and, in order between them, notices (opened, lost, muted, ended). It has room for ten seconds;
+when it is full a playback waits, and the block of a microphone is dropped and counted. Every way out of the thread's
+loop, an exception too, puts a notice.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 QUEUE_BLOCKS: Final = 312
-"""Ten seconds."""
+"""Capacity of the queue: ten seconds."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
-"""Between attempts to open; the last one again and again. Short, because a plugged-in microphone should be heard."""
-TURN_S: Final = 1.0
-"""How often a waiting thread shows that it still turns."""
+"""Pauses between attempts to open the source; the last one repeats, so a microphone is back soon after it is plugged
+in."""
+HEARTBEAT_S: Final = 1.0
+"""How often a waiting thread puts a heartbeat notice."""
 READ_LIMIT_S: Final = 5.0
-"""A read that takes longer hangs: a USB microphone that was pulled out, a sound server that was stopped."""
+"""A read that takes longer is stuck: a USB microphone that was unplugged, a sound server that was stopped."""
 OPEN_LIMIT_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something other than sound has happened."""
+    """A change of the source, or a heartbeat of the waiting thread."""
 
-    kind: Literal["opened", "lost", "muted", "ended", "failed", "turn"]
+    kind: Literal["opened", "lost", "muted", "ended", "failed", "heartbeat"]
     text: str = ""
 
 
 class Capture:
-    """Owns a source and its thread."""
+    """Owns an audio source and the thread that reads it."""
 
     def __init__(self, source: AudioSource, stopped: threading.Event) -> None:
         self._source = source
@@ -58,33 +59,28 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Start the thread."""
         self._thread.start()
 
     @property
     def overruns(self) -> int:
-        """Times that sound was lost: before it could be read, or because this queue was full."""
+        """How often sound was lost: before it could be read, or because the queue was full."""
         return self._source.overruns + self._dropped
 
     @property
     def format(self) -> MicFormat | None:
-        """What the device gave when it was opened last."""
+        """Rate and channels of the device when it was last opened; None before that and for a playback."""
         return self._source.format
 
-    @property
-    def muted(self) -> bool:
-        """Whether the source is to be closed."""
-        return self._muted
-
     def set_muted(self, muted: bool) -> None:
-        """Has the thread close the source, or open it again."""
+        """Close the source (True) or open it again (False); the thread follows within a second."""
         self._muted = muted
         self._wake.set()
 
     def get(self, timeout_s: float, at_least: int = 1) -> list[Block | Notice]:
-        """What has happened, in order: as soon as there are so many blocks, or a notice, or the time is over.
+        """Take everything from the queue, in order, when it has `at_least` items or a notice, or after the timeout.
 
-        Waking up for several blocks at once costs less than half as much: the network is still in the cache.
+        Waking up for several blocks at once costs less than half the CPU time: the network is still in the cache.
         """
         with self._changed:
             self._wanted = at_least
@@ -97,15 +93,15 @@ class Capture:
                 self._changed.notify_all()
             return items
 
-    def hangs(self) -> str | None:
-        """What the thread has been stuck in beyond its limit (`open`, `read`), or None. For another thread to ask."""
+    def stuck_call(self) -> str | None:
+        """The call (`open`, `read`, `close`) that has exceeded its time limit, or None. Called by other threads."""
         busy = self._busy
         if busy is not None and time.monotonic() - busy[1] > busy[2]:
             return busy[0]
         return None
 
     def join(self, timeout_s: float) -> bool:
-        """After `stopped` was set: waits for the thread, tells whether it has ended."""
+        """Wait for the thread after `stopped` was set; returns whether it has ended."""
         self._wake.set()
         with self._changed:
             self._changed.notify_all()
@@ -116,30 +112,30 @@ class Capture:
         try:
             self._loop()
         except SourceEndedError:
-            self._tell(Notice("ended"))
+            self._put_notice(Notice("ended"))
         except Exception as error:
             log.exception("capture failed")
-            self._tell(Notice("failed", f"{type(error).__name__}: {error}"))
+            self._put_notice(Notice("failed", f"{type(error).__name__}: {error}"))
         finally:
             self._limited("close", READ_LIMIT_S, self._source.close)
-            self._tell(Notice("turn"))  # whoever waits for sound need not wait any longer
+            self._put_notice(Notice("heartbeat"))  # wakes a reader that waits for sound
 
     def _loop(self) -> None:
         attempt = 0
         while not self._stopped.is_set():
             if self._muted:
-                self._tell(Notice("muted"))
+                self._put_notice(Notice("muted"))
                 self._wait(None, muted=True)
                 attempt = 0
                 continue
             try:
                 self._limited("open", OPEN_LIMIT_S, self._source.open)
-                self._tell(Notice("opened", self._source.name))
+                self._put_notice(Notice("opened", self._source.name))
                 while not self._stopped.is_set() and not self._muted:
-                    self._put(self._limited("read", READ_LIMIT_S, self._source.read))
+                    self._put_block(self._limited("read", READ_LIMIT_S, self._source.read))
                     attempt = 0
             except SourceLostError as error:
-                self._tell(Notice("lost", str(error)))
+                self._put_notice(Notice("lost", str(error)))
                 self._limited("close", READ_LIMIT_S, self._source.close)
                 self._wait(BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)], muted=False)
                 attempt += 1
@@ -147,15 +143,15 @@ class Capture:
                 self._limited("close", READ_LIMIT_S, self._source.close)
 
     def _wait(self, seconds: float | None, *, muted: bool) -> None:
-        """Until the time is over (None: until the mute changes), showing every second that this loop turns."""
+        """Wait so long (None: until the mute changes), with a heartbeat notice every second."""
         end = None if seconds is None else time.monotonic() + seconds
         while not self._stopped.is_set() and self._muted == muted:
-            left = TURN_S if end is None else min(TURN_S, end - time.monotonic())
+            left = HEARTBEAT_S if end is None else min(HEARTBEAT_S, end - time.monotonic())
             if left <= 0:
                 return
             self._wake.wait(left)
             self._wake.clear()
-            self._tell(Notice("turn"))
+            self._put_notice(Notice("heartbeat"))
 
     def _limited(self, what: str, limit_s: float, call: Callable[[], T]) -> T:
         self._busy = (what, time.monotonic(), limit_s)
@@ -164,17 +160,17 @@ class Capture:
         finally:
             self._busy = None
 
-    def _tell(self, notice: Notice) -> None:
+    def _put_notice(self, notice: Notice) -> None:
         with self._changed:
             self._queue.append(notice)
             self._urgent = True
             self._changed.notify_all()
 
-    def _put(self, block: Block) -> None:
+    def _put_block(self, block: Block) -> None:
         with self._changed:
             if self._source.waits:
                 while len(self._queue) >= QUEUE_BLOCKS and not self._stopped.is_set():
-                    self._changed.wait(TURN_S)
+                    self._changed.wait(HEARTBEAT_S)
             elif len(self._queue) >= QUEUE_BLOCKS:
                 self._dropped += 1
                 return

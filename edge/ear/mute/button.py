@@ -1,6 +1,6 @@
 """A push button that mutes at the device, and a light that is on while the microphone is open (gpiozero).
 
-The press writes the same file as `roomtone mute`: there is one truth, and it outlives the process.
+A press writes the same file as `roomtone mute`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from typing import Any, Protocol
 
 from edge.config.settings import Button
-from edge.ear.mute.requests import Mute
+from edge.ear.mute.requests import MuteRequests
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -19,29 +19,29 @@ BOUNCE_S = 0.05
 
 
 class Panel(Protocol):
-    """What the ear needs of a button and its light."""
+    """The interface of a mute button with its light."""
 
     def light(self, on: bool) -> None:
-        """Whether the microphone is open."""
+        """Switch the light on while the microphone is open."""
 
     def close(self) -> None:
-        """Gives the pins back."""
+        """Release the pins."""
 
 
 class NoPanel:
-    """A box without a button."""
+    """Used where neither a button nor a light is configured."""
 
     def light(self, on: bool) -> None:
-        """Nothing to light."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
 
 class GpioPanel:
-    """Pins by gpiozero, whose own thread calls back at a press."""
+    """Button and light at GPIO pins; gpiozero calls back from its own thread."""
 
-    def __init__(self, library: Any, pins: Button, mute: Mute) -> None:
+    def __init__(self, library: Any, pins: Button, mute: MuteRequests) -> None:
         self._mute = mute
         self._led = library.LED(pins.led) if pins.led is not None else None
         self._button = None
@@ -50,12 +50,12 @@ class GpioPanel:
             self._button.when_pressed = self._pressed
 
     def light(self, on: bool) -> None:
-        """Lights while the microphone is open."""
+        """Switch the light."""
         if self._led is not None:
             self._led.value = on
 
     def close(self) -> None:
-        """Light out, pins free."""
+        """Switch the light off and release the pins."""
         for part in (self._led, self._button):
             if part is not None:
                 with contextlib.suppress(Exception):
@@ -63,13 +63,13 @@ class GpioPanel:
 
     def _pressed(self) -> None:
         try:
-            self._mute.toggle_at_device()
+            self._mute.toggle_local()
         except OSError as error:
-            log.error("the button cannot mute: %s", error)
+            log.error("the button could not change the mute: %s", error)
 
 
-def attach(pins: Button, mute: Mute) -> Panel:
-    """The panel that the configuration describes. Raises `UserError` where its pins cannot be had."""
+def attach(pins: Button, mute: MuteRequests) -> Panel:
+    """Create the configured button and light. Raises `UserError` where the pins cannot be used."""
     if pins.pin is None and pins.led is None:
         return NoPanel()
     try:

@@ -1,9 +1,9 @@
-"""Who wants the microphone closed: somebody at the device, somebody far away, or the hour.
+"""Reasons to close the microphone: a request at the device, a request over MQTT, or quiet hours.
 
-Each wish is a file of its own in the ear's state folder, so that it outlives a restart and a power cut, and so that
-two who wish at once cannot overwrite each other. `device` is written by `roomtone mute` or the button, and only they
-remove it: what was muted at the device is unmuted only at the device. `remote` is the ear's own, set by a command of
-MQTT. Quiet hours are configuration and need no file.
+Each request is a file of its own in the ear's state folder, so that it outlives a restart and a power cut, and so that
+two requests at once cannot overwrite each other. `device` is written by `roomtone mute` or the button, and only they
+remove it: what was muted at the device is unmuted only at the device. `remote` belongs to the ear and follows the MQTT
+command. Quiet hours are configuration and need no file.
 """
 
 from __future__ import annotations
@@ -20,71 +20,68 @@ from edge.util.restarts import runtime_dir
 
 log = logging.getLogger(__name__)
 
-Who = Literal["device", "remote"]
-_WHO: Final[tuple[Who, ...]] = ("device", "remote")
+Origin = Literal["device", "remote"]
+ORIGINS: Final[tuple[Origin, ...]] = ("device", "remote")
 
 
-class Mute:
-    """The wishes as they are now; `now` gives local time."""
+class MuteRequests:
+    """The requests and quiet hours that are in force; `now` returns local time."""
 
     def __init__(
         self, folder: Path, quiet_hours: Sequence[str] = (), now: Callable[[], datetime] = datetime.now
     ) -> None:
         self._folder = folder
-        self._quiet = [_span(text) for text in quiet_hours]
+        self._quiet = [_parse_span(text) for text in quiet_hours]
         self._now = now
         self._unsaved = False
 
-    def wishes(self) -> list[str]:
-        """Who wants it closed, in words; empty: it may be open."""
+    def reasons(self) -> list[str]:
+        """Why the microphone has to be closed, for people; empty: it may be open."""
         found = []
         if self._file("device").exists():
             found.append("muted at the device")
         if self._unsaved or self._file("remote").exists():
-            found.append("muted from afar")
+            found.append("muted remotely")
         moment = self._now().time()
         if any(_within(moment, begin, end) for begin, end in self._quiet):
             found.append("quiet hours")
         return found
 
-    def set(self, who: Who, muted: bool) -> None:
-        """Keeps a wish or takes it back. Raises `OSError` when it cannot be kept on disk."""
-        file = self._file(who)
+    def set(self, origin: Origin, muted: bool) -> None:
+        """Make a request or withdraw it. Raises `OSError` when it cannot be saved."""
+        file = self._file(origin)
         if not muted:
             file.unlink(missing_ok=True)
         elif not file.exists():
-            # Only existence counts: nothing to be half-written. The folder is synchronised, for a power cut.
+            # Only existence counts, so nothing can be half-written. The folder is synchronised, for a power cut.
             file.touch()
             sync_folder(self._folder)
 
-    def set_at_device(self, muted: bool) -> None:
-        """Somebody stands before the box; whoever may unmute there lifts what was muted from afar, too.
-
-        Raises `OSError`.
-        """
+    def set_local(self, muted: bool) -> None:
+        """Mute or unmute at the device; unmuting there withdraws a remote request, too. Raises `OSError`."""
         self.set("device", muted)
         if not muted:
             self.set("remote", False)
 
-    def toggle_at_device(self) -> None:
-        """The button: opens what is muted by whomever, else mutes. Raises `OSError`."""
-        self.set_at_device(not any(self._file(who).exists() for who in _WHO))
+    def toggle_local(self) -> None:
+        """Handle a press of the button: unmute where there is any request, else mute. Raises `OSError`."""
+        self.set_local(not any(self._file(origin).exists() for origin in ORIGINS))
 
     def set_remote(self, muted: bool) -> None:
-        """As `set`, but holds in memory what the disk does not take: a wish for silence is never refused."""
+        """Mute or unmute by MQTT; a request that cannot be saved is kept in memory, never refused."""
         self._unsaved = False
         try:
             self.set("remote", muted)
         except OSError as error:
             self._unsaved = muted
-            log.warning("the mute cannot be kept in %s (%s): a restart would forget it", self._folder, error)
+            log.warning("%s cannot be written (%s): the mute would end at a restart", self._folder, error)
 
-    def _file(self, who: Who) -> Path:
-        return self._folder / f"muted-{who}"
+    def _file(self, origin: Origin) -> Path:
+        return self._folder / f"muted-{origin}"
 
 
-def tell(state: str) -> None:
-    """Leaves the state of the microphone in the runtime directory, for `roomtone mute` to see that it was obeyed."""
+def write_mic_state(state: str) -> None:
+    """Write the state of the microphone to the runtime directory, where `roomtone mute` waits for it."""
     place = runtime_dir()
     if place is None:
         return
@@ -94,7 +91,7 @@ def tell(state: str) -> None:
         log.warning("%s cannot be written: %s", place / "mic", error)
 
 
-def _span(text: str) -> tuple[time, time]:
+def _parse_span(text: str) -> tuple[time, time]:
     begin, _, end = text.partition("-")
     try:
         span = time.fromisoformat(begin), time.fromisoformat(end)
@@ -104,7 +101,7 @@ def _span(text: str) -> tuple[time, time]:
 
 
 def _within(moment: time, begin: time, end: time) -> bool:
-    """Whether a time of day lies in a span that may go over midnight; equal ends: all day."""
+    """Whether a time of day lies in a span that may include midnight; equal ends: all day."""
     if begin < end:
         return begin <= moment < end
     return moment >= begin or moment < end

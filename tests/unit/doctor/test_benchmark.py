@@ -1,4 +1,4 @@
-"""`roomtone doctor --bench` and the notice of a slow interpreter, on this very box."""
+"""`roomtone doctor --bench` and the notice of a slow interpreter, on this very device."""
 
 import json
 import os
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.doctor.benchmark import Candidate, Machine, _candidate, choose
-from edge.doctor.bundle_cost import Weight
+from edge.doctor.benchmark import BundleResult, DeviceInfo, _result, recommend
+from edge.doctor.bundle_cost import BundleCost
 from edge.inference import bundle, pace
 from edge.inference.pace import ABNORMAL, Pace
 
-PI = Machine(
+PI = DeviceInfo(
     cpu="Raspberry Pi Zero 2 W Rev 1.0",
     architecture="aarch64",
     cores=4,
@@ -37,11 +37,11 @@ def bench(*more: str, environment: dict[str, str] | None = None) -> subprocess.C
     )
 
 
-def candidate(family: str, cpu_ms: float, rss_mb: float = 70.0, error: str = "") -> Candidate:
-    weight = Weight(
+def candidate(family: str, cpu_ms: float, rss_mb: float = 70.0, error: str = "") -> BundleResult:
+    cost = BundleCost(
         cpu_ms=cpu_ms, wall_ms=cpu_ms, inference_cpu_ms=cpu_ms, rss_mb=rss_mb, runtime="litert 2", error=error
     )
-    return _candidate(family, Path(f"/models/{family}-1.0.0"), weight, 0.05, PI)
+    return _result(family, Path(f"/models/{family}-1.0.0"), cost, 0.05, PI)
 
 
 def test_this_box_is_measured_with_every_family_that_is_here(tmp_path: Path) -> None:
@@ -52,13 +52,13 @@ def test_this_box_is_measured_with_every_family_that_is_here(tmp_path: Path) -> 
     found = json.loads(done.stdout)
     measured = {one["family"]: one for one in found["bundles"]}
     assert set(measured) == {"broken", *bundle.families()}
-    assert "sha256 differs" in measured["broken"]["weight"]["error"]
+    assert "sha256 differs" in measured["broken"]["cost"]["error"]
     assert not measured["broken"]["fits"]
-    base = measured["base"]["weight"]
+    base = measured["base"]["cost"]
     assert 0 < base["cpu_ms"] < 5000
     assert 20 < base["rss_mb"] < 300
     assert base["runtime"]
-    assert found["machine"]["memory_mb"] > 100
+    assert found["device"]["memory_mb"] > 100
     assert 0 < found["detector"]["share"] < 0.5
     versions = {one["name"]: one["version"] for one in found["runtimes"]}
     assert set(versions) == {"ai-edge-litert", "tflite-runtime"}
@@ -73,28 +73,28 @@ def test_the_report_for_people_names_the_bundle_to_take() -> None:
 
 
 def test_the_better_bundle_is_taken_where_it_fits() -> None:
-    chosen, why = choose([candidate("base", 200), candidate("small", 20)])
+    chosen, why = recommend([candidate("base", 200), candidate("small", 20)])
     assert chosen == "base-1.0.0"
     assert "200 ms" in why
 
 
 def test_the_light_bundle_is_taken_where_the_better_one_is_too_slow_or_too_big() -> None:
-    chosen, why = choose([candidate("base", 900), candidate("small", 60)])
+    chosen, why = recommend([candidate("base", 900), candidate("small", 60)])
     assert chosen == "small-1.0.0"
     assert "60 ms" in why
     assert "base-1.0.0 does not fit: 900 ms" in why
-    chosen, why = choose([candidate("base", 200, rss_mb=150), candidate("small", 60)])
+    chosen, why = recommend([candidate("base", 200, rss_mb=150), candidate("small", 60)])
     assert chosen == "small-1.0.0"
     assert "150 MB" in why
 
 
 def test_where_nothing_fits_the_reason_is_said_and_what_would_help() -> None:
-    assert choose([candidate("base", 900)]) == (
+    assert recommend([candidate("base", 900)]) == (
         None,
-        "base-1.0.0 does not fit: 900 ms for 3 s of speech, at most 500 ms are good; "
+        "base-1.0.0 does not fit: 900 ms for 3 s of speech, limit 500 ms; "
         "a bundle of the family `small` would be lighter, but there is none here",
     )
-    chosen, why = choose([candidate("base", 0, error="no TFLite interpreter"), candidate("small", 800)])
+    chosen, why = recommend([candidate("base", 0, error="no TFLite interpreter"), candidate("small", 800)])
     assert chosen is None
     assert "no TFLite interpreter" in why
 
@@ -156,7 +156,7 @@ def test_an_ear_with_slow_kernels_says_so(tmp_path: Path) -> None:
             if "unshare" in line or "mount:" in line:
                 process.kill()
                 pytest.skip(f"no namespaces here: {line.strip()}")
-            if "golden self-inference" in line:
+            if "self-test takes" in line:
                 break
         process.kill()
     assert said, "nothing was said"

@@ -15,7 +15,7 @@ import pytest
 from edge.config.load import load
 from edge.config.settings import Config
 from edge.ear import baseline_file, baseline_store
-from edge.ear.baseline_store import MIN_KEPT, SAVE_PERIOD_S, Adaptation, Quality
+from edge.ear.baseline_store import MIN_UTTERANCES, SAVE_PERIOD_S, BaselineStore, Quality
 from edge.inference import bundle
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Result
@@ -50,19 +50,21 @@ class Clock:
 
 
 def said(
-    logits: object = (3.0, 0, 0, 0, 0, 0, 0), *, trusted: bool = True, event_type: str = "neutral"
+    logits: object = (3.0, 0, 0, 0, 0, 0, 0), *, enough_speech: bool = True, event_type: str = "neutral"
 ) -> Result:
     shares = dict.fromkeys(LABELS, 1 / 7)
-    return Result(event_type, 1 / 7, shares, np.zeros(4, np.float32), np.array(logits, np.float64), trusted)
+    return Result(
+        event_type, 1 / 7, shares, np.zeros(4, np.float32), np.array(logits, np.float64), enough_speech
+    )
 
 
-def hear(room: Adaptation, count: int) -> None:
+def hear(room: BaselineStore, count: int) -> None:
     for _ in range(count):
-        room.learn(said(), GOOD)
+        room.update(said(), GOOD)
 
 
 def kept(file: Path) -> int:
-    return int(json.loads(file.read_bytes())["room"]["heard"])
+    return int(json.loads(file.read_bytes())["baseline"]["utterances"])
 
 
 def settings(folder: Path, **more: object) -> Config:
@@ -73,36 +75,36 @@ def settings(folder: Path, **more: object) -> Config:
 def test_what_was_heard_outlives_a_restart(
     file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = Adaptation(file, model, 2000)
+    first = BaselineStore(file, model, 2000)
     hear(first, 30)
     first.close()
-    second = Adaptation(file, model, 2000)
-    assert second.room.to_state() == first.room.to_state()
-    assert "adapted to this room by 30 utterances since" in caplog.text
+    second = BaselineStore(file, model, 2000)
+    assert second.baseline.to_state() == first.baseline.to_state()
+    assert "baseline: 30 utterances since" in caplog.text
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.stat().st_size < 1500
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
 def test_a_mean_of_few_utterances_is_not_written(file: Path, model: Bundle) -> None:
-    room = Adaptation(file, model, 2000)
-    hear(room, MIN_KEPT - 1)
+    room = BaselineStore(file, model, 2000)
+    hear(room, MIN_UTTERANCES - 1)
     room.close()
     assert kept(file) == 0
-    assert not np.any(json.loads(file.read_bytes())["room"]["logits"])
+    assert not np.any(json.loads(file.read_bytes())["baseline"]["logits"])
     hear(room, 1)
     room.close()
-    assert kept(file) == MIN_KEPT
+    assert kept(file) == MIN_UTTERANCES
 
 
 def test_the_disk_is_written_once_in_ten_minutes_at_most(file: Path, model: Bundle) -> None:
     clock, written = Clock(), set()
-    room = Adaptation(file, model, 2000, clock)
+    room = BaselineStore(file, model, 2000, clock)
     hear(room, 100)
     for _ in range(3600):
         clock.now += 1.0
         hear(room, 1)
-        room.look()
+        room.poll()
         written.add(file.stat().st_ino)
         written.add(file.stat().st_mtime_ns)
     assert len(written) <= 2 * (1 + 3600 / SAVE_PERIOD_S)
@@ -111,11 +113,11 @@ def test_the_disk_is_written_once_in_ten_minutes_at_most(file: Path, model: Bund
 
 def test_nothing_is_written_where_nobody_spoke(file: Path, model: Bundle) -> None:
     clock = Clock()
-    room = Adaptation(file, model, 2000, clock)
+    room = BaselineStore(file, model, 2000, clock)
     before = file.stat()
     for _ in range(20):
         clock.now += SAVE_PERIOD_S
-        room.look()
+        room.poll()
     room.close()
     assert file.stat().st_mtime_ns == before.st_mtime_ns
 
@@ -123,7 +125,7 @@ def test_nothing_is_written_where_nobody_spoke(file: Path, model: Bundle) -> Non
 @pytest.mark.parametrize(
     ("result", "quality"),
     [
-        (said(trusted=False), GOOD),
+        (said(enough_speech=False), GOOD),
         (said(), Quality(snr_db=3.0, clipped=0.0)),
         (said(), Quality(snr_db=float("nan"), clipped=0.0)),
         (said(), Quality(snr_db=20.0, clipped=0.05)),
@@ -134,21 +136,21 @@ def test_nothing_is_written_where_nobody_spoke(file: Path, model: Bundle) -> Non
 def test_what_is_short_soft_clipped_or_no_number_teaches_nothing(
     file: Path, model: Bundle, result: Result, quality: Quality
 ) -> None:
-    room = Adaptation(file, model, 2000)
-    room.learn(result, quality)
-    assert room.room.heard == 0
+    room = BaselineStore(file, model, 2000)
+    room.update(result, quality)
+    assert room.baseline.utterances == 0
 
 
 def test_what_the_classifier_is_not_sure_of_counts(file: Path, model: Bundle) -> None:
-    room = Adaptation(file, model, 2000)
-    room.learn(said(event_type="uncertain"), GOOD)
-    assert room.room.heard == 1
+    room = BaselineStore(file, model, 2000)
+    room.update(said(event_type="uncertain"), GOOD)
+    assert room.baseline.utterances == 1
 
 
 def test_the_mean_of_another_model_is_dropped(
     tmp_path: Path, file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    room = Adaptation(file, model, 2000)
+    room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
     other = tmp_path / "other" / model.path.name
@@ -156,11 +158,11 @@ def test_the_mean_of_another_model_is_dropped(
     with (other / "model.tflite").open("ab") as end:
         end.write(b"\0")
     enlist(other, "model.tflite")
-    second = Adaptation(file, bundle.load(other), 2000)
-    assert second.room.heard == 0
+    second = BaselineStore(file, bundle.load(other), 2000)
+    assert second.baseline.utterances == 0
     assert kept(file) == 0
     assert json.loads(file.read_bytes())["model_sha256"] == bundle.load(other).sha256
-    assert "was of another model (base-" in caplog.text
+    assert "belongs to another model (base-" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_the_mean_of_another_model_is_dropped(
         lambda data: b"\xff\xfe\x00" * 50,
         lambda data: b'{"node": "kitchen"}',
         lambda data: data.replace(b'"weight":', b'"weight":-'),
-        lambda data: data.replace(b'"heard":30', b'"heard":1e400'),
+        lambda data: data.replace(b'"utterances":30', b'"utterances":1e400'),
         lambda data: data.replace(b'"logits":[', b'"logits":[1,'),
         lambda data: data + b" " * (2 << 20),
     ],
@@ -180,13 +182,13 @@ def test_the_mean_of_another_model_is_dropped(
 def test_a_damaged_file_is_dropped_in_one_line(
     file: Path, model: Bundle, caplog: pytest.LogCaptureFixture, spoil: object
 ) -> None:
-    room = Adaptation(file, model, 2000)
+    room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
     file.write_bytes(spoil(file.read_bytes()))  # type: ignore[operator]
     caplog.clear()
-    second = Adaptation(file, model, 2000)
-    assert second.room.heard == 0
+    second = BaselineStore(file, model, 2000)
+    assert second.baseline.utterances == 0
     assert len(caplog.records) == 1
     assert "is dropped" in caplog.text
     assert "\n" not in caplog.records[0].getMessage()
@@ -197,10 +199,10 @@ def test_a_folder_in_its_place_is_said_and_the_mean_lives_in_memory(
     file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.mkdir()
-    room = Adaptation(file, model, 2000)
+    room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
-    assert room.room.heard == 30
+    assert room.baseline.utterances == 30
     assert caplog.text.count("cannot be written") == 1
 
 
@@ -219,20 +221,20 @@ def test_a_full_disk_keeps_the_old_file_and_is_said_once(
     file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    room = Adaptation(file, model, 2000, clock)
+    room = BaselineStore(file, model, 2000, clock)
     hear(room, 30)
     room.close()
     hear(room, 5)
     with full_disk():
         for _ in range(5):
             clock.now += SAVE_PERIOD_S
-            room.look()
+            room.poll()
     assert kept(file) == 30
-    assert room.room.heard == 35
+    assert room.baseline.utterances == 35
     assert caplog.text.count("cannot be written") == 1
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     clock.now += SAVE_PERIOD_S
-    room.look()
+    room.poll()
     assert kept(file) == 35
 
 
@@ -240,13 +242,13 @@ def test_a_missing_folder_is_said_once_and_does_no_harm(
     tmp_path: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    room = Adaptation(tmp_path / "absent" / "kitchen.baseline.json", model, 2000, clock)
+    room = BaselineStore(tmp_path / "absent" / "kitchen.baseline.json", model, 2000, clock)
     for _ in range(5):
         hear(room, 30)
         clock.now += SAVE_PERIOD_S
-        room.look()
+        room.poll()
     room.close()
-    assert room.room.heard == 150
+    assert room.baseline.utterances == 150
     assert caplog.text.count("cannot be written") == 1
 
 
@@ -254,35 +256,35 @@ def test_removing_the_file_makes_a_running_ear_forget(
     file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = Clock()
-    room = Adaptation(file, model, 2000, clock)
+    room = BaselineStore(file, model, 2000, clock)
     hear(room, 30)
     room.close()
     hear(room, 5)
     assert baseline_file.forget(file)
     clock.now += 1.1
-    room.look()
-    assert room.room.heard == 0
-    assert not room.room.shift.any()
+    room.poll()
+    assert room.baseline.utterances == 0
+    assert not room.baseline.shift.any()
     assert kept(file) == 0
-    assert caplog.text.count("forgotten (35 utterances)") == 1
+    assert caplog.text.count("deleted (35 utterances)") == 1
     hear(room, 25)
     room.close()
     assert kept(file) == 25
 
 
 def test_a_save_does_not_bring_back_what_was_just_forgotten(file: Path, model: Bundle) -> None:
-    room = Adaptation(file, model, 2000)
+    room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
     hear(room, 30)
     assert baseline_file.forget(file)
     room.close()
     assert kept(file) == 0
-    assert room.room.heard == 0
+    assert room.baseline.utterances == 0
 
 
 def test_forgetting_removes_what_an_interrupted_save_left(file: Path, model: Bundle) -> None:
-    Adaptation(file, model, 2000)
+    BaselineStore(file, model, 2000)
     temporary_path(file).write_bytes(b"half a mean")
     assert baseline_file.forget(file)
     assert list(file.parent.iterdir()) == []
@@ -293,12 +295,12 @@ def test_forgetting_removes_what_an_interrupted_save_left(file: Path, model: Bun
 def test_switched_off_nothing_is_kept(
     tmp_path: Path, model: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    room = baseline_store.begin(settings(tmp_path), model)
+    room = baseline_store.open_store(settings(tmp_path), model)
     assert room is not None
     hear(room, 30)
     room.close()
     assert kept(tmp_path / "kitchen.baseline.json") == 30
-    assert baseline_store.begin(settings(tmp_path, **{"baseline.enabled": False}), model) is None
+    assert baseline_store.open_store(settings(tmp_path, **{"baseline.enabled": False}), model) is None
     assert list(tmp_path.iterdir()) == []
     assert "`baseline.enabled` is off" in caplog.text
 
@@ -312,26 +314,26 @@ def test_a_bundle_without_an_output_layer_is_not_adapted_and_says_so(
     manifest = json.loads((plain / "manifest.json").read_text())
     del manifest["files"]["head.npz"]
     (plain / "manifest.json").write_text(json.dumps(manifest))
-    assert baseline_store.begin(settings(tmp_path), bundle.load(plain)) is None
-    assert "not adapted to the room" in caplog.text
+    assert baseline_store.open_store(settings(tmp_path), bundle.load(plain)) is None
+    assert "no baseline:" in caplog.text
     assert "no head.npz" in caplog.text
 
 
 def test_the_memory_of_the_configuration_is_used(tmp_path: Path, model: Bundle) -> None:
-    room = baseline_store.begin(settings(tmp_path, **{"baseline.memory": 100}), model)
+    room = baseline_store.open_store(settings(tmp_path, **{"baseline.memory": 100}), model)
     assert room is not None
     hear(room, 2000)
-    assert room.room.to_state().weight == pytest.approx(100, rel=1e-3)
+    assert room.baseline.to_state().weight == pytest.approx(100, rel=1e-3)
 
 
 def test_a_long_life_takes_no_more_memory(file: Path, model: Bundle) -> None:
-    room, result = Adaptation(file, model, 2000), said()
+    room, result = BaselineStore(file, model, 2000), said()
     hear(room, 100)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for _ in range(20_000):
-            room.learn(result, GOOD)
+            room.update(result, GOOD)
         assert tracemalloc.get_traced_memory()[0] - before < 4096
     finally:
         tracemalloc.stop()

@@ -61,7 +61,7 @@ def follow(capture: Capture, until: str, timeout_s: float = 10.0) -> list[Block 
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         for item in capture.get(0.5):
-            if isinstance(item, Notice) and item.kind == "turn":
+            if isinstance(item, Notice) and item.kind == "heartbeat":
                 continue
             seen.append(item)
             if isinstance(item, Notice) and item.kind == until:
@@ -107,7 +107,7 @@ def test_while_it_waits_it_shows_that_it_turns(stopped: threading.Event) -> None
     capture.start()
     turns, end = 0, time.monotonic() + 2.5
     while time.monotonic() < end:
-        turns += sum(isinstance(item, Notice) and item.kind == "turn" for item in capture.get(0.2))
+        turns += sum(isinstance(item, Notice) and item.kind == "heartbeat" for item in capture.get(0.2))
     assert turns >= 2
 
 
@@ -136,12 +136,12 @@ def test_a_read_that_hangs_is_noticed_from_another_thread(
     release = threading.Event()
     capture = Capture(Scripted(2, lambda: release.wait(5) and None), stopped)
     capture.start()
-    assert capture.hangs() is None
+    assert capture.stuck_call() is None
     time.sleep(0.5)
-    assert capture.hangs() == "read"
+    assert capture.stuck_call() == "read"
     release.set()
     follow(capture, "ended")
-    assert capture.hangs() is None
+    assert capture.stuck_call() is None
 
 
 def test_mute_closes_the_source_and_unmute_opens_it_again(stopped: threading.Event) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.capture.device_holder import Holder, explain, holders
+from edge.ear.capture.device_holder import DeviceHolder, explain, holders
 
 RUNNING = """state: RUNNING
 owner_pid   : {thread}
@@ -48,15 +48,15 @@ def test_where_nobody_records_nobody_is_named(proc: Path) -> None:
     [
         (
             "pulseaudio",
-            "PulseAudio (process 812) holds Device and has to lend it: docs/device.md, The microphone",
+            "PulseAudio (process 812) holds Device and has to release it: docs/device.md, The microphone",
         ),
         (
             "pipewire",
-            "PipeWire (process 812) holds Device and has to lend it: docs/device.md, The microphone",
+            "PipeWire (process 812) holds Device and has to release it: docs/device.md, The microphone",
         ),
         (
             "wireplumber",
-            "PipeWire (process 812) holds Device and has to lend it: docs/device.md, The microphone",
+            "PipeWire (process 812) holds Device and has to release it: docs/device.md, The microphone",
         ),
         ("arecord", "arecord (process 812) holds Device: end it"),
     ],
@@ -68,7 +68,7 @@ def test_the_program_is_named_and_not_its_thread(proc: Path, program: str, words
 
 def test_a_program_that_is_hidden_is_told_by_its_number(proc: Path) -> None:
     (proc / "asound/card0/pcm0c/sub0/status").write_text(RUNNING.format(thread=77))
-    assert holders(proc) == [Holder("PCH", 77, "")]
+    assert holders(proc) == [DeviceHolder("PCH", 77, "")]
     assert "process 77 holds PCH" in explain("x", proc)
 
 

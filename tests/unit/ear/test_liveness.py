@@ -3,10 +3,10 @@ import pytest
 from edge.ear.capture.source import BLOCK_S
 from edge.ear.liveness import (
     FRAME_LIMIT_S,
+    HEARTBEAT_LIMIT_S,
     SELF_TEST_LATEST_S,
     SELF_TEST_LIMIT_S,
     SELF_TEST_PERIOD_S,
-    TURN_LIMIT_S,
     ZEROS_S,
     Liveness,
 )
@@ -28,18 +28,18 @@ def live(told: Told) -> Liveness:
 
 
 def to_ok(live: Liveness) -> None:
-    live.self_tested(1.0)
-    live.opened(1.0)
-    live.heard(1.1, zeros=False)
+    live.on_self_test(1.0)
+    live.on_opened(1.0)
+    live.on_block(1.1, zeros=False)
 
 
 def test_it_is_ok_only_after_a_self_test_and_a_block_of_sound(live: Liveness, told: Told) -> None:
-    live.opened(0.1)
-    live.heard(0.2, zeros=False)
+    live.on_opened(0.1)
+    live.on_block(0.2, zeros=False)
     assert live.state == "starting"
-    live.self_tested(0.3)
+    live.on_self_test(0.3)
     assert live.state == "starting"
-    live.heard(0.4, zeros=False)
+    live.on_block(0.4, zeros=False)
     assert told == ["ok"]
 
 
@@ -48,13 +48,13 @@ def test_a_transition_is_told_once_and_logged_in_one_line(
 ) -> None:
     caplog.set_level("INFO")
     to_ok(live)
-    live.heard(1.2, zeros=False)
-    live.lost(2.0, "unplugged")
-    live.lost(3.0, "still unplugged")
-    live.opened(4.0)
+    live.on_block(1.2, zeros=False)
+    live.on_lost(2.0, "unplugged")
+    live.on_lost(3.0, "still unplugged")
+    live.on_opened(4.0)
     assert live.state == "lost"
-    live.heard(4.1, zeros=False)
-    live.muted(5.0)
+    live.on_block(4.1, zeros=False)
+    live.on_muted(5.0)
     assert told == ["ok", "lost", "ok", "muted"]
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 4
@@ -64,7 +64,7 @@ def test_a_transition_is_told_once_and_logged_in_one_line(
 def test_in_ok_it_is_alive_only_while_blocks_arrive(live: Liveness) -> None:
     to_ok(live)
     assert live.alive(1.1 + FRAME_LIMIT_S)
-    live.turned(5.0)  # a loop that turns is no sound
+    live.on_heartbeat(5.0)  # a loop that turns is no sound
     assert not live.alive(5.0 + FRAME_LIMIT_S + 0.1)
 
 
@@ -74,7 +74,7 @@ def test_in_ok_it_is_alive_only_while_the_model_is_tested(live: Liveness) -> Non
     assert live.alive(now)
     now = hear(live, now, 1.0)
     assert not live.alive(now)
-    live.self_tested(now)
+    live.on_self_test(now)
     assert live.alive(now)
     assert SELF_TEST_LIMIT_S == 60.0  # as the issue and docs/device.md say
 
@@ -85,13 +85,13 @@ def hear(live: Liveness, begin: float, seconds: float, speed: float = 1.0, toget
     for _ in range(int(seconds * speed / BLOCK_S / together)):
         now += together * BLOCK_S / speed
         for _ in range(together):
-            live.heard(now, zeros=False)
+            live.on_block(now, zeros=False)
     return now
 
 
 def test_the_self_test_waits_for_the_end_of_speech_but_not_for_ever(live: Liveness) -> None:
     assert live.self_test_due(0.0, speaking=True)
-    live.self_tested(0.0)
+    live.on_self_test(0.0)
     assert not live.self_test_due(SELF_TEST_PERIOD_S, speaking=False)
     assert live.self_test_due(SELF_TEST_PERIOD_S + 0.1, speaking=False)
     assert not live.self_test_due(SELF_TEST_LATEST_S, speaking=True)
@@ -108,8 +108,10 @@ def test_a_device_that_gives_too_little_sound_is_not_alive(
     now = hear(live, now, 40.0, speed)
     assert not live.alive(now)
     assert not live.alive(now + 0.1)
-    assert [r.getMessage().partition(":")[0] for r in caplog.records] == ["sound does not come in real time"]
-    live.opened(now)  # another chance
+    assert [r.getMessage().partition(":")[0] for r in caplog.records] == [
+        "sound does not arrive in real time"
+    ]
+    live.on_opened(now)  # another chance
     now = hear(live, now, 5.0)
     assert live.alive(now)
 
@@ -120,11 +122,11 @@ def test_a_slightly_slow_clock_and_sound_in_bursts_are_real_time(
     live: Liveness, speed: float, together: int
 ) -> None:
     now = 1.0
-    live.self_tested(now)
-    live.opened(now)
+    live.on_self_test(now)
+    live.on_opened(now)
     for _ in range(600):
         now = hear(live, now, 1.0, speed, together)
-        live.self_tested(now)
+        live.on_self_test(now)
         assert live.alive(now)
 
 
@@ -132,11 +134,11 @@ def test_a_pause_of_a_busy_box_is_forgiven_and_made_good_by_what_waited(live: Li
     to_ok(live)
     now = 1.1
     for _ in range(20):
-        live.self_tested(now)
+        live.on_self_test(now)
         now = hear(live, now, 10.0)
         now += 1.9
         for _ in range(int(1.9 / BLOCK_S)):
-            live.heard(now, zeros=False)
+            live.on_block(now, zeros=False)
         assert live.alive(now)
 
 
@@ -152,7 +154,7 @@ def test_a_wav_room_at_half_speed_is_measured_by_its_own_speed(told: Told) -> No
     to_ok(live)
     now = hear(live, 1.1, 40.0, speed=0.5)
     assert live.alive(now)
-    live.self_tested(now)
+    live.on_self_test(now)
     assert not live.alive(hear(live, now, 30.0, speed=0.25))
 
 
@@ -160,31 +162,31 @@ def test_a_wav_room_at_half_speed_is_measured_by_its_own_speed(told: Told) -> No
 def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(live: Liveness, state: str) -> None:
     to_ok(live)
     if state == "lost":
-        live.lost(2.0, "unplugged")
+        live.on_lost(2.0, "unplugged")
     else:
-        live.muted(2.0)
-    live.turned(500.0)
-    assert live.alive(500.0 + TURN_LIMIT_S)
-    assert not live.alive(500.0 + TURN_LIMIT_S + 0.1)
+        live.on_muted(2.0)
+    live.on_heartbeat(500.0)
+    assert live.alive(500.0 + HEARTBEAT_LIMIT_S)
+    assert not live.alive(500.0 + HEARTBEAT_LIMIT_S + 0.1)
 
 
 def test_a_minute_of_digital_zeros_is_a_lost_microphone(live: Liveness, told: Told) -> None:
     to_ok(live)
     now = 1.1
     while now < 1.1 + ZEROS_S:
-        live.heard(now, zeros=True)
+        live.on_block(now, zeros=True)
         assert live.state == "ok"
         now += 0.5
-    live.heard(now + 0.5, zeros=True)
+    live.on_block(now + 0.5, zeros=True)
     assert live.state == "lost"
-    live.heard(now + 1.0, zeros=True)
+    live.on_block(now + 1.0, zeros=True)
     assert live.alive(now + 1.0)  # it goes on listening
-    live.heard(now + 1.5, zeros=False)
+    live.on_block(now + 1.5, zeros=False)
     assert told == ["ok", "lost", "ok"]
 
 
 def test_a_room_where_nothing_was_ever_heard_but_zeros_is_ok_until_the_minute_is_over(live: Liveness) -> None:
-    live.self_tested(0.0)
-    live.opened(0.0)
-    live.heard(0.1, zeros=True)
+    live.on_self_test(0.0)
+    live.on_opened(0.0)
+    live.on_block(0.1, zeros=True)
     assert live.state == "ok"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.capture.meter import WIDTH, picture, refuse_if_muted
+from edge.ear.capture.meter import WIDTH, format_level, refuse_if_muted
 from edge.util.errors import UserError
 
 
@@ -17,7 +17,7 @@ from edge.util.errors import UserError
     ],
 )
 def test_the_bar_is_as_long_as_it_is_loud(level: float, peak: float, bar: int, warning: str) -> None:
-    drawn = picture(level, peak)
+    drawn = format_level(level, peak)
     assert drawn.index("]") == WIDTH + 1
     assert drawn.count("#") == bar
     assert ("|" in drawn) == (peak > -80)

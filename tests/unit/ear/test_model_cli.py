@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.ear.baseline_store import MIN_KEPT
+from edge.ear.baseline_store import MIN_UTTERANCES
 from edge.inference import bundle
 from tests.support.bundles.with_head import adaptable
 from tests.support.ear import Ear, Link
@@ -53,59 +53,59 @@ def test_an_ear_learns_remembers_and_forgets(tmp_path: Path, model: Path, link: 
     first = Ear(tmp_path, settings)
     try:
         link.accept()
-        link.events(MIN_KEPT + 5, 60.0)
+        link.events(MIN_UTTERANCES + 5, 60.0)
         assert first.stop() == 0
     finally:
         first.kill()
-    kept = answer(tmp_path, model, "status")["room"]
-    assert kept["adapt"]
-    assert kept["heard"] >= MIN_KEPT
-    assert 0 < kept["share"] < 1
+    kept = answer(tmp_path, model, "status")["baseline"]
+    assert kept["enabled"]
+    assert kept["utterances"] >= MIN_UTTERANCES
+    assert 0 < kept["shrinkage"] < 1
     assert kept["saved"] >= kept["since"]
     second = Ear(tmp_path, {**settings, "audio.speed": 1})
     try:
-        second.wait_for_line(rf"adapted to this room by {kept['heard']} utterances since {kept['since']}")
+        second.wait_for_line(rf"baseline: {kept['utterances']} utterances since {kept['since']}")
         second.wait_for_line("ready after")
         told = answer(tmp_path, model, "forget")
         assert told == {"file": str(tmp_path / "link.baseline.json"), "removed": True, "ear_noticed": True}
-        second.wait_for_line(r"the mean of this room is forgotten \(\d+ utterances\)")
-        assert answer(tmp_path, model, "status")["room"]["heard"] == 0
+        second.wait_for_line(r"baseline deleted \(\d+ utterances\)")
+        assert answer(tmp_path, model, "status")["baseline"]["utterances"] == 0
         assert second.stop() == 0
     finally:
         second.kill()
-    assert answer(tmp_path, model, "status")["room"]["heard"] == 0
+    assert answer(tmp_path, model, "status")["baseline"]["utterances"] == 0
 
 
 def test_status_names_the_model_and_where_things_are(tmp_path: Path, model: Path) -> None:
     found = bundle.load(model)
     told = answer(tmp_path, model, "status")
     assert (told["model"], told["sha256"]) == (found.full_name, found.sha256)
-    assert told["room"]["file"] == str(tmp_path / "link.baseline.json")
+    assert told["baseline"]["file"] == str(tmp_path / "link.baseline.json")
     text = roomtone(tmp_path, model, "status").stdout
     assert found.sha256 in text
-    assert "nothing is kept yet" in text
+    assert "no data yet" in text
 
 
 def test_forgetting_without_an_ear_works_and_says_that_none_runs(tmp_path: Path, model: Path) -> None:
     (tmp_path / "link.baseline.json").write_text("whatever")
     done = roomtone(tmp_path, model, "forget")
     assert done.returncode == 0
-    assert "no ear has taken notice" in done.stdout
+    assert "no ear is running" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    assert "nothing was kept" in roomtone(tmp_path, model, "forget").stdout
+    assert "there is no baseline" in roomtone(tmp_path, model, "forget").stdout
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, model: Path) -> None:
     (tmp_path / "link.baseline.json").write_text('{"format":')
-    told = answer(tmp_path, model, "status")["room"]
-    assert told["heard"] == 0
-    assert "damaged" in told["why_not"]
+    told = answer(tmp_path, model, "status")["baseline"]
+    assert told["utterances"] == 0
+    assert "damaged" in told["reason"]
 
 
 def test_switched_off_is_named(tmp_path: Path, model: Path) -> None:
-    told = answer(tmp_path, model, "status", "--set", "baseline.enabled=false")["room"]
-    assert not told["adapt"]
-    assert "baseline.enabled" in told["why_not"]
+    told = answer(tmp_path, model, "status", "--set", "baseline.enabled=false")["baseline"]
+    assert not told["enabled"]
+    assert "baseline.enabled" in told["reason"]
 
 
 def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path) -> None:

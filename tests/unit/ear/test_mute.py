@@ -21,34 +21,34 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> None:
-    first = requests.Mute(tmp_path)
-    assert first.wishes() == []
+    first = requests.MuteRequests(tmp_path)
+    assert first.reasons() == []
     first.set_remote(True)
-    first.set_at_device(True)
-    again = requests.Mute(tmp_path)
-    assert again.wishes() == ["muted at the device", "muted from afar"]
+    first.set_local(True)
+    again = requests.MuteRequests(tmp_path)
+    assert again.reasons() == ["muted at the device", "muted remotely"]
     again.set_remote(False)
-    assert again.wishes() == ["muted at the device"]
-    again.set_at_device(False)
-    assert again.wishes() == []
+    assert again.reasons() == ["muted at the device"]
+    again.set_local(False)
+    assert again.reasons() == []
 
 
 def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path: Path) -> None:
-    wish = requests.Mute(tmp_path)
+    wish = requests.MuteRequests(tmp_path)
     wish.set_remote(True)
-    wish.set_at_device(False)
-    assert wish.wishes() == []
+    wish.set_local(False)
+    assert wish.reasons() == []
 
 
 def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wish = requests.Mute(tmp_path / "missing")
+    wish = requests.MuteRequests(tmp_path / "missing")
     wish.set_remote(True)
-    assert wish.wishes() == ["muted from afar"]
+    assert wish.reasons() == ["muted remotely"]
     assert "a restart would forget it" in caplog.text
     wish.set_remote(False)
-    assert wish.wishes() == []
+    assert wish.reasons() == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,9 @@ def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
     ],
 )
 def test_quiet_hours_close_the_microphone(tmp_path: Path, span: str, moment: datetime, quiet: bool) -> None:
-    assert requests.Mute(tmp_path, [span], lambda: moment).wishes() == (["quiet hours"] if quiet else [])
+    assert requests.MuteRequests(tmp_path, [span], lambda: moment).reasons() == (
+        ["quiet hours"] if quiet else []
+    )
 
 
 @pytest.mark.parametrize("span", ["22-7", "24:00-07:00", "22:00", "22:00-07:60", "evening"])
@@ -128,19 +130,19 @@ def test_what_was_muted_at_the_device_is_not_unmuted_from_afar(
     try:
         link.accept()
         link.wait_for("ok")
-        at_device = requests.Mute(tmp_path / "state")
-        at_device.set_at_device(True)
+        at_device = requests.MuteRequests(tmp_path / "state")
+        at_device.set_local(True)
         link.wait_for("muted")
         link.order(Unmute())
         assert MicSignal("ok") not in link.receive_all(2.0)
-        at_device.set_at_device(False)
+        at_device.set_local(False)
         link.wait_for("ok")
     finally:
         ear.kill()
 
 
 def test_without_pins_there_is_no_panel(tmp_path: Path) -> None:
-    assert isinstance(attach(Button(), requests.Mute(tmp_path)), NoPanel)
+    assert isinstance(attach(Button(), requests.MuteRequests(tmp_path)), NoPanel)
 
 
 def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> N
 
     factory = MockFactory()
     gpiozero.Device.pin_factory = factory
-    wish = requests.Mute(tmp_path)
+    wish = requests.MuteRequests(tmp_path)
     try:
         panel = attach(Button(pin=17, led=27), wish)
         assert isinstance(panel, GpioPanel)
@@ -162,7 +164,7 @@ def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> N
             import time
 
             time.sleep(deadline)
-            assert wish.wishes() == wishes
+            assert wish.reasons() == wishes
         panel.close()
     finally:
         gpiozero.Device.pin_factory = None
@@ -174,4 +176,4 @@ def test_pins_that_cannot_be_had_are_said_in_one_line(
     gpiozero = pytest.importorskip("gpiozero")
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     with pytest.raises(UserError, match="the pins cannot be used"):
-        attach(Button(pin=17), requests.Mute(tmp_path))
+        attach(Button(pin=17), requests.MuteRequests(tmp_path))

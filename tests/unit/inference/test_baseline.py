@@ -73,7 +73,7 @@ def test_one_clear_mood_for_a_day_is_still_heard(random, offset, mood):
         lost += int(one.argmax() == mood) - int((one + room.shift).argmax() == mood)
         room.add(one)
     assert lost <= 0.03 * 200
-    assert room.trust < 0.5
+    assert room.diversity_weight < 0.5
 
 
 def test_the_first_utterances_move_little_and_each_further_one_more():
@@ -132,7 +132,7 @@ def test_what_was_added_may_change_afterwards():
 
 def test_forgotten_is_as_new(random, offset):
     room = heard(speech(random, [0, 1, 2, 3], offset, 300))
-    room.forget()
+    room.reset()
     assert room.to_state() == Baseline(ORIGIN + SPREAD / COUNT).to_state()
     assert not room.shift.any()
 
@@ -140,11 +140,11 @@ def test_forgotten_is_as_new(random, offset):
 def test_a_state_goes_on_where_it_was(random, offset):
     said = speech(random, list(range(COUNT)), offset, 80)
     first, second = heard(said[:40]), Baseline(ORIGIN + SPREAD / COUNT)
-    second.resume(msgspec.json.decode(msgspec.json.encode(first.to_state()), type=BaselineState))
+    second.restore(msgspec.json.decode(msgspec.json.encode(first.to_state()), type=BaselineState))
     for one in said[40:]:
         second.add(one)
     assert second.to_state() == heard(said).to_state()
-    assert second.heard == 80
+    assert second.utterances == 80
 
 
 def test_a_state_does_not_grow(random, offset):
@@ -177,7 +177,7 @@ def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(state):
     room.add(ORIGIN + 1)
     before = room.to_state()
     with pytest.raises(ValueError, match=r"numbers"):
-        room.resume(state)
+        room.restore(state)
     assert room.to_state() == before
 
 

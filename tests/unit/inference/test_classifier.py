@@ -147,20 +147,20 @@ def test_long_speech_weighs_each_window_by_its_length(voice):
     assert found == pytest.approx(np.average(each, axis=0, weights=weights), abs=1e-5)
 
 
-@pytest.mark.parametrize(("speech_ms", "trusted"), [(None, True), (2000, True), (200, False)])
-def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice, speech_ms, trusted):
+@pytest.mark.parametrize(("speech_ms", "enough_speech"), [(None, True), (2000, True), (200, False)])
+def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice, speech_ms, enough_speech):
     found = Classifier(SHIPPED, abstain_below=0.0).classify(voice, speech_ms)
-    assert found.trusted is trusted
-    assert (found.event_type == "uncertain") is not trusted
+    assert found.enough_speech is enough_speech
+    assert (found.event_type == "uncertain") is not enough_speech
 
 
 def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
-    plain = Classifier(SHIPPED).classify(voice)
+    unadapted_label = Classifier(SHIPPED).classify(voice)
     room = Baseline(np.zeros(7), SHIPPED.manifest.temperature)
-    adapted = Classifier(SHIPPED, room=room)
-    assert adapted.classify(voice).probabilities == pytest.approx(plain.probabilities)
+    adapted = Classifier(SHIPPED, baseline=room)
+    assert adapted.classify(voice).probabilities == pytest.approx(unadapted_label.probabilities)
     # A room that is heard in every mood, and in all of them as this utterance's emotion above the others.
-    best = int(plain.logits.argmax())
+    best = int(unadapted_label.logits.argmax())
     for mood in range(7):
         for _ in range(100):
             heard = np.zeros(7)
@@ -169,9 +169,9 @@ def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
             room.add(heard)
     assert room.trust > 0
     found = adapted.classify(voice)
-    assert found.probabilities[LABELS[best]] < plain.probabilities[LABELS[best]]
-    assert (found.logits == plain.logits).all()
-    assert (found.embedding == plain.embedding).all()
+    assert found.probabilities[LABELS[best]] < unadapted_label.probabilities[LABELS[best]]
+    assert (found.logits == unadapted_label.logits).all()
+    assert (found.embedding == unadapted_label.embedding).all()
 
 
 def test_what_is_too_short_to_judge_is_not_moved():
@@ -179,6 +179,6 @@ def test_what_is_too_short_to_judge_is_not_moved():
     for mood in range(7):
         room.add(np.eye(7)[mood] + np.eye(7)[0])
     assert room.shift.any()
-    found = Classifier(SHIPPED, room=room).classify(np.full(100, 1000, np.int16))
-    assert not found.trusted
+    found = Classifier(SHIPPED, baseline=room).classify(np.full(100, 1000, np.int16))
+    assert not found.enough_speech
     assert set(found.probabilities.values()) == {1 / 7}

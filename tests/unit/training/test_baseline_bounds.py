@@ -31,7 +31,7 @@ def short_days(monkeypatch):
 def test_what_is_chosen_loses_little_in_one_mood_and_gains_where_there_are_many():
     found = household(3.0, 1.5)
     bounds = baseline_bounds.choose(found, 1.0)
-    baseline = Baseline(found.logits.mean(axis=0), 1.0, moods=bounds)
+    baseline = Baseline(found.logits.mean(axis=0), 1.0, emotion_bounds=bounds)
     gain, loss = baseline_bounds.measure(found, baseline, list(baseline_bounds._rooms(found)))
     assert loss <= baseline_bounds.LOSS
     assert gain > 0

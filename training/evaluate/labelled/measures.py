@@ -42,7 +42,7 @@ def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     manifest = bundle.manifest
     each = [
         shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
-        for logits in baseline_replay.replay(found, Baseline.of(bundle))
+        for logits in baseline_replay.replay(found, Baseline.from_bundle(bundle))
     ]
     result: dict[str, Any] = mean_of(each)
     result["orders"] = len(each)

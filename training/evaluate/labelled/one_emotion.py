@@ -49,7 +49,7 @@ class Day:
 def run(bundle: Bundle, found: Predictions, orders: int = baseline_replay.ORDERS) -> dict[str, Any]:
     """One object; its measures are of the adapted decisions. Losses in percentage points. Raises `BundleError`."""
     manifest = bundle.manifest
-    days = list(_days(found, Baseline.of(bundle), orders))
+    days = list(_days(found, Baseline.from_bundle(bundle), orders))
     spoken = found.take(np.concatenate([day.places for day in days]))
     shares = softmax(np.concatenate([day.logits for day in days]) / manifest.temperature)
     plain = measures.shares_of(spoken.probabilities(manifest.temperature), spoken, manifest.abstain_below)

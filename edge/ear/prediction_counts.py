@@ -1,4 +1,4 @@
-"""What a model has said of a room, without adaptation: a handful of counts by which two models can be compared."""
+"""Counts of a model's predictions without the baseline, by which two models on one device can be compared."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from edge.protocol.messages import LABELS, PredictionCountsReport
 RECENT: Final = 64
 
 
-class Tally:
-    """Counts since the model runs; of latencies the last few."""
+class PredictionCounts:
+    """Counts since the model was loaded, and the latest latencies."""
 
     def __init__(self) -> None:
         self.utterances = 0
@@ -23,16 +23,16 @@ class Tally:
         self._latencies: deque[float] = deque(maxlen=RECENT)
 
     def add(self, result: Result, latency_ms: float) -> None:
-        """One utterance. What was too short to judge says nothing of a model and is left out."""
-        if not result.trusted:
+        """Count one utterance; those too short to classify are left out."""
+        if not result.enough_speech:
             return
         self.utterances += 1
-        self._uncertain += not result.plain_sure
-        self._labels[result.plain] += 1
+        self._uncertain += not result.unadapted_confident
+        self._labels[result.unadapted_label] += 1
         self._latencies.append(latency_ms)
 
     def report(self, model_sha256: str) -> PredictionCountsReport:
-        """As the link is told."""
+        """The message to the link."""
         return PredictionCountsReport(
             model_sha256=model_sha256,
             utterances=self.utterances,
