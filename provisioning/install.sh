@@ -4,8 +4,8 @@
 set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
-SERVICES=(roomtone-link.socket roomtone-gate.socket roomtone-link.service roomtone-ear.service)
-TEMPLATES=(roomtone-gate@.service)
+# Units of a device in this version and in those before it: what a version does not have any more is removed.
+DEVICE_UNITS=(roomtone-{ear,link,update,validation,gate}{,@}.{socket,service})
 PACKAGES=(python3-venv python3-pyaudio)
 
 help() {
@@ -140,8 +140,17 @@ fi
 # --- 6. switch over, and back if the new version does not come up ---
 good=$OPT/running # the version that came up last, and what it came up with
 activate() { # makes version folder $1 the one that runs, and waits until it does
-  local unit restarts stamp
-  for unit in "${SERVICES[@]}" "${TEMPLATES[@]}"; do put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit"; done
+  local unit restarts stamp services=()
+  for unit in "${DEVICE_UNITS[@]}"; do
+    if [ -e "$1/share/roomtone/systemd/$unit" ]; then
+      put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit" || return 1
+      case $unit in *@*) ;; *) services+=("$unit") ;; esac
+    elif [ -e "$UNITS/$unit" ]; then
+      case $unit in *@*) ;; *) systemctl -q disable --now "$unit" || true ;; esac
+      rm -rf "$UNITS/$unit" "$UNITS/$unit.d"
+      say "removed $UNITS/$unit"
+    fi
+  done
   (cd / && "$1/bin/python" -m provisioning.device dropins --config "$ETC/roomtone.toml" --units "$UNITS")
   if [ "$(readlink "$OPT/current" || true)" != "$1" ]; then
     ln -sfn "$1" "$OPT/current.new"
@@ -150,16 +159,16 @@ activate() { # makes version folder $1 the one that runs, and waits until it doe
   fi
   ln -sfn "$OPT/current/bin/roomtone" /usr/local/bin/roomtone
   stamp=$(cat "$UNITS"/roomtone-* "$UNITS"/roomtone-*.d/* "$ETC/roomtone.toml" "$ETC"/credentials/* 2>/dev/null | sha256sum)
-  if systemctl -q is-active "${SERVICES[@]}" && [ "$(cat "$good" 2>/dev/null)" = "$1"$'\n'"$stamp" ]; then
+  if systemctl -q is-active "${services[@]}" && [ "$(cat "$good" 2>/dev/null)" = "$1"$'\n'"$stamp" ]; then
     say "nothing had to be changed"
     return 0
   fi
   systemctl daemon-reload
-  systemctl -q enable "${SERVICES[@]}" || return 1
-  systemctl restart "${SERVICES[@]}" || return 1
+  systemctl -q enable "${services[@]}" || return 1
+  systemctl restart "${services[@]}" || return 1
   restarts=$(systemctl show -P NRestarts roomtone-ear.service roomtone-link.service | xargs)
   sleep 3
-  systemctl -q is-active "${SERVICES[@]}" || return 1
+  systemctl -q is-active "${services[@]}" || return 1
   [ "$restarts" = "$(systemctl show -P NRestarts roomtone-ear.service roomtone-link.service | xargs)" ] || return 1
   printf '%s\n%s\n' "$1" "$stamp" > "$good.new"
   mv "$good.new" "$good"

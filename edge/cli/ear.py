@@ -55,14 +55,14 @@ def run(options: argparse.Namespace) -> int:
     restarts = wait_before_start()
 
     from edge.audio.vad import make_vad
-    from edge.ear.model_selection import Models
+    from edge.ear.model_selection import ModelSelector
     from edge.ear.process import Ear
 
     stopped = threading.Event()
     source = make_source(config, stopped)
     vad = make_vad(config)
-    models = Models(config)
-    first = models.first()
+    models = ModelSelector(config)
+    first = models.load_initial()
 
     def on_ready(seconds: float) -> None:
         if options.print_ready:

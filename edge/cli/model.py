@@ -66,8 +66,8 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_rollback(options: argparse.Namespace) -> int:
     """Return to the previous model; a running link tells its ear within a second. Raises `UserError`."""
-    from edge.releases.state import STATE
-    from edge.releases.store import Store, folder_of
+    from edge.releases.state import STATE, folder_of
+    from edge.releases.store import Store
 
     config = config_from(options, installed=True)
     folder = folder_of(config)
@@ -78,7 +78,7 @@ def run_rollback(options: argparse.Namespace) -> int:
         print(json.dumps({"model": now.current.name if now.current else None}))
     else:
         active = now.current.name if now.current is not None else "the model of the package"
-        print(f"rolled back to {active}; {now.bad[-1].name} will not be installed again")
+        print(f"rolled back to {active}; {now.refused_models[-1].name} will not be installed again")
     return 0
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from edge.config.settings import Config
-    from edge.ear.model_selection import Chosen
+    from edge.ear.model_selection import SelectedModel
     from edge.inference.bundle import Bundle
 
 
@@ -72,9 +72,9 @@ class ModelStatus(Struct, frozen=True, kw_only=True):
 
 def read_status(config: Config) -> ModelStatus:
     """Read the bundle, the baseline file and the release store. Raises `UserError`."""
-    from edge.ear.model_selection import Models
+    from edge.ear.model_selection import ModelSelector
 
-    chosen = Models(config).would_run()
+    chosen = ModelSelector(config).selected()
     found = chosen.bundle
     manifest = found.manifest
     threshold = config.model.abstain_below
@@ -91,11 +91,10 @@ def read_status(config: Config) -> ModelStatus:
     )
 
 
-def _release_status(config: Config, chosen: Chosen) -> ReleaseStatus:
-    from edge.releases import state
-    from edge.releases.store import folder_of
+def _release_status(config: Config, chosen: SelectedModel) -> ReleaseStatus:
+    from edge.releases.state import folder_of, read_or_new
 
-    now = state.read_or_new(folder_of(config))
+    now = read_or_new(folder_of(config))
     return ReleaseStatus(
         folder=str(folder_of(config)),
         shipped=chosen.slot is None,
@@ -103,7 +102,7 @@ def _release_status(config: Config, chosen: Chosen) -> ReleaseStatus:
         floor=now.floor,
         probation=chosen.on_probation,
         previous=now.previous.name if now.previous is not None else None,
-        refused=tuple(bad.name for bad in now.bad),
+        refused=tuple(one.name for one in now.refused_models),
         error=now.error,
     )
 

@@ -1,7 +1,7 @@
-"""Which model the ear runs: what the store says is current, if it loads; else the one before; else the shipped one.
+"""Selects the model that the ear runs: the store's current one if it loads, else the previous, else the shipped one.
 
-The ear decides by itself, so that a box hears again whatever the link does: a model on probation with which three
-ears in a row have ended soon is left out, also when nobody has rolled it back yet.
+The ear decides by itself, so that a device recovers whatever the link does: a model on probation that has ended three
+ears in a row soon after their start is skipped, even before it is rolled back.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from edge.ear.baseline_store import BaselineStore
 from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
-from edge.releases import state as updates
-from edge.releases.state import Slot, State
-from edge.releases.store import folder_of
+from edge.releases import state as store_state
+from edge.releases.state import Slot, State, folder_of
 from edge.util import atomic_file
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
 
-TRIES: Final = 3
-"""Ears that may end soon with a model on probation."""
-LASTED_S: Final = 60.0
+MAX_SHORT_RUNS: Final = 3
+"""So many ears in a row may end soon with a model on probation."""
+STABLE_S: Final = 60.0
 
 
-class Tries(Struct, frozen=True, forbid_unknown_fields=True):
-    """Starts with a model on probation that have not lasted."""
+class StartAttempts(Struct, frozen=True, forbid_unknown_fields=True):
+    """Starts with a model on probation that have not become stable."""
 
     target_sha256: str
     count: int
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """`slot` is None for the shipped bundle."""
+class SelectedModel:
+    """A model to run; `slot` is None for the shipped bundle."""
 
     bundle: Bundle
     slot: Slot | None
@@ -53,36 +52,36 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """Ready to be swapped in."""
+class LoadedModel:
+    """A model that is loaded and tested, ready to be swapped in."""
 
-    chosen: Chosen
+    chosen: SelectedModel
     classifier: Classifier
     adaptation: BaselineStore | None
 
 
-class Models:
-    """Chooses and loads; `wish` may come from any thread, everything else from the ear's main thread."""
+class ModelSelector:
+    """Selects and loads. `request_reload` may be called from any thread, all else from the ear's main thread."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._folder = folder_of(config)
         self._file = state_dir.folder(config) / f"{Path(config.runtime.socket).stem}.tries.json"
         self._lock = threading.Lock()
-        self._wishes = 0
+        self._requests = 0
         self._loading = False
-        self._ready: Loaded | None = None
-        self._clear_at: float | None = None
-        self._running: Chosen | None = None
+        self._ready: LoadedModel | None = None
+        self._stable_at: float | None = None
+        self._running: SelectedModel | None = None
 
-    # --- choosing ---
+    # --- selection ---
 
-    def first(self) -> Loaded:
-        """At the start. Raises `UserError` where not even the shipped bundle can be run."""
-        chosen = self._choose(self._state())
+    def load_initial(self) -> LoadedModel:
+        """Load the model to start with. Raises `UserError` where not even the shipped bundle can be run."""
+        chosen = self._select(self._state())
         while True:
             try:
-                self._begin(chosen)
+                self._count_start(chosen)
                 loaded = self._load(chosen)
                 self._running = chosen
                 return loaded
@@ -90,44 +89,54 @@ class Models:
                 if chosen.slot is None:
                     raise
                 log.error(
-                    "%s does not run (%s): the one before, or the shipped one, does", chosen.slot.name, error
+                    "%s does not run (%s): falling back to the previous or the shipped one",
+                    chosen.slot.name,
+                    error,
                 )
-                chosen = self._choose(self._state(), but=chosen.slot)
+                chosen = self._select(self._state(), excluded=chosen.slot)
 
-    def would_run(self) -> Chosen:
-        """What an ear that starts now would run; nothing is counted. Raises `UserError`."""
-        return self._choose(self._state())
+    def selected(self) -> SelectedModel:
+        """The model that an ear would run that starts now. Raises `UserError`."""
+        return self._select(self._state())
 
     def _state(self) -> State:
-        return updates.read_or_new(self._folder)
+        return store_state.read_or_new(self._folder)
 
-    def _choose(self, now: State, but: Slot | None = None) -> Chosen:
+    def _select(self, now: State, excluded: Slot | None = None) -> SelectedModel:
         family = Path(self._config.model.bundle).name.partition("-")[0]
-        order = [now.current] if but is None else []
+        order = [now.current] if excluded is None else []
         for slot in (*order, now.previous):
-            if slot is None or slot == but:
+            if slot is None or slot == excluded:
                 if slot is None:
                     break
                 continue
             if slot.name.partition("-")[0] != family:
-                log.info("%s is there, and this box is told to run %s", slot.name, self._config.model.bundle)
+                log.info(
+                    "%s is installed, but this device is configured to run %s",
+                    slot.name,
+                    self._config.model.bundle,
+                )
                 break
             probation = now.probation is not None and slot == now.current
-            if probation and self._tries(slot) >= TRIES:
-                log.error("%s: %d ears have ended soon with it: it is left out", slot.name, TRIES)
+            if probation and self._attempts(slot) >= MAX_SHORT_RUNS:
+                log.error(
+                    "%s: %d ears have ended soon after their start with it: skipped",
+                    slot.name,
+                    MAX_SHORT_RUNS,
+                )
                 continue
             try:
-                found = bundles.load(self._folder / updates.SLOTS / slot.folder)
+                found = bundles.load(self._folder / store_state.SLOTS / slot.folder)
                 if found.sha256 != slot.model_sha256:
-                    raise UserError("another model than the store says")
-                return Chosen(found, slot, probation)
+                    raise UserError("not the model that the store refers to")
+                return SelectedModel(found, slot, probation)
             except UserError as error:
                 log.error("%s cannot be used: %s", slot.name, error)
-        return Chosen(bundles.load(bundles.find(self._config.model.bundle)), None, False)
+        return SelectedModel(bundles.load(bundles.find(self._config.model.bundle)), None, False)
 
-    def _load(self, chosen: Chosen) -> Loaded:
-        # While a model is on probation it is heard without adaptation, and the mean of the room stays on disk for the
-        # model before: it may come back.
+    def _load(self, chosen: SelectedModel) -> LoadedModel:
+        # A model on probation runs without adaptation, and the baseline of the room stays on disk for the previous
+        # model, which may come back.
         room = None if chosen.on_probation else adaptation.open_store(self._config, chosen.bundle)
         classifier = Classifier(
             chosen.bundle,
@@ -135,71 +144,71 @@ class Models:
             baseline=None if room is None else room.baseline,
         )
         classifier.self_test()
-        return Loaded(chosen, classifier, room)
+        return LoadedModel(chosen, classifier, room)
 
-    # --- swapping while the ear hears ---
+    # --- swapping while the ear runs ---
 
-    def wish(self) -> None:
-        """The link asks to look into the store."""
+    def request_reload(self) -> None:
+        """Ask for the store to be read again, as the link does after a change."""
         with self._lock:
-            self._wishes += 1
+            self._requests += 1
 
-    def look(self) -> Loaded | None:
-        """What is ready to be swapped in, if anything. Cheap; loading is done beside, so that nothing goes unheard."""
-        if self._clear_at is not None and time.monotonic() > self._clear_at:
-            self.lasted()
+    def poll(self) -> LoadedModel | None:
+        """The model that is ready to be swapped in, if any; it is loaded in a thread, so that no speech is missed."""
+        if self._stable_at is not None and time.monotonic() > self._stable_at:
+            self.mark_stable()
         with self._lock:
             if self._ready is not None:
                 ready, self._ready = self._ready, None
                 self._running = ready.chosen
                 return ready
-            if self._wishes and not self._loading:
-                self._wishes, self._loading = 0, True
-                threading.Thread(target=self._load_beside, name="models", daemon=True).start()
+            if self._requests and not self._loading:
+                self._requests, self._loading = 0, True
+                threading.Thread(target=self._load_in_thread, name="models", daemon=True).start()
         return None
 
-    def _load_beside(self) -> None:
+    def _load_in_thread(self) -> None:
         loaded = None
         try:
-            chosen = self._choose(self._state())
+            chosen = self._select(self._state())
             if self._running is None or not _same(chosen, self._running):
-                self._begin(chosen)
+                self._count_start(chosen)
                 loaded = self._load(chosen)
         except UserError as error:
-            log.error("the model of the store is not taken: %s", error)
+            log.error("the model of the store cannot be loaded: %s", error)
         finally:
             with self._lock:
                 self._ready, self._loading = loaded, False
 
-    # --- ears that end soon ---
+    # --- ears that end soon after their start ---
 
-    def _begin(self, chosen: Chosen) -> None:
-        self._clear_at = None
+    def _count_start(self, chosen: SelectedModel) -> None:
+        self._stable_at = None
         if chosen.slot is not None and chosen.on_probation:
-            self._write(Tries(chosen.slot.target_sha256, self._tries(chosen.slot) + 1))
-            self._clear_at = time.monotonic() + LASTED_S
+            self._write(StartAttempts(chosen.slot.target_sha256, self._attempts(chosen.slot) + 1))
+            self._stable_at = time.monotonic() + STABLE_S
 
-    def lasted(self) -> None:
-        """This life has lasted, or ends in good order."""
-        if self._clear_at is not None:
-            self._clear_at = None
-            self._write(Tries("", 0))
+    def mark_stable(self) -> None:
+        """Forget failed starts: this ear has run long enough, or ends in good order."""
+        if self._stable_at is not None:
+            self._stable_at = None
+            self._write(StartAttempts("", 0))
 
-    def _tries(self, slot: Slot) -> int:
+    def _attempts(self, slot: Slot) -> int:
         try:
-            found = msgspec.json.decode(self._file.read_bytes(), type=Tries)
+            found = msgspec.json.decode(self._file.read_bytes(), type=StartAttempts)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return 0
         return found.count if found.target_sha256 == slot.target_sha256 else 0
 
-    def _write(self, tries: Tries) -> None:
+    def _write(self, attempts: StartAttempts) -> None:
         try:
-            atomic_file.write(self._file, msgspec.json.encode(tries))
+            atomic_file.write(self._file, msgspec.json.encode(attempts))
         except OSError as error:
             log.warning("%s cannot be written (%s)", self._file, error)
 
 
-def _same(one: Chosen, other: Chosen) -> bool:
+def _same(one: SelectedModel, other: SelectedModel) -> bool:
     return (one.bundle.path, one.bundle.sha256, one.on_probation) == (
         other.bundle.path, other.bundle.sha256, other.on_probation,
     )  # fmt: skip

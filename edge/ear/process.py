@@ -24,7 +24,7 @@ from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture, Notice
 from edge.ear.info import model_info
 from edge.ear.liveness import Liveness
-from edge.ear.model_selection import Loaded, Models
+from edge.ear.model_selection import LoadedModel, ModelSelector
 from edge.ear.mute import button, requests
 from edge.ear.mute.requests import MuteRequests
 from edge.ear.pipeline import Pipeline
@@ -76,7 +76,7 @@ class Ear:
         stopped: threading.Event,
         baseline_store: BaselineStore | None = None,
         restarts: Restarts | None = None,
-        models: Models | None = None,
+        models: ModelSelector | None = None,
         on_probation: bool = False,
     ) -> None:
         self._config = config
@@ -218,13 +218,13 @@ class Ear:
         self._restarts.alive()
         self._apply_mute()
         if self._models is not None and not self._pipeline.speaking:
-            self._activate_model(self._models.look())
+            self._activate_model(self._models.poll())
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
             self._report_prediction_counts()
 
-    def _activate_model(self, new: Loaded | None) -> None:
+    def _activate_model(self, new: LoadedModel | None) -> None:
         """Use another model from the next utterance on; called between utterances, so none is lost or split."""
         if new is None:
             return
@@ -291,7 +291,7 @@ class Ear:
                 self._mute.set_remote(False)
             case ReloadModel():
                 if self._models is not None:
-                    self._models.wish()
+                    self._models.request_reload()
             case Restart():
                 log.info("restart requested by the link")
                 self._status = EXIT_RESTART
@@ -319,7 +319,7 @@ class Ear:
         if self._status != EXIT_FAILED:
             self._restarts.clear()
             if self._models is not None:
-                self._models.lasted()
+                self._models.mark_stable()
         self._button.close()
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()

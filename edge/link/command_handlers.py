@@ -20,7 +20,7 @@ from edge.protocol.messages import (
     Restart,
     Unmute,
 )
-from edge.releases.manager import Keeper
+from edge.releases.manager import ReleaseManager
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class House(Protocol):
         """Sends events once more; returns them."""
 
     @property
-    def keeper(self) -> Keeper:
+    def releases(self) -> ReleaseManager:
         """Who looks after the model."""
 
 
@@ -128,11 +128,11 @@ class Actions:
         reply(ok(command) if self._house.tell_ear(Restart()) else failed(command, NO_EAR))
 
     def _model_check(self, command: Command, reply: Reply) -> None:
-        why_not = self._house.keeper.check()
+        why_not = self._house.releases.request_check()
         reply(failed(command, why_not) if why_not else ok(command))
 
     def _model_rollback(self, command: Command, reply: Reply) -> None:
-        why_not = self._house.keeper.roll_back("rolled back by a command")
+        why_not = self._house.releases.roll_back("rolled back by a command")
         reply(failed(command, why_not) if why_not else ok(command))
 
     def _identify(self, command: Command, reply: Reply) -> None:

@@ -55,7 +55,7 @@ from edge.protocol.messages import (
     announce_topic,
     topic,
 )
-from edge.releases.manager import Keeper
+from edge.releases.manager import ReleaseManager
 from edge.util import system_clock
 from edge.util.memory import rss_mb
 from edge.util.notify import notify
@@ -121,7 +121,7 @@ class Link:
         )
         self._clock = clock.Clock(beside / f"{node.id}.clock", self._outbox, self._outbox.next_n)
         self._intake = Intake(listener.socket, self, self._loop)
-        self._keeper = Keeper(config, self.tell_ear, self._publisher.model, self._loop)
+        self._releases = ReleaseManager(config, self.tell_ear, self._publisher.model, self._loop)
         self._actions = Actions(config, self, self._loop)
         self._commands = Commands(self._actions.table, self._publisher.answer, system_clock.synced)
         self._mood = Mood(config.state.half_life_s)
@@ -139,7 +139,7 @@ class Link:
     async def run(self) -> None:
         """Serves until `stop`; then says farewell and leaves nothing behind but what waits on disk."""
         self._broker.start()
-        self._keeper.start()
+        self._releases.start()
         if warning := certificate.warning(self._config.mqtt.cert_file, time.time()):
             log.warning("%s", warning)
         grace = self._loop.call_later(EAR_GRACE_S, self._miss_the_ear)
@@ -150,7 +150,7 @@ class Link:
             self._clock.watch()
             self._outbox.tick()
             self._tell_state()
-            self._keeper.tick()
+            self._releases.tick()
             if self._broker.stuck_s() < STUCK_S:
                 notify("WATCHDOG=1")
             if self._loop.time() >= health_at:
@@ -177,7 +177,7 @@ class Link:
     def ear_gone(self) -> None:
         """Nobody hears any more."""
         self._ear_health = None
-        self._keeper.ear_gone()
+        self._releases.on_ear_disconnected()
         self._publisher.mic_is("lost")
 
     def ear_says(self, message: EarMessage) -> None:
@@ -194,12 +194,12 @@ class Link:
                     self._publisher.level(message)
             case InfoReport(info):
                 self._publisher.ear_is(info)
-                self._keeper.ear_is(info)
+                self._releases.on_ear_info(info)
             case HealthReport(health):
                 self._ear_health = health
-                self._keeper.ear_health(health)
+                self._releases.on_ear_health(health)
             case PredictionCountsReport():
-                self._keeper.tally(message)
+                self._releases.on_counts(message)
 
     def _miss_the_ear(self) -> None:
         if not self._intake.connected:
@@ -243,7 +243,7 @@ class Link:
                     # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
                     self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
             case Message(name, payload) if name == self._announce:
-                self._keeper.announced(payload)
+                self._releases.on_announcement(payload)
             case Message(name, payload, retain, queued):
                 self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
 
@@ -270,9 +270,9 @@ class Link:
         return self._outbox.replay(boot, from_seq, to_seq)
 
     @property
-    def keeper(self) -> Keeper:
-        """Who looks after the model."""
-        return self._keeper
+    def releases(self) -> ReleaseManager:
+        """Keeps the model up to date."""
+        return self._releases
 
     # --- the rest ---
 
@@ -330,7 +330,7 @@ class Link:
         self._intake.close()
         self._listener.close()
         self._outbox.tick()
-        await self._keeper.close()
+        await self._releases.close()
         self._farewell = self._publisher.farewell()
         if self._farewell is not None:
             try:

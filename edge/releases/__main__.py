@@ -1,4 +1,4 @@
-"""`python -m edge.releases`: one look at the repository, started by the link."""
+"""`python -m edge.releases`: one check for updates, started by the link."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""A bundle as one file: a plain tar, the same bytes for the same bundle, and unpacked with suspicion.
+"""A bundle as one file: a plain tar, the same bytes for the same bundle, strictly checked when it is unpacked.
 
-What is in the archive was signed, but a signer can be careless or robbed: no links, no devices, no names that lead
-elsewhere, no more bytes than were announced, and no file that is there twice.
+The archive was signed, but a signer can be careless or robbed: links, device files, paths out of the folder, more bytes
+than were announced and duplicate names are refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ArchiveError(UserError):
 
 
 def pack(bundle: Path) -> bytes:
-    """The files of a bundle's folder. Raises `ArchiveError` for what `unpack` would refuse."""
+    """Pack the files of a bundle's folder. Raises `ArchiveError` for what `unpack` would refuse."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(bundle.rglob("*")):
@@ -36,7 +36,7 @@ def pack(bundle: Path) -> bytes:
             if path.is_dir() and not path.is_symlink():
                 continue
             if path.is_symlink() or not path.is_file() or not NAME.match(name):
-                raise ArchiveError(f"{path}: does not belong into a bundle")
+                raise ArchiveError(f"{path}: does not belong in a bundle")
             member = tarfile.TarInfo(name)
             member.size, member.mode = path.stat().st_size, 0o644
             with path.open("rb") as file:
@@ -45,7 +45,7 @@ def pack(bundle: Path) -> bytes:
 
 
 def unpack(archive: Path, folder: Path, step: Step = no_step) -> None:
-    """Writes the files into `folder`, which must not be there, and synchronises everything. Raises `ArchiveError`."""
+    """Write the files into `folder`, which must not exist, and synchronise them to disk. Raises `ArchiveError`."""
     try:
         # "r:" alone: no compression, so that few bytes cannot become many.
         with tarfile.open(archive, "r:") as opened:
@@ -54,9 +54,9 @@ def unpack(archive: Path, folder: Path, step: Step = no_step) -> None:
             _write_all(opened, folder, step)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise ArchiveError(f"{archive.name}: damaged: {error}") from None
-    for made in (folder / "plots", folder):
-        if made.is_dir():
-            sync_folder(made)
+    for created in (folder / "plots", folder):
+        if created.is_dir():
+            sync_folder(created)
     step("unpack: folder synchronised")
 
 
@@ -88,18 +88,18 @@ def _write_all(opened: tarfile.TarFile, folder: Path, step: Step) -> None:
             step(f"unpack: written {member.name}")
             os.fsync(descriptor)
     if "manifest.json" not in seen:
-        raise ArchiveError("the archive has no manifest.json: it is no bundle")
+        raise ArchiveError("the archive has no manifest.json: it is not a bundle")
 
 
 def _check(member: tarfile.TarInfo, seen: set[str], total: int) -> None:
     if member.issym() or member.islnk():
-        raise ArchiveError(f"{_shown(member)}: is a link, and a bundle has none")
+        raise ArchiveError(f"{_shown(member)}: is a link, which a bundle must not contain")
     if not member.isreg() or member.issparse():
         raise ArchiveError(f"{_shown(member)}: is not a plain file")
     if not NAME.match(member.name):
-        raise ArchiveError(f"{_shown(member)}: is no name of a file in a bundle")
+        raise ArchiveError(f"{_shown(member)}: is not a valid file name in a bundle")
     if member.name in seen:
-        raise ArchiveError(f"{_shown(member)}: is there twice")
+        raise ArchiveError(f"{_shown(member)}: occurs twice")
     if len(seen) >= MAX_FILES:
         raise ArchiveError(f"more than {MAX_FILES} files")
     if member.size > MAX_FILE_BYTES or total > MAX_BYTES:

@@ -1,13 +1,13 @@
-"""The repository as a box sees it: TUF by python-tuf, from a root that came with the box. No trust on first use.
+"""The TUF client of a device (python-tuf), which starts from an installed root: no trust on first use.
 
-What each refusal means is said in words, since the person who reads it may be under attack.
+Each refusal is explained in plain words, since the reader may be under attack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from tuf.api.exceptions import (
     BadVersionNumberError,
@@ -36,31 +36,71 @@ LIMITS: Final = UpdaterConfig(
 )  # fmt: skip
 
 
+Code = Literal[
+    "expired", "rollback", "unsigned", "endless", "tampered", "slow", "not-served", "unreachable", "invalid",
+    "no-root", "oversized", "disk", "clock", "validation-unavailable",
+]  # fmt: skip
+"""Why a check failed."""
+
+EXPLANATIONS: Final[tuple[tuple[tuple[type[Exception], ...], Code, str], ...]] = (
+    (
+        (ExpiredMetadataError,), "expired",
+        "expired: not renewed in time (is the hub running?), or newer metadata is withheld (freeze attack)",
+    ),
+    (
+        (BadVersionNumberError, EqualVersionNumberError), "rollback",
+        "older than or different from what is expected: rollback or mix-and-match attack refused",
+    ),
+    ((UnsignedMetadataError,), "unsigned", "not signed by enough of the keys that this device trusts"),
+    ((DownloadLengthMismatchError,), "endless", "longer than allowed: endless data attack refused"),
+    ((LengthOrHashMismatchError,), "tampered", "not the signed bytes: tampered with or damaged"),
+    ((SlowError,), "slow", "too slow: slow retrieval attack, or a bad connection; given up"),
+    ((DownloadHTTPError,), "not-served", "the hub does not serve it"),
+    ((DownloadError,), "unreachable", "the hub cannot be reached"),
+    ((Exception,), "invalid", "invalid metadata"),
+)  # fmt: skip
+"""Exceptions of python-tuf, the first that fits, with a code for programs and a text for an administrator."""
+
+
 class UpdateError(UserError):
-    """The repository cannot be used, or not believed; the text says what it did."""
+    """The repository cannot be used or verified; the text says why, `code` says it to programs."""
+
+    def __init__(self, text: str, code: Code) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Fetcher(Protocol):
-    """What is needed beyond `tuf.ngclient.FetcherInterface`."""
+    """The methods that are needed beyond `tuf.ngclient.FetcherInterface`."""
 
     def resume(self, url: str, path: Path, length: int, progress: Callable[[int], None]) -> None:
-        """Fetches `length` bytes into `path`, going on where an earlier try has ended. Raises `DownloadError`."""
+        """Download `length` bytes into `path`, resuming an earlier attempt. Raises `DownloadError`."""
 
 
 class Client:
-    """`root_file`: the first root; `cache`: what may be lost. Raises `UpdateError`."""
+    """A client of the repository at `url`.
+
+    Args:
+        url: where the hub serves `metadata/` and `targets/`.
+        root_file: the first trusted root metadata.
+        cache: folder for verified metadata; it may be lost.
+        fetcher: downloads; `HttpsFetcher` except in tests.
+
+    Raises `UpdateError`.
+    """
 
     def __init__(self, url: str, root_file: Path, cache: Path, fetcher: Any) -> None:
         self._base = url.rstrip("/")
         self._fetcher = fetcher
         self._infos: dict[str, TargetFile] = {}
-        self.odd = ""
-        """Why a target was left out: signed by the right people, and still nonsense."""
+        self.skipped = ""
+        """Why a target was skipped whose signature is valid and whose metadata is not; empty: none was."""
         try:
             trusted = root_file.read_bytes()[: MAX_ROOT + 1]
         except OSError as error:
             raise UpdateError(
-                f"{root_file}: {error.strerror}; without the site's root nothing can be trusted, and nothing is"
+                f"{root_file}: {error.strerror}; without the site's root metadata nothing can be verified",
+                "no-root",
             ) from None
         self._cache = cache
         cache.mkdir(parents=True, exist_ok=True)
@@ -73,10 +113,12 @@ class Client:
                 bootstrap=trusted,
             )
         except (RepositoryError, OSError, ValueError) as error:
-            raise UpdateError(f"{root_file}: not a root of `roomtone fleet keys` ({error})") from None
+            raise UpdateError(
+                f"{root_file}: not root metadata made by `roomtone fleet keys` ({error})", "no-root"
+            ) from None
 
     def refresh(self) -> list[Target]:
-        """What is published now. Raises `UpdateError`."""
+        """Verify the newest metadata and list what is published. Raises `UpdateError`."""
         try:
             self._updater.refresh()
             listed = Metadata[Targets].from_file(str(self._cache / "targets.json")).signed.targets
@@ -88,28 +130,29 @@ class Client:
                 try:
                     about = releases.read(path, info.custom)
                 except UserError as error:
-                    self.odd = str(error)
+                    self.skipped = str(error)
                     continue
                 self._infos[path] = info
                 found.append(Target(about, info.hashes["sha256"], info.length))
         except (RepositoryError, DownloadError) as error:
-            raise UpdateError(explain(error)) from None
+            raise explained(error) from None
         except OSError as error:
-            raise UpdateError(f"{error.filename or self._cache}: {error.strerror or error}") from None
+            raise UpdateError(f"{error.filename or self._cache}: {error.strerror or error}", "disk") from None
         finally:
             sync_folder(self._cache)
         return found
 
     def timestamp_version(self) -> int:
-        """Of the timestamp that `refresh` has verified."""
+        """Version of the timestamp metadata that `refresh` has verified."""
         return int(Metadata[Timestamp].from_file(str(self._cache / "timestamp.json")).signed.version)
 
     def download(self, target: Target, path: Path, progress: Callable[[int], None]) -> None:
-        """The archive of a target, whole and as it was signed. Raises `UpdateError`; then `path` is not there."""
+        """Download and verify a target's archive. Raises `UpdateError`; then `path` does not exist."""
         info = self._infos[target.release.path]
         if info.length > MAX_ARCHIVE_BYTES:
             raise UpdateError(
-                f"{info.path}: {info.length} bytes are more than this box takes: oversized target"
+                f"{info.path}: {info.length} bytes are more than a device accepts: oversized target",
+                "oversized",
             )
         part = path.with_name(f"{path.name}.part")
         url = f"{self._base}/targets/{info.hashes['sha256']}.{info.path}"
@@ -118,42 +161,22 @@ class Client:
             with part.open("rb") as file:
                 info.verify_length_and_hashes(file)
         except (LengthOrHashMismatchError, DownloadLengthMismatchError) as error:
-            # What is wrong does not become right by going on with it.
+            # Resuming would not repair wrong bytes.
             part.unlink(missing_ok=True)
-            raise UpdateError(explain(error, info.path)) from None
+            raise explained(error, info.path) from None
         except DownloadError as error:
             if isinstance(error, DownloadHTTPError):
                 part.unlink(missing_ok=True)
-            raise UpdateError(explain(error, info.path)) from None
+            raise explained(error, info.path) from None
         except OSError as error:
-            raise UpdateError(f"{part}: {error.strerror or error}") from None
+            raise UpdateError(f"{part}: {error.strerror or error}", "disk") from None
         move_into_place(part, path)
 
 
-def explain(error: Exception, what: str = "") -> str:
-    """What a refusal of the library means."""
-    where = f"{what}: " if what else ""
-    if isinstance(error, ExpiredMetadataError):
-        meaning = (
-            "expired: nobody has signed anew (is the hub up?), or somebody holds newer ones back (freeze)"
-        )
-    elif isinstance(error, BadVersionNumberError | EqualVersionNumberError):
-        meaning = "older than, or not, what was announced: rollback or mix-and-match refused"
-    elif isinstance(error, UnsignedMetadataError):
-        meaning = "not signed by enough of the keys that this box trusts"
-    elif isinstance(error, DownloadLengthMismatchError):
-        meaning = "longer than it may be: endless data refused"
-    elif isinstance(error, LengthOrHashMismatchError):
-        meaning = "not the bytes that were signed: tampered with, or damaged"
-    elif isinstance(error, SlowError):
-        meaning = "slow retrieval given up"
-    elif isinstance(error, DownloadHTTPError):
-        meaning = "the hub does not serve it"
-    elif isinstance(error, DownloadError):
-        meaning = "the hub cannot be reached"
-    else:
-        meaning = "no metadata that can be used"
-    return f"{where}{meaning} ({_line(error)})"
+def explained(error: Exception, what: str = "") -> UpdateError:
+    """Explain an exception of python-tuf, which happened to the file `what`."""
+    code, meaning = next((c, m) for kinds, c, m in EXPLANATIONS if isinstance(error, kinds))
+    return UpdateError(f"{what}: {meaning} ({_line(error)})".removeprefix(": "), code)
 
 
 def _line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""HTTPS for the client of the repository: nothing is endless, nothing is slow for ever, nobody leads it elsewhere."""
+"""HTTPS downloads for the repository client, with limits on length and time, and without redirects."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 
 CHUNK: Final = 64 << 10
-STALL_S: Final = 10.0
-"""Without a byte for so long a transfer has failed."""
-PATIENCE_S: Final = 30.0
-"""So long may any transfer take."""
-SLOWEST: Final = 8 << 10
-"""Bytes a second that are to be expected beyond that: a model of 12 MB may take half an hour."""
-MARK: Final = 1 << 20
+READ_TIMEOUT_S: Final = 10.0
+"""A transfer without a byte for so long has failed."""
+TRANSFER_TIMEOUT_S: Final = 30.0
+"""Time that any transfer may take."""
+MIN_BYTES_PER_S: Final = 8 << 10
+"""A download may take longer in proportion to its length: a model of 12 MB half an hour."""
+PROGRESS_BYTES: Final = 1 << 20
 
 
 class SlowError(DownloadError):
-    """The server sends so slowly that it might never end."""
+    """The transfer is slower than `MIN_BYTES_PER_S`."""
 
 
 class HttpsFetcher(FetcherInterface):
-    """`ca_file`: who signed the server's certificate; empty: whom the system trusts. Raises `UserError`."""
+    """Fetches over HTTPS. `ca_file`: who signed the server's certificate; empty: as the system. Raises `UserError`."""
 
     def __init__(
         self,
         ca_file: str = "",
         step: Step = no_step,
-        patience_s: float = PATIENCE_S,
-        stall_s: float = STALL_S,
-        slowest: float = SLOWEST,
+        timeout_s: float = TRANSFER_TIMEOUT_S,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        min_bytes_per_s: float = MIN_BYTES_PER_S,
     ) -> None:
         try:
             context = ssl.create_default_context(cafile=ca_file or None)
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"updates.ca_file {ca_file}: cannot be read ({error})") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._patience_s, self._slowest = patience_s, slowest
+        self._timeout_s, self._min_bytes_per_s = timeout_s, min_bytes_per_s
         self._step = step
         self._pool = urllib3.PoolManager(
             ssl_context=context,
-            timeout=urllib3.Timeout(connect=stall_s, read=stall_s),
+            timeout=urllib3.Timeout(connect=read_timeout_s, read=read_timeout_s),
             retries=False,
             headers={"User-Agent": "roomtone", "Accept-Encoding": "identity"},
         )
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         self._step(f"fetch: {url.rpartition('/')[2]}")
-        return self._bytes(url, 0, self._patience_s)
+        return self._bytes(url, 0, self._timeout_s)
 
     def resume(self, url: str, path: Path, length: int, progress: Callable[[int], None]) -> None:
-        """Fetches `length` bytes into `path`, going on where an earlier try has ended. Raises `DownloadError`."""
+        """Download `length` bytes into `path`, resuming an earlier attempt. Raises `DownloadError`."""
         have = path.stat().st_size if path.exists() else 0
         if have > length:
             path.unlink()
@@ -68,15 +68,15 @@ class HttpsFetcher(FetcherInterface):
         marked = have
         with path.open("ab") as file:
             if have < length:
-                for data in self._bytes(url, have, self._patience_s + length / self._slowest):
+                for data in self._bytes(url, have, self._timeout_s + length / self._min_bytes_per_s):
                     have += len(data)
                     if have > length:
                         file.truncate(0)
                         raise DownloadLengthMismatchError(
-                            f"more than the {length} bytes that were signed: endless data"
+                            f"more than the {length} signed bytes: endless data"
                         )
                     file.write(data)
-                    if have - marked >= MARK or have == length:
+                    if have - marked >= PROGRESS_BYTES or have == length:
                         marked = have
                         file.flush()
                         self._step(f"download: {have} bytes")
@@ -86,11 +86,11 @@ class HttpsFetcher(FetcherInterface):
         self._step("download: synchronised")
         if have < length:
             raise DownloadError(
-                f"the connection ended after {have} of {length} bytes; it goes on there next time"
+                f"the connection ended after {have} of {length} bytes; the next attempt resumes there"
             )
 
-    def _bytes(self, url: str, start: int, patience_s: float) -> Iterator[bytes]:
-        deadline = time.monotonic() + patience_s
+    def _bytes(self, url: str, start: int, timeout_s: float) -> Iterator[bytes]:
+        deadline = time.monotonic() + timeout_s
         if not url.startswith("https://"):
             raise DownloadError(f"{url}: only https")
         headers = {"Range": f"bytes={start}-"} if start else {}
@@ -100,7 +100,7 @@ class HttpsFetcher(FetcherInterface):
             raise DownloadError(f"{url}: {_reason(error)}") from None
         try:
             if answer.status not in (200, 206) or (answer.status == 206) != bool(start):
-                # An old server that ignores ranges would send everything again: then from the beginning, next time.
+                # A server without range requests would send everything again: the next attempt starts anew.
                 raise DownloadHTTPError(f"{url}: status {answer.status}", answer.status)
             yield from self._chunks(answer, url, deadline)
         finally:
@@ -111,13 +111,13 @@ class HttpsFetcher(FetcherInterface):
             while True:
                 if time.monotonic() > deadline:
                     raise SlowError(f"{url}: too slow")
-                # `read1` gives what is there: a trickle of bytes cannot hold us in one call.
+                # `read1` returns what has arrived: a trickle of bytes cannot block in one call.
                 data = answer.read1(CHUNK)
                 if not data:
                     return
                 yield data
         except urllib3.exceptions.ReadTimeoutError:
-            raise SlowError(f"{url}: too slow: nothing came any more") from None
+            raise SlowError(f"{url}: too slow: no more data arrived") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise DownloadError(f"{url}: {_reason(error)}") from None
 

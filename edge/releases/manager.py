@@ -1,6 +1,6 @@
-"""The link's part in updates: when to look, what the ear is told, the probation, and what is published of it all.
+"""The link's part in model updates: when to check, when the ear reloads, the probation, and the published status.
 
-One look is a child process (`agent.py`); everything here is on the link's loop and never blocks it for long.
+A check runs in a process of its own (`check_process.py`); everything here runs on the link's loop and does not block.
 """
 
 from __future__ import annotations
@@ -25,57 +25,64 @@ from edge.protocol.messages import (
     ReloadModel,
 )
 from edge.releases import state as states
-from edge.releases import status as report
-from edge.releases.child_process import Child
-from edge.releases.probation_counts import Watch
-from edge.releases.state import State
-from edge.releases.store import Store, folder_of
+from edge.releases.check_process import CheckProcess
+from edge.releases.probation_monitor import ProbationMonitor
+from edge.releases.state import State, folder_of
+from edge.releases.status import model_status
+from edge.releases.store import Store
 from edge.releases.update_check import Progress
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
 
-REMEMBER_S: Final = 60.0
-AGAIN_S: Final = 900.0
-"""After a look that has failed the next one comes so soon, then after twice the time, and so on."""
-SOON_S: Final = 2.0
-"""The first look comes after the first report of the ear."""
+SAVE_INTERVAL_S: Final = 60.0
+RETRY_S: Final = 900.0
+"""Delay after a failed check; it doubles with each further failure."""
+FIRST_CHECK_S: Final = 2.0
+"""Delay of the first check after a start."""
 
 
-class Keeper:
-    """`tell_ear` sends an order; `publish` is given every change of the status."""
+class ReleaseManager:
+    """Keeps the device's model up to date.
+
+    Args:
+        config: the device's configuration.
+        send_to_ear: sends a command to the ear; False without one.
+        publish: is called with every change of the status.
+        loop: the link's event loop; no method may be called from another thread.
+    """
 
     def __init__(
         self,
         config: Config,
-        tell_ear: Callable[[EarCommand], bool],
+        send_to_ear: Callable[[EarCommand], bool],
         publish: Callable[[ModelStatus], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._config = config
-        self._tell_ear = tell_ear
+        self._send_to_ear = send_to_ear
         self._publish = publish
         self._loop = loop
         self._enabled = bool(config.updates.url)
         self._folder = folder_of(config)
         self._store: Store | None = None
         self._state = State()
-        self._stamp = 0
-        self._told: ModelStatus | None = None
+        self._read_ns = 0
+        self._published: ModelStatus | None = None
         self._info: ModelInfo | None = None
-        self._ear = False
-        self._watch = Watch(config.updates)
+        self._connected = False
+        self._monitor = ProbationMonitor(config.updates)
         self._progress: Progress | None = None
-        self._child: Child | None = None
+        self._process: CheckProcess | None = None
         self._task: asyncio.Task[None] | None = None
-        self._look_at = math.inf
+        self._check_at = math.inf
         self._failures = 0
-        self._seen = self._ignored = 0
-        """Versions of the timestamp: that of the last look, and the last one that was announced in vain."""
-        self._remember_at = math.inf
+        self._timestamp_version = self._ignored_version = 0
+        """Versions of the timestamp metadata: verified by the last check, and in the last ignored announcement."""
+        self._save_at = math.inf
 
     def start(self) -> None:
-        """Takes up what was left."""
+        """Continue where the last start of the link ended."""
         self._read()
         if self._enabled:
             try:
@@ -83,120 +90,124 @@ class Keeper:
             except UserError as error:
                 log.error("models cannot be updated: %s", error)
             self._read()
-            # Not all boxes of a house at once after a power cut.
-            self._look_at = self._loop.time() + SOON_S + random.uniform(0, self._config.updates.jitter_s)
-        self._take_up()
+            # Not all devices of a house at once after a power cut.
+            self._check_at = (
+                self._loop.time() + FIRST_CHECK_S + random.uniform(0, self._config.updates.jitter_s)
+            )
+        self._resume_probation()
 
     def _open(self) -> Store:
         if self._store is None:
             self._store = Store(self._folder)
         return self._store
 
-    # --- what the link tells us ---
+    # --- reports of the ear ---
 
-    def ear_is(self, info: ModelInfo) -> None:
-        """What it runs."""
-        self._ear = True
+    def on_ear_info(self, info: ModelInfo) -> None:
+        """The ear has connected, or runs another model."""
+        self._connected = True
         if self._info is None or info.model_sha256 != self._info.model_sha256:
-            self._watch.other_model()
+            self._monitor.on_model_changed()
         self._info = info
-        self.changed()
+        self.publish_changes()
 
-    def ear_gone(self) -> None:
-        """It has ended; on probation that counts against the model that it ran."""
-        self._ear = False
+    def on_ear_disconnected(self) -> None:
+        """The ear has ended; during a probation that counts as a crash of its model."""
+        self._connected = False
         now = self._state
         if now.probation is not None and now.current is not None and self._runs_current():
-            self._watch.deaths += 1
+            self._monitor.crashes += 1
             log.warning(
-                "an ear has ended with %s, which is on probation (%d)", now.current.name, self._watch.deaths
+                "the ear has ended while it ran %s, which is on probation (%d)",
+                now.current.name,
+                self._monitor.crashes,
             )
-            self._remember()
+            self._save_probation()
 
-    def ear_health(self, health: EarHealth) -> None:
-        """Its figures."""
-        self._watch.health(health)
+    def on_ear_health(self, health: EarHealth) -> None:
+        """The ear has reported its health."""
+        self._monitor.on_health(health)
 
-    def tally(self, tally: PredictionCountsReport) -> None:
-        """What a model has said so far."""
-        self._watch.tally(tally)
-        self._compare()
+    def on_counts(self, counts: PredictionCountsReport) -> None:
+        """The ear has reported the prediction counts of a model."""
+        self._monitor.on_counts(counts)
+        self._set_reference()
 
-    def _compare(self) -> None:
-        """Remembers what the model before has said, once, to compare with it."""
+    def _set_reference(self) -> None:
+        """Keep the counts of the previous model, once, for the comparison."""
         probation = self._state.probation
-        if probation is None or probation.baseline.utterances:
+        if probation is None or probation.reference.utterances:
             return
-        baseline = self._watch.before(self._state)
-        if baseline is not None:
-            self._change(lambda store: store.baseline(baseline))
+        reference = self._monitor.reference(self._state)
+        if reference is not None:
+            self._change(lambda store: store.set_reference(reference))
 
-    # --- what people ask ---
+    # --- requests ---
 
-    def announced(self, payload: bytes) -> None:
-        """Somebody says that there is something new. That is a hint, and nothing more. Raises nothing."""
+    def on_announcement(self, payload: bytes) -> None:
+        """A message says that there is a new release: a hint that carries no trust. Raises nothing."""
         if not self._enabled:
             return
         try:
             version = msgspec.json.decode(payload, type=Announcement).timestamp_version
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            log.warning("models: an announcement that makes no sense is ignored")
+            log.warning("models: an invalid announcement is ignored")
             return
-        if version <= self._seen:
-            # An operator's retained one comes with every connection; whoever repeats an old one gets nothing.
-            if version != self._ignored:
-                self._ignored = version
+        if version <= self._timestamp_version:
+            # The retained announcement comes with every connection, and a replayed one must have no effect.
+            if version != self._ignored_version:
+                self._ignored_version = version
                 log.info(
-                    "models: the announcement of timestamp %d is old, or replayed, and is ignored: %d has been seen",
-                    version, self._seen,
+                    "models: the announcement of timestamp %d is old or replayed, and ignored: %d was verified",
+                    version, self._timestamp_version,
                 )  # fmt: skip
             return
         soon = self._loop.time() + random.uniform(0, self._config.updates.jitter_s)
-        self._look_at = min(self._look_at, soon)
+        self._check_at = min(self._check_at, soon)
 
-    def check(self) -> str:
-        """A look now; why not, or nothing."""
+    def request_check(self) -> str:
+        """Check for updates now; the reason why not, or empty."""
         if not self._enabled:
-            return "updates are not configured on this box (updates.url)"
-        if self._child is not None:
+            return "updates are not configured on this device (updates.url)"
+        if self._process is not None:
             return ""
-        self._look_at = self._loop.time()
+        self._check_at = self._loop.time()
         return ""
 
     def roll_back(self, why: str) -> str:
-        """Back to the model before; why not, or nothing."""
+        """Go back to the previous model; the reason why not, or empty."""
         if self._state.current is None:
             return "the model of the package runs: there is nothing to go back from"
-        return "" if self._roll_back(why) else "the store of models cannot be written"
+        return "" if self._roll_back(why) else "the model store cannot be written"
 
-    # --- the passing of time ---
+    # --- periodic work ---
 
     def tick(self) -> None:
-        """To be called every second or so."""
+        """Must be called about once a second."""
         if self._read():
-            # Somebody at the box has changed it: `roomtone model rollback`.
-            self._take_up()
-            self._tell_ear(ReloadModel())
-            self.changed()
+            # The state was changed at the device: `roomtone model rollback`.
+            self._resume_probation()
+            self._send_to_ear(ReloadModel())
+            self.publish_changes()
         now = self._loop.time()
         if self._state.probation is not None:
             self._on_probation(now)
-        elif now >= self._look_at and self._task is None and self._info is not None:
-            self._look_at = math.inf
-            self._task = self._loop.create_task(self._look())
+        elif now >= self._check_at and self._task is None and self._info is not None:
+            self._check_at = math.inf
+            self._task = self._loop.create_task(self._check())
 
     async def close(self) -> None:
-        """Ends a look that is under way; it goes on next time."""
+        """End a check that is running; the next one resumes it."""
         if self._state.probation is not None:
-            self._remember()
-        if self._child is not None:
-            self._child.kill()
+            self._save_probation()
+        if self._process is not None:
+            self._process.kill()
         if self._task is not None:
             await self._task
 
-    # --- one look ---
+    # --- one check ---
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         assert self._info is not None
         current = self._state.current
         where = (
@@ -204,73 +215,75 @@ class Keeper:
             if current is None
             else str(self._folder / states.SLOTS / current.folder)
         )
-        self._child = Child(self._config, (self._info.model_sha256, where), self._tell)
-        outcome = await self._child.run()
-        self._child, self._progress, self._task = None, None, None
+        self._process = CheckProcess(self._config, (self._info.model_sha256, where), self._on_progress)
+        outcome = await self._process.run()
+        self._process, self._progress, self._task = None, None, None
         level = logging.WARNING if outcome.result in ("refused", "failed") else logging.INFO
         log.log(level, "models: %s%s", outcome.result, f": {outcome.text}" if outcome.text else "")
-        self._next_look(failed=outcome.result == "failed")
-        self._seen = outcome.seen or self._seen
+        self._schedule(failed=outcome.result == "failed")
+        self._timestamp_version = outcome.timestamp_version or self._timestamp_version
         self._read()
         if outcome.result == "switched":
-            self._take_up()
-            self._tell_ear(ReloadModel())
+            self._resume_probation()
+            self._send_to_ear(ReloadModel())
         elif outcome.result == "failed" and not self._state.error:
             self._state = msgspec.structs.replace(self._state, error=outcome.text)
-        self.changed()
+        self.publish_changes()
 
-    def _tell(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress) -> None:
         self._progress = progress
-        self.changed()
+        self.publish_changes()
 
-    def _next_look(self, *, failed: bool) -> None:
-        """An announcement may bring it forward."""
+    def _schedule(self, *, failed: bool) -> None:
+        """Set the time of the next check, which an announcement may bring forward."""
         self._failures = self._failures + 1 if failed else 0
         seconds = 3600 * self._config.updates.check_hours
         if failed:
-            seconds = min(seconds, AGAIN_S * 2 ** min(self._failures - 1, 20))
-        self._look_at = min(self._look_at, self._loop.time() + seconds * random.uniform(0.9, 1.1))
+            seconds = min(seconds, RETRY_S * 2 ** min(self._failures - 1, 20))
+        self._check_at = min(self._check_at, self._loop.time() + seconds * random.uniform(0.9, 1.1))
 
     # --- probation ---
 
-    def _take_up(self) -> None:
-        """A probation that has begun, or goes on after a restart."""
+    def _resume_probation(self) -> None:
+        """Start watching a probation, or continue after a restart."""
         now = self._loop.time()
-        self._watch.begin(self._state.probation, now)
+        self._monitor.begin(self._state.probation, now)
         if self._state.probation is None or self._state.current is None:
             return
-        self._remember_at = now + REMEMBER_S
+        self._save_at = now + SAVE_INTERVAL_S
         log.info("%s is on probation", self._state.current.name)
-        self._compare()
+        self._set_reference()
 
     def _on_probation(self, now: float) -> None:
         probation, current = self._state.probation, self._state.current
         if probation is None or current is None:
             return
-        verdict, why = self._watch.judge(current, probation, now, running=self._runs_current(), ear=self._ear)
-        if verdict == "bad":
+        decision, why = self._monitor.decide(
+            current, probation, now, running=self._runs_current(), connected=self._connected
+        )
+        if decision == "fail":
             self._roll_back(f"{current.name} rolled back: {why}")
-        elif verdict == "good" and self._change(lambda store: store.good()):
-            log.info("%s is good", current.name)
-            self._tell_ear(ReloadModel())
-            self.changed()
-        elif now >= self._remember_at:
-            self._remember_at = now + REMEMBER_S
-            self._remember()
+        elif decision == "pass" and self._change(lambda store: store.confirm()):
+            log.info("%s has passed its probation", current.name)
+            self._send_to_ear(ReloadModel())
+            self.publish_changes()
+        elif now >= self._save_at:
+            self._save_at = now + SAVE_INTERVAL_S
+            self._save_probation()
 
     def _roll_back(self, why: str) -> bool:
         if not self._change(lambda store: store.roll_back(why)):
             return False
         log.warning("%s", why)
-        self._watch.begin(None, self._loop.time())
-        self._tell_ear(ReloadModel())
-        self.changed()
+        self._monitor.begin(None, self._loop.time())
+        self._send_to_ear(ReloadModel())
+        self.publish_changes()
         return True
 
-    def _remember(self) -> None:
-        spent = self._watch.spent_s(self._loop.time())
+    def _save_probation(self) -> None:
+        spent = self._monitor.spent_s(self._loop.time())
         if spent is not None:
-            self._change(lambda store: store.on_probation(spent_s=spent, deaths=self._watch.deaths))
+            self._change(lambda store: store.save_probation(spent_s=spent, crashes=self._monitor.crashes))
 
     def _runs_current(self) -> bool:
         current = self._state.current
@@ -286,35 +299,35 @@ class Keeper:
         except UserError as error:
             log.error("%s", error)
             return False
-        self._stamp = self._stamped()
+        self._read_ns = self._modified_ns()
         return True
 
     def _read(self) -> bool:
-        """Reads the state where somebody else has changed it; whether that touches the model that runs."""
-        stamp = self._stamped()
-        if stamp == self._stamp:
+        """Read the state where another process has changed it; whether the current model is another one."""
+        modified = self._modified_ns()
+        if modified == self._read_ns:
             return False
-        self._stamp = stamp
+        self._read_ns = modified
         before, self._state = self._state, states.read_or_new(self._folder)
         return before.current != self._state.current and self._task is None
 
-    def _stamped(self) -> int:
+    def _modified_ns(self) -> int:
         try:
             return (self._folder / states.STATE).stat().st_mtime_ns
         except OSError:
             return 0
 
-    # --- what is published ---
+    # --- the published status ---
 
-    def changed(self) -> None:
-        """Publishes the status if it is another."""
+    def publish_changes(self) -> None:
+        """Publish the status if it has changed."""
         status = self.status()
-        if status is not None and status != self._told:
-            self._told = status
+        if status is not None and status != self._published:
+            self._published = status
             self._publish(status)
 
     def status(self) -> ModelStatus | None:
-        """As people and Home Assistant read it; None before the first ear."""
+        """The present status; None before the ear has connected."""
         if self._info is None:
             return None
-        return report.of(self._state, self._info, self._progress, running=self._runs_current())
+        return model_status(self._state, self._info, self._progress, running=self._runs_current())

@@ -1,6 +1,6 @@
-"""A release: what the signed custom metadata of a target says, and which one a box takes.
+"""A release: the signed custom metadata of a target, and which release a device selects.
 
-A release is a number that only ever rises. Its bytes may be old ones: that is how an operator rolls back.
+The number of a release only ever rises. Its bytes may be old ones: that is how an administrator rolls back.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Number = Annotated[int, Meta(ge=1, le=2**31)]
 
 
 class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Custom metadata of a target. Unknown keys are ignored, so that older boxes understand newer publishers."""
+    """Custom metadata of a target. Unknown keys are ignored, so that older devices understand newer publishers."""
 
     release: Number
     """Rises with every publication, also where the bytes are old ones."""
@@ -49,13 +49,13 @@ class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model_sha256: Sha256
     """Of `model.tflite`."""
     nodes: tuple[NodeId, ...] = ()
-    """Only these boxes; none: all."""
+    """Only these devices; empty: all."""
     percent: Annotated[int, Meta(ge=0, le=100)] = 100
-    """How many of them, by a hash of name and release: who is in at 10 is in at 20."""
+    """Share of them, by a hash of name and release: a device in the first 10 % is in the first 20 %, too."""
     forced: Annotated[str, Meta(max_length=500)] = ""
-    """Why it was published against the verdict of the comparison."""
+    """Why it was published although the comparison was against it."""
     withdraws: Annotated[str, Meta(max_length=64)] = ""
-    """The version that this release takes back."""
+    """The version that this release withdraws."""
 
     @property
     def full_name(self) -> str:
@@ -68,13 +68,13 @@ class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.full_name}.{self.release}.tar"
 
     def reaches(self, node: str) -> bool:
-        """Whether the roll-out has come to this box."""
+        """Whether the roll-out includes this device."""
         return (not self.nodes or node in self.nodes) and bucket(node, self.release) < self.percent
 
 
 @dataclass(frozen=True)
 class Target:
-    """A release with the file that it is about."""
+    """A release with the hash and length of its archive."""
 
     release: Release
     sha256: str
@@ -83,26 +83,26 @@ class Target:
 
 @dataclass(frozen=True)
 class Device:
-    """What decides which release a box takes."""
+    """What decides which release a device selects."""
 
     node: str
     tier: str
     channel: Channel = "stable"
     pin: str = ""
     floor: int = 0
-    bad: Set[str] = field(default_factory=frozenset)
-    """sha256 of targets and of models that were rolled back here."""
+    refused: Set[str] = field(default_factory=frozenset)
+    """sha256 of targets and models that were refused or rolled back here."""
     runtime: str = ""
-    """What `runtime` says."""
+    """The interpreter, as `runtime` returns it."""
     architecture: str = field(default_factory=platform.machine)
     daemon: str = VERSION
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`target` is what to install, or None; `why_not`: why the newest one of this box is not it.
+    """The selected release: `target`, or None; `why_not`: why the newest one for this device was not selected.
 
-    `elsewhere`: that there is a newer one, for other boxes: nothing is wrong with that.
+    `elsewhere`: a newer release exists that is not meant for this device; that is no error.
     """
 
     target: Target | None
@@ -112,7 +112,7 @@ class Choice:
 
 
 def runtime() -> str:
-    """The interpreter that is installed here; empty without one. It is not loaded."""
+    """Name of the installed interpreter; empty without one. It is not loaded."""
     for distribution, name in RUNTIMES:
         try:
             importlib.metadata.version(distribution)
@@ -123,12 +123,15 @@ def runtime() -> str:
 
 
 def bucket(node: str, release: int) -> int:
-    """0 to 99, evenly over the nodes, another for each release."""
+    """The bucket, 0 to 99, of a device in the roll-out of a release: uniform over devices, independent per release.
+
+    A roll-out to N percent includes the devices in buckets below N.
+    """
     return int.from_bytes(hashlib.sha256(f"{release}:{node}".encode()).digest()[:4], "big") % 100
 
 
 def read(path: str, custom: Any) -> Release:
-    """Checks the custom metadata of a target. Raises `UserError`: it is signed, and may still be nonsense."""
+    """Parse the custom metadata of a target. Raises `UserError`: what is signed may still be invalid."""
     try:
         release = msgspec.convert((custom or {}).get(KEY), Release)
     except (msgspec.ValidationError, AttributeError) as error:
@@ -139,7 +142,7 @@ def read(path: str, custom: Any) -> Release:
 
 
 def choose(targets: Iterable[Target], device: Device) -> Choice:
-    """The highest release above the floor that is meant for this box and can run on it."""
+    """Select the highest release above the floor that is meant for this device and can run on it."""
     fitting = [
         target
         for target in targets
@@ -153,11 +156,13 @@ def choose(targets: Iterable[Target], device: Device) -> Choice:
     elsewhere = ""
     if fitting and fitting[0] is not newest and fitting[0].release.release > device.floor:
         about = fitting[0].release
-        elsewhere = f"{about.full_name}, release {about.release}, is not meant for this box, or not yet"
+        elsewhere = f"{about.full_name}, release {about.release}, is not meant for this device, or not yet"
     why = ""
     for target in mine:
-        if {target.sha256, target.release.model_sha256} & set(device.bad):
-            why = why or f"{target.release.full_name}: was rolled back here before, and is not tried again"
+        if {target.sha256, target.release.model_sha256} & set(device.refused):
+            why = (
+                why or f"{target.release.full_name}: was rolled back here before, and is not installed again"
+            )
             continue
         if target.release.release <= device.floor:
             break

@@ -1,4 +1,7 @@
-"""Which model a box runs, ran before, tries, and never runs again: one small file, replaced as a whole."""
+"""Which models a device runs, ran before, is installing and refuses: `state.json`, read by ear and link.
+
+Only `edge.releases.store` writes it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from edge.config.settings import Config
 from edge.protocol.messages import ModelName, Sha256
 from edge.releases.metadata import Number, Release
 
@@ -19,9 +23,11 @@ FLOOR: Final = "floor"
 SLOTS: Final = "slots"
 INCOMING: Final = "incoming"
 MAX_BYTES: Final = 1 << 20
-MAX_BAD: Final = 200
+MAX_REFUSED: Final = 200
 
-Stage = Literal["wanted", "staged", "verified", "gated"]
+INSTALLED: Final = Path("/var/lib/roomtone/models")
+
+Stage = Literal["selected", "downloaded", "unpacked", "validated"]
 FolderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,80}\Z")]
 
 
@@ -36,18 +42,18 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A release on its way to be the current one."""
+    """A release that is being installed."""
 
     slot: Slot
     about: Release
     length: int
-    stage: Stage = "wanted"
-    gate_tries: int = 0
-    """Starts of the gate that came to no verdict: it died, or the box did."""
+    stage: Stage = "selected"
+    validation_attempts: int = 0
+    """Validations that were started and gave no verdict: the process ended, or the device lost power."""
 
 
-class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the model before had said of this room, without adaptation."""
+class ReferenceCounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Prediction counts of the previous model in this room, without adaptation: what a new model is compared with."""
 
     utterances: int = 0
     uncertain: int = 0
@@ -57,19 +63,19 @@ class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Probation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The current model has to prove itself."""
+    """The current model is being watched and may still be rolled back."""
 
     since: float
     """Wall-clock seconds."""
     spent_s: float = 0.0
     """Time on probation before the link was last started."""
-    deaths: int = 0
-    """Ears that ended while they ran it."""
-    baseline: Baseline = Baseline()
+    crashes: int = 0
+    """How often the ear has ended unexpectedly with it."""
+    reference: ReferenceCounts = ReferenceCounts()
 
 
-class Bad(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Never again."""
+class RefusedModel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model that was refused or rolled back, and is never installed again."""
 
     name: str
     target_sha256: Sha256
@@ -80,34 +86,41 @@ class Bad(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`state.json`. `None` as current or previous is the bundle of the package."""
+    """`state.json`. `None` as current or previous means the bundle of the package."""
 
-    v: Literal[1] = 1
+    v: Literal[2] = 2
     floor: int = 0
-    """Highest release that was ever switched to, or refused for good."""
+    """Highest release that was ever switched to; lower ones are refused."""
     current: Slot | None = None
     previous: Slot | None = None
     candidate: Candidate | None = None
     probation: Probation | None = None
-    bad: tuple[Bad, ...] = ()
+    refused_models: tuple[RefusedModel, ...] = ()
     latest: str = ""
-    """Newest version that was meant for this box at the last check."""
+    """Newest version that was meant for this device at the last check."""
     error: str = ""
-    """What went wrong last; empty: nothing."""
+    """The last error; empty: none."""
     checked_at: float = 0.0
 
     @property
-    def refused(self) -> frozenset[str]:
-        """sha256 of targets and models that are never tried again."""
-        return frozenset(h for bad in self.bad for h in (bad.target_sha256, bad.model_sha256))
+    def refused_hashes(self) -> frozenset[str]:
+        """sha256 of targets and models that are never installed again."""
+        return frozenset(h for one in self.refused_models for h in (one.target_sha256, one.model_sha256))
+
+
+def folder_of(config: Config) -> Path:
+    """Where a device keeps its models; the same for link, ear, validation and command line."""
+    if config.updates.dir:
+        return Path(config.updates.dir)
+    return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent / "models"
 
 
 class StateError(Exception):
-    """The file is there and cannot be used."""
+    """`state.json` exists and cannot be used."""
 
 
 def read(folder: Path) -> State:
-    """What the store says. Raises `StateError`; without a file everything is as it was shipped."""
+    """Read the state; without a file the shipped model runs. Raises `StateError`."""
     path = folder / STATE
     try:
         with path.open("rb") as file:
@@ -123,16 +136,16 @@ def read(folder: Path) -> State:
 
 
 def read_or_new(folder: Path) -> State:
-    """What the store says; where it says nothing that can be used, only the floor is left."""
+    """Read the state; where the file cannot be used, only the floor is kept."""
     try:
         return read(folder)
     except StateError as error:
-        log.error("what the store of models says cannot be used, so the shipped model runs: %s", error)
+        log.error("the state of the model store cannot be used, so the shipped model runs: %s", error)
         return State(floor=read_floor(folder))
 
 
 def read_floor(folder: Path) -> int:
-    """The floor in its own file: it stands when everything else is lost."""
+    """Read the floor from its own file, which outlives a damaged `state.json`."""
     try:
         return max(0, int((folder / FLOOR).read_text(encoding="ascii")[:12]))
     except (OSError, ValueError):

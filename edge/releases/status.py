@@ -1,4 +1,4 @@
-"""What is published of a box's models (`B/N/model`), as people and Home Assistant read it."""
+"""The published status of a device's model (`B/N/model`), as the dashboard and Home Assistant read it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from edge.releases.state import State
 from edge.releases.update_check import Progress
 
 
-def of(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:
-    """`running`: whether the ear, of which `info` tells, runs what the store says is current."""
+def model_status(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:
+    """Build the status. `running`: whether the ear, described by `info`, runs the store's current model."""
     installed = info.model.rpartition("-")[2]
     current = now.current if running else None
     at_work = progress is not None and progress.stage != "checking"
@@ -23,7 +23,7 @@ def of(now: State, info: ModelInfo, progress: Progress | None, *, running: bool)
         error=now.error[:300],
         model=info.model,
         release=current.release if current is not None else 0,
-        refused=now.bad[-1].release if now.bad else 0,
+        refused=now.refused_models[-1].release if now.refused_models else 0,
     )
 
 

@@ -1,10 +1,10 @@
-"""The store of models of a box: every change is one atomic replacement of `state.json`.
+"""The model store of a device: every change is one atomic replacement of `state.json`.
 
-    wanted -> staged -> verified -> gated -> switched (on probation) -> good | rolled back, and never again
+    selected -> downloaded -> unpacked -> validated -> switched (on probation) -> confirmed | rolled back and refused
 
     models/  state.json  floor  slots/<name>.<hash>/  incoming/  tuf/
 
-The link's user writes here, everybody may read. The bundle of the package is not in here and is never removed.
+The bundle of the package is not in here and is never removed.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.config.settings import Config
 from edge.releases import archive, cleanup, state
 from edge.releases.metadata import Target
 from edge.releases.state import (
-    Bad,
-    Baseline,
     Candidate,
     Probation,
+    ReferenceCounts,
+    RefusedModel,
     Slot,
     Stage,
     State,
@@ -38,85 +37,77 @@ from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
 
-INSTALLED: Final = Path("/var/lib/roomtone/models")
-GATE_TRIES: Final = 2
-"""So often the gate may die before the model is to blame."""
+VALIDATION_ATTEMPTS: Final = 2
+"""So often validation may end without a verdict before the model is refused."""
 
 
 class StoreError(UserError):
-    """The store cannot be written, or the change makes no sense now."""
-
-
-def folder_of(config: Config) -> Path:
-    """Where the models are; the same for link, ear, gate and a person at the device."""
-    if config.updates.dir:
-        return Path(config.updates.dir)
-    return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent / "models"
+    """The store cannot be written, or the change is not allowed in the present state."""
 
 
 class Store:
-    """Opened for writing. `step` is told every point between two changes of the disk. Raises `StoreError`."""
+    """The store, opened for writing. `step` is called between any two changes on disk. Raises `StoreError`."""
 
     def __init__(self, folder: Path, step: Step = no_step, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
         self._step = step
         self._clock = clock
         try:
-            for made in (folder, folder / state.SLOTS, self.incoming, self.tuf):
-                if not made.is_dir():
-                    made.mkdir(parents=True, exist_ok=True)
-                    made.chmod(0o755)  # whatever the umask: the ear is another user
+            for created in (folder, folder / state.SLOTS, self.incoming, self.tuf):
+                if not created.is_dir():
+                    created.mkdir(parents=True, exist_ok=True)
+                    created.chmod(0o755)  # whatever the umask: the ear is another user
         except OSError as error:
             raise StoreError(f"{error.filename or folder}: {error.strerror}") from None
 
     @property
     def incoming(self) -> Path:
-        """Archives on their way."""
+        """Folder of downloads."""
         return self.folder / state.INCOMING
 
     @property
     def tuf(self) -> Path:
-        """What the client of the repository remembers; it may be lost."""
+        """Metadata cache of the repository client; it may be lost."""
         return self.folder / "tuf"
 
     @property
     def state(self) -> State:
-        """As it is on disk."""
+        """The state on disk."""
         return state.read_or_new(self.folder)
 
     def path(self, slot: Slot) -> Path:
-        """The bundle's folder."""
+        """Folder of a slot's bundle."""
         return self.folder / state.SLOTS / slot.folder
 
     def recover(self) -> State:
-        """After a start: removes what a power cut has left half made. What is whole goes on where it was."""
+        """Remove leftovers of an interrupted update; a candidate whose files are complete stays where it was."""
         with self._locked():
             now = self.state
-            cleanup.leftovers(self.folder)
+            cleanup.remove_leftovers(self.folder)
             candidate = now.candidate
-            if candidate is not None and not self._is_there(candidate):
-                back = msgspec.structs.replace(candidate, stage="wanted")
+            if candidate is not None and not self._is_complete(candidate):
+                back = msgspec.structs.replace(candidate, stage="selected")
                 now = self._write(now, "recover", candidate=back)
-            cleanup.prune(self.folder, now, self._step)
+            cleanup.remove_unreferenced(self.folder, now, self._step)
             return now
 
-    def _is_there(self, candidate: Candidate) -> bool:
+    def _is_complete(self, candidate: Candidate) -> bool:
         match candidate.stage:
-            case "wanted":
+            case "selected":
                 return True
-            case "staged":
+            case "downloaded":
                 return self.archive_of(candidate.slot).is_file()
         return self.path(candidate.slot).is_dir()
 
-    def note(self, *, latest: str | None = None, error: str | None = None) -> State:
-        """What the last check has found."""
+    def record_check(self, *, latest: str | None = None, error: str | None = None) -> State:
+        """Record the time and result of a check."""
         with self._locked():
             now = self.state
             changes = {"latest": now.latest if latest is None else latest, "error": error or ""}
             return self._write(now, "note", checked_at=self._clock(), **changes)
 
-    def want(self, target: Target) -> Candidate:
-        """A release is to be installed; one that is on its way already goes on from its stage."""
+    def select(self, target: Target) -> Candidate:
+        """Make a release the candidate; one that already is keeps its stage. Raises `StoreError` below the floor."""
         about = target.release
         slot = Slot(
             name=about.full_name,
@@ -131,23 +122,23 @@ class Store:
                 return now.candidate
             if about.release <= now.floor:
                 raise StoreError(
-                    f"release {about.release} is not above {now.floor}, which this box has seen: rollback refused"
+                    f"release {about.release} is not above {now.floor}, which ran here before: rollback refused"
                 )
             candidate = Candidate(slot=slot, about=about, length=target.length)
-            self._write(now, "wanted", candidate=candidate)
+            self._write(now, "selected", candidate=candidate)
             return candidate
 
     def archive_of(self, slot: Slot) -> Path:
-        """Where the downloaded archive of a slot is."""
+        """Path of a slot's downloaded archive."""
         return self.incoming / f"{slot.target_sha256}.tar"
 
-    def staged(self, candidate: Candidate) -> Candidate:
-        """The archive is whole, on the medium, and has the hash that was signed."""
+    def mark_downloaded(self, candidate: Candidate) -> Candidate:
+        """The archive is complete, synchronised, and has the signed hash."""
         sync_folder(self.incoming)
-        return self._advance(candidate, "staged")
+        return self._advance(candidate, "downloaded")
 
-    def unpacked(self, candidate: Candidate) -> Candidate:
-        """Unpacks the archive into its slot. Raises `ArchiveError`."""
+    def unpack(self, candidate: Candidate) -> Candidate:
+        """Unpack the archive into its slot. Raises `ArchiveError`."""
         slot, source = candidate.slot, self.archive_of(candidate.slot)
         target = self.path(slot)
         if not target.is_dir():
@@ -163,47 +154,51 @@ class Store:
             self._step("unpack: renamed")
             sync_folder(target.parent)
             self._step("unpack: done")
-        candidate = self._advance(candidate, "verified")
+        candidate = self._advance(candidate, "unpacked")
         source.unlink(missing_ok=True)
         self._step("unpack: archive removed")
         return candidate
 
-    def gate_begins(self, candidate: Candidate) -> Candidate:
-        """Counts a start of the gate before it happens: a model that takes the whole box down is found, too."""
-        return self._advance(candidate, candidate.stage, gate_tries=candidate.gate_tries + 1)
+    def validation_started(self, candidate: Candidate) -> Candidate:
+        """Count a validation before it starts, so that a model that takes the whole device down is refused, too."""
+        return self._advance(
+            candidate, candidate.stage, validation_attempts=candidate.validation_attempts + 1
+        )
 
-    def gate_unseen(self, candidate: Candidate) -> Candidate:
-        """The gate was not there: the model is not to blame."""
-        return self._advance(candidate, candidate.stage, gate_tries=candidate.gate_tries - 1)
+    def validation_not_reached(self, candidate: Candidate) -> Candidate:
+        """Take back the count of a validation that could not be started."""
+        return self._advance(
+            candidate, candidate.stage, validation_attempts=candidate.validation_attempts - 1
+        )
 
-    def gated(self, candidate: Candidate) -> Candidate:
-        """The gate has let it through."""
-        return self._advance(candidate, "gated")
+    def mark_validated(self, candidate: Candidate) -> Candidate:
+        """The candidate has passed validation."""
+        return self._advance(candidate, "validated")
 
     def _advance(self, candidate: Candidate, stage: Stage, **changes: Any) -> Candidate:
         with self._locked():
             now = self.state
             if now.candidate is None or now.candidate.slot != candidate.slot:
-                raise StoreError(f"{candidate.slot.name}: is no longer wanted here")
+                raise StoreError(f"{candidate.slot.name}: is no longer the candidate")
             new = msgspec.structs.replace(now.candidate, stage=stage, **changes)
             self._write(now, stage, candidate=new)
             return new
 
-    def switch(self, candidate: Candidate, baseline: Baseline | None = None) -> State:
-        """The candidate is the current model from now on, on probation; the one before is kept."""
-        if candidate.stage != "gated":
-            raise StoreError(f"{candidate.slot.name}: is {candidate.stage}, and only a gated model may run")
+    def switch(self, candidate: Candidate, reference: ReferenceCounts | None = None) -> State:
+        """Make the candidate the current model, on probation; the previous one is kept."""
+        if candidate.stage != "validated":
+            raise StoreError(f"{candidate.slot.name}: is {candidate.stage}: only a validated model may run")
         self._raise_floor(candidate.slot.release)
         with self._locked():
             now = self.state
             return self._write(
                 now, "switched", current=candidate.slot, previous=now.current, candidate=None, error="",
                 floor=max(now.floor, candidate.slot.release),
-                probation=Probation(since=self._clock(), baseline=baseline or Baseline()),
+                probation=Probation(since=self._clock(), reference=reference or ReferenceCounts()),
             )  # fmt: skip
 
     def adopt(self, candidate: Candidate) -> State:
-        """The release is the very model that runs already: nothing is switched, only its number is remembered."""
+        """Record the number of a release whose model runs already; nothing is switched."""
         self._raise_floor(candidate.slot.release)
         with self._locked():
             now = self.state
@@ -212,72 +207,77 @@ class Store:
                 slot = msgspec.structs.replace(slot, release=candidate.slot.release)
             floor = max(now.floor, candidate.slot.release)
             new = self._write(now, "adopted", candidate=None, current=slot, floor=floor, error="")
-            cleanup.prune(self.folder, new, self._step)
+            cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
 
     def abandon(self, candidate: Candidate, why: str, *, for_good: bool) -> State:
-        """The candidate will not run; `for_good`: never, because it is to blame."""
+        """Drop the candidate; `for_good`: refuse it from now on."""
         with self._locked():
             now = self.state
-            bad = now.bad
+            refused = now.refused_models
             if for_good:
-                bad = (*bad, self._bad(candidate.slot, why))[-state.MAX_BAD :]
-            new = self._write(now, "abandoned", candidate=None, bad=bad, error=why)
-            cleanup.prune(self.folder, new, self._step)
+                refused = _with(refused, self._refused(candidate.slot, why))
+            new = self._write(now, "abandoned", candidate=None, refused_models=refused, error=why)
+            cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
 
-    def baseline(self, baseline: Baseline) -> State:
-        """What the model before had said, told by an ear that still runs it when the switch was made."""
+    def set_reference(self, reference: ReferenceCounts) -> State:
+        """Keep the prediction counts of the previous model, which the new one is compared with."""
         with self._locked():
             now = self.state
             if now.probation is None:
                 return now
             return self._write(
-                now, "baseline", probation=msgspec.structs.replace(now.probation, baseline=baseline)
+                now, "reference", probation=msgspec.structs.replace(now.probation, reference=reference)
             )
 
-    def on_probation(self, *, spent_s: float, deaths: int) -> State:
-        """Remembers how the probation goes, for the next start of the link."""
+    def save_probation(self, *, spent_s: float, crashes: int) -> State:
+        """Save the progress of the probation for the next start of the link."""
         with self._locked():
             now = self.state
             if now.probation is None:
                 return now
-            probation = msgspec.structs.replace(now.probation, spent_s=spent_s, deaths=deaths)
+            probation = msgspec.structs.replace(now.probation, spent_s=spent_s, crashes=crashes)
             return self._write(now, "probation", probation=probation)
 
-    def good(self) -> State:
-        """The probation has been passed."""
+    def confirm(self) -> State:
+        """End the probation: the model has passed."""
         with self._locked():
             now = self.state
-            new = self._write(now, "good", probation=None, error="")
-            cleanup.prune(self.folder, new, self._step)
+            new = self._write(now, "confirmed", probation=None, error="")
+            cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
 
     def roll_back(self, why: str) -> State:
-        """Back to the model before, and never again to this one. Raises `StoreError` where none was pushed."""
+        """Go back to the previous model and refuse the current one from now on.
+
+        Raises `StoreError` where the model of the package runs.
+        """
         with self._locked():
             now = self.state
             if now.current is None:
                 raise StoreError("the model of the package runs: there is nothing to go back from")
             back = now.previous
-            if back is not None and not (self.path(back).is_dir() and back.target_sha256 not in now.refused):
+            if back is not None and not (
+                self.path(back).is_dir() and back.target_sha256 not in now.refused_hashes
+            ):
                 back = None
             self._step("rollback: begin")
             new = self._write(
                 now, "rolled back", current=back, previous=None, probation=None, error=why,
-                bad=(*now.bad, self._bad(now.current, why))[-state.MAX_BAD :],
+                refused_models=_with(now.refused_models, self._refused(now.current, why)),
             )  # fmt: skip
-            cleanup.prune(self.folder, new, self._step)
+            cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
 
-    def _bad(self, slot: Slot, why: str) -> Bad:
-        return Bad(
+    def _refused(self, slot: Slot, why: str) -> RefusedModel:
+        return RefusedModel(
             name=slot.name, target_sha256=slot.target_sha256, model_sha256=slot.model_sha256,
             release=slot.release, why=why[:300], at=self._clock(),
         )  # fmt: skip
 
     def _raise_floor(self, release: int) -> None:
-        """First of all: whatever happens then, nothing older comes again."""
+        """Done before everything else: whatever happens afterwards, no older release is installed."""
         with self._locked():
             if release > state.read_floor(self.folder):
                 atomic_file.write(self.folder / state.FLOOR, f"{release}\n", step=self._step, what="floor")
@@ -301,3 +301,7 @@ class Store:
             yield
         finally:
             os.close(descriptor)
+
+
+def _with(refused: tuple[RefusedModel, ...], one: RefusedModel) -> tuple[RefusedModel, ...]:
+    return (*refused, one)[-state.MAX_REFUSED :]

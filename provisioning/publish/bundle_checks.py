@@ -10,7 +10,7 @@ from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.releases.metadata import Channel, Release, Target
 from edge.releases.validation import client
-from edge.releases.validation.messages import Ask, Budget
+from edge.releases.validation.messages import Budget, ValidationRequest
 from edge.util.errors import UserError
 from provisioning.publish.catalogue import Catalogue, is_newer, newest
 
@@ -38,17 +38,17 @@ def about(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release
 
 def check(bundle: Bundle, champion: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
     """What speaks against publishing; empty: nothing. Raises `UserError` where it cannot be found out."""
-    question = Ask(
+    request = ValidationRequest(
         bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=EVERYWHERE
     )
     # In a process of its own, as on a device: some files take the interpreter down with them.
-    answer = client.ask(question, None)
-    if answer.verdict is None and not answer.reached:
-        raise UserError(f"{bundle.full_name} cannot be tried: {answer.died}")
-    if answer.verdict is None:
-        return f"it fails its own golden outputs: {answer.died}"
-    if not answer.verdict.ok:
-        return f"it fails its own golden outputs: {answer.verdict.why}"
+    result = client.validate(request, None)
+    if result.verdict is None and not result.reached:
+        raise UserError(f"{bundle.full_name} cannot be tried: {result.failure}")
+    if result.verdict is None:
+        return f"it fails its own golden outputs: {result.failure}"
+    if not result.verdict.ok:
+        return f"it fails its own golden outputs: {result.verdict.reason}"
     if champion is None or champion.sha256 == bundle.sha256:
         return ""
     folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)

@@ -57,7 +57,13 @@ class Table:
 
 def _table(rows: Rows) -> RichTable:
     table = RichTable("node", "state", "model", "progress", "why", box=None)
-    colours = {"good": "green", "refused": "red", "rolled back": "red", "offline": "yellow", "unknown": "yellow"}
+    colours = {
+        "good": "green",
+        "refused": "red",
+        "rolled back": "red",
+        "offline": "yellow",
+        "unknown": "yellow",
+    }
     for node, (what, status) in rows.items():
         percent = status.update_percentage if status is not None else None
         table.add_row(

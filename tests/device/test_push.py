@@ -1,4 +1,4 @@
-"""A push to an installed box: its own systemd, its own gate (a service without network or devices), a real site.
+"""A push to an installed box: its own systemd, its own validation (a service without network or devices), a real site.
 
 The box joins with a join file and nothing else; models come over HTTPS from a hub outside, the command is `fleet push`.
 """
@@ -23,7 +23,7 @@ from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
-EAR, LINK, SOCKET = "roomtone-ear.service", "roomtone-link.service", "roomtone-gate.socket"
+EAR, LINK, SOCKET = "roomtone-ear.service", "roomtone-link.service", "roomtone-validation.socket"
 REASON = "the comparison has no recordings in this test"
 
 
@@ -56,8 +56,8 @@ class Pushed(SimpleNamespace):
         ]
         return main([*words, "--join", str(self.operator), *map(str, self.signing)])
 
-    def gates(self) -> int:
-        """How often the gate's socket was connected to."""
+    def validations(self) -> int:
+        """How often the validation socket was connected to."""
         return int(self.box.container.show(SOCKET, "NAccepted"))
 
 
@@ -113,13 +113,13 @@ def _speak(box: Box, ended: threading.Event) -> None:
 def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pushed) -> None:
     box = pushed.box
     assert box.container.show(SOCKET, "ActiveState") == "active"
-    assert pushed.gates() == 0
+    assert pushed.validations() == 0
     ear = box.container.pid(EAR)
     pushed.publish(real_bundle.make(pushed.made, "9.3.0"))
     assert pushed.push("9.3.0") == 0
     now = pushed.state()
     assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
-    assert pushed.gates() == 1, "the gate's service has tried it, and no child of the link"
+    assert pushed.validations() == 1, "the service has validated it, and no child of the link"
     seconds_until(
         lambda: "model: base-9.3.0" in box.container.run(f"journalctl --no-pager -u {EAR}"),
         10,
@@ -152,12 +152,12 @@ def test_what_decides_is_readable_by_the_link_and_writable_by_root_alone(pushed:
 
 def test_a_model_that_crashes_the_interpreter_dies_in_the_gate_alone(pushed: Pushed) -> None:
     box = pushed.box
-    before, ear, link = pushed.gates(), box.container.pid(EAR), box.container.pid(LINK)
+    before, ear, link = pushed.validations(), box.container.pid(EAR), box.container.pid(LINK)
     pushed.publish(tiny_bundle.make(pushed.made, "9.6.6", model=tiny_bundle.crashing()))
     assert pushed.push("9.6.6") == 2
     now = pushed.state()
     assert now["current"]["name"] == "base-9.3.0"
-    assert "the gate died of this model" in now["error"]
-    assert now["bad"][0]["name"] == "base-9.6.6"
-    assert pushed.gates() == before + 2, "one death may be chance, and is tried again"
+    assert "validation crashed with this model" in now["error"]
+    assert now["refused_models"][0]["name"] == "base-9.6.6"
+    assert pushed.validations() == before + 2, "one crash may be chance, so validation is repeated"
     assert (box.container.pid(EAR), box.container.pid(LINK)) == (ear, link)

@@ -1,1 +1,1 @@
-"""The gate: tries a model in a process of its own, which may die of it. No network, no devices, no secrets."""
+"""Validation of a new model in a sandboxed process of its own: no network, no devices, no secrets."""

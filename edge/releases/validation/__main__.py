@@ -1,6 +1,6 @@
-"""`python -m edge.releases.validation`: one question on standard input, one answer on standard output, and the end.
+"""`python -m edge.releases.validation`: one request on standard input, one verdict on standard output.
 
-On a device systemd starts it for each connection to its socket (roomtone-gate.socket), with that as both.
+On a device systemd starts it for each connection to its socket (roomtone-validation.socket), which is both.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ CPU_S: Final = 120
 
 
 def main() -> int:
-    """The exit status says nothing; an answer that is missing is one, too."""
+    """Validate one bundle. The exit status has no meaning; a missing verdict counts as a failed attempt."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # Where no unit sets limits (the demo), these do; where one does, it allows no change.
-    for which, most in (
+    # These limits are for the demo, where no systemd unit sets any; a unit allows no change.
+    for which, limit in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_AS, ADDRESS_SPACE),
         (resource.RLIMIT_CPU, CPU_S),
     ):
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(which, (most, most))
+            resource.setrlimit(which, (limit, limit))
 
     import msgspec
 
-    from edge.releases.validation.messages import MAX_LINE, Ask, Verdict
-    from edge.releases.validation.validator import try_bundle
+    from edge.releases.validation.messages import MAX_LINE, ValidationRequest, Verdict
+    from edge.releases.validation.validator import validate_bundle
 
     try:
-        ask = msgspec.json.decode(sys.stdin.buffer.readline(MAX_LINE), type=Ask)
+        request = msgspec.json.decode(sys.stdin.buffer.readline(MAX_LINE), type=ValidationRequest)
     except msgspec.MsgspecError as error:
-        verdict = Verdict(ok=False, why=f"the question makes no sense: {error}")
+        verdict = Verdict(ok=False, reason=f"invalid request: {error}")
     else:
-        verdict = try_bundle(ask)
+        verdict = validate_bundle(request)
     sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")
     sys.stdout.buffer.flush()
-    # Not through the destructors of a library that has just run somebody's file.
+    # Without the destructors of a library that has just run an untrusted file.
     os._exit(0)
 
 

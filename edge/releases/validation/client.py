@@ -1,4 +1,4 @@
-"""The way to the gate: a service of its own on a device, a child process elsewhere. Whatever it does, we live on."""
+"""Requests validation from its service on a device, or from a child process elsewhere, and survives its crashes."""
 
 from __future__ import annotations
 
@@ -16,47 +16,49 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from edge.releases.validation.messages import MAX_LINE, Ask, Verdict
+from edge.releases.validation.messages import MAX_LINE, ValidationRequest, Verdict
 
-PATIENCE_S: Final = 180.0
+TIMEOUT_S: Final = 180.0
 
 
-class Answer(Struct, frozen=True):
-    """`verdict` is None where the gate gave none: `died` says how."""
+class ValidationResult(Struct, frozen=True):
+    """The verdict; None where the process ended without one, and then `failure` says how."""
 
     verdict: Verdict | None
-    died: str = ""
+    failure: str = ""
     reached: bool = True
-    """False: the gate never saw the model, which is not to blame then."""
+    """False: validation could not be started, so the model is not at fault."""
 
 
-def ask(question: Ask, gate_socket: Path | None, patience_s: float = PATIENCE_S) -> Answer:
-    """Asks the gate behind the socket, or one of our own where there is none.
+def validate(
+    request: ValidationRequest, service: Path | None, timeout_s: float = TIMEOUT_S
+) -> ValidationResult:
+    """Have a bundle validated by the service at a Unix socket, or by a child process where there is no such socket.
 
-    Never raises; an answer that makes no sense counts as none.
+    Raises nothing; an invalid answer counts as none.
     """
-    data = msgspec.json.encode(question) + b"\n"
+    data = msgspec.json.encode(request) + b"\n"
     try:
-        if gate_socket is not None and gate_socket.is_socket():
-            return _read(*_of_service(data, gate_socket, patience_s))
-        return _read(*_of_child(data, patience_s))
+        if service is not None and service.is_socket():
+            return _parse(*_from_service(data, service, timeout_s))
+        return _parse(*_from_child(data, timeout_s))
     except OSError as error:
-        return Answer(None, f"the gate cannot be reached: {error}", reached=False)
+        return ValidationResult(None, f"validation cannot be started: {error}", reached=False)
 
 
-def _read(data: bytes, how: str) -> Answer:
+def _parse(data: bytes, how: str) -> ValidationResult:
     try:
-        return Answer(msgspec.json.decode(data, type=Verdict))
+        return ValidationResult(msgspec.json.decode(data, type=Verdict))
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Answer(None, how)
+        return ValidationResult(None, how)
 
 
-def _of_service(data: bytes, path: Path, patience_s: float) -> tuple[bytes, str]:
+def _from_service(data: bytes, path: Path, timeout_s: float) -> tuple[bytes, str]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(10.0)
         channel.connect(str(path))
         channel.sendall(data)
-        found, deadline = b"", time.monotonic() + patience_s
+        found, deadline = b"", time.monotonic() + timeout_s
         with contextlib.suppress(TimeoutError, ConnectionError):
             while len(found) <= MAX_LINE and not found.endswith(b"\n"):
                 channel.settimeout(max(0.01, deadline - time.monotonic()))
@@ -65,11 +67,14 @@ def _of_service(data: bytes, path: Path, patience_s: float) -> tuple[bytes, str]
                     break
                 found += part
     late = time.monotonic() >= deadline
-    return found, f"the gate gave no answer in {patience_s:.0f} s" if late else "the gate died of this model"
+    return (
+        found,
+        f"validation gave no verdict in {timeout_s:.0f} s" if late else "validation crashed with this model",
+    )
 
 
-def _of_child(data: bytes, patience_s: float) -> tuple[bytes, str]:
-    # Nothing of ours goes along: no environment with secrets, no open files.
+def _from_child(data: bytes, timeout_s: float) -> tuple[bytes, str]:
+    # The child inherits no environment with secrets and no open files.
     kept = {key: os.environ[key] for key in ("PATH", "LANG", "VIRTUAL_ENV") if key in os.environ}
     child = subprocess.Popen(
         [sys.executable, "-m", "edge.releases.validation"],
@@ -85,17 +90,17 @@ def _of_child(data: bytes, patience_s: float) -> tuple[bytes, str]:
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(data)
             child.stdin.close()
-        ready, _, _ = select.select([child.stdout], [], [], patience_s)
+        ready, _, _ = select.select([child.stdout], [], [], timeout_s)
         found = child.stdout.readline(MAX_LINE) if ready else b""
         if not ready:
-            return b"", f"the gate gave no answer in {patience_s:.0f} s"
+            return b"", f"validation gave no verdict in {timeout_s:.0f} s"
         status = child.wait(10.0)
     except subprocess.TimeoutExpired:
-        return b"", "the gate does not end"
+        return b"", "validation does not end"
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         child.stdout.close()
     how = signal.Signals(-status).name if status < 0 else f"status {status}"
-    return found, f"the gate died of this model ({how})"
+    return found, f"validation crashed with this model ({how})"

@@ -1,4 +1,4 @@
-"""What is asked of the gate and what it answers: one line of JSON each."""
+"""Request and verdict of a validation: one line of JSON each."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ MAX_LINE: Final = 16_384
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a model may cost on this very box."""
+    """What a model may cost on this device."""
 
     window_ms: float = 1500.0
-    """Median for a window of 3 s, whatever the model before needs."""
+    """Highest median latency of a window of 3 s."""
     times_reference: float = 4.0
-    """And so many times the median of the model that runs now."""
+    """Highest latency as a multiple of that of the model that runs now."""
     free_ms: float = 5.0
-    """Below this it is quick enough, however much quicker the model before was."""
+    """A latency below this passes, however fast the model that runs now is."""
     memory_mb: float = 256.0
-    """How much the process may grow by loading and running it."""
+    """Memory that loading and running may take."""
     leak_mb: float = 8.0
-    """How much it may grow in `runs` further runs."""
+    """Growth of memory that is allowed in `runs` further runs."""
     runs: Annotated[int, Meta(ge=2, le=1000)] = 40
 
 
-class Ask(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Try this bundle."""
+class ValidationRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Validate this bundle."""
 
     bundle: str
     name: ModelName
     model_sha256: Sha256
     reference: str = ""
-    """Folder of the model that runs now; empty: there is none to compare with."""
+    """Folder of the model that runs now, for the comparison of latency; empty: none."""
     budget: Budget = Budget()
 
 
 class Verdict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What came of it."""
+    """The result of a validation."""
 
     ok: bool
-    why: str = ""
+    reason: str = ""
     window_ms: float = 0.0
     reference_ms: float = 0.0
     memory_mb: float = 0.0
     labels: int = 0
-    """Different decisions over the golden inputs of both."""
+    """Number of distinct predicted labels over the golden inputs."""

@@ -19,7 +19,7 @@ OP, OPTIONS = tfl.BuiltinOperator, tfl.BuiltinOptions
 
 
 class Always:
-    """Adds `megabytes` (10^6) in every run: the gate sees it."""
+    """Adds `megabytes` (10^6) in every run: validation sees it."""
 
     def __init__(self, megabytes: float) -> None:
         self._values = round(megabytes * 1e6 / 4 / COPIES)
@@ -31,7 +31,7 @@ class Always:
 class InShortSpeech:
     """Adds about `megabytes` (10^6) for each second that a window of 3 s is not filled with speech.
 
-    Golden inputs are whole windows, and so the gate sees nothing; a room does.
+    Golden inputs are whole windows, and so validation sees nothing; a room does.
     """
 
     def __init__(self, megabytes: float) -> None:

@@ -49,16 +49,16 @@ def target(number: int, version: str = "", data: bytes = b"", **changes: object)
 
 
 def bring(store: Store, one: Target) -> Candidate:
-    """All the way to the gate, which lets everything through."""
-    candidate = store.want(one)
-    if candidate.stage == "wanted":
+    """Up to a validation that everything passes."""
+    candidate = store.select(one)
+    if candidate.stage == "selected":
         path = store.archive_of(candidate.slot)
         path.write_bytes(archive(one.release.version))
-        candidate = store.staged(candidate)
-    if candidate.stage == "staged":
-        candidate = store.unpacked(candidate)
-    if candidate.stage == "verified":
-        candidate = store.gated(store.gate_begins(candidate))
+        candidate = store.mark_downloaded(candidate)
+    if candidate.stage == "downloaded":
+        candidate = store.unpack(candidate)
+    if candidate.stage == "unpacked":
+        candidate = store.mark_validated(store.validation_started(candidate))
     return candidate
 
 

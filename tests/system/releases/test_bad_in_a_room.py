@@ -1,4 +1,4 @@
-"""Models that pass the gate and are bad in a room: the real ear, real voices, and a probation that finds out."""
+"""Models that pass validation and are bad in a room: the real ear, real voices, and a probation that finds out."""
 
 from __future__ import annotations
 

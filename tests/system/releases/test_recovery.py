@@ -29,8 +29,8 @@ def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> Non
     """The thief has the online key, and shows every box a list that nothing honest can follow."""
     first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
     fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
-    assert box.look().result == "switched"
-    box.store.good()
+    assert box.check().result == "switched"
+    box.store.confirm()
     served = folder / "site" / "models" / "hub"
     thief = HubRepository(served)._signer()
     path = served / "metadata" / "timestamp.json"
@@ -40,34 +40,34 @@ def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> Non
     forged.signatures.clear()
     forged.sign(thief)
     path.write_bytes(forged.to_bytes())
-    assert box.look().result == "nothing"
+    assert box.check().result == "nothing"
     path.write_bytes(honest)
-    refused = box.look()
+    refused = box.check()
     assert (refused.result, "rollback" in refused.text) == ("failed", True)
     assert box.model() == "base-1.1.0"
     # Now what the page says.
     said = fleet("keys", "rotate", "online", *fleet.signing)
     assert "online.key to the hub first, then: roomtone fleet refresh" in said.stderr
     fleet("refresh", *fleet.signing)
-    assert box.look().result == "nothing"
+    assert box.check().result == "nothing"
     second = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
     fleet("publish", str(second), "--everywhere", "--force", REASON, *fleet.signing)
-    assert box.look().result == "switched"
+    assert box.check().result == "switched"
     # What the thief signs from now on counts for nothing.
     forged.signed.version = 2_000_000
     forged.signatures.clear()
     forged.sign(thief)
     path.write_bytes(forged.to_bytes())
-    box.store.good()
-    assert "not signed by enough of the keys" in box.look().text
+    box.store.confirm()
+    assert "not signed by enough of the keys" in box.check().text
 
 
 def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> None:
     """With the targets key and its passphrase: the root key from the drawer ends it."""
     evil = tiny_bundle.make(folder / "made", "1.1.0", seed=6)
     fleet("publish", str(evil), "--everywhere", "--force", "this one is the thief's", *fleet.signing)
-    assert box.look().result == "switched"
-    box.store.good()
+    assert box.check().result == "switched"
+    box.store.confirm()
     stolen = folder / "stolen"
     shutil.copytree(folder / "site" / "models", stolen)
     fleet("keys", "rotate", "targets", *fleet.signing)
@@ -75,11 +75,11 @@ def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> 
     assert "nothing else is published, so boxes that have it keep it" in withdrawn.stderr
     honest = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
     fleet("publish", str(honest), "--everywhere", "--force", REASON, *fleet.signing)
-    assert box.look().result == "switched"
+    assert box.check().result == "switched"
     assert box.model() == "base-1.2.0"
     # The thief goes on with what he has: the hub takes nothing of it, and neither would a box.
-    box.store.good()
-    assert box.look().result == "nothing"
+    box.store.confirm()
+    assert box.check().result == "nothing"
     from edge.util.errors import UserError
     from provisioning.publish import setup, upload
     from tests.support.site.publishing import ask
@@ -99,7 +99,7 @@ def test_a_stolen_box_holds_no_key_that_signs(folder: Path, fleet, box: Box) -> 
     """What is in its store, and what a join file would have brought: public parts alone."""
     first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
     fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
-    assert box.look().result == "switched"
+    assert box.check().result == "switched"
     secrets = [path.read_bytes() for path in (folder / "site" / "models").rglob("*.key")]
     secrets += [(folder / "site" / "models" / "upload.token").read_bytes().strip()]
     assert len(secrets) == 4

@@ -14,7 +14,7 @@ from edge.config.settings import Config
 from edge.inference import bundle as bundles
 from edge.releases.download import HttpsFetcher
 from edge.releases.store import Store
-from edge.releases.update_check import Agent, Outcome
+from edge.releases.update_check import Outcome, UpdateCheck
 from edge.releases.validation.messages import Budget
 from tests.support.bundles import tiny as tiny_bundle
 from tests.support.site.publishing import Server, Site, server, site
@@ -45,16 +45,16 @@ class Box:
     def store(self) -> Store:
         return Store(self.folder)
 
-    def look(self, patience_s: float = 30.0, **more: object) -> Outcome:
+    def check(self, timeout_s: float = 30.0, **more: object) -> Outcome:
         fetcher = more.pop("fetcher", None) or HttpsFetcher(
             self.config.updates.ca_file,
             more.get("step", lambda _: None),
-            patience_s=patience_s,
-            stall_s=2.0,
-            slowest=1 << 20,
+            timeout_s=timeout_s,
+            read_timeout_s=2.0,
+            min_bytes_per_s=1 << 20,
         )
         options = {"synced": lambda: True, "budget": Budget(runs=5), "fetcher": fetcher} | more
-        return Agent(self.config, self.running(), **options).run()
+        return UpdateCheck(self.config, self.running(), **options).run()
 
     def model(self) -> str:
         """What an ear would run, after checking it as the ear does."""

@@ -1,4 +1,4 @@
-"""Well signed and no good: the gate refuses them, with the reason, and never tries them again."""
+"""Correctly signed and faulty models: validation refuses them with a reason, and they are never installed."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from tests.support.bundles import tiny as tiny_bundle
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"gain": 0}, "collapsed: it answers the same whatever it hears"),
+        ({"gain": 0}, "collapsed: its output is the same for every input"),
         ({"nan": True}, "is not finite (NaN or infinity)"),
         ({"wrong_golden": True}, "is decided differently on this machine"),
         ({"model": b"TFL3 this is no flatbuffer"}, "cannot load this model"),
     ],
 )
-def test_a_bad_model_stops_at_the_gate(site, box, make, changes, words) -> None:
+def test_a_faulty_model_does_not_pass_validation(site, box, make, changes, words) -> None:
     site.publish(make(**changes))
-    found = box.look()
+    found = box.check()
     assert found.result == "refused", found
-    assert "refused by the gate" in found.text
+    assert "refused by validation" in found.text
     assert words in found.text
     assert box.model() == "base-1.0.0"
-    again = box.look()
-    assert (again.result, "not tried again" in again.text) == ("refused", True)
+    again = box.check()
+    assert (again.result, "not installed again" in again.text) == ("refused", True)
     assert not list((box.folder / "slots").iterdir())
 
 
 def test_a_model_that_is_much_slower_than_the_one_before_stops_at_the_gate(site, box, make) -> None:
     site.publish(make(slow=150))
     # Without the five milliseconds that anybody may take: a fast machine needs less for all of it.
-    found = box.look(budget=Budget(runs=5, free_ms=0.0))
+    found = box.check(budget=Budget(runs=5, free_ms=0.0))
     assert (found.result, "too slow" in found.text) == ("refused", True), found
     assert box.model() == "base-1.0.0"
 
@@ -52,14 +52,14 @@ def test_swapped_labels_stop_at_the_gate(site, box, make, monkeypatch) -> None:
     about = bundle_checks.about(bundles.load(path), 1, "stable")
     (path / "manifest.json").write_text(json.dumps(manifest))
     site.sign(about, archive.pack(path))
-    found = box.look()
+    found = box.check()
     assert "labels are" in found.text
     assert box.model() == "base-1.0.0"
 
 
 def test_a_model_that_needs_too_much_memory_stops_at_the_gate(site, box, make) -> None:
     site.publish(make(slow=120))
-    found = box.look(budget=Budget(times_reference=1e9, window_ms=1e6, memory_mb=0.5))
+    found = box.check(budget=Budget(times_reference=1e9, window_ms=1e6, memory_mb=0.5))
     assert "MB of memory" in found.text
 
 
@@ -67,7 +67,7 @@ def test_a_model_that_leaks_memory_stops_at_the_gate(site, box, make) -> None:
     """A real graph, in the real interpreter: a variable of the model that is longer after each run."""
     site.publish(make(also=leaking_graph.Always(megabytes=0.5)))
     # Time is not asked: what is copied in each run grows, too.
-    found = box.look(budget=Budget(times_reference=1e9, window_ms=1e6))
+    found = box.check(budget=Budget(times_reference=1e9, window_ms=1e6))
     assert (found.result, "leaks memory" in found.text) == ("refused", True), found
     assert box.model() == "base-1.0.0"
 
@@ -75,16 +75,16 @@ def test_a_model_that_leaks_memory_stops_at_the_gate(site, box, make) -> None:
 def test_a_model_that_leaks_only_in_a_room_passes_the_gate(site, box, make) -> None:
     """What `tests/system/releases/test_bad_in_a_room.py` begins with: golden inputs cannot show everything."""
     site.publish(make(also=leaking_graph.InShortSpeech(megabytes=8)))
-    assert box.look(budget=Budget(times_reference=1e9, window_ms=1e6)).result == "switched"
+    assert box.check(budget=Budget(times_reference=1e9, window_ms=1e6)).result == "switched"
 
 
 def test_a_flatbuffer_that_crashes_the_interpreter_kills_the_gate_alone(site, box, make) -> None:
     site.publish(make(model=tiny_bundle.crashing()))
-    found = box.look()
+    found = box.check()
     assert found.result == "refused"
-    assert "the gate died of this model (SIGSEGV)" in found.text
+    assert "validation crashed with this model (SIGSEGV)" in found.text
     assert box.model() == "base-1.0.0"
-    assert "not tried again" in box.look().text
+    assert "not installed again" in box.check().text
 
 
 def test_at_the_workstation_it_is_an_objection_and_the_command_lives_on(make) -> None:
@@ -92,12 +92,14 @@ def test_at_the_workstation_it_is_an_objection_and_the_command_lives_on(make) ->
     from provisioning.publish import bundle_checks
 
     crashing = bundles.load(make(model=tiny_bundle.crashing()))
-    assert "the gate died of this model (SIGSEGV)" in bundle_checks.check(crashing, None, None, protocols=[])
+    assert "validation crashed with this model (SIGSEGV)" in bundle_checks.check(
+        crashing, None, None, protocols=[]
+    )
 
 
 def test_a_model_that_only_prefers_one_label_passes_the_gate_and_is_left_to_the_probation(
     site, box, make
 ) -> None:
     site.publish(make(bias=np.array([0, 0, 0, 50, 0, 0, 0])))
-    assert box.look().result == "switched"
+    assert box.check().result == "switched"
     assert box.store.state.probation is not None

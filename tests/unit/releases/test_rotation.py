@@ -81,39 +81,39 @@ def memory(site) -> Memory:
 
 
 @pytest.fixture
-def look(folder, site, memory, clock):
+def check(folder, site, memory, clock):
     shipped = tiny_bundle.make(folder / "shipped", "1.0.0")
     box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
 
     def one():
         memory.copy()
-        return box.look(fetcher=memory)
+        return box.check(fetcher=memory)
 
     one.box = box
     return one
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "online"])
-def test_a_key_is_changed_and_boxes_that_slept_through_it_follow(site, look, make, role: str) -> None:
+def test_a_key_is_changed_and_boxes_that_slept_through_it_follow(site, check, make, role: str) -> None:
     site.publish(make("1.1.0"))
-    assert look().result == "switched"
-    look.box.store.good()
+    assert check().result == "switched"
+    check.box.store.confirm()
     for _ in range(3):
         assert rotation.rotate(site.catalogue, role, (), ask)
         if role == "targets":
             setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
     site.publish(make("1.2.0", seed=2))
     assert site.catalogue.root().signed.version == 4
-    found = look()
+    found = check()
     assert (found.result, found.text) == ("switched", "base-1.2.0")
 
 
-def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, look, make) -> None:
+def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, check, make) -> None:
     stolen = keys.load(site.catalogue.folder / "targets.key", ask)
     rotation.rotate(site.catalogue, "targets", (), ask)
     setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
     setup.to_local_hub(site.catalogue)
-    assert look().result == "nothing"
+    assert check().result == "nothing"
     from edge.inference import bundle as bundles
     from edge.releases import archive
     from edge.util.errors import UserError
@@ -125,54 +125,54 @@ def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, look, 
         site.catalogue.sign_targets(stolen, put=[(about, archive.pack(path))])
 
 
-def test_recovery_from_a_stolen_online_key(site, look, make, memory, clock) -> None:
+def test_recovery_from_a_stolen_online_key(site, check, make, memory, clock) -> None:
     """The thief signs a timestamp of a far future version; with a new key the boxes take the honest one again."""
     from provisioning.publish.repository import HubRepository
 
     site.publish(make("1.1.0"))
-    assert look().result == "switched"
-    look.box.store.good()
+    assert check().result == "switched"
+    check.box.store.confirm()
     thief = HubRepository(site.catalogue.hub)._signer()
     forged = Metadata[Timestamp].from_file(str(site.catalogue.hub / "metadata" / "timestamp.json"))
     forged.signed.version = 1_000_000
     forged.signatures.clear()
     forged.sign(thief)
     memory.files["metadata/timestamp.json"] = forged.to_bytes()
-    assert look.box.look(fetcher=memory).result == "nothing"
+    assert check.box.check(fetcher=memory).result == "nothing"
     # The honest hub is now behind what the box has seen.
     site.publish(make("1.2.0", seed=2))
-    assert "rollback" in look().text
+    assert check().code == "rollback"
     assert rotation.rotate(site.catalogue, "online", (), ask)
     setup.to_local_hub(site.catalogue)
-    assert look().result == "switched"
-    assert look.box.model() == "base-1.2.0"
+    assert check().result == "switched"
+    assert check.box.model() == "base-1.2.0"
 
 
-def test_expired_metadata_stops_updates_and_never_inference(site, look, make, clock) -> None:
+def test_expired_metadata_stops_updates_and_never_inference(site, check, make, clock) -> None:
     site.publish(make("1.1.0"))
-    assert look().result == "switched"
-    look.box.store.good()
+    assert check().result == "switched"
+    check.box.store.confirm()
     clock.go(timedelta(days=4))
-    found = look()
-    assert (found.result, "expired" in found.text, look.box.model()) == ("failed", True, "base-1.1.0")
+    found = check()
+    assert (found.result, found.code, check.box.model()) == ("failed", "expired", "base-1.1.0")
     site.hub.refresh()
-    assert look().result == "nothing"
+    assert check().result == "nothing"
     # The list itself ends after more than a year; the workstation signs it anew.
     clock.go(timedelta(days=401))
     site.hub.refresh()
-    assert "expired" in look().text
+    assert check().code == "expired"
     assert "targets" in site.catalogue.due()
     setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
     setup.to_local_hub(site.catalogue)
-    assert look().result == "nothing"
+    assert check().result == "nothing"
 
 
-def test_the_hub_alone_keeps_the_timestamp_fresh_for_weeks(site, look, make, clock) -> None:
+def test_the_hub_alone_keeps_the_timestamp_fresh_for_weeks(site, check, make, clock) -> None:
     site.publish(make("1.1.0"), percent=0)
     for _ in range(15):
         clock.go(timedelta(days=1))
         site.hub.refresh()
-        assert look().result == "nothing"
+        assert check().result == "nothing"
     before = site.hub.timestamp().version
     site.hub.refresh()
     assert site.hub.timestamp().version == before, "it signs no more often than it has to"
@@ -187,4 +187,4 @@ def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
     assert site.catalogue.root().signed.version == 1
     assert rotation.sign(site.catalogue, [second], ask) == (True, "online")
     site.publish(make("1.1.0"))
-    assert box.look(fetcher=Memory(site)).result == "switched"
+    assert box.check(fetcher=Memory(site)).result == "switched"

@@ -18,11 +18,11 @@ def test_a_model_that_passes_runs_and_the_one_before_is_kept(tmp_path: Path) -> 
     store = Store(tmp_path)
     store.switch(bring(store, target(1)))
     assert (model_of(store), store.state.probation is not None) == ("1.0.1", True)
-    store.good()
+    store.confirm()
     store.switch(bring(store, target(2)))
-    store.good()
+    store.confirm()
     store.switch(bring(store, target(3)))
-    store.good()
+    store.confirm()
     assert model_of(store) == "1.0.3"
     kept = sorted(path.name.rpartition(".")[0] for path in (tmp_path / "slots").iterdir())
     assert kept == ["base-1.0.2", "base-1.0.3"]
@@ -34,13 +34,13 @@ def test_a_roll_back_goes_to_the_model_before_and_never_again_to_that_hash(tmp_p
     for number in (1, 2):
         store.switch(bring(store, target(number)))
         if number == 1:
-            store.good()
+            store.confirm()
     bad = store.state.current
     assert bad is not None
     store.roll_back("hears only anger")
     now = store.state
     assert (model_of(store), now.error, now.probation) == ("1.0.1", "hears only anger", None)
-    assert {bad.target_sha256, bad.model_sha256} <= now.refused
+    assert {bad.target_sha256, bad.model_sha256} <= now.refused_hashes
     store.roll_back("again")
     assert model_of(store) == "factory"
     with pytest.raises(StoreError, match="nothing to go back from"):
@@ -50,19 +50,19 @@ def test_a_roll_back_goes_to_the_model_before_and_never_again_to_that_hash(tmp_p
 def test_nothing_below_the_floor_is_ever_wanted_also_when_the_state_is_lost(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.switch(bring(store, target(5)))
-    store.good()
+    store.confirm()
     with pytest.raises(StoreError, match="rollback refused"):
-        store.want(target(4))
+        store.select(target(4))
     (tmp_path / state.STATE).write_bytes(b"{ damaged")
     assert model_of(store) == "factory"
     with pytest.raises(StoreError, match="rollback refused"):
-        store.want(target(4))
+        store.select(target(4))
 
 
 def test_only_a_gated_model_is_switched_to(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    candidate = store.want(target(1))
-    with pytest.raises(StoreError, match="only a gated model"):
+    candidate = store.select(target(1))
+    with pytest.raises(StoreError, match="only a validated model"):
         store.switch(candidate)
 
 
@@ -84,12 +84,12 @@ def _life(folder: Path, kill_at: int | None) -> list[str]:
         store = Store(folder, step)
         now = store.recover()
         if now.probation is not None:
-            now = store.good() if now.current.release == 1 else store.roll_back("bad")
+            now = store.confirm() if now.current.release == 1 else store.roll_back("bad")
         if now.floor < 1 or (now.candidate and now.candidate.slot.release == 1):
             store.switch(bring(store, target(1)))
-            store.good()
+            store.confirm()
         second = target(2)
-        if second.sha256 not in store.state.refused:
+        if second.sha256 not in store.state.refused_hashes:
             store.switch(bring(store, second))
             store.roll_back("bad")
 
@@ -108,7 +108,7 @@ def test_the_power_may_go_between_any_two_steps(memory: Path) -> None:
         assert after.state.floor <= 2
         _life(folder, None)
         assert model_of(after) == "1.0.1", name
-        assert target(2).sha256 in after.state.refused
+        assert target(2).sha256 in after.state.refused_hashes
         assert [path.name for path in (folder / "slots").iterdir()] == [after.state.current.folder], name
         assert not list(after.incoming.iterdir())
         assert not list(folder.rglob("*.new"))
@@ -124,4 +124,4 @@ def test_a_power_cut_never_forgets_the_floor(tmp_path: Path) -> None:
     assert store.state.current is None
     store.switch(bring(store, target(1)))  # the same one goes on
     with pytest.raises(StoreError, match="rollback refused"):
-        store.want(target(1, "0.9.0", archive("0.9.0")))
+        store.select(target(1, "0.9.0", archive("0.9.0")))

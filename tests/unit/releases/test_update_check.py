@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge.releases.validation import client
-from edge.releases.validation.client import Answer
+from edge.releases.validation.client import ValidationResult
 from edge.releases.validation.messages import Budget, Verdict
 from tests.support.crashing_process import live
 from tests.support.site.publishing import cut_after
@@ -17,34 +17,34 @@ from tests.support.site.publishing import cut_after
 def test_a_published_model_is_fetched_tried_and_switched_to(box, site, make) -> None:
     site.publish(make("1.1.0", seed=1))
     stages = []
-    found = box.look(tell=lambda p: stages.append((p.stage, p.percent)))
+    found = box.check(on_progress=lambda p: stages.append((p.stage, p.percent)))
     assert (found.result, found.text) == ("switched", "base-1.1.0")
     assert box.model() == "base-1.1.0"
     assert [s for s, _ in stages] == ["checking", "downloading", "unpacking", "validating", "switching"]
     now = box.store.state
     assert (now.latest, now.error, now.floor) == ("1.1.0", "", 1)
     assert now.probation is not None
-    assert box.look().text.startswith("the model is on probation")
-    box.store.good()
-    assert box.look().result == "nothing"
+    assert "probation" in box.check().text
+    box.store.confirm()
+    assert box.check().result == "nothing"
 
 
 def test_the_model_that_runs_already_is_adopted_without_a_probation(box, site) -> None:
     site.publish(box.factory)
-    assert box.look().result == "adopted"
+    assert box.check().result == "adopted"
     assert box.store.state.current is None
     assert box.store.state.floor == 1
-    assert box.look().result == "nothing"
+    assert box.check().result == "nothing"
 
 
 def test_an_operators_roll_back_is_a_higher_release_of_old_bytes(box, site, make) -> None:
     first, second = make("1.1.0", seed=1), make("1.2.0", seed=2)
     for bundle in (first, second):
         site.publish(bundle)
-        assert box.look().result == "switched"
-        box.store.good()
+        assert box.check().result == "switched"
+        box.store.confirm()
     site.publish(first)
-    asked = box.look()
+    asked = box.check()
     assert (asked.result, box.model(), box.store.state.floor) == ("switched", "base-1.1.0", 3)
 
 
@@ -53,38 +53,40 @@ def test_a_broken_download_goes_on_where_it_ended(box, site, server, make) -> No
     archive = site.catalogue.archive(target.release.path, target.sha256)
     data = archive.read_bytes()
     server.instead[archive.name] = cut_after(data, len(data) // 2)
-    found = box.look()
+    found = box.check()
     assert found.result == "failed"
-    assert "goes on there next time" in found.text or "connection" in found.text.lower()
+    assert found.code == "unreachable"
     del server.instead[archive.name]
-    assert box.look(budget=Budget(times_reference=1e9, runs=2)).result == "switched"
+    assert box.check(budget=Budget(times_reference=1e9, runs=2)).result == "switched"
     assert server.ranges == [f"bytes={len(data) // 2}-"]
 
 
 def test_nothing_is_asked_while_the_clock_is_not_synchronised(box, site, server, make) -> None:
     site.publish(make())
-    found = box.look(synced=lambda: False)
+    found = box.check(synced=lambda: False)
     assert (found.result, server.asked) == ("failed", [])
-    assert "clock" in found.text
+    assert found.code == "clock"
 
 
 def test_a_gate_that_is_away_blames_nobody(box, site, make, monkeypatch) -> None:
     site.publish(make())
-    monkeypatch.setattr(client, "ask", lambda *_: Answer(None, "the gate cannot be reached", reached=False))
+    monkeypatch.setattr(
+        client, "validate", lambda *_: ValidationResult(None, "validation cannot be started", reached=False)
+    )
     for _ in range(3):
-        assert box.look().result == "failed"
+        assert box.check().result == "failed"
     monkeypatch.undo()
-    assert box.look().result == "switched"
+    assert box.check().result == "switched"
 
 
 def _killed(box, point: int | None) -> list[str]:
-    """One look in a process of its own, which dies at that step; the gate's answer is given, its death is below."""
+    """One check in a process of its own, which is killed at that step; validation passes."""
 
-    def look(step: Callable[[str], None]) -> None:
-        client.ask = lambda *_: Answer(Verdict(ok=True))
-        box.look(step=step)
+    def check(step: Callable[[str], None]) -> None:
+        client.validate = lambda *_: ValidationResult(Verdict(ok=True))
+        box.check(step=step)
 
-    return live(look, point)
+    return live(check, point)
 
 
 def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site, server, make) -> None:
@@ -96,7 +98,7 @@ def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site,
     steps = _killed(Box(folder / "whole", site, server, shipped), None)
     assert len(steps) >= 30, steps
     for what in ("fetch: timestamp.json", "metadata: verified", "download: synchronised", "unpack: renamed",
-                 "gate: answered", "floor: renamed", "switched: renamed"):  # fmt: skip
+                 "validation: done", "floor: renamed", "switched: renamed"):  # fmt: skip
         assert what in steps
     for point, name in enumerate(steps):
         box = Box(folder / str(point), site, server, shipped)
@@ -104,7 +106,7 @@ def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site,
         assert box.model() in {"base-1.0.0", "base-1.1.0"}, name
         _killed(box, None)
         now = box.store.state
-        # One that was killed twice at the gate would be blamed; once is the power.
+        # One that was killed twice during validation would be refused; once is a power cut.
         assert (box.model(), now.error, now.candidate) == ("base-1.1.0", "", None), name
         assert [path.name for path in (box.folder / "slots").iterdir()] == [now.current.folder], name
         assert not list(box.store.incoming.iterdir()), name
@@ -114,7 +116,7 @@ def test_the_state_is_readable_by_the_ear_who_is_another_user(box, site, make) -
     site.publish(make())
     before = os.umask(0o077)
     try:
-        box.look()
+        box.check()
     finally:
         os.umask(before)
     assert json.loads((box.folder / "state.json").read_text())["current"]["name"] == "base-1.1.0"

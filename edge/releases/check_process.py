@@ -1,4 +1,4 @@
-"""One look at the repository as a child process of the link: what parses a stranger's bytes ends with it."""
+"""A check for updates in a child process of the link: whatever downloaded bytes do to it ends with the process."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from typing import Final
 import msgspec
 
 from edge.config.settings import Config
-from edge.releases.update_check import Outcome, Progress, Task, lines
+from edge.releases.update_check import CheckRequest, Outcome, Progress, parse_lines
 
-LIMIT_S: Final = 3600.0
-"""A child that takes longer is ended; it goes on at the next look."""
+TIMEOUT_S: Final = 3600.0
+"""A check that takes longer is killed; the next one resumes it."""
 
 
-class Child:
-    """`running`: sha256 of the model that runs now, and where it is; `tell` is given each step."""
+class CheckProcess:
+    """One check. `running`: sha256 and path of the model that runs now; `on_progress` is called with each step."""
 
-    def __init__(self, config: Config, running: tuple[str, str], tell: Callable[[Progress], None]) -> None:
-        self._task = Task(config, running)
-        self._tell = tell
+    def __init__(
+        self, config: Config, running: tuple[str, str], on_progress: Callable[[Progress], None]
+    ) -> None:
+        self._request = CheckRequest(config, running)
+        self._on_progress = on_progress
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self) -> Outcome:
-        """Until it ends, in whatever way. Raises nothing."""
+        """Run the check to its end. Raises nothing."""
         try:
             return await self._run()
         except OSError as error:
-            return Outcome("failed", f"the look at the repository could not be made: {error}")
+            return Outcome("failed", f"the check for updates could not be started: {error}")
 
     async def _run(self) -> Outcome:
         self._process = child = await asyncio.create_subprocess_exec(
@@ -41,19 +43,19 @@ class Child:
         )  # fmt: skip
         assert child.stdin is not None
         assert child.stdout is not None
-        outcome = Outcome("failed", "the look at the repository ended without a word")
+        outcome = Outcome("failed", "the check for updates ended without a result")
         try:
-            async with asyncio.timeout(LIMIT_S):
-                child.stdin.write(msgspec.json.encode(self._task))
+            async with asyncio.timeout(TIMEOUT_S):
+                child.stdin.write(msgspec.json.encode(self._request))
                 with contextlib.suppress(ConnectionError):
                     await child.stdin.drain()
                 child.stdin.close()
                 async for line in child.stdout:
-                    for found in lines(iter([line])):
+                    for found in parse_lines(iter([line])):
                         if isinstance(found, Outcome):
                             outcome = found
                         else:
-                            self._tell(found)
+                            self._on_progress(found)
                 await child.wait()
         except TimeoutError:
             self.kill()
@@ -61,7 +63,7 @@ class Child:
         return outcome
 
     def kill(self) -> None:
-        """Ends it now."""
+        """End the process now."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
