@@ -83,6 +83,12 @@ class RuleStore:
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(statement)]
 
+    def count_active(self) -> int:
+        """Return the number of alerts that are on."""
+        statement = select(func.count()).select_from(alerts).where(alerts.c.until.is_(None))
+        with self._engine.connect() as connection:
+            return connection.execute(statement).scalar() or 0
+
     def evaluate(self, now_ms: int) -> list[AlertChange]:
         """Begin and end alerts according to the recorded events; return what changed."""
         with self._engine.begin() as connection:

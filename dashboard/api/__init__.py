@@ -6,13 +6,13 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from dashboard.api import account, fleet, models, rooms
+from dashboard.api import account, fleet, metrics, models, rooms
 from dashboard.api.common import Services
 
 
 def install(application: FastAPI, services: Services) -> None:
     """Add all routes; errors are answered as `{"error": "..."}`."""
-    for module in (rooms, fleet, models, account):
+    for module in (rooms, fleet, models, account, metrics):
         application.include_router(module.router(services))
 
     @application.exception_handler(HTTPException)

@@ -87,6 +87,16 @@ class Feed:
             if room is not None and room.last is not None:
                 room.seen = room.last.at
 
+    @property
+    def open_pages(self) -> int:
+        """Number of open pages."""
+        return len(self._pages)
+
+    @property
+    def rejected(self) -> int:
+        """Number of messages that were invalid or came from rooms beyond the limit."""
+        return self.broker.ignored + self.registry.rejected
+
     def health(self) -> View:
         """Return the figures of `/healthz`."""
         return {
@@ -94,7 +104,7 @@ class Feed:
             "broker": self.broker.connection.state,
             "rooms": len(self.registry.rooms),
             "events": self.registry.arrived,
-            "ignored": self.broker.ignored + self.registry.rejected,
+            "ignored": self.rejected,
         }
 
     async def command(self, node: str, verb: str) -> Response | None:

@@ -12,10 +12,9 @@ import math
 import random
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge.config.settings import Config
-from edge.link import metrics
 from edge.link.command_handlers import Actions
 from edge.link.commands import Commands
 from edge.link.delivery.entry import Entry
@@ -59,6 +58,9 @@ from edge.releases.manager import ReleaseManager
 from edge.util import system_clock
 from edge.util.memory import rss_mb
 from edge.util.notify import notify
+
+if TYPE_CHECKING:
+    from edge.link.metrics import DeviceMetrics
 
 log = logging.getLogger(__name__)
 
@@ -159,9 +161,11 @@ class Link:
         grace.cancel()
         await self._leave()
 
-    def metrics(self) -> str:
-        """The health as Prometheus reads it."""
-        return metrics.text(self._config.node.id, self._health(), self.mic, self._connected)
+    def metrics(self) -> DeviceMetrics:
+        """Return the current metrics for Prometheus."""
+        from edge.link.metrics import DeviceMetrics
+
+        return DeviceMetrics(self._config.node.id, self._health(), self.mic, self._connected)
 
     def stop(self) -> None:
         """Asks `run` to end."""

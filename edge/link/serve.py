@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from edge.config.settings import Config
-from edge.link import metrics
 from edge.link.ipc import listener
 from edge.link.process import Link
 from edge.mqtt.address import from_config
@@ -27,6 +26,9 @@ async def serve(config: Config, started: float, restarts: Restarts) -> None:
     try:
         link = Link(config, ear)
         if config.runtime.metrics_port is not None:
+            # Loaded only where it is used: the library takes memory and time.
+            from edge.link import metrics
+
             metrics_server = await metrics.serve(config.runtime.metrics_port, link.metrics)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, link.stop)

@@ -13,18 +13,24 @@ A second run renews certificates that expire soon, and changes nothing else.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config.join_file import ABOUT
-from edge.util.atomic_file import write
-from edge.util.errors import UserError
+import msgspec
 
-CLIENTS: Final = (("dashboard", "operator"), ("recorder", "recorder"))
+from edge.config import join_file
+from edge.config.join_file import ABOUT, Role
+from provisioning.fleet import authority, commands, deployment
+from provisioning.fleet import site as sites
+from provisioning.fleet.authority import now_utc
+from provisioning.fleet.console import checked_hosts
+from provisioning.fleet.records import Deployment, SiteSettings
+
+DAYS: Final = 730
+"""How long certificates are valid."""
+CLIENTS: Final[tuple[tuple[str, Role], ...]] = (("dashboard", "operator"), ("recorder", "recorder"))
 
 
 def register(verbs: Any) -> None:
@@ -89,45 +95,56 @@ def prepare(
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     new = not (site / "ca.key").exists()
     if new:
-        names = [
-            word
-            for host in [*(hosts or ["localhost"]), "localhost", "127.0.0.1"]
-            for word in ("--broker", host)
-        ]
-        if own_broker:
-            names += ["--broker", own_broker]
-        _roomtone("fleet", "--site", str(site), "init", *names, "--port", str(port))
-        deploy = ("--to", str(folder / "broker"), "--data", broker_data or f"{(folder / 'data').absolute()}/")
-        owner = ("--owner", str(os.getuid()), "--reload", "", "--restart", "")
-        _roomtone("fleet", "--site", str(site), "deploy", *deploy, *owner)
+        names = [*(hosts or ["localhost"]), "localhost", "127.0.0.1", *([own_broker] if own_broker else [])]
+        data = broker_data or f"{(folder / 'data').absolute()}/"
+        _create_site(site, names, port, folder / "broker", data)
     else:
-        _roomtone("fleet", "--site", str(site), "renew", "--due")
+        _renew_expiring(site)
     for name, role in CLIENTS:
-        joined = site / "joins" / f"{role}.{name}.join"
-        if not (folder / name / ABOUT).exists() and not joined.exists():
-            _roomtone("fleet", "--site", str(site), "enrol", name, "--role", role, "--out", str(joined))
-        if joined.exists():
-            _roomtone("join", str(joined), "--to", str(folder / name))
-            joined.unlink()
-            _set_broker_host(folder / name / ABOUT, own_broker or "")
+        _enrol_client(site, name, role, folder / name, own_broker)
     return new
 
 
-def _set_broker_host(join_info: Path, host: str) -> None:
-    """Set the host by which the hub's own programs reach the broker, if it is not that of the devices."""
-    if host:
-        content: dict[str, Any] = json.loads(join_info.read_bytes())
-        write(join_info, json.dumps(content | {"host": host}).encode(), 0o644)
-
-
-def _roomtone(*words: str) -> None:
-    """One of our own commands, in this process. Raises `UserError` with what it said."""
-    from edge.cli.main import main
-
-    said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-        status = main(list(words))
-    if status != 0:
-        raise UserError(
-            said.getvalue().strip().removeprefix("roomtone: ") or f"`roomtone {' '.join(words)}` failed"
+def _create_site(folder: Path, hosts: list[str], port: int, broker: Path, data: str) -> None:
+    """Create the site and put the broker's files where `hub run` or the container reads them."""
+    settings = SiteSettings(name="home", hosts=checked_hosts(hosts), port=port)
+    sites.create_site(folder, settings, DAYS)
+    with sites.open_site(folder) as site:
+        target = Deployment(
+            folder=str(broker.absolute()),
+            data=data.rstrip("/") + "/",
+            owner=str(os.getuid()),
+            reload="",
+            restart="",
         )
+        deployment.set_deployment(site, target)
+        site.save()
+        deployment.update_broker(site)
+
+
+def _renew_expiring(folder: Path) -> None:
+    limit = now_utc() + timedelta(days=sites.RENEW_DAYS)
+    with sites.open_site(folder) as site:
+        expiring = [one.name for one in site.current() if one.expires < limit]
+    if expiring:
+        commands.renew(argparse.Namespace(site=folder, names=expiring, due=False, days=DAYS))
+
+
+def _enrol_client(folder: Path, name: str, role: Role, to: Path, host: str | None) -> None:
+    """Unpack a renewed certificate, or enrol a program of the hub that has none."""
+    renewed = folder / "joins" / f"{role}.{name}.join"
+    if renewed.exists():
+        join = join_file.read(renewed)
+    elif not (to / ABOUT).exists():
+        key = authority.new_key()
+        with sites.open_site(folder) as site:
+            join = site.enrol(sites.certificate_name(name, role), role, key.public_key(), DAYS)
+            site.require_broker("reload")
+            site.save()
+            deployment.update_broker(site)
+        join = msgspec.structs.replace(join, key=authority.key_pem(key))
+    else:
+        return
+    # The programs of the hub may reach the broker by another name than the devices.
+    join_file.unpack(msgspec.structs.replace(join, host=host or join.host), to.absolute())
+    renewed.unlink(missing_ok=True)

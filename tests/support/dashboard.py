@@ -45,7 +45,7 @@ class Dashboard(RoomtoneProcess):
         )  # fmt: skip
         self.start(wait=False)
 
-    def address(self, seconds: float = 30.0) -> str:
+    def address(self, seconds: float = 120.0) -> str:
         """The address that it prints when it is ready."""
         return self.wait_ready(seconds).rpartition(" ")[2].rstrip("/")
 

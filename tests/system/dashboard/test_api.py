@@ -211,3 +211,14 @@ def test_bodies_without_end_and_too_many_requests_are_cut_off(hub):
             thread.join()
     assert statuses.count(429) >= 30
     assert hub.operator.get("/").status_code == 200
+
+
+def test_metrics_need_a_login_and_follow_the_accept_header(hub):
+    assert httpx.get(f"{hub.url}/metrics").status_code == 401
+    answer = hub.viewer.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "roomtone_hub_broker_connected 1.0" in answer.text
+    assert "process_resident_memory_bytes" in answer.text
+    answer = hub.viewer.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")

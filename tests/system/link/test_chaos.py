@@ -76,13 +76,13 @@ def storm(tmp_path, count, kills, hang_s, seed):
             faults.join(hang_s + 120)
             assert not faults.is_alive()
             until(lambda: ear.waiting == 0, 180, f"the ear is rid of all its events ({link.log[-800:]})")
-            until(lambda: figures(metrics).get("roomtone_spool") == 0, 180, "the spool is empty")
+            until(lambda: figures(metrics).get("roomtone_spool_events") == 0, 180, "the spool is empty")
             until(lambda: answers(recorder), 60, "the link takes commands again")
             missing = close_gaps(recorder, count)
             ear.stop()
             assert recorder.seqs() and sorted(recorder.seqs()) == list(range(1, count + 1))
             assert {e.id for e in recorder.events()} == {e.id for e in told}
-            assert (figures(metrics)["roomtone_drops_total"], ear.dropped) == (0, 0)
+            assert (figures(metrics)["roomtone_dropped_events_total"], ear.dropped) == (0, 0)
             assert "Traceback" not in link.log
             doubles = len(recorder.events()) - count
             print(f"{count} events, {faults.done}: {len(missing)} by a replay, {doubles} doubles")

@@ -101,7 +101,7 @@ def test_prometheus_reads_when_the_certificate_ends(site, tmp_path):
     settings = (*site.settings(place), f"runtime.metrics_port={port}")
     with LinkProcess(tmp_path, site.port, settings=settings) as link:
         until(lambda: "connected to" in link.log)
-        ends = scrape(port)["roomtone_certificate_expires_timestamp_seconds"]
+        ends = scrape(port)["roomtone_certificate_expiry_timestamp_seconds"]
     assert (
         ends == load_pem_x509_certificate((place / "client.crt").read_bytes()).not_valid_after_utc.timestamp()
     )

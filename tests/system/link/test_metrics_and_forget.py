@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from edge.protocol.messages import EarHealth, HealthReport
 from tests.support.broker import free_port
@@ -15,10 +16,12 @@ from tests.support.waiting import until
 
 
 def scrape(port, path="/metrics"):
+    """Value by name; the state of the microphone by `(name, state)`."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        lines = answer.read().decode().splitlines()
-    return {line.split("{")[0]: float(line.split()[-1]) for line in lines if not line.startswith("#")}
+        families = text_string_to_metric_families(answer.read().decode())
+        samples = [sample for family in families for sample in family.samples]
+    return {(s.name, s.labels[s.name]) if s.name in s.labels else s.name: s.value for s in samples}
 
 
 def test_prometheus_reads_the_health(tmp_path, broker, subscriber):
@@ -40,9 +43,9 @@ def test_prometheus_reads_the_health(tmp_path, broker, subscriber):
             until(lambda: scrape(port).get("roomtone_ear_frames_total") == 7)
             found = scrape(port)
         assert found["roomtone_broker_connected"] == 1
-        assert found["roomtone_microphone_ok"] == 1
-        assert found["roomtone_rejected_total"] == 1
-        assert found["roomtone_spool"] == 0
+        assert found["roomtone_microphone", "ok"] == 1
+        assert found["roomtone_rejected_messages_total"] == 1
+        assert found["roomtone_spool_events"] == 0
         assert not [name for name in found if "certificate" in name]
         with pytest.raises(urllib.error.HTTPError):
             scrape(port, "/")
