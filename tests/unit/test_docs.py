@@ -1,0 +1,91 @@
+"""What the documentation names exists, and its lines are short enough to be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+GENERATED = {"docs/mqtt.md", "docs/configuration.md"}
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+    if str(path.relative_to(ROOT)) not in GENERATED
+)
+FOLDERS = ("edge", "training", "dashboard", "provisioning", "docker", "tests", "docs", "models", ".ci", ".github")
+PATH = re.compile(rf"`((?:{'|'.join(map(re.escape, FOLDERS))})/[A-Za-z0-9_./@-]*)`")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#[^)\s]*)?\)")
+MAX_COLUMNS = 120
+# Tables cannot be wrapped, nor can addresses.
+UNWRAPPABLE = re.compile(r"^\||https?://\S{80}")
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def prose_lines(page: str) -> list[tuple[int, str]]:
+    """The lines outside of code blocks."""
+    found, fenced = [], False
+    for number, line in enumerate(text_of(page).splitlines(), 1):
+        if line.startswith(("```", "~~~")):
+            fenced = not fenced
+        elif not fenced:
+            found.append((number, line))
+    return found
+
+
+def slug(heading: str) -> str:
+    plain = re.sub(r"[`*]|\[([^]]*)\]\([^)]*\)", r"\1", heading.strip().lower())
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    missing = [
+        path
+        for path in PATH.findall(text_of(page))
+        if not (ROOT / path).exists() and not list(ROOT.glob(f"{path}*"))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_page_or_a_heading_leads_somewhere(page: str) -> None:
+    broken = []
+    for line in (line for _, line in prose_lines(page)):
+        for match in LINK.finditer(line):
+            target = (ROOT / page).parent / match[1] if match[1] else ROOT / page
+            heading = match[0].partition("#")[2].rstrip(")")
+            if not target.exists():
+                broken.append(match[0])
+            elif heading and target.suffix == ".md":
+                headings = {slug(h.lstrip("#")) for _, h in _headings(target)}
+                if heading not in headings:
+                    broken.append(match[0])
+    assert broken == []
+
+
+def _headings(target: Path) -> list[tuple[int, str]]:
+    lines = prose_lines(str(target.relative_to(ROOT)) if target.is_relative_to(ROOT) else str(target))
+    return [(number, line) for number, line in lines if line.startswith("#")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_are_short(page: str) -> None:
+    long = [
+        number
+        for number, line in prose_lines(page)
+        if len(line) > MAX_COLUMNS and not UNWRAPPABLE.search(line)
+    ]
+    assert long == []
+
+
+def test_the_architecture_answers_at_least_25_questions_with_a_file() -> None:
+    table = text_of("docs/architecture.md").partition("## Where is what")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", table, re.MULTILINE)
+    assert len(rows) >= 25
+    assert all((ROOT / path).is_file() for path in rows)
