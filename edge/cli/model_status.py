@@ -23,11 +23,7 @@ class BaselineStatus(Struct, frozen=True, kw_only=True):
     utterances: int
     """Utterances in the saved baseline; fewer than 20 are not saved."""
     shrinkage: float
-    """How far the estimate has moved from the mean of the training data to this room, 0 to 1."""
-    effective_emotions: float
-    """Effective number of emotions in which the room was heard, 1 to 7."""
-    diversity_weight: float
-    """How far the baseline is applied, given that number, 0 to 1."""
+    """How far the estimate has moved from ordinary speech in general to this room, 0 to 1."""
     since: str | None
     """When this baseline was started (UTC)."""
     saved: str | None
@@ -139,8 +135,6 @@ def _baseline_status(config: Config, bundle: Bundle) -> BaselineStatus:
         file=str(path),
         utterances=baseline.utterances,
         shrinkage=round(baseline.shrinkage, 3),
-        effective_emotions=round(baseline.effective_emotions, 2),
-        diversity_weight=round(baseline.diversity_weight, 3),
         since=saved.since,
         saved=saved.saved,
     )
@@ -155,8 +149,6 @@ def _no_baseline(
         file=file,
         utterances=0,
         shrinkage=0.0,
-        effective_emotions=0.0,
-        diversity_weight=0.0,
         since=since,
         saved=None,
     )
@@ -185,8 +177,7 @@ def _format_baseline(baseline: BaselineStatus) -> list[str]:
     else:
         lines += [
             f"baseline   {baseline.utterances} utterances since {baseline.since}, saved {baseline.saved}",
-            f"           {baseline.shrinkage:.0%} of the way from the training data to this room, applied at "
-            f"{baseline.diversity_weight:.0%} ({baseline.effective_emotions:.2f} effective emotions)",
+            f"           {baseline.shrinkage:.0%} of the way from ordinary speech in general to this room",
         ]
     return [*lines, f"file       {baseline.file}"]
 

@@ -100,7 +100,7 @@ class Baseline(Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     """Whether the device adapts to its room; off: nothing is kept, and a saved baseline is removed."""
-    memory: Annotated[int, Meta(ge=100, le=1_000_000)] = 2000
+    memory: Annotated[int, Meta(ge=100, le=1_000_000)] = 300
     """Number of utterances after which the weight of an utterance has decayed to a third."""
 
 

@@ -35,7 +35,7 @@ class BaselineFileError(Exception):
 class SavedBaseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that is saved about a room."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     model: ModelName
     model_sha256: Sha256
     since: Timestamp

@@ -1,8 +1,7 @@
 """Maintains the baseline: which utterances update it, when it is saved, and when it is deleted.
 
-Speech updates it that is long enough, not clipped, and well above the noise of the room. The confidence of the
-classifier does not matter: without the `uncertain` utterances the baseline would lack those that the room makes hard,
-and lean towards the emotions that are easy to tell.
+Speech updates it that is long enough, not clipped, and well above the noise of the room. The result of the classifier
+does not matter here: the baseline itself gives little weight to what seems emotional.
 
 Everything here is called by the ear's main thread, and nothing here ends the ear: a disk that cannot be written is
 logged once, and the baseline stays in memory.
@@ -90,7 +89,7 @@ class BaselineStore:
     def update(self, result: Result, quality: Quality) -> None:
         """Update the baseline with the result of an utterance, where its recording is good enough."""
         if result.enough_speech and quality.good:
-            self.baseline.add(result.logits)
+            self.baseline.add(result.outputs)
 
     def poll(self) -> None:
         """Reset the baseline where its file was removed, and save it when that is due. Cheap; call it often."""
@@ -157,7 +156,7 @@ class BaselineStore:
 
 
 def open_store(config: Config, bundle: Bundle) -> BaselineStore | None:
-    """Open the baseline that the configuration asks for; None where it is off or the bundle has no output layer.
+    """Open the baseline that the configuration asks for; None where it is off or the bundle has an absolute head.
 
     Where it is not used, a saved one is removed.
     """

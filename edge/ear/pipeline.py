@@ -12,6 +12,7 @@ from collections import deque
 from typing import Final, Protocol, cast
 
 import numpy as np
+from msgspec import UNSET
 from ulid import ULID
 
 from edge.audio.level import (
@@ -141,6 +142,7 @@ class Pipeline:
             event_type=cast(EventType, result.event_type),
             confidence=_share(result.confidence),
             probabilities=Probabilities(**{label: _share(p) for label, p in result.probabilities.items()}),
+            arousal=UNSET if result.arousal is None else round(result.arousal, 3),
             started_at=started,
             duration_ms=utterance.duration_ms,
             snr_db=round(snr, 1),

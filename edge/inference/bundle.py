@@ -36,9 +36,10 @@ MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
 
 Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
-DEFAULT_EMOTION_BOUNDS: Final = (4.5, 5.5)
-"""Of bundles that were made before they said so themselves."""
-Effective = Annotated[float, Meta(gt=0, le=1000)]
+Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+Outputs = Annotated[tuple[Finite, ...], Meta(min_length=8, max_length=8)]
+"""Seven logits in the order of `LABELS`, and the arousal."""
 Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z")]
 FileName = Annotated[str, Meta(pattern=r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 
@@ -53,6 +54,64 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     shape: tuple[int, ...]
     dtype: Literal["float32", "int8"]
+
+
+class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Constants of the baseline: `edge.inference.baseline` has the formulas. Evidence is a log odds of any emotion."""
+
+    origin: Outputs
+    """Outputs of ordinary speech in general: where every room begins."""
+    bias: Annotated[tuple[Finite, ...], Meta(min_length=7, max_length=7)]
+    """Added to the relative logits."""
+    scatter: Annotated[tuple[Positive, ...], Meta(min_length=8, max_length=8)]
+    """Typical deviation of each output of ordinary speech within one room."""
+    prior: Positive
+    """Utterances for which the origin stands."""
+    memory: Positive
+    """Utterances beyond which the location adapts no slower."""
+    step_limit: Positive
+    """Distance, in typical deviations, beyond which an utterance moves the location no further."""
+    least_weight: Share
+    """Of an utterance, however emotional it seems."""
+    evidence: tuple[Finite, Positive]
+    """Typical evidence of ordinary speech and its mean absolute deviation."""
+    arousal: tuple[Finite, Positive]
+    """The same of relative arousal."""
+    spread_prior: Positive
+    """Utterances for which the typical values stand."""
+    spread_memory: Positive
+    """Utterances beyond which the usual evidence and arousal adapt no slower."""
+
+
+class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The operating point, and the calibration of probabilities: `edge.inference.decision`."""
+
+    threshold: Finite
+    """Evidence, in deviations of the room, from which an utterance is not `neutral`."""
+    slope: Positive
+    """Of the logistic function from evidence to the probability of any emotion."""
+    offset: Finite
+    temperature: Positive
+    """Of the six emotions among themselves."""
+    name_share: Share
+    """Least share of the most likely emotion among the six; below, the answer is `uncertain`."""
+
+
+class ArousalScale(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Relative arousal, in deviations of the room, that becomes -1 and 1."""
+
+    low: Annotated[float, Meta(ge=-1e6, lt=0)]
+    high: Positive
+
+
+class RelativeHead(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A head whose outputs are compared with a baseline of the room."""
+
+    arousal: str
+    """Name of the output `[1, 1]`; like the logits it is a linear function of the embedding."""
+    baseline: BaselineSpec
+    decision: DecisionSpec
+    arousal_scale: ArousalScale
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,10 +137,9 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A lower calibrated confidence is `uncertain`."""
     min_ms: Annotated[int, Meta(ge=30, le=3000)]
     """Shorter speech is `uncertain`, whatever the network says."""
-    embedding_mean: tuple[float, ...]
-    """Mean embedding of the training speech."""
-    room_moods: tuple[Effective, Effective] = DEFAULT_EMOTION_BOUNDS
-    """Effective numbers of emotions between which a room's own mean begins to count: `edge.inference.baseline`."""
+    embedding_size: Annotated[int, Meta(ge=1, le=65536)]
+    relative: RelativeHead | None = None
+    """None: an absolute head; its probabilities are the softmax of logits / temperature, and it has no arousal."""
     metrics: dict[str, Any]
     """Protocol -> numbers."""
     corpora: tuple[dict[str, Any], ...]
@@ -123,14 +181,8 @@ class Bundle(Struct, frozen=True):
         with np.load(self.path / GOLDEN, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
-    def mean_logits(self) -> NDArray[np.float64]:
-        """Logits `[7]` of the mean embedding of the training speech. Raises `BundleError` as `head` does."""
-        kernel, bias = self._head()
-        logits = np.array(self.manifest.embedding_mean) @ kernel + bias
-        return logits.astype(np.float64)
-
     def head(self) -> NDArray[np.float32]:
-        """Kernel `[size, 7]` of the output layer: logits are `embedding @ kernel` and a bias.
+        """Kernel `[size, 7]` of the output layer, float32: logits are `embedding @ kernel` and a bias.
 
         Raises `BundleError` where the bundle has none, or none that fits.
         """
@@ -138,14 +190,14 @@ class Bundle(Struct, frozen=True):
 
     def _head(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         if HEAD not in self.manifest.files:
-            raise BundleError(f"{self.path}: has no {HEAD}: it cannot be adapted to a room")
+            raise BundleError(f"{self.path}: has no {HEAD}")
         try:
             with np.load(self.path / HEAD, allow_pickle=False) as archive:
                 kernel: NDArray[np.float32] = archive["kernel"]
                 bias: NDArray[np.float32] = archive["bias"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{self.path / HEAD}: cannot be read: {error}") from None
-        size = len(self.manifest.embedding_mean)
+        size = self.manifest.embedding_size
         if kernel.shape != (size, len(LABELS)) or bias.shape != (len(LABELS),):
             raise BundleError(f"{self.path / HEAD}: kernel {kernel.shape}, not ({size}, {len(LABELS)})")
         for array in (kernel, bias):
@@ -196,12 +248,12 @@ def _check_meaning(path: Path, manifest: Manifest) -> None:
         raise BundleError(
             f"{path}: the logits are of shape {outputs[manifest.logits].shape}, not (1, {len(LABELS)})"
         )
-    if manifest.room_moods[0] >= manifest.room_moods[1]:
-        raise BundleError(
-            f"{path}: room_moods are {list(manifest.room_moods)}, not a lower and a higher number"
-        )
-    if outputs[manifest.embedding].shape != (1, len(manifest.embedding_mean)):
-        raise BundleError(f"{path}: the embedding mean is not of the embedding's size")
+    if outputs[manifest.embedding].shape != (1, manifest.embedding_size):
+        raise BundleError(f"{path}: the embedding is not of {manifest.embedding_size} numbers")
+    if manifest.relative is not None:
+        arousal = outputs.get(manifest.relative.arousal)
+        if arousal is None or arousal.shape != (1, 1):
+            raise BundleError(f"{path}: there is no output {manifest.relative.arousal} of shape (1, 1)")
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:

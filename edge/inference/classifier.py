@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.inference import features
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
+from edge.inference.decision import Decision, decide
 from edge.inference.interpreter import Interpreter
 from edge.protocol.messages import LABELS, UNCERTAIN
 
@@ -20,31 +21,34 @@ MIN_COSINE: Final = 0.98
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What was heard."""
+    """The classification of one utterance."""
 
     event_type: str
     """One of `LABELS`, or `uncertain`."""
     confidence: float
-    """Calibrated probability of the most likely label, also when uncertain."""
+    """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely label."""
     probabilities: dict[str, float]
     """One share for each label, in the order of `LABELS`, summing to 1."""
     embedding: Float
-    """Pooled embedding `[size]`, averaged over windows."""
-    logits: NDArray[np.float64]
-    """`[7]`, averaged over windows, as the network gave them: neither calibrated nor moved by the room's mean."""
+    """Float32 `[size]`, averaged over windows."""
+    outputs: NDArray[np.float64]
+    """Float64, averaged over windows: logits `[7]` of an absolute head, logits and arousal `[8]` of a relative one."""
     enough_speech: bool
-    """Whether there was speech enough to judge; what is shorter is `uncertain`."""
+    """Whether there was speech enough to classify; what is shorter is `uncertain`."""
+    arousal: float | None = None
+    """-1 (calmer than usual here) to 1 (more agitated); None from an absolute head, and where `enough_speech` is false."""
     unadapted_label: int = 0
-    """Number of the label that the network alone would say, without the room's mean."""
+    """Index of the label without the room's baseline."""
     unadapted_confident: bool = False
-    """Whether it would be said, or be `uncertain`."""
+    """Whether that label would be published, or `uncertain`."""
 
 
 class Classifier:
     """One loaded model; not for several threads at once.
 
-    `abstain_below` replaces the bundle's own threshold. `room` is the mean of a room that the classifier adapts to: it
-    is read at each utterance and never changed here. Raises `InterpreterError` or `BundleError`.
+    `abstain_below` replaces the bundle's own threshold. `baseline` is that of the room, for a bundle with a relative
+    head; it is read at each utterance and never changed here. Without one, utterances are compared with the origin,
+    that of ordinary speech in general. Raises `InterpreterError` or `BundleError`.
     """
 
     def __init__(
@@ -59,7 +63,9 @@ class Classifier:
         manifest = bundle.manifest
         self._spec = manifest.features
         self._abstain_below = manifest.abstain_below if abstain_below is None else abstain_below
-        self._baseline = baseline
+        self._head = manifest.relative
+        self._origin = None if self._head is None else Baseline.from_bundle(bundle)
+        self._baseline = baseline or self._origin
         self._reference = reference
         self._interpreter = Interpreter(bundle.model, threads, reference)
         self.runtime = self._interpreter.runtime
@@ -85,56 +91,69 @@ class Classifier:
         speech = features.trim(features.to_float(samples), self._spec)
         if speech.size < features.MIN_SAMPLES:
             # Too short for a single feature frame: nothing is known, and that is what is said.
-            return self._result(np.zeros(len(LABELS)), np.zeros(len(manifest.embedding_mean)), False)
-        logits, embedding = self.outputs(speech)
-        length_ms = speech.size / 16
+            nothing = np.zeros(len(LABELS) + (self._head is not None))
+            return self._result(nothing, np.zeros(manifest.embedding_size), False)
+        outputs, embedding = self.outputs(speech)
+        begin, end = features.speech_bounds(speech, self._spec, margin_ms=0)
+        length_ms = (end - begin) / 16
         if speech_ms is not None:
-            length_ms = min(length_ms, speech_ms + 2 * self._spec.trim_margin_ms)
-        return self._result(logits, embedding, length_ms >= manifest.min_ms)
+            length_ms = min(length_ms, speech_ms)
+        return self._result(outputs, embedding, length_ms >= manifest.min_ms)
 
     def outputs(self, speech: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Uncalibrated logits `[7]` and embedding `[size]` of trimmed float32 speech, averaged over windows."""
-        logits: list[NDArray[np.float64]] = []
+        """Run trimmed float32 speech `[n]` at 16 kHz; average over windows, weighted by their length.
+
+        Returns `Result.outputs` (`[7]` or `[8]`) and the embedding `[size]`, float64.
+        """
+        outputs: list[NDArray[np.float64]] = []
         embeddings: list[NDArray[np.float64]] = []
         weights: list[float] = []
         for window in features.windows(speech, self._spec):
             mel, mask = features.network_input(window, self._spec)
             found = self._run(mel, mask)
-            logits.append(found[0])
+            outputs.append(found[0])
             embeddings.append(found[1])
             weights.append(float(mask.sum()))
-        return np.average(logits, axis=0, weights=weights), np.average(embeddings, axis=0, weights=weights)
+        return np.average(outputs, axis=0, weights=weights), np.average(embeddings, axis=0, weights=weights)
 
     def _run(self, mel: Float, mask: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         found = self._interpreter.run({"features": mel, "mask": mask})
         manifest = self.bundle.manifest
-        return found[manifest.logits][0].astype(np.float64), found[manifest.embedding][0].astype(np.float64)
+        outputs = found[manifest.logits][0]
+        if self._head is not None:
+            outputs = np.concatenate([outputs, found[self._head.arousal][0]])
+        return outputs.astype(np.float64), found[manifest.embedding][0].astype(np.float64)
 
     def _result(
-        self, logits: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
+        self, outputs: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
     ) -> Result:
-        moved = logits if self._baseline is None or not enough_speech else logits + self._baseline.shift
-        scaled = moved / self.bundle.manifest.temperature
+        found, unadapted = self._decide(outputs, self._baseline), self._decide(outputs, self._origin)
+        sure = enough_speech and found.event_type != UNCERTAIN and self._confident(found)
+        return Result(
+            found.event_type if sure else UNCERTAIN,
+            found.confidence,
+            {label: float(share) for label, share in zip(LABELS, found.probabilities, strict=True)},
+            embedding.astype(np.float32),
+            outputs,
+            enough_speech,
+            None if self._head is None or not enough_speech else found.arousal,
+            int(unadapted.probabilities.argmax())
+            if unadapted.event_type == UNCERTAIN
+            else LABELS.index(unadapted.event_type),
+            enough_speech and unadapted.event_type != UNCERTAIN and self._confident(unadapted),
+        )
+
+    def _decide(self, outputs: NDArray[np.float64], baseline: Baseline | None) -> Decision:
+        if self._head is not None and baseline is not None:
+            return decide(baseline.relative(outputs), self._head)
+        scaled = outputs[: len(LABELS)] / self.bundle.manifest.temperature
         shares = np.exp(scaled - scaled.max())
         shares /= shares.sum()
         best = int(shares.argmax())
-        confidence = float(shares[best])
-        sure = enough_speech and confidence >= self._abstain_below
-        unadapted_label, unadapted_confidence = best, confidence
-        if moved is not logits:
-            alone = np.exp((logits - logits.max()) / self.bundle.manifest.temperature)
-            unadapted_label = int(alone.argmax())
-            unadapted_confidence = float(alone[unadapted_label] / alone.sum())
-        return Result(
-            LABELS[best] if sure else UNCERTAIN,
-            confidence,
-            {label: float(share) for label, share in zip(LABELS, shares, strict=True)},
-            embedding.astype(np.float32),
-            logits,
-            enough_speech,
-            unadapted_label,
-            enough_speech and unadapted_confidence >= self._abstain_below,
-        )
+        return Decision(LABELS[best], float(shares[best]), shares, 0.0)
+
+    def _confident(self, found: Decision) -> bool:
+        return found.confidence >= self._abstain_below
 
     def self_test(self) -> int:
         """Runs the golden inputs and compares with the golden outputs; returns how many there are.
@@ -146,7 +165,8 @@ class Classifier:
         golden = self.bundle.golden()
         exact = self._reference and self.bundle.manifest.kernels == "full-int8"
         for index, (mel, mask) in enumerate(zip(golden["features"], golden["mask"], strict=True)):
-            logits, embedding = self._run(mel[None], mask[None])
+            outputs, embedding = self._run(mel[None], mask[None])
+            logits = outputs[: len(LABELS)]
             if exact:
                 self._same_bits(golden, index, logits, embedding)
             expected = golden["logits"][index]

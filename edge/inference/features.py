@@ -126,7 +126,9 @@ def log_mel(samples: Float, spec: FeatureSpec = DEFAULT) -> Float:
     return result
 
 
-def speech_bounds(samples: Float, spec: FeatureSpec = DEFAULT) -> tuple[int, int]:
+def speech_bounds(
+    samples: Float, spec: FeatureSpec = DEFAULT, margin_ms: int | None = None
+) -> tuple[int, int]:
     """First and last sample (exclusive) of what is not silence at the ends; `(0, n)` if nothing stands out."""
     size = spec.n_fft
     if samples.size < 2 * size:
@@ -138,7 +140,7 @@ def speech_bounds(samples: Float, spec: FeatureSpec = DEFAULT) -> tuple[int, int
     loud = np.flatnonzero(power > power.max() * 10.0 ** (-spec.trim_db / 10.0))
     if power.max() <= 0.0 or loud.size == 0:
         return 0, samples.size
-    margin = spec.trim_margin_ms * spec.sample_rate // 1000
+    margin = (spec.trim_margin_ms if margin_ms is None else margin_ms) * spec.sample_rate // 1000
     begin = max(0, int(starts[loud[0]]) - margin)
     end = min(samples.size, int(starts[loud[-1]]) + size + margin)
     return begin, end

@@ -44,6 +44,7 @@ from edge.protocol.types import (
     NodeId,
     Sha256,
     Share,
+    Signed,
     Timestamp,
     Ulid,
     VersionText,
@@ -86,8 +87,10 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Counts without gaps within one `boot`, from 1."""
     event_type: EventType
     confidence: Share
-    """Calibrated probability of the most likely label, also when `event_type` is `uncertain`."""
+    """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
     probabilities: Probabilities
+    arousal: Signed | UnsetType = UNSET
+    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
     started_at: Timestamp
     """UTC, when the speech began."""
     duration_ms: Milliseconds

@@ -18,6 +18,7 @@ MicState = Literal["starting", "ok", "lost", "muted"]
 Availability = Literal["online", "offline"]
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Signed = Annotated[float, Meta(ge=-1.0, le=1.0)]
 Decibel = Annotated[float, Meta(ge=-160.0, le=160.0)]
 NodeId = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,64}\Z")]
 BootId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\Z")]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.inference.bundle import Bundle
 from training.fit.out_of_fold import OutOfFold
 from training.metrics import classification as metrics
+from training.metrics import replay
 from training.metrics.predictions import Predictions, softmax
 
 LOWEST, HIGHEST = 0.3, 5.0
@@ -65,7 +66,7 @@ def choose(found: Predictions, left_out: OutOfFold | None) -> tuple[float, float
 def reliability(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     """Temperature, threshold and the 15 bins of the reliability diagram as plain JSON values."""
     manifest = bundle.manifest
-    shares = found.probabilities(manifest.temperature)
+    shares = replay.without_baseline(bundle, found)
     confidence, right = shares.max(axis=1), shares.argmax(axis=1) == found.truth
     return {
         "temperature": manifest.temperature, "abstain_below": manifest.abstain_below,

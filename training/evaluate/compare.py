@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from training.evaluate.evaluator import Evaluator
-from training.evaluate.labelled import measures
-from training.metrics import baseline_replay, intervals
 from training.metrics import classification as metrics
+from training.metrics import intervals, replay
+from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
 Float = NDArray[np.float64]
@@ -84,7 +83,7 @@ def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[ND
     """What is decided for each clip: once, or in each order of the room."""
     if adapt is None:
         return [found.logits.argmax(axis=1)]
-    return [logits.argmax(axis=1) for logits in baseline_replay.replay(found, Baseline.from_bundle(bundle))]
+    return [logits.argmax(axis=1) for logits in replay.in_orders(bundle, found)]
 
 
 def difference(
@@ -114,8 +113,8 @@ def difference(
 
         low, high = intervals.bootstrap(tables, change, DRAWS, seed) if len(clusters) > 1 else (-1.0, 1.0)
         row[name] = {
-            "old": before, "new": after, "difference": measures.points(after - before),
-            "low_95": measures.points(low), "high_95": measures.points(high),
+            "old": before, "new": after, "difference": points(after - before),
+            "low_95": points(low), "high_95": points(high),
         }  # fmt: skip
     return row
 

@@ -22,7 +22,7 @@ def bare(folder: Path, name: str, labels: Sequence[str], size: int) -> Bundle:
         name=name, version="0.0.0", labels=tuple(labels), sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
         logits=_named(folder, net.outputs, len(labels)), embedding=_named(folder, net.outputs, size),
-        kernels="float", temperature=1.0, abstain_below=0.0, min_ms=30, embedding_mean=(0.0,) * size, metrics={},
+        kernels="float", temperature=1.0, abstain_below=0.0, min_ms=30, embedding_size=size, metrics={},
         corpora=(), licence="", min_daemon="0.0.0", created="", files={},
     )  # fmt: skip
     return Bundle(folder, manifest)

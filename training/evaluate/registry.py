@@ -11,9 +11,11 @@ from edge.util.errors import UserError
 from training.calibrate import confidence
 from training.evaluate import protocol_names
 from training.evaluate.evaluator import Evaluator, held_out
-from training.evaluate.labelled import measures, one_emotion, quantisation
+from training.evaluate.household import one_emotion
+from training.evaluate.labelled import quantisation
 from training.evaluate.labelled.measures import measure
 from training.evaluate.stream import false_alarms
+from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
 Objects = list[dict[str, Any]]
@@ -39,8 +41,8 @@ def _corrupted(name: str) -> Run:
             result.append(
                 one
                 | {"condition": condition or "clean"}
-                | {"loss": measures.points(clean["accuracy"] - one["accuracy"])}
-                | {"loss_macro_f1": measures.points(clean["macro_f1"] - one["macro_f1"])}
+                | {"loss": points(clean["accuracy"] - one["accuracy"])}
+                | {"loss_macro_f1": points(clean["macro_f1"] - one["macro_f1"])}
             )
         result[0]["mean_loss"] = round(sum(one["loss"] for one in result[1:]) / len(corrupted), 2)
         return result
@@ -55,7 +57,7 @@ def _one_emotion(evaluator: Evaluator, adapt: str | None) -> Objects:
 def _calibration(evaluator: Evaluator, adapt: str | None) -> Objects:
     found = evaluator.predictions("held-out")
     one = measure("calibration", evaluator.bundle, found, adapt)
-    gain = measures.points(one["accuracy_at_80_coverage"] - one["accuracy"])
+    gain = points(one["accuracy_at_80_coverage"] - one["accuracy"])
     return [one | confidence.reliability(evaluator.bundle, found) | {"gain_at_80_coverage": gain}]
 
 

@@ -21,7 +21,7 @@ from edge.protocol.messages import LABELS
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from training.calibrate import baseline_bounds, confidence
+from training.calibrate import confidence
 from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
@@ -142,7 +142,7 @@ def _fill(folder: Path, source: _Source) -> None:
         name=recipe.name, version=job.version, labels=LABELS, sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
         logits=logits, embedding=embedding, kernels=graph.kernels(recipe), temperature=1.0, abstain_below=0.0,
-        min_ms=job.min_ms, embedding_mean=(0.0,) * recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
+        min_ms=job.min_ms, embedding_size=recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
         licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
     )  # fmt: skip
     manifest = _calibrated(_write(folder, manifest), clips, split, added, job)
@@ -176,21 +176,7 @@ def _calibrated(
     found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
     left_out = out_of_fold.read(job.run / out_of_fold.FILE)
     temperature, threshold = confidence.choose(found, left_out)
-    if left_out is not None:
-        log.info("choosing from how many moods on a room's mean counts")
-    bounds = bundle.manifest.room_moods if left_out is None else baseline_bounds.choose(left_out, temperature)
-    # Every sixth clip: the mean of five hundred is known to a few percent of the spread.
-    heard = predict(
-        bundle, (split.select(clips, "fit") + added)[::6], sounds, "training mean", quiet=job.quiet
-    )
-    mean = tuple(round(float(value), 5) for value in heard.embeddings.mean(axis=0))
-    return msgspec.structs.replace(
-        bundle.manifest,
-        temperature=temperature,
-        abstain_below=threshold,
-        embedding_mean=mean,
-        room_emotion_bounds=bounds,
-    )
+    return msgspec.structs.replace(bundle.manifest, temperature=temperature, abstain_below=threshold)
 
 
 def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tuple[dict[str, Any], ...]:

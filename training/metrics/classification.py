@@ -1,4 +1,4 @@
-"""Measures of a classifier, from probabilities and true labels; nothing is ever left out.
+"""Metrics of a classifier, from probabilities and true labels; nothing is ever left out.
 
 `accuracy`, `uar` (unweighted average recall) and `macro_f1` are by argmax over all labels and averaged over the labels
 that occur. Expected calibration error: 15 equal bins of confidence (Guo et al. 2017, arXiv 1706.04599).
@@ -16,26 +16,35 @@ Float = NDArray[np.float64]
 
 
 def confusion(truth: NDArray[np.int64], decided: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Counts `[true, decided]`."""
-    table = np.zeros((size, size), np.int64)
-    np.add.at(table, (truth, decided), 1)
-    return table
+    """Count `[true, decided]` of label indices `[n]`."""
+    from sklearn.metrics import confusion_matrix
+
+    found: NDArray[np.int64] = confusion_matrix(truth, decided, labels=range(size))
+    return found
 
 
 def accuracy_of(tables: Float) -> Float:
-    """Of tables of confusion `[..., true, decided]`: `[...]`."""
+    """Accuracy of tables of confusion `[..., true, decided]`: `[...]`."""
     result: Float = np.trace(tables, axis1=-2, axis2=-1) / np.maximum(tables.sum(axis=(-2, -1)), 1e-12)
     return result
 
 
 def macro_f1_of(tables: Float) -> Float:
-    """Of tables of confusion `[..., true, decided]`, over the labels that occur in each: `[...]`."""
+    """Macro F1 of tables of confusion `[..., true, decided]`, over the labels that occur in each: `[...]`."""
     spoken, decided = tables.sum(axis=-1), tables.sum(axis=-2)
     hits = np.diagonal(tables, axis1=-2, axis2=-1)
     f1 = 2 * hits / np.maximum(spoken + decided, 1e-12)
     present = spoken > 0
     result: Float = (f1 * present).sum(axis=-1) / np.maximum(present.sum(axis=-1), 1)
     return result
+
+
+def area_under_curve(high: Float, low: Float) -> float:
+    """Area under the ROC curve of scores `[n]` that should be high against scores `[m]` that should be low."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
+    return float(roc_auc_score(truth, np.concatenate([high, low])))
 
 
 def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> list[dict[str, Any]]:
@@ -58,35 +67,39 @@ def expected_calibration_error(confidence: Float, right: NDArray[np.bool_], bins
 
 
 def summary(probabilities: Float, truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
-    """All measures of `[n, labels]` probabilities and `[n]` true labels as plain JSON values."""
-    size = len(labels)
+    """All metrics of `[n, labels]` probabilities and `[n]` true labels as plain JSON values."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     decided = probabilities.argmax(axis=1)
-    table = confusion(truth, decided, size)
-    present = np.flatnonzero(table.sum(axis=1))
-    hits = np.diag(table).astype(float)
-    recall = hits / np.maximum(table.sum(axis=1), 1)
-    precision = hits / np.maximum(table.sum(axis=0), 1)
-    f1 = 2 * hits / np.maximum(table.sum(axis=1) + table.sum(axis=0), 1)
+    present = np.unique(truth)
+    precision, recall, f1, support = precision_recall_fscore_support(
+        truth, decided, labels=present, zero_division=0.0
+    )
     confidence = probabilities.max(axis=1)
     right = decided == truth
     surest = np.argsort(-confidence, kind="stable")[: max(1, round(0.8 * len(truth)))]
-    restricted = np.asarray(present)[probabilities[:, present].argmax(axis=1)]
+    restricted = present[probabilities[:, present].argmax(axis=1)]
     return {
         "n": len(truth),
         "accuracy": float(right.mean()),
-        "uar": float(recall[present].mean()),
-        "macro_f1": float(f1[present].mean()),
+        "uar": float(recall.mean()),
+        "macro_f1": float(f1.mean()),
         "accuracy_restricted": float((restricted == truth).mean()),
         "ece": expected_calibration_error(confidence, right),
         "accuracy_at_80_coverage": float(right[surest].mean()),
         "per_class": {
-            labels[int(index)]: {
-                "n": int(table[index].sum()),
-                "precision": float(precision[index]),
-                "recall": float(recall[index]),
-                "f1": float(f1[index]),
+            labels[int(label)]: {
+                "n": int(support[row]),
+                "precision": float(precision[row]),
+                "recall": float(recall[row]),
+                "f1": float(f1[row]),
             }
-            for index in present
+            for row, label in enumerate(present)
         },
-        "confusion": {"labels": list(labels), "counts": table.tolist()},
+        "confusion": {"labels": list(labels), "counts": confusion(truth, decided, len(labels)).tolist()},
     }
+
+
+def points(lost: float) -> float:
+    """A share as percentage points, rounded."""
+    return round(100 * lost, 2)

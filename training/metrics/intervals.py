@@ -1,8 +1,9 @@
-"""Intervals of confidence: of a rate of rare events, and of a difference over speakers."""
+"""Confidence intervals: of a rate of rare events, and of a statistic over speakers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,6 @@ def poisson_upper(count: int, confidence: float = 0.95) -> float:
     return float(stats.chi2.ppf(confidence, 2 * (count + 1)) / 2)
 
 
-def poisson_lower(count: int, confidence: float = 0.95) -> float:
-    """The one-sided lower bound: 0 for a count of 0."""
-    return float(stats.chi2.ppf(1 - confidence, 2 * count) / 2) if count else 0.0
-
-
 def widened(clusters: int, confidence: float = 0.95) -> float:
     """The share to cut off at each end of a bootstrap distribution of so few clusters.
 
@@ -31,12 +27,6 @@ def widened(clusters: int, confidence: float = 0.95) -> float:
     return float(stats.norm.cdf(-quantile * np.sqrt(clusters / (clusters - 1))))
 
 
-def resampled_weights(clusters: int, draws: int, seed: int) -> Float:
-    """How often each cluster is drawn, `[draws, clusters]`."""
-    random = np.random.default_rng(seed)
-    return random.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(float)
-
-
 def bootstrap(
     values: Float,
     statistic: Callable[[Float], Float],
@@ -44,7 +34,7 @@ def bootstrap(
     seed: int = 1,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Interval of a statistic of sums over clusters.
+    """Interval of a statistic of sums over clusters, by `scipy.stats.bootstrap` over whole clusters.
 
     `values` `[clusters, ...]` are sums over each cluster (of both models: paired); `statistic` takes `[draws, ...]`
     sums to `[draws]` numbers. Whole clusters are drawn and what is in them is kept: drawing within them as well would
@@ -54,9 +44,28 @@ def bootstrap(
     count = len(values)
     if count < 2:
         raise ValueError("at least two clusters are needed")
-    weights = resampled_weights(count, draws, seed)
-    sums = (weights @ values.reshape(count, -1)).reshape(draws, *values.shape[1:])
-    found = statistic(sums)
-    tail = widened(count, confidence)
-    low, high = np.quantile(found, (tail, 1 - tail))
-    return float(low), float(high)
+    flat = values.reshape(count, -1)
+
+    def of_clusters(chosen: NDArray[np.int64], axis: int = -1) -> Any:
+        weights = (chosen[..., None] == np.arange(count)).sum(axis=axis - 1 if axis < 0 else axis)
+        sums = (np.atleast_2d(weights) @ flat).reshape(-1, *values.shape[1:])
+        found = statistic(sums)
+        return found if chosen.ndim > 1 else found[0]
+
+    made = stats.bootstrap(
+        (np.arange(count),), of_clusters, n_resamples=draws, batch=1000, method="percentile", vectorized=True,
+        confidence_level=1 - 2 * widened(count, confidence), random_state=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(made.confidence_interval.low), float(made.confidence_interval.high)
+
+
+def of_share(
+    hits: NDArray[np.bool_], clusters: NDArray[np.str_], draws: int = 2000, seed: int = 1
+) -> tuple[float, float]:
+    """95 % interval of the share of `hits` `[n]`, drawing whole clusters (speakers) `[n]`; (0, 1) for one cluster."""
+    names, place = np.unique(clusters, return_inverse=True)
+    if len(names) < 2:
+        return 0.0, 1.0
+    sums = np.zeros((len(names), 2))
+    np.add.at(sums, place, np.stack([hits.astype(float), np.ones(len(hits))], axis=1))
+    return bootstrap(sums, lambda total: total[..., 0] / np.maximum(total[..., 1], 1.0), draws, seed)

@@ -1,10 +1,9 @@
-"""What a bundle says about clips, through the interpreter and the code that the device uses."""
+"""Outputs of a bundle for labelled clips, through the interpreter and the code that the device uses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,35 +18,44 @@ from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
 
 Float = NDArray[np.float32]
+ORDINARY = -1
+"""In place of a label's index: unlabelled ordinary speech."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of `n` clips: logits before the temperature, embeddings, true labels, speakers, rooms and file names."""
+    """Of `n` clips or utterances: outputs, embeddings, true labels, speakers, rooms, names, and whether there was enough speech."""
 
-    logits: NDArray[np.float64]
+    outputs: NDArray[np.float64]
+    """`[n, 7]` logits of an absolute head, `[n, 8]` logits and arousal of a relative one; neither calibrated."""
     embeddings: NDArray[np.float64]
+    """`[n, size]`."""
     truth: NDArray[np.int64]
+    """`[n]`: index into the labels; `ORDINARY` where there is none."""
     speakers: tuple[str, ...]
     rooms: tuple[str, ...]
     """Where a clip was recorded: each corpus is one room."""
     names: tuple[str, ...]
+    enough_speech: NDArray[np.bool_]
+    """`[n]`: whether there was speech enough for an answer."""
 
-    def probabilities(self, temperature: float) -> NDArray[np.float64]:
-        """Calibrated probabilities `[n, labels]`."""
-        return softmax(self.logits / temperature)
+    @property
+    def logits(self) -> NDArray[np.float64]:
+        """`[n, labels]`."""
+        return self.outputs if self.outputs.shape[1] != len(LABELS) + 1 else self.outputs[:, : len(LABELS)]
 
     def take(self, places: NDArray[np.intp]) -> Predictions:
         """Those of the clips at the places, in that order."""
         chosen = [int(place) for place in places]
         return Predictions(
-            self.logits[chosen], self.embeddings[chosen], self.truth[chosen],
-            *(tuple(values[place] for place in chosen) for values in (self.speakers, self.rooms, self.names)),
+            self.outputs[chosen], self.embeddings[chosen], self.truth[chosen],
+            tuple(self.speakers[place] for place in chosen), tuple(self.rooms[place] for place in chosen),
+            tuple(self.names[place] for place in chosen), self.enough_speech[chosen],
         )  # fmt: skip
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis."""
+    """Over the last axis; keeps the shape."""
     shares: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
     return shares
@@ -63,7 +71,7 @@ def predict(
     labels: Sequence[str] = LABELS,
     quiet: bool = False,
 ) -> Predictions:
-    """Runs every clip. `change` may spoil the samples (noise, a room) and is given the clip's place, too.
+    """Run every clip. `change` may corrupt the samples, float32 `[n]` at 16 kHz, and is given the clip's place, too.
 
     A recording that cannot be read or is shorter than 30 ms is named in the log and left out. Raises `UserError` where
     most or all are.
@@ -78,17 +86,19 @@ def predict(
     if not clips:
         raise UserError(f"{title}: no recording that can be classified")
     classifier = Classifier(bundle)
-    logits, embeddings = [], []
+    outputs, embeddings, enough_speech = [], [], []
     for index, clip in enumerate(tqdm(clips, desc=title, unit="clip", disable=quiet or None)):
         speech = features.trim(features.to_float(sounds[clip.path]), spec)
         if change is not None:
             # Trimmed again, as the device would: an echo is longer than the speech.
             speech = features.trim(change(speech, index), spec)
-        found: tuple[Any, Any] = classifier.outputs(speech)
-        logits.append(found[0])
+        found = classifier.outputs(speech)
+        outputs.append(found[0])
         embeddings.append(found[1])
+        begin, end = features.speech_bounds(speech, spec, margin_ms=0)
+        enough_speech.append((end - begin) / 16 >= bundle.manifest.min_ms)
     return Predictions(
-        np.array(logits), np.array(embeddings), np.array([labels.index(clip.label) for clip in clips], np.int64),
+        np.array(outputs), np.array(embeddings), np.array([labels.index(clip.label) for clip in clips], np.int64),
         tuple(clip.speaker for clip in clips), tuple(clip.corpus for clip in clips),
-        tuple(str(clip.path) for clip in clips),
+        tuple(str(clip.path) for clip in clips), np.array(enough_speech),
     )  # fmt: skip

@@ -21,6 +21,17 @@ from edge.inference.interpreter import Interpreter
 from edge.protocol.messages import LABELS
 
 SIZE = 8
+RELATIVE = {
+    "arousal": "arousal",
+    "baseline": {
+        "origin": [0.0] * 8, "bias": [1.0, *[0.0] * 6], "scatter": [1.0] * 8, "prior": 5.0, "memory": 300.0,
+        "step_limit": 1.5, "least_weight": 0.15, "evidence": [1.0, 1.0], "arousal": [0.0, 1.0], "spread_prior": 30.0,
+        "spread_memory": 300.0,
+    },
+    "decision": {"threshold": 2.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0, "name_share": 0.3},
+    "arousal_scale": {"low": -3.0, "high": 3.0},
+}  # fmt: skip
+"""A relative head with constants of the right order of magnitude."""
 
 
 class Graph:
@@ -119,15 +130,18 @@ def graph(
     if nan:
         offset = np.full(7, np.nan, np.float32)
     logits = made.dense(embedding, kernel, offset, "logits", (1, 7))
+    row = random.normal(0, 1.0, (1, SIZE)).astype(np.float32)
+    arousal = made.dense(embedding, row, np.zeros(1, np.float32), "arousal", (1, 1))
     if also is not None:
         also(made, features, mask)
-    made.graph.inputs, made.graph.outputs = [features, mask], [embedding, logits]
+    made.graph.inputs, made.graph.outputs = [features, mask], [embedding, logits, arousal]
     return made.bytes(), kernel.T.copy(), offset
 
 
 def make(
     folder: Path, version: str = "1.0.0", *, name: str = "base", model: bytes | None = None, labels: object = LABELS,
-    min_daemon: str = "0.1.0", abstain_below: float = 0.2, wrong_golden: bool = False, **changes: object,
+    min_daemon: str = "0.1.0", abstain_below: float = 0.2, wrong_golden: bool = False, relative: bool = False,
+    **changes: object,
 ) -> Path:  # fmt: skip
     """A whole bundle in `folder/name-version`; `changes` go to `graph`. Golden outputs are what the graph gives."""
     target = folder / f"{name}-{version}"
@@ -155,12 +169,15 @@ def make(
         "inputs": [{"name": "features", "shape": [1, 300, 80], "dtype": "float32"},
                    {"name": "mask", "shape": [1, 150], "dtype": "float32"}],
         "outputs": [{"name": "embedding", "shape": [1, SIZE], "dtype": "float32"},
-                    {"name": "logits", "shape": [1, 7], "dtype": "float32"}],
+                    {"name": "logits", "shape": [1, 7], "dtype": "float32"},
+                    {"name": "arousal", "shape": [1, 1], "dtype": "float32"}],
         "logits": "logits", "embedding": "embedding", "kernels": "float", "temperature": 1.0,
-        "abstain_below": abstain_below, "min_ms": 100, "embedding_mean": [0.0] * SIZE, "metrics": {}, "corpora": [],
+        "abstain_below": abstain_below, "min_ms": 100, "embedding_size": SIZE, "metrics": {}, "corpora": [],
         "licence": "Apache-2.0", "min_daemon": min_daemon, "created": "2026-01-01",
         "files": {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in target.iterdir()},
     }  # fmt: skip
+    if relative:
+        tree["relative"] = RELATIVE
     (target / bundles.MANIFEST).write_text(json.dumps(tree))
     return target
 

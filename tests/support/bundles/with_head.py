@@ -1,27 +1,17 @@
-"""Copies of the shipped bundle that are changed for a test."""
+"""Bundles with a relative head, and bundles that are changed for a test."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
-import numpy as np
-
-from edge.inference import bundle
+from tests.support.bundles import tiny
 
 
-def adaptable(folder: Path, training_logits: float = 0.0, name: str = "base") -> Path:
-    """A copy that has an output layer; every logit of the training mean is the one given."""
-    source = bundle.find(name)
-    target = folder / source.name
-    shutil.copytree(source, target)
-    size = len(bundle.load(source).manifest.embedding_mean)
-    kernel, bias = np.zeros((size, 7), np.float32), np.full(7, training_logits, np.float32)
-    np.savez(target / "head.npz", kernel=kernel, bias=bias)
-    enlist(target, "head.npz")
-    return target
+def adaptable(folder: Path) -> Path:
+    """A tiny bundle whose head is relative to a baseline."""
+    return tiny.make(folder, relative=True)
 
 
 def enlist(folder: Path, *names: str) -> None:

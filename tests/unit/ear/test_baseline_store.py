@@ -21,6 +21,7 @@ from edge.inference.bundle import Bundle
 from edge.inference.classifier import Result
 from edge.protocol.messages import LABELS
 from edge.util.atomic_file import temporary_path
+from tests.support.bundles import tiny
 from tests.support.bundles.with_head import adaptable, enlist
 
 GOOD = Quality(snr_db=20.0, clipped=0.0)
@@ -50,11 +51,11 @@ class Clock:
 
 
 def said(
-    logits: object = (3.0, 0, 0, 0, 0, 0, 0), *, enough_speech: bool = True, event_type: str = "neutral"
+    outputs: object = (3.0, 0, 0, 0, 0, 0, 0, 0), *, enough_speech: bool = True, event_type: str = "neutral"
 ) -> Result:
     shares = dict.fromkeys(LABELS, 1 / 7)
     return Result(
-        event_type, 1 / 7, shares, np.zeros(4, np.float32), np.array(logits, np.float64), enough_speech
+        event_type, 1 / 7, shares, np.zeros(4, np.float32), np.array(outputs, np.float64), enough_speech
     )
 
 
@@ -91,7 +92,7 @@ def test_a_mean_of_few_utterances_is_not_written(file: Path, model: Bundle) -> N
     hear(room, MIN_UTTERANCES - 1)
     room.close()
     assert kept(file) == 0
-    assert not np.any(json.loads(file.read_bytes())["baseline"]["logits"])
+    assert not np.any(json.loads(file.read_bytes())["baseline"]["location"])
     hear(room, 1)
     room.close()
     assert kept(file) == MIN_UTTERANCES
@@ -129,8 +130,8 @@ def test_nothing_is_written_where_nobody_spoke(file: Path, model: Bundle) -> Non
         (said(), Quality(snr_db=3.0, clipped=0.0)),
         (said(), Quality(snr_db=float("nan"), clipped=0.0)),
         (said(), Quality(snr_db=20.0, clipped=0.05)),
-        (said([np.nan] * 7), GOOD),
-        (said([np.inf] * 7), GOOD),
+        (said([np.nan] * 8), GOOD),
+        (said([np.inf] * 8), GOOD),
     ],
 )
 def test_what_is_short_soft_clipped_or_no_number_teaches_nothing(
@@ -174,7 +175,7 @@ def test_the_mean_of_another_model_is_dropped(
         lambda data: b'{"node": "kitchen"}',
         lambda data: data.replace(b'"weight":', b'"weight":-'),
         lambda data: data.replace(b'"utterances":30', b'"utterances":1e400'),
-        lambda data: data.replace(b'"logits":[', b'"logits":[1,'),
+        lambda data: data.replace(b'"location":[', b'"location":[1,'),
         lambda data: data + b" " * (2 << 20),
     ],
     ids=["half", "empty", "binary", "foreign", "negative", "infinite", "longer", "huge"],
@@ -264,7 +265,7 @@ def test_removing_the_file_makes_a_running_ear_forget(
     clock.now += 1.1
     room.poll()
     assert room.baseline.utterances == 0
-    assert not room.baseline.shift.any()
+    assert room.baseline.shrinkage == 0
     assert kept(file) == 0
     assert caplog.text.count("deleted (35 utterances)") == 1
     hear(room, 25)
@@ -305,18 +306,12 @@ def test_switched_off_nothing_is_kept(
     assert "`baseline.enabled` is off" in caplog.text
 
 
-def test_a_bundle_without_an_output_layer_is_not_adapted_and_says_so(
-    tmp_path: Path, model: Bundle, caplog: pytest.LogCaptureFixture
+def test_a_bundle_with_an_absolute_head_has_no_baseline_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    plain = tmp_path / "plain" / model.path.name
-    shutil.copytree(model.path, plain)
-    (plain / "head.npz").unlink()
-    manifest = json.loads((plain / "manifest.json").read_text())
-    del manifest["files"]["head.npz"]
-    (plain / "manifest.json").write_text(json.dumps(manifest))
-    assert baseline_store.open_store(settings(tmp_path), bundle.load(plain)) is None
-    assert "no baseline:" in caplog.text
-    assert "no head.npz" in caplog.text
+    absolute = bundle.load(tiny.make(tmp_path / "absolute"))
+    assert baseline_store.open_store(settings(tmp_path), absolute) is None
+    assert "not relative to a baseline" in caplog.text
 
 
 def test_the_memory_of_the_configuration_is_used(tmp_path: Path, model: Bundle) -> None:

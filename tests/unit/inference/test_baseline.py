@@ -2,20 +2,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.inference.baseline import LIMIT, Baseline, BaselineState
-from edge.protocol.messages import LABELS
+from edge.inference.baseline import LARGEST, LEAST_DEVIATION, Baseline, BaselineState, log_odds
+from edge.inference.bundle import RelativeHead
+from edge.inference.decision import arousal_of, decide
+from tests.support.bundles.tiny import RELATIVE
 
-COUNT = len(LABELS)
-ORIGIN = np.array([0.3, -0.2, 0.1, 0.0, -0.4, 0.2, 0.0])
-SPREAD = 4.0
-"""How far the logit of what is said stands out."""
-
-
-def speech(random: np.random.Generator, moods: list[int], offset: np.ndarray, count: int) -> np.ndarray:
-    """Logits `[count, 7]` of utterances in the given moods, heard through a room that moves them all."""
-    said = ORIGIN + offset + random.normal(0, 0.7, (count, COUNT))
-    said[np.arange(count), random.choice(moods, count)] += SPREAD
-    return said
+HEAD = msgspec.convert(RELATIVE, RelativeHead)
+SPEC = HEAD.baseline
 
 
 @pytest.fixture
@@ -23,165 +16,174 @@ def random() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-@pytest.fixture
-def offset(random) -> np.ndarray:
-    found = random.normal(size=COUNT)
-    found -= found.mean()
-    return found / np.linalg.norm(found)
+def ordinary(random: np.random.Generator, count: int, offset: object = 0.0) -> np.ndarray:
+    """Outputs `[count, 8]` of ordinary speech in a room that moves them by an offset."""
+    return random.normal(0.0, 1.0, (count, 8)) + np.asarray(offset)
 
 
-def heard(logits: np.ndarray, **options: float) -> Baseline:
-    room = Baseline(ORIGIN + SPREAD / COUNT, **options)
-    for one in logits:
-        assert room.add(one)
-    return room
+def learnt(outputs: np.ndarray, **options: float) -> Baseline:
+    baseline = Baseline(SPEC, **options)
+    for one in outputs:
+        assert baseline.add(one)
+    return baseline
 
 
-def test_nothing_heard_moves_nothing():
-    assert not Baseline(ORIGIN).shift.any()
+def test_a_new_baseline_is_that_of_ordinary_speech_in_general():
+    baseline = Baseline(SPEC)
+    assert baseline.to_state().location == SPEC.origin
+    assert baseline.shrinkage == 0
+    assert baseline.relative(np.zeros(8)).logits == pytest.approx(SPEC.bias)
 
 
-def test_a_room_like_the_training_moves_nothing(random):
-    room = heard(speech(random, list(range(COUNT)), np.zeros(COUNT), 3000))
-    assert np.linalg.norm(room.shift) < 0.15
+def test_what_a_room_adds_to_everything_is_taken_out(random):
+    offset = np.array([-1.5, 0.2, 0.8, 2.0, 0.0, -0.5, 0.3, 1.0])
+    baseline = learnt(ordinary(random, 600, offset))
+    assert np.abs(np.array(baseline.to_state().location) - offset).max() < 0.35
+    # What sounded angry against ordinary speech in general is ordinary here.
+    assert decide(Baseline(SPEC).relative(offset), HEAD).event_type == "angry"
+    assert decide(baseline.relative(offset), HEAD).event_type == "neutral"
 
 
-def test_what_a_room_adds_to_all_its_moods_is_taken_out(random, offset):
-    room = heard(speech(random, list(range(COUNT)), offset, 2000))
-    assert np.linalg.norm(room.shift + offset) < 0.15
+def test_ten_utterances_take_it_most_of_the_way(random):
+    baseline = learnt(ordinary(random, 10, 1.0))
+    assert 0.4 < np.mean(baseline.to_state().location) < 1.2
+    assert 0.5 < baseline.shrinkage < 0.7
 
 
-def test_an_unheard_room_is_understood_better(random):
-    # All the room's speech sounds a little angry and little neutral: most of it is taken for anger.
-    offset = np.array([-1.3, 0, 0, 1.9, 0, -0.6, 0])
-    moods = random.integers(0, COUNT, 500)
-    said = ORIGIN + offset + random.normal(0, 0.9, (500, COUNT))
-    said[np.arange(500), moods] += 2.0
-    room, adapted = Baseline(ORIGIN + 2.0 / COUNT), []
-    for one in said:
-        adapted.append((one + room.shift).argmax())
-        room.add(one)
-    plain = (said.argmax(axis=1) == moods).mean()
-    assert (np.array(adapted) == moods).mean() >= plain + 0.05
+def test_what_seems_emotional_moves_it_little(random):
+    quiet = learnt(ordinary(random, 200))
+    angry = np.zeros(8)
+    angry[3] = 8.0
+    before = np.array(quiet.to_state().location)
+    quiet.add(angry)
+    moved = np.linalg.norm(np.array(quiet.to_state().location) - before)
+    assert 0 < moved < 0.02
 
 
-@pytest.mark.parametrize("mood", range(COUNT))
-def test_one_clear_mood_for_a_day_is_still_heard(random, offset, mood):
-    said = speech(random, [mood], 0.5 * offset, 200)
-    room, lost = Baseline(ORIGIN + SPREAD / COUNT), 0
-    for one in said:
-        lost += int(one.argmax() == mood) - int((one + room.shift).argmax() == mood)
-        room.add(one)
-    assert lost <= 0.03 * 200
-    assert room.diversity_weight < 0.5
+def test_one_utterance_however_far_moves_it_no_more_than_one_at_the_limit(random):
+    moves = []
+    for distance in (5.0, 50.0, 5000.0):
+        baseline = learnt(ordinary(np.random.default_rng(0), 50))
+        before = np.array(baseline.to_state().location)
+        # Seven equal logits more: far away, and no emotion.
+        baseline.add(np.full(8, distance))
+        moves.append(np.linalg.norm(np.array(baseline.to_state().location) - before))
+    assert moves[2] <= 1.2 * moves[0]
 
 
-def test_the_first_utterances_move_little_and_each_further_one_more():
-    room, sizes = Baseline(ORIGIN, prior=20), []
-    # As many moods as there are labels: the mean counts in full.
-    one = ORIGIN * 0 + np.array([0.1, -0.1, 0, 0, 0, 0, 0])
-    for _ in range(5):
-        room.add(one)
-        sizes.append(float(np.linalg.norm(room.shift)))
-    assert sizes == sorted(sizes)
-    away = ORIGIN - one
-    assert sizes[0] == pytest.approx(np.linalg.norm(away - away.mean()) / 21)
+def test_it_comes_back_after_an_evening_of_shouting(random):
+    baseline = learnt(ordinary(random, 300))
+    shouting = np.zeros(8)
+    shouting[[3, 7]] = 4.0
+    for _ in range(60):
+        baseline.add(shouting + random.normal(0, 1, 8))
+    for one in ordinary(random, 600):
+        baseline.add(one)
+    assert np.abs(np.array(baseline.to_state().location)).max() < 0.4
 
 
-def test_the_shift_has_a_limit(random, offset):
-    room = heard(speech(random, list(range(COUNT)), 1.8 * offset, 2000), temperature=2.0)
-    assert np.linalg.norm(room.shift) == pytest.approx(1.8, abs=0.15)
-    room = heard(speech(random, list(range(COUNT)), 1.8 * offset, 2000), temperature=0.5)
-    assert np.linalg.norm(room.shift) <= LIMIT * 0.5 + 1e-9
+def test_a_lively_room_needs_more_to_be_remarkable(random):
+    lively = learnt(3.0 * ordinary(random, 600))
+    calm = learnt(0.5 * ordinary(random, 600))
+    loud = np.zeros(8)
+    loud[[3, 7]] = 4.0
+    assert lively.relative(loud).evidence < calm.relative(loud).evidence
+    assert lively.relative(loud).arousal < calm.relative(loud).arousal
 
 
-def test_a_room_that_changes_is_followed(random, offset):
-    all_moods = list(range(COUNT))
-    room = heard(speech(random, all_moods, offset, 1000), memory=200)
-    for one in speech(random, all_moods, -offset, 1000):
-        room.add(one)
-    assert room.shift @ offset > 0.6
+def test_a_monotonous_room_is_no_reason_to_find_everything_remarkable():
+    baseline = learnt(np.zeros((1000, 8)))
+    state = baseline.to_state()
+    assert state.evidence[1] == pytest.approx(LEAST_DEVIATION * SPEC.evidence[1])
+    assert state.arousal[1] == pytest.approx(LEAST_DEVIATION * SPEC.arousal[1])
+
+
+def test_forgetting_is_a_new_beginning(random):
+    baseline = learnt(ordinary(random, 50, 2.0))
+    baseline.reset()
+    assert baseline.to_state() == Baseline(SPEC).to_state()
+
+
+def test_a_shorter_memory_adapts_faster(random):
+    before, after = ordinary(random, 400), ordinary(random, 40, 1.5)
+    slow, fast = learnt(before), learnt(before, memory=50)
+    for one in after:
+        slow.add(one)
+        fast.add(one)
+    assert np.mean(fast.to_state().location) > np.mean(slow.to_state().location)
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [
-        np.full(COUNT, np.nan),
-        np.r_[np.inf, np.zeros(6)],
-        np.full(COUNT, 1e300),
-        np.zeros(8),
-        np.zeros((1, 7)),
-        3.0,
-    ],
+    "bad", [np.zeros(7), np.full(8, np.nan), np.full(8, np.inf), np.full(8, 2 * LARGEST), np.zeros((8, 1))]
 )
-def test_numbers_that_are_none_and_other_sizes_are_ignored(bad):
-    room = Baseline(ORIGIN)
-    room.add(ORIGIN + 1)
-    before = room.to_state()
-    assert not room.add(bad)
-    assert room.to_state() == before
+def test_what_is_no_output_is_not_learnt(bad):
+    baseline = Baseline(SPEC)
+    assert not baseline.add(bad)
+    assert baseline.to_state() == Baseline(SPEC).to_state()
 
 
-def test_what_was_added_may_change_afterwards():
-    room, logits = Baseline(ORIGIN), ORIGIN * 2
-    room.add(logits)
-    before = room.to_state()
-    logits[:] = 99
-    assert room.to_state() == before
-
-
-def test_forgotten_is_as_new(random, offset):
-    room = heard(speech(random, [0, 1, 2, 3], offset, 300))
-    room.reset()
-    assert room.to_state() == Baseline(ORIGIN + SPREAD / COUNT).to_state()
-    assert not room.shift.any()
-
-
-def test_a_state_goes_on_where_it_was(random, offset):
-    said = speech(random, list(range(COUNT)), offset, 80)
-    first, second = heard(said[:40]), Baseline(ORIGIN + SPREAD / COUNT)
+def test_a_state_goes_to_disk_and_back(random):
+    first, second = learnt(ordinary(random, 77, 0.5)), Baseline(SPEC)
     second.restore(msgspec.json.decode(msgspec.json.encode(first.to_state()), type=BaselineState))
-    for one in said[40:]:
-        second.add(one)
-    assert second.to_state() == heard(said).to_state()
-    assert second.utterances == 80
+    assert second.to_state() == first.to_state()
+    probe = np.arange(8.0)
+    first.add(probe)
+    second.add(probe)
+    assert second.to_state() == first.to_state()
+    assert len(msgspec.json.encode(first.to_state())) < 600
 
 
-def test_a_state_does_not_grow(random, offset):
-    said = speech(random, list(range(COUNT)), offset, 10)
-    few = len(msgspec.json.encode(heard(said).to_state()))
-    assert len(msgspec.json.encode(heard(np.tile(said, (300, 1))).to_state())) <= few + 64
-    assert few < 1024
-
-
-FLAT = (1 / 7,) * 7
+GOOD = Baseline(SPEC).to_state()
 
 
 @pytest.mark.parametrize(
-    "state",
+    "changes",
     [
-        BaselineState(1, 1.0, (0.0,) * 6, FLAT),
-        BaselineState(1, 1.0, (0.0,) * 7, FLAT[:6]),
-        BaselineState(1, 1.0, (float("nan"),) * 7, FLAT),
-        BaselineState(1, 1.0, (1e9,) * 7, FLAT),
-        BaselineState(1, 1.0, (0.0,) * 7, (0.0,) * 7),
-        BaselineState(1, 1.0, (0.0,) * 7, (2.0, -1.0, 0, 0, 0, 0, 0)),
-        BaselineState(1, 1.0, (0.0,) * 7, (float("nan"),) * 7),
-        BaselineState(1, 2.0, (0.0,) * 7, FLAT),
-        BaselineState(1, -1.0, (0.0,) * 7, FLAT),
-        BaselineState(1, float("nan"), (0.0,) * 7, FLAT),
+        {"location": (0.0,) * 7}, {"location": (float("nan"),) * 8}, {"location": (1e9,) * 8},
+        {"weight": 1.0}, {"utterances": 1, "weight": -1.0}, {"utterances": 1, "weight": float("nan")},
+        {"evidence": (0.0, 0.0)}, {"evidence": (float("nan"), 1.0)}, {"arousal": (0.0, -1.0)},
+        {"arousal": (float("inf"), 1.0)}, {"utterances": 2, "spread_weight": 3.0},
     ],
-)
-def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(state):
-    room = Baseline(ORIGIN)
-    room.add(ORIGIN + 1)
-    before = room.to_state()
-    with pytest.raises(ValueError, match=r"numbers"):
-        room.restore(state)
-    assert room.to_state() == before
+)  # fmt: skip
+def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(changes):
+    baseline = learnt(np.ones((3, 8)))
+    before = baseline.to_state()
+    with pytest.raises(ValueError, match=r"sense|outputs"):
+        baseline.restore(msgspec.structs.replace(GOOD, **changes))
+    assert baseline.to_state() == before
 
 
-@pytest.mark.parametrize("logits", [[], [[0.0] * 7], [float("nan")] * 7, [0.0] * 512])
-def test_training_logits_that_are_none_are_refused(logits):
-    with pytest.raises(ValueError, match="training logits"):
-        Baseline(logits)
+def test_log_odds_are_those_of_the_softmax():
+    logits = np.array([0.3, -1.0, 2.0, 0.5, 0.0, -2.0, 1.0])
+    shares = np.exp(logits) / np.exp(logits).sum()
+    assert log_odds(logits) == pytest.approx(np.log((1 - shares[0]) / shares[0]))
+
+
+def at(evidence: float, *emotions: float) -> np.ndarray:
+    """Outputs with these six logits of emotions, and that evidence (in deviations of a new room)."""
+    logits = np.array([0.0, *(emotions or (3.0, 0, 0, 0, 0, 0)), 0.0])
+    wanted = evidence * SPEC.evidence[1] + SPEC.evidence[0]
+    logits[0] = log_odds(logits[:7]) - wanted - SPEC.bias[0]
+    return logits
+
+
+def test_the_threshold_separates_neutral_from_emotions():
+    below, above = (decide(Baseline(SPEC).relative(at(2.0 + off)), HEAD) for off in (-0.01, 0.01))
+    assert (below.event_type, above.event_type) == ("neutral", "happy")
+    assert below.probabilities.sum() == pytest.approx(1.0)
+    assert below.confidence == pytest.approx(below.probabilities[0])
+    assert above.confidence == pytest.approx(above.probabilities[1])
+
+
+def test_an_emotion_that_could_be_any_is_uncertain():
+    found = decide(Baseline(SPEC).relative(at(5.0, 0, 0, 0, 0, 0, 0.01)), HEAD)
+    assert found.event_type == "uncertain"
+    assert found.probabilities[0] < 0.2
+
+
+def test_arousal_is_zero_where_it_is_usual_and_ends_at_one():
+    assert arousal_of(0.0, HEAD) == 0.0
+    assert arousal_of(1.5, HEAD) == pytest.approx(0.5)
+    assert arousal_of(-1.5, HEAD) == pytest.approx(-0.5)
+    assert arousal_of(99.0, HEAD) == 1.0
+    assert arousal_of(-99.0, HEAD) == -1.0

@@ -154,7 +154,7 @@ def with_head(folder: Path, **arrays) -> bundle.Bundle:
 
 
 def test_the_output_layer_is_read(copy):
-    size = len(bundle.load(copy).manifest.embedding_mean)
+    size = bundle.load(copy).manifest.embedding_size
     kernel = np.arange(size * 7, dtype=np.float32).reshape(size, 7)
     found = with_head(copy, kernel=kernel, bias=np.zeros(7, np.float32)).head()
     assert (found == kernel).all()

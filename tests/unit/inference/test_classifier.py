@@ -9,6 +9,7 @@ from edge.inference.baseline import Baseline
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter, InterpreterError
 from edge.protocol.messages import LABELS
+from tests.support.bundles import tiny as tiny_bundle
 
 SHIPPED = bundle.load(bundle.find("base"))
 
@@ -54,7 +55,7 @@ def test_probabilities_are_in_the_order_of_labels_and_sum_to_one(classifier, voi
     assert tuple(found.probabilities) == LABELS
     assert sum(found.probabilities.values()) == pytest.approx(1.0)
     assert found.confidence == max(found.probabilities.values())
-    assert found.embedding.shape == (len(SHIPPED.manifest.embedding_mean),)
+    assert found.embedding.shape == (SHIPPED.manifest.embedding_size,)
 
 
 def test_int16_and_float_are_heard_alike(classifier, voice):
@@ -141,44 +142,63 @@ def test_long_speech_weighs_each_window_by_its_length(voice):
     speech = features.to_float(np.tile(voice, 4))[:100_000]
     windows = features.windows(features.trim(speech, SHIPPED.manifest.features))
     assert len(windows) > 2
-    each = [classifier.outputs(window)[0] for window in windows]
+    each = [classifier.outputs(window)[0][:7] for window in windows]
     weights = [features.network_input(window)[1].sum() for window in windows]
-    found = classifier.classify(speech).logits
+    found = classifier.classify(speech).outputs[:7]
     assert found == pytest.approx(np.average(each, axis=0, weights=weights), abs=1e-5)
 
 
-@pytest.mark.parametrize(("speech_ms", "enough_speech"), [(None, True), (2000, True), (200, False)])
-def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice, speech_ms, enough_speech):
+@pytest.mark.parametrize(("speech_ms", "trusted"), [(None, True), (2000, True), (200, False)])
+def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice, speech_ms, trusted):
     found = Classifier(SHIPPED, abstain_below=0.0).classify(voice, speech_ms)
-    assert found.enough_speech is enough_speech
-    assert (found.event_type == "uncertain") is not enough_speech
+    assert found.enough_speech is trusted
+    assert (found.event_type == "uncertain") is not trusted
 
 
-def test_a_room_moves_the_decision_and_not_what_the_network_said(voice):
-    unadapted_label = Classifier(SHIPPED).classify(voice)
-    room = Baseline(np.zeros(7), SHIPPED.manifest.temperature)
-    adapted = Classifier(SHIPPED, baseline=room)
-    assert adapted.classify(voice).probabilities == pytest.approx(unadapted_label.probabilities)
-    # A room that is heard in every mood, and in all of them as this utterance's emotion above the others.
-    best = int(unadapted_label.logits.argmax())
-    for mood in range(7):
-        for _ in range(100):
-            heard = np.zeros(7)
-            heard[mood] += 3.0
-            heard[best] += 1.0
-            room.add(heard)
-    assert room.trust > 0
+@pytest.fixture
+def relative(tmp_path):
+    return bundle.load(tiny_bundle.make(tmp_path, relative=True))
+
+
+def test_an_utterance_is_compared_with_the_baseline_and_the_outputs_stay_those_of_the_network(
+    relative, voice
+):
+    plain = Classifier(relative).classify(voice)
+    baseline = Baseline.from_bundle(relative)
+    adapted = Classifier(relative, baseline=baseline)
+    assert adapted.classify(voice).probabilities == pytest.approx(plain.probabilities)
+    for _ in range(300):
+        baseline.add(plain.outputs)
     found = adapted.classify(voice)
-    assert found.probabilities[LABELS[best]] < unadapted_label.probabilities[LABELS[best]]
-    assert (found.logits == unadapted_label.logits).all()
-    assert (found.embedding == unadapted_label.embedding).all()
+    # A room where everything sounds like this: it is ordinary there.
+    assert found.event_type == "neutral"
+    assert abs(found.arousal) < 0.1
+    assert (found.outputs == plain.outputs).all()
+    assert found.outputs.shape == (8,)
+    assert found.unadapted_label == plain.unadapted_label
 
 
-def test_what_is_too_short_to_judge_is_not_moved():
-    room = Baseline(np.zeros(7))
-    for mood in range(7):
-        room.add(np.eye(7)[mood] + np.eye(7)[0])
-    assert room.shift.any()
-    found = Classifier(SHIPPED, baseline=room).classify(np.full(100, 1000, np.int16))
+def test_without_a_baseline_an_utterance_is_compared_with_ordinary_speech_in_general(relative, voice):
+    classifier = Classifier(relative)
+    assert classifier.classify(voice).probabilities == pytest.approx(
+        Classifier(relative, baseline=Baseline.from_bundle(relative)).classify(voice).probabilities
+    )
+
+
+def test_too_little_speech_is_uncertain_and_has_no_arousal(relative):
+    found = Classifier(relative).classify(np.full(100, 1000, np.int16))
     assert not found.enough_speech
-    assert set(found.probabilities.values()) == {1 / 7}
+    assert found.event_type == "uncertain"
+    assert found.arousal is None
+
+
+def test_an_absolute_head_has_no_arousal(tmp_path, voice):
+    found = Classifier(bundle.load(tiny_bundle.make(tmp_path))).classify(voice)
+    assert found.arousal is None
+    assert found.outputs.shape == (7,)
+
+
+@pytest.mark.parametrize(("speech_ms", "trusted"), [(99, False), (100, True), (None, True)])
+def test_the_shortest_speech_is_what_the_manifest_says(relative, voice, speech_ms, trusted):
+    assert relative.manifest.min_ms == 100
+    assert Classifier(relative).classify(voice, speech_ms).enough_speech is trusted

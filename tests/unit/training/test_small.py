@@ -173,7 +173,7 @@ def bundle(place) -> bundles.Bundle:
         name="small", version="0.1.0", labels=LABELS, sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=export._specs(net.inputs),
         outputs=export._specs(net.outputs), logits=logits, embedding=embedding, kernels="full-int8",
-        temperature=1.0, abstain_below=0.0, min_ms=400, embedding_mean=(0.0,) * 16, metrics={}, corpora=(),
+        temperature=1.0, abstain_below=0.0, min_ms=400, embedding_size=16, metrics={}, corpora=(),
         licence="", min_daemon=VERSION, created="", files={},
     )  # fmt: skip
     return export._write(folder, manifest)

@@ -1,4 +1,4 @@
-"""From predictions to the plain JSON object of a protocol, as they are or adapted to the room."""
+"""From predictions to the plain JSON object of a protocol over labelled clips, with or without the baseline."""
 
 from __future__ import annotations
 
@@ -9,52 +9,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol.messages import LABELS
-from training.metrics import baseline_replay
 from training.metrics import classification as metrics
-from training.metrics.predictions import Predictions, softmax
+from training.metrics import replay
+from training.metrics.predictions import Predictions
 
 Float = NDArray[np.float64]
 MAIN = ("accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage")
 
 
 def measure(protocol: str, bundle: Bundle, found: Predictions, adapt: str | None = None) -> dict[str, Any]:
-    """All measures, with the bundle's temperature and threshold.
+    """All measures, where all labels are equally likely, with the bundle's temperature and threshold.
 
-    With `adapt="baseline"`: the mean of the measures over `adaptation.ORDERS` orders, and how far it is from `plain`.
-    Raises `BundleError` where the bundle has no output layer to adapt with.
+    With `adapt="baseline"`: the mean of the measures over `replay.ORDERS` orders, and how far it is from `plain`.
+    Raises `BundleError` where the bundle has an absolute head.
     """
     plain = {"protocol": protocol, "bundle": bundle.full_name} | shares_of(
-        found.probabilities(bundle.manifest.temperature), found, bundle.manifest.abstain_below
+        replay.without_baseline(bundle, found), found, bundle.manifest.abstain_below
     )
     if adapt is None:
         return plain
-    return plain | adapted(bundle, found) | {
+    return plain | adapted(bundle, found, plain["accuracy"]) | {
         "adapt": adapt,
         "plain": {key: plain[key] for key in MAIN},
     }  # fmt: skip
 
 
-def adapted(bundle: Bundle, found: Predictions) -> dict[str, Any]:
-    """The mean of the measures over the orders in which a room may have spoken."""
-    manifest = bundle.manifest
+def adapted(bundle: Bundle, found: Predictions, plain: float) -> dict[str, Any]:
+    """The mean of the measures over the orders in which a room may have spoken; `plain`: accuracy without baseline."""
     each = [
-        shares_of(softmax(logits / manifest.temperature), found, manifest.abstain_below)
-        for logits in baseline_replay.replay(found, Baseline.from_bundle(bundle))
+        shares_of(probabilities, found, bundle.manifest.abstain_below)
+        for probabilities in replay.in_orders(bundle, found)
     ]
     result: dict[str, Any] = mean_of(each)
     result["orders"] = len(each)
-    plain = shares_of(found.probabilities(manifest.temperature), found, manifest.abstain_below)
-    result["gain"] = round(100 * (result["accuracy"] - plain["accuracy"]), 2)
+    result["gain"] = round(100 * (result["accuracy"] - plain), 2)
     return result
 
 
 def shares_of(probabilities: Float, found: Predictions, threshold: float) -> dict[str, Any]:
-    """Measures of given probabilities `[n, labels]` of the clips."""
+    """Measures of probabilities `[n, labels]`; what is not enough_speech counts as not answered in `coverage`."""
     right = probabilities.argmax(axis=1) == found.truth
-    covered = probabilities.max(axis=1) >= threshold
+    covered = found.enough_speech & (probabilities.max(axis=1) >= threshold)
     return {
         **metrics.summary(probabilities, found.truth, LABELS),
         "coverage": float(covered.mean()),
@@ -82,8 +79,3 @@ def mean_of(objects: Sequence[Any]) -> Any:
         return first
     mean = float(np.mean(objects))
     return int(mean) if isinstance(first, int) and mean.is_integer() else mean
-
-
-def points(lost: float) -> float:
-    """A share as percentage points, rounded."""
-    return round(100 * lost, 2)

@@ -19,6 +19,7 @@ from training.evaluate import graphs
 from training.evaluate.labelled import measures
 from training.export import convert
 from training.fit import checkpoint
+from training.metrics.classification import points
 from training.metrics.predictions import Predictions, predict
 from training.recipes.recipe import Recipe
 
@@ -31,7 +32,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
         convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
         exact = graphs.bare(
-            Path(scratch), recipe.name, bundle.manifest.labels, len(bundle.manifest.embedding_mean)
+            Path(scratch), recipe.name, bundle.manifest.labels, bundle.manifest.embedding_size
         )
         reference = predict(exact, clips, Sounds(), "float", quiet=quiet)
     rounded = measures.measure("quantisation", bundle, found)
@@ -40,8 +41,8 @@ def run(
     return [
         rounded
         | {"condition": bundle.manifest.kernels, "weights": str(weights)}
-        | {"loss": measures.points(full["accuracy"] - rounded["accuracy"])}
-        | {"loss_macro_f1": measures.points(full["macro_f1"] - rounded["macro_f1"])}
+        | {"loss": points(full["accuracy"] - rounded["accuracy"])}
+        | {"loss_macro_f1": points(full["macro_f1"] - rounded["macro_f1"])}
         | {"same_decision": float(same.mean()), "cosine": _cosine(found, reference)},
         full | {"condition": "float", "weights": str(weights), "loss": 0.0, "loss_macro_f1": 0.0},
     ]

@@ -25,10 +25,10 @@ from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
 from training.data.task import Task, finely
 from training.evaluate import graphs
-from training.evaluate.labelled import measures
 from training.evaluate.own_training import refit as fitting
 from training.fit import checkpoint
 from training.metrics import classification as metrics
+from training.metrics.classification import points
 from training.metrics.predictions import predict, softmax
 from training.recipes.recipe import Recipe
 
@@ -107,7 +107,7 @@ def summarise(
     return {
         "protocol": protocol, "bundle": None, "recipe": job.recipe.name, "recipe_sha256": job.recipe.sha256(),
         "seed": job.seed, **together, **means, "coverage": 1.0, "accuracy_all_clips": together["accuracy"],
-        "spread": measures.points(float(np.std([one["accuracy"] for one in each.values()]))),
+        "spread": points(float(np.std([one["accuracy"] for one in each.values()]))),
         "folds": {
             name: {key: one[key] for key in ("n", "accuracy", "uar", "macro_f1")} for name, one in each.items()
         },

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.metrics import classification as metrics
 from training.metrics.predictions import Predictions
@@ -24,18 +25,19 @@ def draw(
     folder: Path,
     measured: Mapping[str, list[dict[str, Any]]],
     found: Predictions,
-    temperature: float,
+    probabilities: NDArray[np.float64],
     history: Mapping[str, Any] | None,
 ) -> list[str]:
     """Writes confusion.png, reliability.png, speakers.png, conditions.png where noise or rooms were measured, and
-    training.png with a history; their names. `found` are the predictions of `held-out`."""
+    training.png with a history; their names. `found` and
+    `probabilities` `[n, 7]` are those of `held-out`."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     first = measured["held-out"][0]
     _confusion(folder / "confusion.png", first)
-    _reliability(folder / "reliability.png", found, temperature, first["ece"])
+    _reliability(folder / "reliability.png", found, probabilities, first["ece"])
     _speakers(folder / "speakers.png", measured)
     if measured.get("noise") or measured.get("reverberation"):
         _conditions(folder / "conditions.png", measured)
@@ -73,8 +75,7 @@ def _confusion(path: Path, measured: Mapping[str, Any]) -> None:
     _save(figure, path)
 
 
-def _reliability(path: Path, found: Predictions, temperature: float, ece: float) -> None:
-    shares = found.probabilities(temperature)
+def _reliability(path: Path, found: Predictions, shares: NDArray[np.float64], ece: float) -> None:
     bins = metrics.reliability(shares.max(axis=1), shares.argmax(axis=1) == found.truth)
     figure, axes = _figure(5, 5)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)

@@ -21,6 +21,7 @@ from training.evaluate.evaluator import Evaluator
 from training.evaluate.protocol_names import HOURS
 from training.evaluate.report import model_card, plots
 from training.fit import checkpoint
+from training.metrics import replay
 
 log = logging.getLogger(__name__)
 NUMBERS = "numbers.md"
@@ -82,8 +83,9 @@ def _short(objects: Sequence[dict[str, Any]]) -> str:
 
 def draw(folder: Path, evaluator: Evaluator, found: Objects, history: Mapping[str, Any] | None) -> list[str]:
     """All pictures of what was measured; their names."""
+    predictions = evaluator.predictions("held-out")
     return plots.draw(
-        folder, found, evaluator.predictions("held-out"), evaluator.bundle.manifest.temperature, history
+        folder, found, predictions, replay.without_baseline(evaluator.bundle, predictions), history
     )
 
 

@@ -1,0 +1,1 @@
+"""Protocols of a household: mostly ordinary speech, a causal baseline, the published decisions."""

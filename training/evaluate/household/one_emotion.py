@@ -1,0 +1,77 @@
+"""Protocol `one-emotion`: what the baseline costs where a room says 200 utterances of a single label in a row.
+
+The worst case of a baseline that uses no labels: a room that is angry all day becomes its own normal. Measured after
+500 ordinary utterances, and from the first minute, against a baseline that stopped learning after the ordinary ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.baseline import Baseline
+from edge.inference.bundle import Bundle
+from edge.protocol.messages import LABELS
+from training.metrics import replay
+from training.metrics.classification import points
+from training.metrics.predictions import Predictions
+
+BEFORE: Final = 500
+LENGTH: Final = replay.ONE_EMOTION_LENGTH
+ORDERS: Final = 3
+
+
+def run(bundle: Bundle, found: Predictions, orders: int = ORDERS) -> dict[str, Any]:
+    """One object; shares rightly named, losses in percentage points. Raises `BundleError` for an absolute head."""
+    head = replay.head_of(bundle)
+    rooms = np.array(found.rooms)
+    days: list[dict[str, Any]] = []
+    for room in sorted(set(found.rooms)):
+        neutral = np.flatnonzero((rooms == room) & (found.truth <= 0))
+        for label in range(1, len(LABELS)):
+            own = np.flatnonzero((rooms == room) & (found.truth == label))
+            if not own.size or not neutral.size:
+                continue
+            for order in range(orders):
+                random = np.random.default_rng([replay.SEED, order, label, len(days)])
+                day = _day(found, head, replay.repeat(neutral, random, BEFORE), replay.repeat(own, random))
+                days.append({"label": LABELS[label], "room": room} | day)
+    pairs = sorted({(day["label"], day["room"]) for day in days})
+    each = {pair: _mean([day for day in days if (day["label"], day["room"]) == pair]) for pair in pairs}
+    worst = max(pairs, key=lambda pair: float(each[pair]["loss"]))
+    labels = {label: _mean([day for day in days if day["label"] == label]) for label in LABELS[1:]
+              if any(day["label"] == label for day in days)}  # fmt: skip
+    return {
+        "protocol": "one-emotion", "bundle": bundle.full_name, "n": LENGTH * len(days), "before": BEFORE,
+        "length": LENGTH, "orders": orders, **_mean(days),
+        "worst": {"label": worst[0], "room": worst[1], "loss": each[worst]["loss"]}, "per_label": labels,
+    }  # fmt: skip
+
+
+def _day(
+    found: Predictions, head: Any, ordinary: NDArray[np.intp], own: NDArray[np.intp]
+) -> dict[str, float]:
+    """Shares of the 200 utterances that are rightly named."""
+    before = Baseline(head.baseline)
+    replay.replay(head, found.outputs[ordinary], found.enough_speech[ordinary], baseline=before)
+    frozen = np.zeros(len(own), np.bool_)
+    start = before.to_state()
+    truth, outputs, enough_speech = found.truth[own], found.outputs[own], found.enough_speech[own]
+    fixed = replay.replay(head, outputs, enough_speech, baseline=before, learn=frozen).labels
+    before.restore(start)
+    learning = replay.replay(head, outputs, enough_speech, baseline=before).labels
+    first = replay.replay(head, outputs, enough_speech).labels
+    return {
+        "fixed": float((fixed == truth).mean()), "learning": float((learning == truth).mean()),
+        "from_first": float((first == truth).mean()),
+    }  # fmt: skip
+
+
+def _mean(days: list[dict[str, Any]]) -> dict[str, float]:
+    mean = {key: float(np.mean([day[key] for day in days])) for key in ("fixed", "learning", "from_first")}
+    return mean | {
+        "loss": points(mean["fixed"] - mean["learning"]),
+        "loss_from_first": points(mean["fixed"] - mean["from_first"]),
+    }

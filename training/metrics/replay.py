@@ -1,0 +1,123 @@
+"""Replay of the device's baseline and decision over outputs that were computed once.
+
+Causal: an utterance is compared with a baseline that has learnt only from those before it. Baseline and decision are
+the device's own (`edge.inference.baseline`, `edge.inference.decision`); no label is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.baseline import Baseline
+from edge.inference.bundle import Bundle, BundleError, RelativeHead
+from edge.inference.decision import decide
+from edge.protocol.messages import LABELS, UNCERTAIN
+from training.metrics.predictions import Predictions, softmax
+
+Float = NDArray[np.float64]
+ORDERS = 5
+SEED = 1
+ONE_EMOTION_LENGTH = 200
+"""Utterances of a single label in a row, of protocol `one-emotion`."""
+UNCERTAIN_INDEX = -1
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Of `n` utterances, in the order in which they were replayed."""
+
+    labels: NDArray[np.int64]
+    """`[n]`: published label as an index into `LABELS`; -1: `uncertain`."""
+    probabilities: Float
+    """`[n, 7]`: published."""
+    balanced: Float
+    """`[n, 7]`: where all labels are equally likely, as they are in a corpus of acted speech."""
+    evidence: Float
+    """`[n]`: of any emotion, in deviations of the room."""
+    relative_arousal: Float
+    """`[n]`: in deviations of the room, not clipped."""
+    arousal: Float
+    """`[n]`: published, -1 to 1."""
+
+
+def head_of(bundle: Bundle) -> RelativeHead:
+    """The relative head of a bundle. Raises `BundleError` where it has an absolute one."""
+    if bundle.manifest.relative is None:
+        raise BundleError(f"{bundle.path}: its head is not relative to a baseline")
+    return bundle.manifest.relative
+
+
+def replay(
+    head: RelativeHead,
+    outputs: Float,
+    enough_speech: NDArray[np.bool_],
+    *,
+    baseline: Baseline | None = None,
+    learn: NDArray[np.bool_] | None = None,
+) -> Decisions:
+    """Decide outputs `[n, 8]` one after the other; `enough_speech` `[n]`: whether there was speech enough.
+
+    Goes on with `baseline`, or starts with a new one. It learns from every utterance of
+    enough speech; with `learn` `[n]` only from those.
+    """
+    room = baseline or Baseline(head.baseline)
+    count = len(outputs)
+    labels = np.full(count, UNCERTAIN_INDEX, np.int64)
+    probabilities, balanced = np.empty((count, len(LABELS))), np.empty((count, len(LABELS)))
+    evidence, relative, arousal = np.empty(count), np.empty(count), np.empty(count)
+    for index, output in enumerate(outputs):
+        found = room.relative(output)
+        decision = decide(found, head)
+        if enough_speech[index] and decision.event_type != UNCERTAIN:
+            labels[index] = LABELS.index(decision.event_type)
+        probabilities[index] = decision.probabilities
+        balanced[index] = softmax(found.logits / head.decision.temperature)
+        evidence[index], relative[index], arousal[index] = found.evidence, found.arousal, decision.arousal
+        if enough_speech[index] and (learn is None or learn[index]):
+            room.add(output)
+    return Decisions(labels, probabilities, balanced, evidence, relative, arousal)
+
+
+def without_baseline(bundle: Bundle, found: Predictions) -> Float:
+    """Probabilities `[n, 7]` where labels are equally likely, against ordinary speech in general."""
+    if bundle.manifest.relative is None:
+        return softmax(found.logits / bundle.manifest.temperature)
+    none = np.zeros(len(found.truth), np.bool_)
+    return replay(bundle.manifest.relative, found.outputs, found.enough_speech, learn=none).balanced
+
+
+def orders(
+    found: Predictions, seed: int = SEED, count: int = ORDERS
+) -> Iterator[dict[str, NDArray[np.intp]]]:
+    """For each repetition: room -> the places of its utterances in the order in which they are spoken."""
+    rooms = np.array(found.rooms)
+    for repetition in range(count):
+        yield {
+            name: np.random.default_rng([seed, repetition]).permutation(np.flatnonzero(rooms == name))
+            for name in sorted(set(found.rooms))
+        }
+
+
+def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
+    """For each repetition the balanced probabilities `[n, 7]` with a causal baseline, in the order of the clips.
+
+    Raises `BundleError` for an absolute head.
+    """
+    head = head_of(bundle)
+    for rooms in orders(found, seed, count):
+        result = np.empty((len(found.truth), len(LABELS)))
+        for order in rooms.values():
+            result[order] = replay(head, found.outputs[order], found.enough_speech[order]).balanced
+        yield result
+
+
+def repeat(
+    places: NDArray[np.intp], random: np.random.Generator, length: int = ONE_EMOTION_LENGTH
+) -> NDArray[np.intp]:
+    """Draw `length` of `places`; where there are fewer, all are repeated, each time in another order."""
+    rounds = -(-length // places.size)
+    return np.concatenate([random.permutation(places) for _ in range(rounds)])[:length]
