@@ -6,7 +6,7 @@ to it is what the network was trained on (docs/model/base.md). The outputs, seve
 the embedding: their mean says as much as the mean of the embedding would, and nothing else of a voice.
 
 The estimate is robust in three ways. An utterance that seems emotional counts little (`least_weight`), one that is far
-away moves the location no more than one at `step_limit` does (Huber, Annals of Mathematical Statistics 1964, 35:73-101),
+away moves the location no more than one at `step_limit` does (Huber, Ann. Math. Stat. 1964, 35:73-101),
 and while little has been heard the location is shrunk towards `origin`, that of ordinary speech in general, as the
 posterior mean under a normal prior is (Efron and Morris, JASA 1973, 68:117-130). The deviations of evidence and arousal
 are tracked, too: a lively household is not an emotional one.

@@ -36,7 +36,7 @@ class Result(msgspec.Struct, frozen=True):
     enough_speech: bool
     """Whether there was speech enough to classify; what is shorter is `uncertain`."""
     arousal: float | None = None
-    """-1 (calmer than usual here) to 1 (more agitated); None from an absolute head, and where `enough_speech` is false."""
+    """-1 (calmer than usual here) to 1 (more agitated); None: absolute head, or too little speech."""
     unadapted_label: int = 0
     """Index of the label without the room's baseline."""
     unadapted_confident: bool = False

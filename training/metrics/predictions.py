@@ -24,7 +24,7 @@ ORDINARY = -1
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of `n` clips or utterances: outputs, embeddings, true labels, speakers, rooms, names, and whether there was enough speech."""
+    """Of `n` clips: outputs, embeddings, true labels, speakers, rooms, names, and a flag for enough speech."""
 
     outputs: NDArray[np.float64]
     """`[n, 7]` logits of an absolute head, `[n, 8]` logits and arousal of a relative one; neither calibrated."""
