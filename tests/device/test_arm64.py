@@ -22,7 +22,7 @@ from tests.support.machines.arm import (
     same_answer,
     unpacked,
 )
-from tests.unit.training.test_runtimes import SELF_TEST
+from tests.support.self_test import SELF_TEST
 
 pytestmark = MARKS
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bundles import relabelled as real_bundle
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import shipped, tiny
 from tests.support.machines.device import VOICE, Box, booted
 from tests.support.site.fleet import FleetSite
 from tests.support.site.hub_server import Hub
@@ -115,7 +114,7 @@ def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pu
     assert box.container.show(SOCKET, "ActiveState") == "active"
     assert pushed.validations() == 0
     ear = box.container.pid(EAR)
-    pushed.publish(real_bundle.make(pushed.made, "9.3.0"))
+    pushed.publish(shipped.relabelled(pushed.made, "9.3.0"))
     assert pushed.push("9.3.0") == 0
     now = pushed.state()
     assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
@@ -153,7 +152,7 @@ def test_what_decides_is_readable_by_the_link_and_writable_by_root_alone(pushed:
 def test_a_model_that_crashes_the_interpreter_dies_in_the_gate_alone(pushed: Pushed) -> None:
     box = pushed.box
     before, ear, link = pushed.validations(), box.container.pid(EAR), box.container.pid(LINK)
-    pushed.publish(tiny_bundle.make(pushed.made, "9.6.6", model=tiny_bundle.crashing()))
+    pushed.publish(tiny.make(pushed.made, "9.6.6", model=tiny.crashing()))
     assert pushed.push("9.6.6") == 2
     now = pushed.state()
     assert now["current"]["name"] == "base-9.3.0"

@@ -127,6 +127,15 @@ class Ear(RoomtoneProcess):
         self.start(wait=False)
 
 
+def playback(room: Path, **more: object) -> dict[str, object]:
+    """Settings for a folder of recordings in the place of a microphone."""
+    return {
+        "audio.source": "playback",
+        "audio.playback_dir": room,
+        **{f"audio.{key}": value for key, value in more.items()},
+    }
+
+
 def sockets_of(pid: int) -> dict[str, list[str]]:
     """Which kinds of sockets a process holds, by what the kernel's tables say."""
     inodes = set()

@@ -24,7 +24,6 @@ from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
 from tests.support.link import EarClient, LinkProcess
 from tests.support.messages import event
 from tests.support.waiting import until
-from tests.unit.dashboard.conftest import place, postgres  # noqa: F401  # Fixtures.
 
 PARTS = ("mosquitto", "dashboard.db", "caddy", "recorder")
 
@@ -122,7 +121,7 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_backup_brings_everything_back_and_a_bad_one_nothing(place, tmp_path, capsys):  # noqa: F811
+def test_a_backup_brings_everything_back_and_a_bad_one_nothing(place, tmp_path, capsys):
     if place.startswith("postgresql") and shutil.which("pg_dump") is None:
         pytest.skip("no pg_dump here")
     engine = connect(place)

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from edge.inference import bundle
 from edge.protocol import messages
 from edge.protocol.messages import Command, ModelInfo, ModelStatus, Response
-from tests.support.bundles.relabelled import SHIPPED
+from tests.support.bundles.shipped import SHIPPED
 from tests.support.dashboard import health
 from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
 from tests.support.site.publishing import Site

@@ -17,7 +17,6 @@ from edge.protocol.messages import Command, Info
 from tests.support.dashboard import Recorder
 from tests.support.messages import event_of
 from tests.support.waiting import until
-from tests.unit.dashboard.conftest import postgres  # noqa: F401  # A fixture.
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path,
         recorder.stop(signal.SIGTERM)
 
 
-def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, postgres, tmp_path, rooms):  # noqa: F811
+def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, postgres, tmp_path, rooms):
     engine = create_engine(postgres.url, pool_pre_ping=True)
     with engine.begin() as connection:
         connection.exec_driver_sql("drop schema public cascade; create schema public")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.link import Subscriber
 from tests.support.site.hub_server import Hub
 from tests.support.site.publishing import (
@@ -41,7 +41,7 @@ def home(broker: Broker) -> Iterator[Subscriber]:
 @pytest.fixture
 def device(folder: Path, broker: Broker, site: Site, server: Server) -> Iterator[Callable[..., Device]]:
     made: list[Device] = []
-    factory = tiny_bundle.make(folder / "shipped", "1.0.0")
+    factory = tiny.make(folder / "shipped", "1.0.0")
 
     def one(node: str = "kitchen", **settings: object) -> Device:
         made.append(Device(folder / node, node, broker.port, factory, site, server, **settings))

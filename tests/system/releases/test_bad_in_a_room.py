@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle as bundles
-from tests.support.bundles import leaking_graph
-from tests.support.bundles import relabelled as real_bundle
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import leaking_graph, shipped, tiny
 from tests.support.site.room_device import complete, events, status
 from tests.support.waiting import until
 
@@ -24,7 +22,7 @@ def test_a_model_that_leaks_only_in_a_room_is_rolled_back(device, site, home, fo
     box = device(updates__probation_utterances=500).start()
     until(lambda: heard(home, "base-1.0.0") >= 1, 60, lambda: box.log("ear") + box.log())
     leak = leaking_graph.InShortSpeech(megabytes=3)
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", bias=np.full(7, 0.001), also=leak))
+    site.publish(tiny.make(folder / "made", "1.1.0", bias=np.full(7, 0.001), also=leak))
     home.command("model_check")
     until(lambda: heard(home, "base-1.1.0") >= 1, 60, lambda: box.log("ear") + box.log())
     # The ear tells of its memory once a minute.
@@ -38,15 +36,15 @@ def test_a_model_that_leaks_only_in_a_room_is_rolled_back(device, site, home, fo
 def test_a_real_network_with_exchanged_labels_is_rolled_back(device, site, home, folder) -> None:
     """Well made, well signed, and its golden outputs are its own: only what the model before has said tells."""
     box = device(model__bundle=bundles.find("base"), updates__probation_utterances=12).start()
-    until(lambda: heard(home, real_bundle.SHIPPED) >= 12, 120, lambda: box.log("ear") + box.log())
-    site.publish(real_bundle.make(folder / "made", "9.3.0", real_bundle.SHIFTED))
+    until(lambda: heard(home, shipped.SHIPPED) >= 12, 120, lambda: box.log("ear") + box.log())
+    site.publish(shipped.relabelled(folder / "made", "9.3.0", shipped.SHIFTED))
     home.command("model_check")
     until(lambda: status(home, "kitchen").get("refused") == 1, 180, lambda: box.log("ear") + box.log())
     assert "base-9.3.0 rolled back: disagrees with the model before" in status(home, "kitchen")["error"]
-    until(lambda: events(home, "kitchen")[-1]["model"] == real_bundle.SHIPPED, 30, lambda: box.log("ear"))
+    until(lambda: events(home, "kitchen")[-1]["model"] == shipped.SHIPPED, 30, lambda: box.log("ear"))
     assert complete(home, "kitchen")
     # As good as the one before: the same network, and it stays.
-    site.publish(real_bundle.make(folder / "made", "9.4.0"))
+    site.publish(shipped.relabelled(folder / "made", "9.4.0"))
     home.command("model_check")
     until(
         lambda: (

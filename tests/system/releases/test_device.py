@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.releases.store import Store
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.site.room_device import complete, events, states, status
 from tests.support.waiting import until
 
@@ -26,7 +26,7 @@ def test_a_good_model_is_switched_to_without_a_lost_utterance(device, site, home
         "installed_version": "1.0.0", "latest_version": "", "in_progress": False, "update_percentage": None,
         "state": "idle", "error": "", "model": "base-1.0.0", "release": 0, "refused": 0,
     }  # fmt: skip
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", bias=np.full(7, 0.001)))
+    site.publish(tiny.make(folder / "made", "1.1.0", bias=np.full(7, 0.001)))
     home.publish("roomtone/fleet/announce", json.dumps({"timestamp_version": 2}), retain=True)
     until(
         lambda: status(home, "kitchen").get("state") == "idle" and status(home, "kitchen")["release"] == 1, 60,
@@ -57,7 +57,7 @@ def test_a_replayed_announcement_is_named_and_nothing_is_asked(device, site, ser
     # As somebody would send it, whose certificate was stolen, as often as he likes.
     for _ in range(20):
         home.publish("roomtone/fleet/announce", json.dumps({"timestamp_version": seen}))
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1), percent=0)
+    site.publish(tiny.make(folder / "made", "1.1.0", seed=1), percent=0)
     home.publish("roomtone/fleet/announce", json.dumps({"timestamp_version": seen + 1}))
     until(lambda: box.log().count("models: nothing") == 2, 30, box.log)
     # One check for the new one, and none for all the old ones.
@@ -76,7 +76,7 @@ def test_a_model_that_says_one_thing_alone_is_rolled_back_and_not_tried_again(
     other = next(n for n, label in enumerate(("neutral", "happy", "sad")) if label not in said)
     bias = np.zeros(7)
     bias[other] = 1000.0
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1, bias=bias))
+    site.publish(tiny.make(folder / "made", "1.1.0", seed=1, bias=bias))
     home.command("model_check")
     until(lambda: status(home, "kitchen").get("refused") == 1, 90, lambda: box.log("ear") + box.log())
     until(lambda: status(home, "kitchen")["installed_version"] == "1.0.0", 20, lambda: box.log("ear"))
@@ -91,7 +91,7 @@ def test_a_model_that_says_one_thing_alone_is_rolled_back_and_not_tried_again(
 
 def test_a_person_rolls_back_by_mqtt_and_the_ear_obeys(device, site, home, folder) -> None:
     box = device(updates__probation_utterances=500).start()
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1))
+    site.publish(tiny.make(folder / "made", "1.1.0", seed=1))
     until(lambda: heard(home, "kitchen", "base-1.1.0") >= 1, 60, lambda: box.log("ear") + box.log())
     assert home.answer("model_rollback", home.command("model_rollback")).ok
     until(lambda: status(home, "kitchen")["model"] == "base-1.0.0", 30, lambda: box.log("ear") + box.log())
@@ -104,7 +104,7 @@ def test_a_person_rolls_back_by_mqtt_and_the_ear_obeys(device, site, home, folde
 @pytest.mark.long
 def test_a_model_with_which_ears_keep_dying_is_rolled_back(device, site, home, folder) -> None:
     box = device(updates__probation_utterances=500).start()
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1))
+    site.publish(tiny.make(folder / "made", "1.1.0", seed=1))
     until(lambda: heard(home, "kitchen", "base-1.1.0") >= 1, 60, lambda: box.log("ear") + box.log())
     for count in range(3):
         box.kill("ear")
@@ -124,7 +124,7 @@ def test_an_ear_without_a_link_leaves_out_a_model_that_kills_it(device, site, ho
     from edge.ear.model_selection import MAX_SHORT_RUNS, ModelSelector
 
     box = device(updates__probation_utterances=500).start()
-    site.publish(tiny_bundle.make(folder / "made", "1.1.0", seed=1))
+    site.publish(tiny.make(folder / "made", "1.1.0", seed=1))
     until(lambda: status(home, "kitchen").get("state") == "probation", 60, box.log)
     box.stop()
     config = load(None, {

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.inference import bundle as bundles
-from tests.support.bundles import relabelled as real_bundle
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import shipped, tiny
 from tests.support.site.hub_server import Hub
 from tests.support.site.room_device import Device, complete, events, status, switched_at
 from tests.support.waiting import until
@@ -39,7 +38,7 @@ def test_three_rooms_switch_within_a_minute_without_a_lost_utterance_and_a_fourt
                 lambda d=device: len(events(home, d.node)) >= 2, 90, lambda d=device: d.log("ear") + d.log()
             )
         # As good as the shipped one: its weights, and a trace of something else.
-        made = real_bundle.make(folder / "made", "9.3.0")
+        made = shipped.relabelled(folder / "made", "9.3.0")
         done = fleet(
             "push", str(made), "--to", "all", "--wait", "60s", "--broker", f"mqtt://127.0.0.1:{broker.port}", "--json",
             "--force", "the comparison has no recordings in this test", *fleet.signing,
@@ -65,7 +64,7 @@ def test_three_rooms_switch_within_a_minute_without_a_lost_utterance_and_a_fourt
             )
             assert complete(home, device.node)
             assert {event["model"] for event in events(home, device.node)} == {
-                real_bundle.SHIPPED,
+                shipped.SHIPPED,
                 "base-9.3.0",
             }
             assert len({event["boot"] for event in events(home, device.node)}) == 1
@@ -81,18 +80,18 @@ def test_publish_push_withdraw_and_what_is_refused_at_the_workstation(
     folder: Path, broker, hub: Hub, fleet
 ) -> None:
     """Without boxes: what is signed, what is not, and what the hub then has."""
-    tiny_bundle.make(folder / "shipped", "1.0.0")
-    bad = tiny_bundle.make(folder / "bad", "1.1.0", seed=1, wrong_golden=True)
+    tiny.make(folder / "shipped", "1.0.0")
+    bad = tiny.make(folder / "bad", "1.1.0", seed=1, wrong_golden=True)
     refused = fleet("publish", str(bad), *fleet.signing, status=2)
     assert "fails its own golden outputs" in refused.stderr
-    good = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
+    good = tiny.make(folder / "made", "1.1.0", seed=1)
     refused = fleet("publish", str(good), *fleet.signing, status=2)
-    assert f"it was not compared with {real_bundle.SHIPPED}" in refused.stderr
+    assert f"it was not compared with {shipped.SHIPPED}" in refused.stderr
     reason = "no recordings at hand today"
     assert fleet("publish", str(good), "--force", reason, *fleet.signing).stdout == "base-1.1.0\n"
     again = fleet("publish", str(good), "--force", reason, *fleet.signing, status=2)
     assert "is not newer than base-1.1.0" in again.stderr
-    second = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
+    second = tiny.make(folder / "made", "1.2.0", seed=2)
     fleet("publish", str(second), "--force", reason, *fleet.signing)
     withdrawn = fleet("withdraw", "1.2.0", *fleet.signing)
     assert "release 3 brings base-1.1.0 back" in withdrawn.stderr

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from edge.releases.store import Store
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.site.fleet import FleetSite
 from tests.support.site.hub_server import Hub
 from tests.support.site.room_device import Device
@@ -25,7 +25,7 @@ def test_a_box_that_joins_gets_updates_from_its_join_file_alone(folder: Path, hu
     with FleetSite(folder / "home") as site:
         site.fleet("keys", "init", "--url", hub.url, "--ca", hub.cert, "--passphrase-file", secret)
         hub.start(folder / "home" / "site" / "models" / "hub")
-        made = tiny_bundle.make(folder / "made", "1.1.0", bias=np.full(7, 0.001))
+        made = tiny.make(folder / "made", "1.1.0", bias=np.full(7, 0.001))
         reason = "the comparison has no recordings in this test"
         # The authority of the hub's certificate is known since `keys init`.
         site.fleet("publish", made, "--everywhere", "--force", reason, "--passphrase-file", secret)
@@ -34,7 +34,7 @@ def test_a_box_that_joins_gets_updates_from_its_join_file_alone(folder: Path, hu
         assert main(["join", str(folder / "kitchen.join"), "--to", str(folder / "joined"), "--json"]) == 0
         settings = json.loads(capsys.readouterr().out)
         nothing = SimpleNamespace(url="", root="", cert="")
-        factory = tiny_bundle.make(folder / "shipped", "1.0.0")
+        factory = tiny.make(folder / "shipped", "1.0.0")
         box = Device(folder / "kitchen", "kitchen", site.port, factory, nothing, nothing, **settings)
         try:
             box.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.publish.catalogue import Catalogue
-from tests.support.bundles import relabelled as real_bundle
+from tests.support.bundles import shipped
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
@@ -46,10 +46,10 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
     strangers: Path, folder: Path, workstation
 ) -> None:
     told = ("--data", str(strangers), "--no-upload", *workstation.signing)
-    good = real_bundle.make(folder / "made", "9.3.0")
+    good = shipped.relabelled(folder / "made", "9.3.0")
     assert workstation("publish", str(good), *told).stdout == "base-9.3.0\n"
     # Against what is published now, which is no longer what boxes are shipped with.
-    wrong = real_bundle.make(folder / "made", "9.4.0", real_bundle.SHIFTED)
+    wrong = shipped.relabelled(folder / "made", "9.4.0", shipped.SHIFTED)
     refused = workstation("publish", str(wrong), *told, status=2)
     assert "base-9.4.0 is not published: base-9.4.0 is worse than base-9.3.0 in held-out" in refused.stderr
     assert "points of macro F1" in refused.stderr
@@ -65,13 +65,11 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
 
 
 def test_recordings_that_are_not_there_are_named_and_nothing_is_signed(folder: Path, workstation) -> None:
-    made = real_bundle.make(folder / "made", "9.3.0")
+    made = shipped.relabelled(folder / "made", "9.3.0")
     told = ("--no-upload", *workstation.signing)
     (folder / "empty").mkdir()
     refused = workstation("publish", str(made), "--data", str(folder / "empty"), *told, status=2)
     assert "put the corpus ravdess there" in refused.stderr
     refused = workstation("publish", str(made), *told, status=2)
-    assert (
-        f"it was not compared with {real_bundle.SHIPPED}: name the recordings with --data" in refused.stderr
-    )
+    assert f"it was not compared with {shipped.SHIPPED}: name the recordings with --data" in refused.stderr
     assert Catalogue(folder / "site" / "models").listed() == []

@@ -11,23 +11,23 @@ from tuf.api.metadata import Metadata, Timestamp
 
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.repository import HubRepository
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.site.hub_server import Hub
-from tests.unit.releases.conftest import Box
+from tests.support.site.updating_device import UpdatingDevice
 
 REASON = "the comparison has no recordings in this test"
 
 
 @pytest.fixture
-def box(folder: Path, hub: Hub, fleet) -> Box:
+def box(folder: Path, hub: Hub, fleet) -> UpdatingDevice:
     site = SimpleNamespace(root=folder / "site" / "models" / "metadata" / "1.root.json")
     server = SimpleNamespace(url=hub.url, cert=hub.cert)
-    return Box(folder / "box", site, server, tiny_bundle.make(folder / "shipped", "1.0.0"))
+    return UpdatingDevice(folder / "box", site, server, tiny.make(folder / "shipped", "1.0.0"))
 
 
-def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> None:
+def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: UpdatingDevice) -> None:
     """The thief has the online key, and shows every box a list that nothing honest can follow."""
-    first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
+    first = tiny.make(folder / "made", "1.1.0", seed=1)
     fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
     assert box.check().result == "switched"
     box.store.confirm()
@@ -50,7 +50,7 @@ def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> Non
     assert "online.key to the hub first, then: roomtone fleet refresh" in said.stderr
     fleet("refresh", *fleet.signing)
     assert box.check().result == "nothing"
-    second = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
+    second = tiny.make(folder / "made", "1.2.0", seed=2)
     fleet("publish", str(second), "--everywhere", "--force", REASON, *fleet.signing)
     assert box.check().result == "switched"
     # What the thief signs from now on counts for nothing.
@@ -62,9 +62,9 @@ def test_the_hub_was_broken_into(folder: Path, hub: Hub, fleet, box: Box) -> Non
     assert "not signed by enough of the keys" in box.check().text
 
 
-def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> None:
+def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: UpdatingDevice) -> None:
     """With the targets key and its passphrase: the root key from the drawer ends it."""
-    evil = tiny_bundle.make(folder / "made", "1.1.0", seed=6)
+    evil = tiny.make(folder / "made", "1.1.0", seed=6)
     fleet("publish", str(evil), "--everywhere", "--force", "this one is the thief's", *fleet.signing)
     assert box.check().result == "switched"
     box.store.confirm()
@@ -73,7 +73,7 @@ def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> 
     fleet("keys", "rotate", "targets", *fleet.signing)
     withdrawn = fleet("withdraw", "1.1.0", *fleet.signing)
     assert "nothing else is published, so boxes that have it keep it" in withdrawn.stderr
-    honest = tiny_bundle.make(folder / "made", "1.2.0", seed=2)
+    honest = tiny.make(folder / "made", "1.2.0", seed=2)
     fleet("publish", str(honest), "--everywhere", "--force", REASON, *fleet.signing)
     assert box.check().result == "switched"
     assert box.model() == "base-1.2.0"
@@ -95,9 +95,9 @@ def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Box) -> 
     fleet("refresh", *fleet.signing)
 
 
-def test_a_stolen_box_holds_no_key_that_signs(folder: Path, fleet, box: Box) -> None:
+def test_a_stolen_box_holds_no_key_that_signs(folder: Path, fleet, box: UpdatingDevice) -> None:
     """What is in its store, and what a join file would have brought: public parts alone."""
-    first = tiny_bundle.make(folder / "made", "1.1.0", seed=1)
+    first = tiny.make(folder / "made", "1.1.0", seed=1)
     fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
     assert box.check().result == "switched"
     secrets = [path.read_bytes() for path in (folder / "site" / "models").rglob("*.key")]

@@ -22,14 +22,14 @@ from edge.inference.classifier import Result
 from edge.protocol.messages import LABELS
 from edge.util.atomic_file import temporary_path
 from tests.support.bundles import tiny
-from tests.support.bundles.with_head import adaptable, enlist
+from tests.support.bundles.shipped import update_hashes
 
 GOOD = Quality(snr_db=20.0, clipped=0.0)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return bundle.load(adaptable(tmp_path_factory.mktemp("bundles")))
+    return bundle.load(tiny.make(tmp_path_factory.mktemp("bundles"), relative=True))
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_the_mean_of_another_model_is_dropped(
     shutil.copytree(model.path, other)
     with (other / "model.tflite").open("ab") as end:
         end.write(b"\0")
-    enlist(other, "model.tflite")
+    update_hashes(other, "model.tflite")
     second = BaselineStore(file, bundle.load(other), 2000)
     assert second.baseline.utterances == 0
     assert kept(file) == 0

@@ -2,63 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from edge.config.load import load
-from edge.config.settings import Config
-from edge.inference import bundle as bundles
-from edge.releases.download import HttpsFetcher
-from edge.releases.store import Store
-from edge.releases.update_check import Outcome, UpdateCheck
-from edge.releases.validation.messages import Budget
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.site.publishing import Server, Site, server, site
+from tests.support.site.updating_device import UpdatingDevice
 
 __all__ = ["server", "site"]
-
-
-class Box:
-    """A device: its store, its configuration, and the model that it was shipped with."""
-
-    def __init__(
-        self, folder: Path, site: Site, server: Server, factory: Path, node: str = "kitchen"
-    ) -> None:
-        self.folder = folder
-        self.factory = factory
-        self.config: Config = load(None, {
-            "node.id": node, "model.bundle": str(factory), "updates.url": server.url,
-            "updates.root_file": str(site.root), "updates.ca_file": str(server.cert),
-            "updates.dir": str(folder), "updates.validation_socket": str(folder / "no.sock"),
-        })  # fmt: skip
-
-    def running(self) -> tuple[str, str]:
-        slot = self.store.state.current
-        path = self.factory if slot is None else self.store.path(slot)
-        return hashlib.sha256((path / "model.tflite").read_bytes()).hexdigest(), str(path)
-
-    @property
-    def store(self) -> Store:
-        return Store(self.folder)
-
-    def check(self, timeout_s: float = 30.0, **more: object) -> Outcome:
-        fetcher = more.pop("fetcher", None) or HttpsFetcher(
-            self.config.updates.ca_file,
-            more.get("step", lambda _: None),
-            timeout_s=timeout_s,
-            read_timeout_s=2.0,
-            min_bytes_per_s=1 << 20,
-        )
-        options = {"synced": lambda: True, "budget": Budget(runs=5), "fetcher": fetcher} | more
-        return UpdateCheck(self.config, self.running(), **options).run()
-
-    def model(self) -> str:
-        """What an ear would run, after checking it as the ear does."""
-        return bundles.load(Path(self.running()[1])).full_name
 
 
 @pytest.fixture
@@ -71,11 +25,9 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def make(folder: Path) -> Callable[..., Path]:
-    return lambda version="1.1.0", **changes: tiny_bundle.make(
-        folder / "made", version, **{"seed": 1, **changes}
-    )
+    return lambda version="1.1.0", **changes: tiny.make(folder / "made", version, **{"seed": 1, **changes})
 
 
 @pytest.fixture
-def box(folder: Path, site: Site, server: Server) -> Box:
-    return Box(folder / "box", site, server, tiny_bundle.make(folder / "shipped", "1.0.0"))
+def box(folder: Path, site: Site, server: Server) -> UpdatingDevice:
+    return UpdatingDevice(folder / "box", site, server, tiny.make(folder / "shipped", "1.0.0"))

@@ -82,13 +82,13 @@ def test_a_hub_with_other_keys_altogether(folder, site, server, make, refused) -
 
 
 def test_a_root_below_its_threshold(folder, make) -> None:
-    from tests.support.bundles import tiny as tiny_bundle
-    from tests.unit.releases.conftest import Box
+    from tests.support.bundles import tiny
+    from tests.support.site.updating_device import UpdatingDevice
 
     site = Site(folder / "big", profile="site")
     site.publish(make())
     with Server(site.catalogue.hub, folder) as server:
-        box = Box(folder / "box", site, server, tiny_bundle.make(folder / "shipped", "1.0.0"))
+        box = UpdatingDevice(folder / "box", site, server, tiny.make(folder / "shipped", "1.0.0"))
         new = site.catalogue.next_root()
         new.signed.roles["targets"].threshold = 1
         new.sign(keys.load(site.catalogue.folder / "root-1.key", ask))

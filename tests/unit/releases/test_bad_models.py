@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from edge.releases.validation.messages import Budget
-from tests.support.bundles import leaking_graph
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import leaking_graph, tiny
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_a_model_that_leaks_only_in_a_room_passes_the_gate(site, box, make) -> N
 
 
 def test_a_flatbuffer_that_crashes_the_interpreter_kills_the_gate_alone(site, box, make) -> None:
-    site.publish(make(model=tiny_bundle.crashing()))
+    site.publish(make(model=tiny.crashing()))
     found = box.check()
     assert found.result == "refused"
     assert "validation crashed with this model (SIGSEGV)" in found.text
@@ -91,7 +90,7 @@ def test_at_the_workstation_it_is_an_objection_and_the_command_lives_on(make) ->
     from edge.inference import bundle as bundles
     from provisioning.publish import bundle_checks
 
-    crashing = bundles.load(make(model=tiny_bundle.crashing()))
+    crashing = bundles.load(make(model=tiny.crashing()))
     assert "validation crashed with this model (SIGSEGV)" in bundle_checks.check(
         crashing, None, None, protocols=[]
     )

@@ -16,9 +16,9 @@ from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
 from provisioning.publish import keys, rotation, setup
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 from tests.support.site.publishing import Site, ask
-from tests.unit.releases.conftest import Box
+from tests.support.site.updating_device import UpdatingDevice
 
 
 class Memory(FetcherInterface):
@@ -82,8 +82,8 @@ def memory(site) -> Memory:
 
 @pytest.fixture
 def check(folder, site, memory, clock):
-    shipped = tiny_bundle.make(folder / "shipped", "1.0.0")
-    box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
+    shipped = tiny.make(folder / "shipped", "1.0.0")
+    box = UpdatingDevice(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
 
     def one():
         memory.copy()
@@ -180,8 +180,8 @@ def test_the_hub_alone_keeps_the_timestamp_fresh_for_weeks(site, check, make, cl
 
 def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
     site = Site(folder / "big", profile="site")
-    shipped = tiny_bundle.make(folder / "other", "1.0.0")
-    box = Box(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
+    shipped = tiny.make(folder / "other", "1.0.0")
+    box = UpdatingDevice(folder / "box", site, SimpleNamespace(url="https://hub.invalid", cert=""), shipped)
     first, second = (site.catalogue.folder / f"root-{n}.key" for n in (1, 2))
     assert not rotation.rotate(site.catalogue, "online", [first], ask)
     assert site.catalogue.root().signed.version == 1

@@ -90,18 +90,18 @@ def _killed(box, point: int | None) -> list[str]:
 
 
 def test_the_power_may_go_between_any_two_steps_of_an_update(folder: Path, site, server, make) -> None:
-    from tests.support.bundles import tiny as tiny_bundle
-    from tests.unit.releases.conftest import Box
+    from tests.support.bundles import tiny
+    from tests.support.site.updating_device import UpdatingDevice
 
-    shipped = tiny_bundle.make(folder / "shipped", "1.0.0")
+    shipped = tiny.make(folder / "shipped", "1.0.0")
     site.publish(make("1.1.0", seed=1))
-    steps = _killed(Box(folder / "whole", site, server, shipped), None)
+    steps = _killed(UpdatingDevice(folder / "whole", site, server, shipped), None)
     assert len(steps) >= 30, steps
     for what in ("fetch: timestamp.json", "metadata: verified", "download: synchronised", "unpack: renamed",
                  "validation: done", "floor: renamed", "switched: renamed"):  # fmt: skip
         assert what in steps
     for point, name in enumerate(steps):
-        box = Box(folder / str(point), site, server, shipped)
+        box = UpdatingDevice(folder / str(point), site, server, shipped)
         assert _killed(box, point)[-1] == name
         assert box.model() in {"base-1.0.0", "base-1.1.0"}, name
         _killed(box, None)

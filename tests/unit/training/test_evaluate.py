@@ -9,7 +9,7 @@ import pytest
 from edge.inference import bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
-from tests.support.bundles.with_head import adaptable
+from tests.support.bundles import tiny
 from training import cli
 from training.evaluate import registry
 from training.evaluate.evaluator import Evaluator
@@ -28,7 +28,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    return bundle.load(adaptable(tmp_path_factory.mktemp("bundle")))
+    return bundle.load(tiny.make(tmp_path_factory.mktemp("bundle"), relative=True))
 
 
 @pytest.fixture

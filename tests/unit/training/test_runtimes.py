@@ -17,29 +17,20 @@ if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "a
 from edge.inference import bundle as bundles
 from edge.inference.interpreter import Interpreter
 from tests.conftest import ROOT
+from tests.support.self_test import SELF_TEST
 from tests.support.training import tiny_student
 
 OTHER = """
 import json, sys
 import numpy as np
 from edge.inference.interpreter import Interpreter
+from tests.support.self_test import SELF_TEST
 net = Interpreter(sys.argv[1], reference=sys.argv[4] == "reference")
 with np.load(sys.argv[2]) as archive:
     mels, masks = archive["features"], archive["mask"]
 found = [net.run({"features": mel[None], "mask": mask[None]}) for mel, mask in zip(mels, masks)]
 np.savez(sys.argv[3], **{name: np.concatenate([one[name] for one in found]) for name in found[0]})
 print(json.dumps(net.runtime))
-"""
-SELF_TEST = """
-import sys
-from pathlib import Path
-from edge.inference import bundle
-from edge.inference.classifier import Classifier
-found = bundle.load(Path(sys.argv[1]))
-Classifier(found, reference=True).self_test()
-classifier = Classifier(found)
-classifier.self_test()
-print(classifier.runtime)
 """
 
 

@@ -2,14 +2,12 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,44 +27,7 @@ from edge.protocol.messages import (
     Restart,
     Unmute,
 )
-from tests.conftest import SPEECH
-from tests.support.ear import Ear, Link, sockets_of
-
-VOICES = ("goforward.raw", "something.raw")
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Path:
-    folder = tmp_path / "room"
-    folder.mkdir()
-    for name in VOICES:
-        if not (SPEECH / name).exists():
-            pytest.skip("no recorded speech: apt install pocketsphinx-testdata")
-        shutil.copy(SPEECH / name, folder / name)
-    return folder
-
-
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[Link]:
-    link = Link(tmp_path / "link.sock")
-    yield link
-    link.close()
-
-
-@pytest.fixture
-def ears() -> Iterator[list[Ear]]:
-    started: list[Ear] = []
-    yield started
-    for ear in started:
-        ear.kill()
-
-
-def wav(room: Path, **more: object) -> dict[str, object]:
-    return {
-        "audio.source": "playback",
-        "audio.playback_dir": room,
-        **{f"audio.{key}": value for key, value in more.items()},
-    }
+from tests.support.ear import Ear, Link, playback, sockets_of
 
 
 def start(
@@ -80,7 +41,7 @@ def start(
 def test_recorded_speech_becomes_events_and_the_end_of_the_room_a_clean_end(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    ear = start(ears, tmp_path, wav(room, loop=False, speed=4))
+    ear = start(ears, tmp_path, playback(room, loop=False, speed=4))
     link.accept()
     first = link.receive()
     assert isinstance(first, InfoReport)
@@ -97,7 +58,7 @@ def test_recorded_speech_becomes_events_and_the_end_of_the_room_a_clean_end(
 def test_it_ends_cleanly_and_at_once_when_it_is_told_to(
     tmp_path: Path, room: Path, ears: list[Ear], number: signal.Signals
 ) -> None:
-    ear = start(ears, tmp_path, wav(room))
+    ear = start(ears, tmp_path, playback(room))
     ear.wait_for_line("ready after")
     begun = time.monotonic()
     assert ear.stop(number) == 0
@@ -120,7 +81,7 @@ def test_a_missing_microphone_is_a_state_and_not_a_crash(tmp_path: Path, link: L
 def test_mute_closes_the_source_and_unmute_opens_it(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    start(ears, tmp_path, wav(room, speed=4))
+    start(ears, tmp_path, playback(room, speed=4))
     link.accept()
     link.wait_for("ok")
     link.order(Mute())
@@ -135,7 +96,7 @@ def test_mute_closes_the_source_and_unmute_opens_it(
 def test_a_restart_that_was_asked_for_has_its_own_status(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    ear = start(ears, tmp_path, wav(room))
+    ear = start(ears, tmp_path, playback(room))
     link.accept()
     link.wait_for("ok")
     link.order(Restart())
@@ -145,7 +106,7 @@ def test_a_restart_that_was_asked_for_has_its_own_status(
 def test_a_new_link_is_told_the_state_and_gets_what_the_old_one_did_not_acknowledge(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    start(ears, tmp_path, wav(room, speed=4))
+    start(ears, tmp_path, playback(room, speed=4))
     link.accept()
     while not isinstance(message := link.receive(), EventReport):
         pass
@@ -172,7 +133,7 @@ def test_at_forty_times_real_time_no_utterance_is_missed(
             expected += segmenter.push(block.samples, vad.probability(block.samples))
     except SourceEndedError:
         expected += segmenter.flush()
-    start(ears, tmp_path, wav(room, loop=False, gap_s=0.7, speed=40))
+    start(ears, tmp_path, playback(room, loop=False, gap_s=0.7, speed=40))
     link.accept()
     events = link.events_until_gone(30.0)
     assert [event.duration_ms for event in events] == [utterance.duration_ms for utterance in expected]
@@ -185,7 +146,7 @@ def test_the_service_manager_hears_ready_and_then_that_it_is_alive(
     manager.bind(str(tmp_path / "notify"))
     manager.settimeout(15)
     environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
-    ear = start(ears, tmp_path, wav(room), environment)
+    ear = start(ears, tmp_path, playback(room), environment)
     said: list[str] = []
     while said.count("WATCHDOG=1") < 4:
         said += manager.recv(4096).decode().splitlines()
@@ -204,7 +165,7 @@ def test_the_service_manager_hears_ready_and_then_that_it_is_alive(
 def test_it_holds_no_socket_that_could_leave_the_machine(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    ear = start(ears, tmp_path, wav(room))
+    ear = start(ears, tmp_path, playback(room))
     link.accept()
     link.wait_for("ok")
     held = sockets_of(ear.process.pid)
@@ -261,7 +222,7 @@ def test_what_cannot_work_is_refused_in_one_line(
     tmp_path: Path, room: Path, ears: list[Ear], settings: dict[str, object], words: str
 ) -> None:
     if "model.bundle" in settings:
-        settings = {**wav(room), **settings}
+        settings = {**playback(room), **settings}
     ear = start(ears, tmp_path, settings)
     assert ear.wait() == 2
     assert len(ear.lines) == 1

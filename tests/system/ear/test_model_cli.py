@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +9,24 @@ import pytest
 
 from edge.ear.baseline_store import MIN_UTTERANCES
 from edge.inference import bundle
-from tests.support.bundles.with_head import adaptable
-from tests.support.ear import Ear, Link
-from tests.unit.ear.test_process import room, wav
-
-__all__ = ["room"]
+from tests.support.bundles import tiny
+from tests.support.ear import Ear, Link, playback
+from tests.support.process import options
+from tests.support.process import roomtone as run_roomtone
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return adaptable(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[Link]:
-    link = Link(tmp_path / "link.sock")
-    yield link
-    link.close()
+    return tiny.make(tmp_path_factory.mktemp("bundles"), relative=True)
 
 
 def roomtone(folder: Path, model: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli.main", "model", *words]
-    for setting in (f"runtime.socket={folder / 'link.sock'}", f"runtime.ear_state_dir={folder}"):
-        command += ["--set", setting]
-    command += ["--set", f"model.bundle={model}"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    settings = {
+        "runtime.socket": folder / "link.sock",
+        "runtime.ear_state_dir": folder,
+        "model.bundle": model,
+    }
+    return run_roomtone("model", *words, *options(settings))
 
 
 def answer(folder: Path, model: Path, *words: str) -> Any:
@@ -46,7 +37,7 @@ def answer(folder: Path, model: Path, *words: str) -> Any:
 
 def test_an_ear_learns_remembers_and_forgets(tmp_path: Path, model: Path, link: Link, room: Path) -> None:
     settings = {
-        **wav(room, speed=50, gap_s=0.6),
+        **playback(room, speed=50, gap_s=0.6),
         "model.bundle": model,
         "runtime.ear_state_dir": tmp_path,
     }

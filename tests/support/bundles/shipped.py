@@ -1,8 +1,8 @@
-"""The shipped network under another version: as good as it is, or with its labels exchanged. Full size, real sound.
+"""Copies of the shipped bundle: full size, real sound.
 
-What is changed in the graph is its output layer alone, and everything that is made of that follows: golden outputs,
-head, hashes. So a bundle with exchanged labels is well made in every way, and wrong: nothing short of knowing what
-people meant, or what the model before had said, can tell.
+`relabelled` is the shipped network under another version, as good as it is or with its labels exchanged. Only the
+output layer of the graph is changed, and everything that is made of it: golden outputs, head, hashes. A bundle with
+exchanged labels is well made in every way, and wrong: only the true labels, or the events of the model before, tell.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NUDGE = 1e-4
 """Added to one logit, so that the bytes are others and the decisions are not."""
 
 
-def make(folder: Path, version: str, order: Sequence[int] = SAME) -> Path:
+def relabelled(folder: Path, version: str, order: Sequence[int] = SAME) -> Path:
     """`folder/base-version`: its label `n` is what the shipped bundle calls label `order[n]`."""
     source = bundles.load(bundles.find("base"))
     target = folder / f"base-{version}"
@@ -49,8 +49,14 @@ def make(folder: Path, version: str, order: Sequence[int] = SAME) -> Path:
     np.savez(target / bundles.GOLDEN, **golden)
     manifest = json.loads((target / bundles.MANIFEST).read_text())
     manifest["version"] = version
-    manifest["files"] = {
-        name: hashlib.sha256((target / name).read_bytes()).hexdigest() for name in manifest["files"]
-    }
     (target / bundles.MANIFEST).write_text(json.dumps(manifest))
+    update_hashes(target, *manifest["files"])
     return target
+
+
+def update_hashes(folder: Path, *names: str) -> None:
+    """Write the hashes of these files as they are now into the manifest."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in names:
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
