@@ -6,7 +6,7 @@ from edge.inference.baseline import Baseline
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter, InterpreterError
 from edge.protocol.messages import LABELS
-from tests.support.bundles import tiny as tiny_bundle
+from tests.support.bundles import tiny
 
 SHIPPED = bundle.load(bundle.find("base"))
 
@@ -142,7 +142,7 @@ def test_a_short_word_in_a_noisy_room_is_uncertain_however_long_the_noise(voice,
 
 @pytest.fixture
 def relative(tmp_path):
-    return bundle.load(tiny_bundle.make(tmp_path, relative=True))
+    return bundle.load(tiny.make(tmp_path, relative=True))
 
 
 def test_an_utterance_is_compared_with_the_baseline_and_the_outputs_stay_those_of_the_network(
@@ -178,7 +178,7 @@ def test_too_little_speech_is_uncertain_and_has_no_arousal(relative):
 
 
 def test_an_absolute_head_has_no_arousal(tmp_path, voice):
-    found = Classifier(bundle.load(tiny_bundle.make(tmp_path))).classify(voice)
+    found = Classifier(bundle.load(tiny.make(tmp_path))).classify(voice)
     assert found.arousal is None
     assert found.outputs.shape == (7,)
 
