@@ -91,7 +91,6 @@ class Broker:
     def _handle(self, event: Event) -> None:
         match event:
             case Connected(capabilities=capabilities):
-                log.info("connected to %s with MQTT %s", self.address, event.version)
                 self._set(Connection("connected", capabilities.missing()))
             case Subscribed(refused):
                 if refused:

@@ -62,8 +62,7 @@ class Session:
 
     def _handle(self, event: Event) -> None:
         match event:
-            case Connected(version=version):
-                log.info("connected to %s with MQTT %s", self._client.address, version)
+            case Connected():
                 self.connected.set()
             case Subscribed(refused):
                 if not refused:

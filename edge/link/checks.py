@@ -1,4 +1,4 @@
-"""What `roomtone doctor` asks about the link: broker, socket, and the disk for events that wait."""
+"""What `roomtone doctor` checks about the link: broker, socket, and the disk for events that wait."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _broker(config: Config) -> Check:
         what, _, remedy = str(error).partition("; ")
         return Check("broker", "fail", what, remedy)
     client_id = device_client_id(config.node.id)
-    if config.mqtt.cert_file and _somebody_listens(Path(config.runtime.socket)):
+    if config.mqtt.cert_file and _is_listening(Path(config.runtime.socket)):
         refusal, answers = handshake(address, client_id), "TLS, and takes our certificate"
     else:
         found = probe(address, f"{client_id}-doctor")
@@ -55,7 +55,7 @@ def _broker(config: Config) -> Check:
 
 def _socket(config: Config) -> Check:
     path = Path(config.runtime.socket)
-    if _somebody_listens(path):
+    if _is_listening(path):
         return Check("socket", "ok", f"a link listens on {path}")
     if not path.parent.is_dir():
         return Check(
@@ -74,7 +74,7 @@ def _socket(config: Config) -> Check:
     return Check("socket", "warn", f"no link listens on {path}", "start it: roomtone link")
 
 
-def _somebody_listens(path: Path) -> bool:
+def _is_listening(path: Path) -> bool:
     """Asks the kernel's list: a connection would take the place of the ear."""
     try:
         lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines()[1:]

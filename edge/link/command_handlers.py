@@ -1,4 +1,4 @@
-"""What the commands do: most are orders to the ear, answered when it has obeyed."""
+"""What the commands do: most are passed to the ear, and answered when its microphone shows the effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from edge.config.settings import Config
-from edge.link.commands import Action, Reply, failed, ok
+from edge.link.commands import Handler, Reply, failed, ok
 from edge.link.delivery.entry import Entry
 from edge.protocol.messages import (
     Command,
@@ -25,82 +25,82 @@ from edge.releases.manager import ReleaseManager
 log = logging.getLogger(__name__)
 
 CONFIRM_S: Final = 5.0
-"""How long the ear may take to do as it is told."""
+"""How long the ear may take to carry a command out."""
 NO_EAR: Final = "no ear is connected"
 
 
-class House(Protocol):
-    """What the actions need of the link."""
+class LinkServices(Protocol):
+    """What the command handlers use of the link."""
 
     @property
     def mic(self) -> MicState:
-        """The state of the microphone as last told."""
+        """The last state of the microphone."""
 
-    def tell_ear(self, order: EarCommand) -> bool:
-        """Sends to the ear; False without one."""
+    def send_to_ear(self, command: EarCommand) -> bool:
+        """Send to the ear; False without one."""
 
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
-        """Sends events once more; returns them."""
+        """Send events once more; return them."""
 
     @property
     def releases(self) -> ReleaseManager:
-        """Who looks after the model."""
+        """What manages the device's model releases."""
 
 
-class Actions:
-    """`table` maps verbs to actions; `mic_is` has to be told every state of the microphone."""
+class CommandHandlers:
+    """`table` maps verbs to handlers; `on_mic_state` is to be called with every state of the microphone."""
 
-    def __init__(self, config: Config, house: House, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, link: LinkServices, loop: asyncio.AbstractEventLoop) -> None:
         self._config = config
-        self._house = house
+        self._link = link
         self._loop = loop
         self._level_until = 0.0
         self._expected: list[tuple[Callable[[MicState], bool], Callable[[], None]]] = []
-        self.table: dict[str, Action] = {
-            "mute": self._mute,
-            "unmute": self._unmute,
-            "level_on": self._level_on,
-            "restart": self._restart,
-            "identify": self._identify,
-            "replay": self._replay,
-            "model_check": self._model_check,
-            "model_rollback": self._model_rollback,
+        self.table: dict[str, Handler] = {
+            "mute": self._handle_mute,
+            "unmute": self._handle_unmute,
+            "level_on": self._handle_level_on,
+            "restart": self._handle_restart,
+            "identify": self._handle_identify,
+            "replay": self._handle_replay,
+            "model_check": self._handle_model_check,
+            "model_rollback": self._handle_model_rollback,
         }
 
     def level_seconds(self) -> int:
-        """For how long the level is wanted still; 0: not at all."""
+        """Return for how long the level is still wanted; 0: not at all."""
         return max(0, round(self._level_until - self._loop.time()))
 
-    def mic_is(self, state: MicState) -> None:
-        """Answers those who waited for it."""
+    def on_mic_state(self, state: MicState) -> None:
+        """Answer the commands that waited for this state."""
         for expected in [e for e in self._expected if e[0](state)]:
             self._expected.remove(expected)
             expected[1]()
 
-    def _mute(self, command: Command, reply: Reply) -> None:
+    def _handle_mute(self, command: Command, reply: Reply) -> None:
         if not command.on:
-            self._unmute(command, reply)
+            self._handle_unmute(command, reply)
             return
-        self._order(Mute(), command, reply, _is_muted, "the ear has not muted in time")
+        self._command_ear(Mute(), command, reply, _is_muted, "the ear has not muted in time")
 
-    def _unmute(self, command: Command, reply: Reply) -> None:
-        self._order(
+    def _handle_unmute(self, command: Command, reply: Reply) -> None:
+        self._command_ear(
             Unmute(), command, reply, _is_open, "still muted: it was muted at the device, unmute it there"
         )
 
-    def _order(
+    def _command_ear(
         self,
-        order: Mute | Unmute,
+        message: Mute | Unmute,
         command: Command,
         reply: Reply,
         wanted: Callable[[MicState], bool],
         otherwise: str,
     ) -> None:
-        """Answers when the microphone's state shows that the ear has obeyed, and not before."""
-        if not self._house.tell_ear(order):
+        """Send to the ear, and answer when the microphone's state shows the effect."""
+        if not self._link.send_to_ear(message):
             reply(failed(command, NO_EAR))
             return
-        if wanted(self._house.mic):
+        if wanted(self._link.mic):
             reply(ok(command))
             return
 
@@ -117,33 +117,33 @@ class Actions:
         expected = (wanted, done)
         self._expected.append(expected)
 
-    def _level_on(self, command: Command, reply: Reply) -> None:
-        if not self._house.tell_ear(LevelOn(command.seconds)):
+    def _handle_level_on(self, command: Command, reply: Reply) -> None:
+        if not self._link.send_to_ear(LevelOn(command.seconds)):
             reply(failed(command, NO_EAR))
             return
         self._level_until = self._loop.time() + command.seconds
         reply(ok(command))
 
-    def _restart(self, command: Command, reply: Reply) -> None:
-        reply(ok(command) if self._house.tell_ear(Restart()) else failed(command, NO_EAR))
+    def _handle_restart(self, command: Command, reply: Reply) -> None:
+        reply(ok(command) if self._link.send_to_ear(Restart()) else failed(command, NO_EAR))
 
-    def _model_check(self, command: Command, reply: Reply) -> None:
-        why_not = self._house.releases.request_check()
+    def _handle_model_check(self, command: Command, reply: Reply) -> None:
+        why_not = self._link.releases.request_check()
         reply(failed(command, why_not) if why_not else ok(command))
 
-    def _model_rollback(self, command: Command, reply: Reply) -> None:
-        why_not = self._house.releases.roll_back("rolled back by a command")
+    def _handle_model_rollback(self, command: Command, reply: Reply) -> None:
+        why_not = self._link.releases.roll_back("rolled back by a command")
         reply(failed(command, why_not) if why_not else ok(command))
 
-    def _identify(self, command: Command, reply: Reply) -> None:
-        log.warning("identify: this is %s (%s)", self._config.node.id, self._config.node.name or "no name")
+    def _handle_identify(self, command: Command, reply: Reply) -> None:
+        log.warning("[identify] this is %s (%s)", self._config.node.id, self._config.node.name or "no name")
         reply(ok(command))
 
-    def _replay(self, command: Command, reply: Reply) -> None:
+    def _handle_replay(self, command: Command, reply: Reply) -> None:
         if command.boot is None:
             reply(failed(command, "`boot` is missing"))
             return
-        entries = self._house.replay(command.boot, command.from_seq, command.to_seq)
+        entries = self._link.replay(command.boot, command.from_seq, command.to_seq)
         if not entries:
             reply(failed(command, "none of these events is kept any more"))
             return

@@ -31,8 +31,8 @@ AGAIN_S: Final = 10.0
 """The same command again so soon is the same one, delivered twice (QoS 1)."""
 
 Reply = Callable[[Response], None]
-Action = Callable[[Command, Reply], None]
-"""Does it, and replies exactly once, now or later."""
+Handler = Callable[[Command, Reply], None]
+"""Carries a command out and replies exactly once, now or later."""
 
 _decoder = msgspec.json.Decoder(Command)
 _verb = re.compile(r"[a-z_]{1,32}\Z")
@@ -40,50 +40,53 @@ _transaction = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
 
 def ok(command: Command) -> Response:
-    """It is done."""
+    """Return the response that says: done."""
     return Response(transaction=command.transaction, ok=True)
 
 
 def failed(command: Command, error: str) -> Response:
-    """It is not done, and why."""
+    """Return the response that says: not done, and why."""
     return Response(transaction=command.transaction, ok=False, error=error)
 
 
 class Commands:
-    """`answer` publishes; `clock` gives wall-clock seconds, and `clock_is_right` whether they can be trusted."""
+    """`respond` publishes; `clock` gives wall-clock seconds, and `clock_is_right` whether they can be trusted."""
 
     def __init__(
         self,
-        actions: Mapping[str, Action],
-        answer: Callable[[str, Response], None],
+        handlers: Mapping[str, Handler],
+        respond: Callable[[str, Response], None],
         clock_is_right: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._actions = actions
-        self._answer = answer
+        self._handlers = handlers
+        self._respond = respond
         self._clock_is_right = clock_is_right
         self._clock = clock
         self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic)
-        self._said_too_many = False
+        self._warned_too_many = False
         self._last: tuple[str, Command, float] | None = None
         self._last_answer: Response | None = None
         self.refused = 0
 
     def handle(self, verb: str, payload: bytes, retain: bool, queued: bool) -> None:
-        """One message from `cmd/<verb>`. Never raises."""
+        """Handle one message of `cmd/<verb>`. Never raises."""
         if retain:
-            log.info("a retained command (%.40r) is ignored", verb)
+            log.info("[retained_command] a retained command (%.40r) is ignored", verb)
             return
         if not _verb.match(verb):
             self.refused += 1
             return
         if self._bucket.take() > 0:
             self.refused += 1
-            if not self._said_too_many:
-                log.warning("too many commands, more than %d a second: some are ignored", PER_SECOND)
-            self._said_too_many = True
+            if not self._warned_too_many:
+                log.warning(
+                    "[too_many_commands] more than %d commands a second: some are ignored",
+                    PER_SECOND,
+                )
+            self._warned_too_many = True
             return
-        self._said_too_many = False
+        self._warned_too_many = False
         try:
             command = _decode(payload)
         except msgspec.MsgspecError as error:
@@ -92,21 +95,21 @@ class Commands:
                 Response(transaction=_transaction_of(payload), ok=False, error=f"malformed: {_short(error)}"),
             )
             return
-        action = self._actions.get(verb)
-        if action is None:
-            known = ", ".join(sorted(self._actions))
+        handler = self._handlers.get(verb)
+        if handler is None:
+            known = ", ".join(sorted(self._handlers))
             self._refuse(verb, failed(command, f"unknown command; known here: {known}"))
             return
         if self._is_old(command, queued):
             self._refuse(verb, failed(command, f"sent more than {MAX_AGE_S:.0f} s ago: send it again"))
             return
-        self._act(verb, command, action)
+        self._run(verb, command, handler)
 
-    def _act(self, verb: str, command: Command, action: Action) -> None:
+    def _run(self, verb: str, command: Command, handler: Handler) -> None:
         now = time.monotonic()
         if self._last is not None and self._last[:2] == (verb, command) and now < self._last[2] + AGAIN_S:
             if self._last_answer is not None:
-                self._answer(verb, self._last_answer)
+                self._respond(verb, self._last_answer)
             return
         this = self._last = (verb, command, now)
         self._last_answer = None
@@ -114,15 +117,15 @@ class Commands:
         def reply(response: Response) -> None:
             if self._last is this:
                 self._last_answer = response
-            self._answer(verb, response)
+            self._respond(verb, response)
 
-        log.info("command %s", verb)
-        action(command, reply)
+        log.info("[command] %s", verb)
+        handler(command, reply)
 
     def _refuse(self, verb: str, response: Response) -> None:
         self.refused += 1
-        log.info("command %s is refused: %s", verb, response.error)
-        self._answer(verb, response)
+        log.info("[command_refused] %s: %s", verb, response.error)
+        self._respond(verb, response)
 
     def _is_old(self, command: Command, queued: bool) -> bool:
         if command.sent_at is None:
@@ -134,7 +137,7 @@ class Commands:
             return True
         age = self._clock() - sent.timestamp()
         if age < -MAX_AGE_S and not self._clock_is_right():
-            # A box that does not know the time yet is behind it: what seems to come from the future may be fresh.
+            # A device that does not know the time yet is behind it: what seems to come from the future may be fresh.
             return queued
         return abs(age) > MAX_AGE_S
 

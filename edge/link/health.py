@@ -1,4 +1,4 @@
-"""What the link knows of the box."""
+"""Figures about the device's hardware."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def temperature_c(root: Path = Path("/sys")) -> float | None:
-    """Temperature of the processor; None where the box has no sensor."""
+    """Return the temperature of the processor; None where the device has no sensor."""
     try:
         milli = int((root / "class/thermal/thermal_zone0/temp").read_text(encoding="ascii"))
     except (OSError, ValueError):

@@ -1,6 +1,7 @@
-"""The link as a whole: intake, outbox, publisher, commands and the connection, on one event loop.
+"""The link as a whole: intake, outbox, publisher, commands and the MQTT client, on one event loop.
 
-All state belongs to the loop's thread. The connection's threads only post their events to it.
+All state belongs to the event loop's thread, which `run` is awaited in. The MQTT client has a thread of its own, the
+only one that touches the broker's socket; its events are posted to the loop.
 """
 
 from __future__ import annotations
@@ -8,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
-import random
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge.config.settings import Config
-from edge.link.command_handlers import Actions
+from edge.link.command_handlers import CommandHandlers
 from edge.link.commands import Commands
 from edge.link.delivery.entry import Entry
 from edge.link.delivery.journal import Journal
@@ -23,18 +21,18 @@ from edge.link.delivery.outbox import Outbox
 from edge.link.delivery.publisher import Publisher
 from edge.link.delivery.spool import Spool
 from edge.link.health import temperature_c
+from edge.link.homeassistant import HomeAssistantStatus
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
 from edge.link.state import clock, published_names
-from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
-from edge.link.state.smoothing import Mood
+from edge.link.state.directories import made_state_dir, runtime_dir
+from edge.link.state.room import RoomState
 from edge.mqtt import certificate, reason_codes
 from edge.mqtt.address import device_client_id, from_config
 from edge.mqtt.client import Client
 from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message
 from edge.mqtt.events import Event as ClientEvent
 from edge.mqtt.session import ClientOptions, Subscription, Will
-from edge.protocol import homeassistant
 from edge.protocol.messages import (
     AVAILABILITY,
     Ack,
@@ -50,7 +48,6 @@ from edge.protocol.messages import (
     MicSignal,
     MicState,
     PredictionCountsReport,
-    State,
     announce_topic,
     topic,
 )
@@ -68,16 +65,13 @@ HEALTH_S: Final = 60.0
 TICK_S: Final = 1.0
 BUSY_TICK_S: Final = 0.25
 STUCK_S: Final = 180.0
-"""Longer than any name server or broker keeps the thread of the connection waiting: then it is stuck."""
+"""Longer than any name server or broker keeps the MQTT client's thread waiting: then it is stuck."""
 EAR_GRACE_S: Final = 15.0
 """How long the microphone is `starting` before a missing ear means `lost`."""
-STATE_S: Final = 60.0
-STATE_STEP: Final = 0.1
-"""A change of the confidence that is worth a message."""
 SESSION_EXPIRY_S: Final = 3600
 """How long the broker keeps commands for a device that is away; older ones would be refused anyway."""
-HA_WAIT_S: Final = (2.0, 10.0)
-FAREWELL_S: Final = 1.5
+OFFLINE_S: Final = 1.5
+"""How long a clean stop waits until the broker has acknowledged that we are offline."""
 
 
 class Link:
@@ -87,79 +81,80 @@ class Link:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._listener = listener
-        node = config.node
-        ha = config.homeassistant
-        self._ha_status = f"{ha.prefix}/status" if ha.discovery else ""
-        self._announce = announce_topic(node.base_topic)
-        wanted = [
-            topic(node.base_topic, node.id, "cmd/+"),
-            *([self._announce] if config.updates.url else []),
-            *([self._ha_status] if self._ha_status else []),
-        ]
-        self._identity = reason_codes.Identity(from_config(config), device_client_id(node.id))
-        options = ClientOptions(
-            client_id=self._identity.client_id,
-            subscriptions=tuple(Subscription(name, retained=False) for name in wanted),
-            will=Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
-            session_expiry_s=SESSION_EXPIRY_S,
+        self._homeassistant = HomeAssistantStatus(config, self._publish_all, self._loop)
+        self._announce = announce_topic(config.node.base_topic) if config.updates.url else ""
+        self._commands_topic = topic(config.node.base_topic, config.node.id, "cmd/")
+        self._identity = reason_codes.Identity(from_config(config), device_client_id(config.node.id))
+        self._client = Client(self._identity.address, self._client_options(), self._post)
+        self._publisher = Publisher(config, self._client.publish)
+        self._outbox = self._make_outbox()
+        self._clock = clock.Clock(
+            runtime_dir(config) / f"{config.node.id}.clock", self._outbox, self._outbox.next_n
         )
-        self._broker = Client(self._identity.address, options, self._post)
-        self._publisher = Publisher(config, self._broker.publish)
-        beside = runtime_dir(config)
-        journal = Journal(beside / f"{node.id}.journal", time.time)
-        spool = Spool(
-            made_state_dir(config) / f"{node.id}.spool",
-            config.runtime.spool_events,
-            config.runtime.spool_days * 86_400,
-            time.time,
-            first_n=journal.last_n + 1,
-        )
-        self._outbox = Outbox(
-            spool,
-            journal,
-            self._publisher.event,
-            lambda event_id: self.tell_ear(Ack(event_id)),
-            self._loop.time,
-        )
-        self._clock = clock.Clock(beside / f"{node.id}.clock", self._outbox, self._outbox.next_n)
         self._intake = Intake(listener.socket, self, self._loop)
-        self._releases = ReleaseManager(config, self.tell_ear, self._publisher.model, self._loop)
-        self._actions = Actions(config, self, self._loop)
-        self._commands = Commands(self._actions.table, self._publisher.answer, system_clock.synced)
-        self._mood = Mood(config.state.half_life_s)
+        self._releases = ReleaseManager(config, self.send_to_ear, self._publisher.set_model, self._loop)
+        self._handlers = CommandHandlers(config, self, self._loop)
+        self._commands = Commands(self._handlers.table, self._publisher.publish_response, system_clock.synced)
+        self._room = RoomState(config.state.half_life_s, self._publisher.publish_state, self._loop.time)
         self._stopping = asyncio.Event()
-        self._farewell: int | None = None
-        self._farewell_taken = asyncio.Event()
+        self._offline: int | None = None
+        self._offline_acknowledged = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
         self._refusals: set[int] = set()
         self._connected = False
         self._ear_health: EarHealth | None = None
-        self._state_at = -math.inf
-        self._state_told: State | None = None
+
+    def _client_options(self) -> ClientOptions:
+        node = self._config.node
+        wanted = (f"{self._commands_topic}+", self._announce, self._homeassistant.topic)
+        return ClientOptions(
+            client_id=self._identity.client_id,
+            subscriptions=tuple(Subscription(name, retained=False) for name in wanted if name),
+            will=Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
+            session_expiry_s=SESSION_EXPIRY_S,
+        )
+
+    def _make_outbox(self) -> Outbox:
+        config, node = self._config, self._config.node.id
+        journal = Journal(runtime_dir(config) / f"{node}.journal", time.time)
+        spool = Spool(
+            made_state_dir(config) / f"{node}.spool",
+            config.runtime.spool_events,
+            config.runtime.spool_days * 86_400,
+            time.time,
+            first_n=journal.last_n + 1,
+        )
+        return Outbox(
+            spool,
+            journal,
+            self._publisher.publish_event,
+            lambda event_id: self.send_to_ear(Ack(event_id)),
+            self._loop.time,
+        )
 
     async def run(self) -> None:
-        """Serves until `stop`; then says farewell and leaves nothing behind but what waits on disk."""
-        self._broker.start()
+        """Serve until `stop`; then publish that the device is offline, and leave only what waits on disk."""
+        self._client.start()
         self._releases.start()
         if warning := certificate.warning(self._config.mqtt.cert_file, time.time()):
-            log.warning("%s", warning)
-        grace = self._loop.call_later(EAR_GRACE_S, self._miss_the_ear)
+            log.warning("[certificate_expires] %s", warning)
+        grace = self._loop.call_later(EAR_GRACE_S, self._on_ear_missing)
         health_at = self._loop.time() + HEALTH_S
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), BUSY_TICK_S if self._outbox.busy else TICK_S)
             self._clock.watch()
             self._outbox.tick()
-            self._tell_state()
+            self._update_room()
             self._releases.tick()
-            if self._broker.stuck_s() < STUCK_S:
+            if self._client.stuck_s() < STUCK_S:
                 notify("WATCHDOG=1")
             if self._loop.time() >= health_at:
                 health_at = self._loop.time() + HEALTH_S
-                self._publisher.health(self._health())
+                self._publisher.publish_health(self._health())
         grace.cancel()
-        await self._leave()
+        await self._shut_down()
 
     def metrics(self) -> DeviceMetrics:
         """Return the current metrics for Prometheus."""
@@ -168,36 +163,37 @@ class Link:
         return DeviceMetrics(self._config.node.id, self._health(), self.mic, self._connected)
 
     def stop(self) -> None:
-        """Asks `run` to end."""
+        """Ask `run` to end."""
         self._stopping.set()
 
-    # --- what the ear tells (intake.Ear) ---
+    # --- messages of the ear (intake.EarObserver) ---
 
-    def ear_connected(self) -> None:
-        """It tells what it runs and how the microphone is by itself."""
-        if seconds := self._actions.level_seconds():
-            self.tell_ear(LevelOn(seconds))
+    def on_ear_connected(self) -> None:
+        """The ear sends what it runs, and the state of the microphone, by itself."""
+        if seconds := self._handlers.level_seconds():
+            self.send_to_ear(LevelOn(seconds))
 
-    def ear_gone(self) -> None:
-        """Nobody hears any more."""
+    def on_ear_disconnected(self) -> None:
+        """Without an ear there is no microphone."""
         self._ear_health = None
         self._releases.on_ear_disconnected()
-        self._publisher.mic_is("lost")
+        self._publisher.set_mic("lost")
 
-    def ear_says(self, message: EarMessage) -> None:
-        """A checked message."""
+    def on_ear_message(self, message: EarMessage) -> None:
+        """Handle a checked message."""
         match message:
             case EventReport(event):
                 if self._outbox.accept(self._clock.mark(event)):
-                    self._mood.hear(event, self._loop.time())
-                    self._tell_state()
+                    self._room.add(event)
+                    self._update_room()
             case MicSignal(state):
-                self._mic_is(state)
+                self._publisher.set_mic(state)
+                self._handlers.on_mic_state(state)
             case LevelSignal():
-                if self._actions.level_seconds():
-                    self._publisher.level(message)
+                if self._handlers.level_seconds():
+                    self._publisher.publish_level(message)
             case InfoReport(info):
-                self._publisher.ear_is(info)
+                self._publisher.set_ear(info)
                 self._releases.on_ear_info(info)
             case HealthReport(health):
                 self._ear_health = health
@@ -205,114 +201,98 @@ class Link:
             case PredictionCountsReport():
                 self._releases.on_counts(message)
 
-    def _miss_the_ear(self) -> None:
+    def _on_ear_missing(self) -> None:
         if not self._intake.connected:
-            log.warning("no ear has connected to %s: is `roomtone ear` running?", self._config.runtime.socket)
-            self._publisher.mic_is("lost")
+            log.warning(
+                "[ear_missing] no ear has connected to %s: is `roomtone ear` running?",
+                self._config.runtime.socket,
+            )
+            self._publisher.set_mic("lost")
 
-    def _mic_is(self, state: MicState) -> None:
-        self._publisher.mic_is(state)
-        self._actions.mic_is(state)
-
-    # --- what the broker tells ---
+    # --- events of the MQTT client ---
 
     def _post(self, event: ClientEvent) -> None:
-        # The loop may be closed already when the process is about to end.
+        # Called by the client's thread. The loop may be closed already when the process is about to end.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._broker_says, event)
+            self._loop.call_soon_threadsafe(self._on_client_event, event)
 
-    def _broker_says(self, event: ClientEvent) -> None:
+    def _on_client_event(self, event: ClientEvent) -> None:
         match event:
-            case Connected(session_present, version):
-                self._connections += 1
-                self._refusals.clear()
-                self._connected = True
-                log.info("connected to %s with MQTT %s", self._config.mqtt.host, version)
-                self._tell_all()
-                self._publisher.health(self._health())
-                self._tidy()
-                self._outbox.connected(session_present)
+            case Connected(session_present):
+                self._on_connected(session_present)
             case Disconnected():
                 self._connected = False
                 self._outbox.disconnected()
             case Acknowledged(number, code, name):
-                if code >= reason_codes.FAILURE:
-                    self._say_refused(code, name)
-                if number == self._farewell:
-                    self._farewell_taken.set()
-                else:
-                    self._outbox.answered(number, code)
-            case Message(name, payload) if name == self._ha_status:
-                if homeassistant.wakes(payload):
-                    # Not at once: all devices hear it, and Home Assistant has enough to do when it starts.
-                    self._loop.call_later(random.uniform(*HA_WAIT_S), self._tell_all)
-            case Message(name, payload) if name == self._announce:
-                self._releases.on_announcement(payload)
-            case Message(name, payload, retain, queued):
-                self._commands.handle(name.rpartition("/")[2], payload, retain, queued)
+                self._on_acknowledged(number, code, name)
+            case Message():
+                self._on_message(event)
 
-    def _say_refused(self, code: int, name: str) -> None:
-        """A message that the broker does not take, once for each connection and reason."""
-        if code not in self._refusals:
+    def _on_connected(self, session_present: bool) -> None:
+        self._connections += 1
+        self._refusals.clear()
+        self._connected = True
+        self._publish_all()
+        self._publisher.publish_health(self._health())
+        published_names.remove_left_over(
+            self._config, lambda name: self._client.publish(name, b"", retain=True)
+        )
+        self._outbox.connected(session_present)
+
+    def _on_acknowledged(self, number: int, code: int, name: str) -> None:
+        if code >= reason_codes.FAILURE and code not in self._refusals:
+            # Once for each connection and reason.
             self._refusals.add(code)
             reason = reason_codes.of_code(code, name, self._identity)
-            log.warning("a message is refused [%s]: %s", reason.code, reason.text)
+            log.warning("[%s] a message is refused: %s", reason.code, reason.text)
+        if number == self._offline:
+            self._offline_acknowledged.set()
+        else:
+            self._outbox.on_acknowledged(number, code)
 
-    # --- what the actions need (actions.House) ---
+    def _on_message(self, message: Message) -> None:
+        """Handle a message by its full topic; one of a subscription that is not ours any more has no effect."""
+        name = message.topic
+        if name == self._homeassistant.topic:
+            self._homeassistant.handle(message.payload)
+        elif name == self._announce:
+            self._releases.on_announcement(message.payload)
+        elif name.startswith(self._commands_topic):
+            verb = name.removeprefix(self._commands_topic)
+            self._commands.handle(verb, message.payload, message.retain, message.queued)
+        else:
+            log.info("[unknown_topic] a message on %.100r is ignored", name)
+
+    # --- what the command handlers use (command_handlers.LinkServices) ---
 
     @property
     def mic(self) -> MicState:
-        """The state of the microphone as last told."""
+        """The last state of the microphone."""
         return self._publisher.mic
 
-    def tell_ear(self, order: EarCommand) -> bool:
-        """Sends to the ear; False without one."""
-        return self._intake.send(order)
+    def send_to_ear(self, command: EarCommand) -> bool:
+        """Send to the ear; False without one."""
+        return self._intake.send(command)
 
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
-        """Sends events once more; returns them."""
+        """Send events once more; return them."""
         return self._outbox.replay(boot, from_seq, to_seq)
 
     @property
     def releases(self) -> ReleaseManager:
-        """Keeps the model up to date."""
+        """What manages the device's model releases."""
         return self._releases
 
     # --- the rest ---
 
-    def _tell_all(self) -> None:
-        """All that a newcomer should know."""
-        self._publisher.birth()
-        self._state_told = None
-        self._tell_state()
+    def _publish_all(self) -> None:
+        """Publish all that a new subscriber should know."""
+        self._publisher.publish_all()
+        self._update_room(anew=True)
 
-    def _tell_state(self) -> None:
-        """The emotion of the room, when it has changed and once a minute, while somebody listens to the room."""
-        now = self._loop.time()
-        state = self._mood.state(now, time.time())
-        if state is None or self.mic != "ok":
-            return
-        told = self._state_told
-        changed = (
-            told is None
-            or told.emotion != state.emotion
-            or abs(told.confidence - state.confidence) >= STATE_STEP
-        )
-        if changed or now - self._state_at >= STATE_S:
-            self._state_told, self._state_at = state, now
-            self._publisher.state(state)
-
-    def _tidy(self) -> None:
-        """Takes away what is retained under the names that this device had before."""
-        path = state_dir(self._config) / f"{Path(self._config.runtime.socket).stem}.identity"
-        if not path.parent.is_dir():
-            return  # That it cannot be made was said at the start.
-        now = published_names.of(self._config)
-        old = published_names.left_over(path, now)
-        for name in sorted(old):
-            log.info("removing what is retained on %s: this device has another name now", name)
-            self._broker.publish(name, b"", retain=True)
-        published_names.remember(path, now)
+    def _update_room(self, *, anew: bool = False) -> None:
+        if self.mic == "ok":
+            self._room.update(anew=anew)
 
     def _health(self) -> Health:
         own = certificate.read(self._config.mqtt.cert_file)
@@ -329,17 +309,19 @@ class Link:
             ear=self._ear_health,
         )
 
-    async def _leave(self) -> None:
+    async def _shut_down(self) -> None:
         notify("STOPPING=1")
         self._intake.close()
         self._listener.close()
         self._outbox.tick()
         await self._releases.close()
-        self._farewell = self._publisher.farewell()
-        if self._farewell is not None:
+        self._offline = self._publisher.publish_offline()
+        if self._offline is not None:
             try:
-                await asyncio.wait_for(self._farewell_taken.wait(), FAREWELL_S)
+                await asyncio.wait_for(self._offline_acknowledged.wait(), OFFLINE_S)
             except TimeoutError:
-                log.warning("the broker has not taken our farewell; its will says the same")
-        await asyncio.to_thread(self._broker.stop)
+                log.warning(
+                    "[offline_unacknowledged] the broker does not answer; its last will says the same"
+                )
+        await asyncio.to_thread(self._client.stop)
         self._outbox.close()

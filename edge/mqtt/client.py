@@ -1,7 +1,7 @@
 """A client of the broker that connects, and connects again, for ever.
 
 One thread makes one `Connection` after the other. So nothing of an old connection can be sent on a new one behind
-the caller's back: what has to be sent again is decided by whoever published it.
+the caller's back: what has to be sent again is decided by the caller.
 """
 
 from __future__ import annotations
@@ -101,7 +101,11 @@ class Client:
         size = len(payload) + len(topic.encode()) + PACKET_HEAD_BYTES
         if size > connection.capabilities.max_packet_bytes:
             # A broker closes the connection on such a message, at every attempt again.
-            log.warning("%s: %d bytes are more than the broker takes; not sent", topic, len(payload))
+            log.warning(
+                "[message_too_large] %s: %d bytes are more than the broker takes; not sent",
+                topic,
+                len(payload),
+            )
             return None
         number = next(self._numbers)
         connection.publish(Publish(number, topic, payload, qos, retain, expiry_s))
@@ -173,7 +177,7 @@ class Client:
         level = logging.DEBUG if event.repeated else logging.WARNING
         log.log(
             level,
-            "no connection [%s]: %s (next attempt in %.1f s)",
+            "[%s] no connection: %s (next attempt in %.1f s)",
             event.reason.code,
             event.reason.text,
             event.delay_s,
@@ -186,11 +190,12 @@ class Client:
         match event:
             case Connected():
                 self._set(State.CONNECTED if self._options.subscriptions else State.READY)
+                log.info("[connected] MQTT %s to %s", event.version, self.address)
                 if missing := event.capabilities.missing():
-                    log.warning("%s: %s", self.address.place, missing)
+                    log.warning("[broker_lacks] %s: %s", self.address.place, missing)
             case Subscribed(refused):
                 for topic, reason in refused:
-                    log.warning("cannot read %s [%s]: %s", topic, reason.code, reason.text)
+                    log.warning("[%s] cannot read %s: %s", reason.code, topic, reason.text)
                 self._set(State.READY)
             case Acknowledged(number, code):
                 with self._changed:

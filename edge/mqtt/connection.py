@@ -62,7 +62,7 @@ class Connection:
         self._subscribed = False
         self._subscribing: tuple[Subscription, ...] = ()
         self._last_error = ""
-        self._said_oversized = False
+        self._warned_oversized = False
         self.capabilities = Capabilities()
         self.oversized = 0
         self.turned_at = time.monotonic()
@@ -305,9 +305,14 @@ class Connection:
 
     def _report_oversized(self, topic: str, size: int) -> None:
         self.oversized += 1
-        level = logging.DEBUG if self._said_oversized else logging.WARNING
-        self._said_oversized = True
-        log.log(level, "a message of %d bytes on %.100r is dropped: too large, or no topic", size, topic)
+        level = logging.DEBUG if self._warned_oversized else logging.WARNING
+        self._warned_oversized = True
+        log.log(
+            level,
+            "[oversized_message] %d bytes on %.100r are dropped: too large, or no topic",
+            size,
+            topic,
+        )
 
     def _on_disconnect(
         self,

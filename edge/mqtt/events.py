@@ -40,9 +40,12 @@ class Capabilities:
         lacks = [
             text
             for given, text in (
-                (self.retain, "retained messages (who comes later sees no state)"),
+                (self.retain, "retained messages (new subscribers see no state)"),
                 (self.max_qos > 0, "QoS 1 (events can be lost)"),
-                (self.wildcard_subscriptions, "wildcard subscriptions (nobody can follow all rooms)"),
+                (
+                    self.wildcard_subscriptions,
+                    "wildcard subscriptions (all rooms cannot be followed at once)",
+                ),
                 (self.max_packet_bytes >= 8192, f"messages over {self.max_packet_bytes} bytes"),
             )
             if not given

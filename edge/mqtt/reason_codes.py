@@ -19,7 +19,6 @@ NO_MATCHING_SUBSCRIBERS: Final = 0x10
 FAILURE: Final = 0x80
 """Codes from here on say that something was not done."""
 UNSUPPORTED_PROTOCOL: Final = 0x84
-SESSION_TAKEN_OVER: Final = 0x8E
 PACKET_TOO_LARGE: Final = 0x95
 RETAIN_NOT_SUPPORTED: Final = 0x9A
 QOS_NOT_SUPPORTED: Final = 0x9B
@@ -147,7 +146,7 @@ def _meanings(who: Identity) -> dict[int, tuple[str, str]]:
         0x8B: ("server_shutting_down", "shuts down"),
         0x8C: ("bad_authentication_method", "wants another method of authentication"),
         0x8D: ("keepalive_timeout", "received nothing from us for too long"),
-        SESSION_TAKEN_OVER: (
+        0x8E: (
             "client_id_conflict",
             f"closed this connection because another client uses the id {who.client_id!r}: {names.client_id}",
         ),

@@ -112,7 +112,7 @@ class ReconnectLogic:
             reason = reason_codes.client_id_conflict(self._who)
         if lasted > STABLE_S and reason.code != "client_id_conflict":
             self._backoff.reset()
-        if not was_connected and self._give_up_part_of_the_will(ended):
+        if not was_connected and self._reduce_will(ended):
             return self._retry(reason, OTHER_VERSION_S, was_connected)
         if self._is_version_refused(ended):
             first = self.attempt.version == "5"
@@ -134,7 +134,7 @@ class ReconnectLogic:
         # A broker that this version worked with before is only slow, or restarting, when it is silent.
         return ended.silent and self._worked != self.attempt.version
 
-    def _give_up_part_of_the_will(self, ended: Ended) -> bool:
+    def _reduce_will(self, ended: Ended) -> bool:
         """A broker without retained messages, or without QoS 1, refuses the will: leave a lesser one."""
         before = self.attempt
         if ended.code == reason_codes.RETAIN_NOT_SUPPORTED:

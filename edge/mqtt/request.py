@@ -28,7 +28,7 @@ class Requests(Generic[T]):
     def send(self, topic: str, payload: bytes, key: object) -> Future[T]:
         """Publish a request; the answer to `key` becomes the result of the future.
 
-        Cancel the future when nobody waits for it any longer. Raises `ConnectionError` without a connection, and
+        Cancel the future when its answer is not needed any more. Raises `ConnectionError` without a connection, and
         `ValueError` for a key that is in use.
         """
         future: Future[T] = Future()
@@ -43,7 +43,7 @@ class Requests(Generic[T]):
         return future
 
     def answered(self, key: object, answer: T) -> bool:
-        """Take an answer; False where nobody waits for it."""
+        """Take an answer; False where no request waits for it."""
         with self._lock:
             future = self._waiting.get(key)
         if future is None or not future.set_running_or_notify_cancel():

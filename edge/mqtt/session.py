@@ -18,7 +18,7 @@ class Subscription:
     """A topic filter.
 
     `retained`: whether stored messages are wanted at the start. Without them the retain flag of live messages is kept,
-    so that a command that was meant for everybody who comes later can be told from a live one (MQTT 5).
+    so that a stored command can be told from a live one (MQTT 5).
     `share`: the group that shares the messages, where the broker can do that (MQTT 5).
     """
 

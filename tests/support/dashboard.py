@@ -68,7 +68,7 @@ class Recorder(RoomtoneProcess):
         return int(self.query("select count(*) from events")[0][0])
 
     def wait_connected(self) -> None:
-        until(lambda: "connected to" in self.log, what=lambda: self.log)
+        until(lambda: "connected" in self.codes, what=lambda: self.log)
 
 
 def health(url: str) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class LinkProcess(RoomtoneProcess):
         given = (f"runtime.socket={self.socket}", f"node.id={node}", f"mqtt.port={port}", *settings)
         super().__init__(folder, "link", *options(given))
 
+    @property
+    def mqtt_versions(self) -> list[str]:
+        """The version of MQTT of each connection."""
+        return [line.split()[4] for line in self.coded("connected")]
+
 
 class EarClient:
     """Speaks the contract over the socket; `acks` and `orders` fill by themselves."""

@@ -112,6 +112,15 @@ class RoomtoneProcess:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
     @property
+    def codes(self) -> list[str]:
+        """The codes of its messages, in order: `WARNING link: [session_expired] …` has `session_expired`."""
+        return re.findall(r"^[A-Z]+ [\w.]+: \[([a-z0-9_]+)\]", self.log, re.MULTILINE)
+
+    def coded(self, code: str) -> list[str]:
+        """The lines that have this code."""
+        return [line for line in self.lines if f": [{code}] " in line]
+
+    @property
     def lines(self) -> list[str]:
         return self.log.splitlines()
 

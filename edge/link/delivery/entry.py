@@ -52,14 +52,16 @@ def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
         if path is None or not path.exists() or isinstance(error, sqlite3.OperationalError):
             raise
         aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-        log.error("%s is damaged (%s): put aside as %s, beginning anew", path, error, aside.name)
+        log.error(
+            "[file_damaged] %s is damaged (%s): put aside as %s, beginning anew", path, error, aside.name
+        )
         path.rename(aside)
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
         return _open(path, durable)
 
 
 def _open(path: Path | None, durable: bool) -> sqlite3.Connection:
-    # Events say how people feel: nobody but this process reads them here.
+    # Events say how people feel: only this process reads them here.
     before = os.umask(0o077)
     try:
         table = sqlite3.connect(":memory:" if path is None else path, timeout=2.0, isolation_level=None)
@@ -96,7 +98,7 @@ def _reserve(table: sqlite3.Connection) -> None:
         with transaction(table):
             table.execute("delete from event where n < 0")
     except sqlite3.OperationalError as error:
-        log.warning("little room for events that wait: %s", error)
+        log.warning("[disk_full] little room for events that wait: %s", error)
         table.execute("delete from event where n < 0")
 
 

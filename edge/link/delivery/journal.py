@@ -1,7 +1,7 @@
 """The events that the broker has taken lately: a PUBACK is not delivery.
 
 A broker that is killed forgets what it had queued for subscribers, and what we sent just before. From here
-the link sends the last minutes again when the broker has forgotten our session, and a subscriber can ask for
+the link sends the last minutes again when its session there has expired, and a subscriber can ask for
 what it missed (`cmd/replay`). Bounded; doubles are the subscriber's to drop, by `id`.
 
 The file lies beside the socket, on Debian in a file system in memory: it survives the end of the
@@ -57,13 +57,13 @@ class Journal:
         """Whether the broker has taken this event lately."""
         return bool(self._select("id = ?", (event_id,), 1))
 
-    def add(self, taken: Entry) -> None:
+    def add(self, delivered: Entry) -> None:
         """The broker has taken it now."""
         try:
-            self._add(taken)
+            self._add(delivered)
         except sqlite3.Error as error:
             self._give_up(error)
-            self._add(taken)
+            self._add(delivered)
 
     def send_again(self, seconds: float) -> int:
         """Marks what was taken in the last seconds; returns how many are marked now."""
@@ -76,8 +76,8 @@ class Journal:
             return []
         return [e for e in self._select("again = 1", (), limit + len(without)) if e.n not in without][:limit]
 
-    def taken_again(self, entry_n: int) -> None:
-        """The broker has taken a marked one."""
+    def sent_again(self, entry_n: int) -> None:
+        """Note that the broker has taken a marked one."""
         if self._again:
             self._update("update event set again = 0 where n = ?", (entry_n,))
 
@@ -89,9 +89,9 @@ class Journal:
         """Finishes the file."""
         self._table.close()
 
-    def _add(self, taken: Entry) -> None:
+    def _add(self, delivered: Entry) -> None:
         with entry.transaction(self._table):
-            entry.insert(self._table, [replace(taken, at=self._clock())])
+            entry.insert(self._table, [replace(delivered, at=self._clock())])
             self._since_trim += 1
             if self._since_trim >= TRIM_EVERY:
                 self._since_trim = 0
@@ -118,6 +118,8 @@ class Journal:
         self._again = int(row[0])
 
     def _give_up(self, error: Exception) -> None:
-        log.warning("the journal's file cannot be used, replays end with this process: %s", error)
+        log.warning(
+            "[journal_unusable] the journal's file cannot be used, replays end with this process: %s", error
+        )
         self._table = entry.open_table(None, durable=False)
         self._again = 0

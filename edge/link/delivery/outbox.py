@@ -1,8 +1,8 @@
 """When an event goes to the broker, when the ear may forget it, and when we may.
 
-Delivery is at least once: an event leaves only when the broker has taken it for somebody. While the broker
+Delivery is at least once: an event leaves only when the broker has taken it for a subscriber. While the broker
 does not answer (no connection, or no PUBACK within half a second) all that waits goes to disk, and the ear is
-told so. An event that the broker took for nobody (MQTT 5, reason 0x10) stays: the oldest one is tried again
+told so. An event without subscribers (MQTT 5, reason 0x10) stays: the oldest one is tried again
 with each new event and every half minute, and after an hour it is dropped and counted.
 """
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 WINDOW: Final = 20
 """Events on the way at once; paho and brokers allow 20 unless told otherwise."""
 DRAIN_PER_SECOND: Final = 50.0
-"""A thousand boxes that drain at once should not fell the broker that has just come back."""
+"""A thousand devices that drain at once should not fell the broker that has just come back."""
 PATIENCE_S: Final = 0.5
 """A broker that has not answered for so long counts as one that does not."""
 UNHEARD_RETRY_S: Final = 30.0
 UNHEARD_KEEP_S: Final = 3600.0
 SEND_AGAIN_S: Final = 300.0
-"""What is sent again when the broker has forgotten our session."""
+"""What is sent again when our session at the broker has expired."""
 REPLAY_LIMIT: Final = 500
 
 
@@ -110,15 +110,18 @@ class Outbox:
         self._spool.rewrite(from_n, unmarked)
 
     def connected(self, session_present: bool) -> None:
-        """The broker is there. If it has forgotten us, it may have forgotten what it took, too."""
+        """The broker is there. If our session has expired, it may have lost what it took, too."""
         self._up = True
         self._unheard_since = None
         if not session_present:
             count = self._journal.send_again(SEND_AGAIN_S)
             if count:
-                log.info("the broker has forgotten us: sending the last %d events again", count)
+                log.info(
+                    "[session_expired] our session at the broker has expired: sending %d events again",
+                    count,
+                )
         if len(self._spool):
-            log.info("%d events wait for the broker", len(self._spool))
+            log.info("[events_wait] %d events wait for the broker", len(self._spool))
         self.pump()
 
     def disconnected(self) -> None:
@@ -130,22 +133,22 @@ class Outbox:
         self._replay.clear()
         self._spill()
 
-    def answered(self, number: int, code: int) -> bool:
-        """The broker's answer to `send`; False when the number is not one of ours."""
+    def on_acknowledged(self, number: int, code: int) -> bool:
+        """Handle the broker's answer to `send`; False when the number is not one of ours."""
         flight = self._flights.pop(number, None)
         if flight is None:
             return False
         entry, _, once_more = flight
         if code == NO_MATCHING_SUBSCRIBERS or code >= 0x80:
             if not once_more:
-                self._not_taken(code)
+                self._on_refused(code)
             else:
-                # It was taken once; that nobody is there for the second time changes nothing.
-                self._journal.taken_again(entry.n)
+                # It was taken once; that there is no subscriber the second time changes nothing.
+                self._journal.sent_again(entry.n)
         elif once_more:
-            self._journal.taken_again(entry.n)
+            self._journal.sent_again(entry.n)
         else:
-            self._taken(entry)
+            self._on_delivered(entry)
         self.pump()
         return True
 
@@ -221,9 +224,9 @@ class Outbox:
         for entry in self._spool.spill():
             self._acknowledge(entry.id)
 
-    def _taken(self, entry: Entry) -> None:
+    def _on_delivered(self, entry: Entry) -> None:
         if self._unheard_since is not None:
-            log.info("somebody listens to the events again")
+            log.info("[subscribed_again] the events have subscribers again")
             self._unheard_since = None
         self._complained_of = 0
         # First into the journal: killed in between, the event is sent twice and not lost to a replay.
@@ -231,7 +234,7 @@ class Outbox:
         if self._spool.remove(entry):
             self._acknowledge(entry.id)
 
-    def _not_taken(self, code: int) -> None:
+    def _on_refused(self, code: int) -> None:
         now = self._clock()
         if self._unheard_since is None:
             self._unheard_since = now
@@ -239,8 +242,9 @@ class Outbox:
         if code != self._complained_of:
             self._complained_of = code
             log.warning(
-                "the events wait: %s",
-                "nobody has subscribed to them"
+                "[%s] the events wait: %s",
+                "no_subscribers" if code == NO_MATCHING_SUBSCRIBERS else "events_refused",
+                "there are no subscribers"
                 if code == NO_MATCHING_SUBSCRIBERS
                 else f"the broker refuses them (reason {code:#04x}); is this device allowed to publish them?",
             )

@@ -1,4 +1,4 @@
-"""What stands at the broker about this box, and what is sent when: `docs/mqtt.md` is the list for readers."""
+"""What the link publishes, and when: `docs/mqtt.md` is the list for readers."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Send(Protocol):
     def __call__(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
     ) -> int | None:
-        """Sends now; the number of the message, None without a connection."""
+        """Return the number of the message, None without a connection."""
 
 
 class Publisher:
-    """Knows the latest of everything that is retained, so that a birth can tell all of it again."""
+    """Knows the latest of everything that is retained, so that all of it can be published again."""
 
     def __init__(self, config: Config, send: Send) -> None:
         self._config = config
@@ -50,47 +50,47 @@ class Publisher:
 
     @property
     def mic(self) -> MicState:
-        """The state of the microphone as last told."""
+        """The last state of the microphone."""
         return self._mic
 
     def topic(self, leaf: Topic | str) -> str:
-        """The full name of one of our topics."""
+        """Return the full name of one of our topics."""
         return messages.topic(self._config.node.base_topic, self._config.node.id, leaf)
 
-    def birth(self) -> None:
-        """All that is retained, on every connection: a broker may have lost it."""
+    def publish_all(self) -> None:
+        """Publish all that is retained, on every connection: a broker may have lost it."""
         self._announce()
-        self._tell(messages.INFO, self._info())
-        self._tell(messages.MIC, self._mic.encode())
+        self._publish(messages.INFO, self._info())
+        self._publish(messages.MIC, self._mic.encode())
         if self._model is not None:
-            self._tell(messages.MODEL, encode(self._model))
-        self._tell(messages.AVAILABILITY, b"online")
+            self._publish(messages.MODEL, encode(self._model))
+        self._publish(messages.AVAILABILITY, b"online")
 
-    def farewell(self) -> int | None:
-        """Said before a clean stop, as a broker sends no will then; the number of the message."""
-        return self._tell(messages.AVAILABILITY, b"offline")
+    def publish_offline(self) -> int | None:
+        """Publish that we are offline before a clean stop, as a broker sends no will then; the message's number."""
+        return self._publish(messages.AVAILABILITY, b"offline")
 
-    def mic_is(self, state: MicState) -> None:
-        """The microphone's state, published when it changes."""
+    def set_mic(self, state: MicState) -> None:
+        """Publish the microphone's state when it changes."""
         if state == self._mic:
             return
         self._mic = state
-        self._tell(messages.MIC, state.encode())
+        self._publish(messages.MIC, state.encode())
 
-    def ear_is(self, ear: ModelInfo) -> None:
-        """What the ear runs, published when it changes."""
+    def set_ear(self, ear: ModelInfo) -> None:
+        """Publish what the ear runs when it changes."""
         if ear != self._ear:
             self._ear = ear
             self._announce()
-            self._tell(messages.INFO, self._info())
+            self._publish(messages.INFO, self._info())
 
-    def model(self, status: ModelStatus) -> None:
-        """Which model runs, and what becomes of a new one."""
+    def set_model(self, status: ModelStatus) -> None:
+        """Publish which model runs, and what happens to a new one."""
         self._model = status
-        self._tell(messages.MODEL, encode(status))
+        self._publish(messages.MODEL, encode(status))
 
-    def state(self, state: State) -> None:
-        """The emotion of the room; retained where the configuration says so."""
+    def publish_state(self, state: State) -> None:
+        """Publish the emotion of the room; retained where the configuration says so."""
         retain = self._config.state.retain
         self._send(
             self.topic(messages.STATE),
@@ -99,20 +99,20 @@ class Publisher:
             expiry_s=None if retain else 2 * MOMENT_EXPIRY_S,
         )
 
-    def event(self, entry: Entry) -> int | None:
-        """One event; the number of the message, None without a connection."""
-        return self._tell(messages.EVENT, entry.payload, EVENT_EXPIRY_S)
+    def publish_event(self, entry: Entry) -> int | None:
+        """Publish one event; the number of the message, None without a connection."""
+        return self._publish(messages.EVENT, entry.payload, EVENT_EXPIRY_S)
 
-    def level(self, signal: LevelSignal) -> None:
-        """The level of the moment."""
-        self._tell(messages.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
+    def publish_level(self, signal: LevelSignal) -> None:
+        """Publish the present level."""
+        self._publish(messages.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
 
-    def health(self, health: Health) -> None:
-        """How the box is."""
-        self._tell(messages.HEALTH, encode(health), 2 * MOMENT_EXPIRY_S)
+    def publish_health(self, health: Health) -> None:
+        """Publish the health of device, link and ear."""
+        self._publish(messages.HEALTH, encode(health), 2 * MOMENT_EXPIRY_S)
 
-    def answer(self, verb: str, response: Response) -> None:
-        """The answer to a command."""
+    def publish_response(self, verb: str, response: Response) -> None:
+        """Publish the response to a command."""
         self._send(self.topic(f"resp/{verb}"), encode(response), expiry_s=MOMENT_EXPIRY_S)
 
     def _announce(self) -> None:
@@ -125,7 +125,7 @@ class Publisher:
         node = self._config.node
         return encode(Info(node=node.id, name=node.name or node.id, version=VERSION, ear=self._ear))
 
-    def _tell(self, topic: Topic, payload: bytes, expiry_s: int | None = None) -> int | None:
+    def _publish(self, topic: Topic, payload: bytes, expiry_s: int | None = None) -> int | None:
         return self._send(self.topic(topic), payload, qos=topic.qos, retain=topic.retain, expiry_s=expiry_s)
 
 

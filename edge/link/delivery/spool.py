@@ -43,11 +43,11 @@ class Spool:
         self._clock = clock
         self._memory: dict[int, Entry] = {}
         self._memory_ids: set[str] = set()
-        self._taken: set[int] = set()
+        self._delivered: set[int] = set()
         self._rows = 0
         self._drops = 0
         self._complained = False
-        self._say_drops_at = 1
+        self._warn_drops_at = 1
         self._table: sqlite3.Connection | None = None
         # Without an event to keep there is no file: it is made by the first outage.
         if path is not None and path.exists():
@@ -57,12 +57,12 @@ class Spool:
         """The number that the next event gets."""
 
     def __len__(self) -> int:
-        return self._rows - len(self._taken) + len(self._memory)
+        return self._rows - len(self._delivered) + len(self._memory)
 
     @property
     def on_disk(self) -> int:
         """How many wait on disk."""
-        return self._rows - len(self._taken)
+        return self._rows - len(self._delivered)
 
     @property
     def drops(self) -> int:
@@ -100,9 +100,9 @@ class Spool:
         """The first `limit` entries in order of arrival, leaving out those whose number is in `without`."""
         found: list[Entry] = []
         if self.on_disk:
-            skip = len(without) + len(self._taken)
+            skip = len(without) + len(self._delivered)
             rows = self._select("true", (), limit + skip)
-            found = [e for e in rows if e.n not in without and e.n not in self._taken]
+            found = [e for e in rows if e.n not in without and e.n not in self._delivered]
         found += [e for e in self._memory.values() if e.n not in without]
         return found[:limit]
 
@@ -118,23 +118,23 @@ class Spool:
             self._memory_ids.discard(gone.id)
             return True
         if self._rows:
-            self._taken.add(gone.n)
-            if len(self._taken) >= FLUSH_EVERY or self.on_disk == 0:
+            self._delivered.add(gone.n)
+            if len(self._delivered) >= FLUSH_EVERY or self.on_disk == 0:
                 self.flush()
         return False
 
     def flush(self) -> None:
         """Deletes the rows of what the broker has taken."""
-        if not self._taken or self._table is None:
+        if not self._delivered or self._table is None:
             return
-        taken = [(n,) for n in self._taken]
+        delivered = [(n,) for n in self._delivered]
         try:
             with entry.transaction(self._table):
-                self._table.executemany("delete from event where n = ?", taken)
+                self._table.executemany("delete from event where n = ?", delivered)
         except sqlite3.Error as error:
             self._complain(error)
             return
-        self._taken.clear()
+        self._delivered.clear()
         self._rows = entry.count(self._table)
 
     def drop_old(self, age_s: float | None = None) -> None:
@@ -199,7 +199,7 @@ class Spool:
                 self._complain(error)
                 return False
         if self._complained:
-            log.info("the spool %s works again", self._path)
+            log.info("[spool_usable] the spool %s works again", self._path)
             self._complained = False
         return True
 
@@ -210,9 +210,9 @@ class Spool:
         gone: set[int] = set()
         with entry.transaction(self._table):
             entry.insert(self._table, entries)
-            excess = entry.count(self._table) - len(self._taken) - self._limit
+            excess = entry.count(self._table) - len(self._delivered) - self._limit
             if excess > 0:
-                gone, lost = self._delete(_OLDEST, (excess + len(self._taken),))
+                gone, lost = self._delete(_OLDEST, (excess + len(self._delivered),))
         self._forget(gone, lost)
 
     def _cut_memory(self) -> list[Entry]:
@@ -236,7 +236,7 @@ class Spool:
         """Inside a transaction: deletes rows, and counts those of them that the broker had not taken."""
         assert self._table is not None
         gone = {row[0] for row in self._table.execute(f"select n from event where {condition}", values)}
-        lost = gone - self._taken
+        lost = gone - self._delivered
         self._table.execute(f"delete from event where {condition}", values)
         self._table.execute(
             "insert or replace into counter (name, value) values ('drops', ?)", (self._drops + len(lost),)
@@ -247,11 +247,14 @@ class Spool:
         """After the commit."""
         assert self._table is not None
         self._drops += len(lost)
-        self._taken -= gone
+        self._delivered -= gone
         self._rows = entry.count(self._table)
-        if lost and (self._drops >= self._say_drops_at):
-            log.warning("%d events were dropped so far: they waited too long, or were too many", self._drops)
-            self._say_drops_at = self._drops * 2
+        if lost and (self._drops >= self._warn_drops_at):
+            log.warning(
+                "[events_dropped] %d events were dropped so far: too old, or too many",
+                self._drops,
+            )
+            self._warn_drops_at = self._drops * 2
 
     def _try_drop(self, condition: str, values: tuple[object, ...]) -> None:
         if self._table is None:
@@ -272,5 +275,7 @@ class Spool:
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:
-            log.error("the spool %s cannot be used, events wait in memory: %s", self._path, error)
+            log.error(
+                "[spool_unusable] the spool %s cannot be used, events wait in memory: %s", self._path, error
+            )
         self._complained = True

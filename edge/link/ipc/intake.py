@@ -40,25 +40,27 @@ QUIET_REJECTIONS_S = 60.0
 _PEER = struct.Struct("3i")
 
 
-class Ear(Protocol):
-    """What the intake tells of the ear."""
+class EarObserver(Protocol):
+    """What is called for the ear."""
 
-    def ear_connected(self) -> None:
+    def on_ear_connected(self) -> None:
         """An ear has connected."""
 
-    def ear_gone(self) -> None:
+    def on_ear_disconnected(self) -> None:
         """It has closed the connection or died."""
 
-    def ear_says(self, message: EarMessage) -> None:
+    def on_ear_message(self, message: EarMessage) -> None:
         """A checked message."""
 
 
 class Intake:
     """Serves one ear on a listening socket, inside the running event loop."""
 
-    def __init__(self, listener: socket.socket, ear: Ear, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, listener: socket.socket, observer: EarObserver, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._listener = listener
-        self._ear = ear
+        self._observer = observer
         self._loop = loop
         self._peer: socket.socket | None = None
         self._refused = 0
@@ -113,13 +115,17 @@ class Intake:
         if self._peer is not None:
             if pid != self._refused:
                 self._refused = pid
-                log.warning("a second ear (pid %d, uid %d) is refused: one is connected already", pid, uid)
+                log.warning(
+                    "[second_ear] a second ear (pid %d, uid %d) is refused: one is connected already",
+                    pid,
+                    uid,
+                )
             channel.close()
             return
         self._peer = channel
-        log.info("the ear is connected (pid %d, uid %d)", pid, uid)
+        log.info("[ear_connected] the ear is connected (pid %d, uid %d)", pid, uid)
         self._loop.add_reader(channel, self._read)
-        self._ear.ear_connected()
+        self._observer.on_ear_connected()
 
     def _read(self) -> None:
         """Takes one message; the loop calls again while there are more."""
@@ -152,7 +158,11 @@ class Intake:
             now = self._loop.time()
             if now >= self._quiet_until:
                 self._quiet_until = now + QUIET_REJECTIONS_S
-                log.warning("a message of the ear is rejected (%d so far): %s", self.rejected, error)
+                log.warning(
+                    "[ear_message_rejected] a message is rejected (%d so far): %s",
+                    self.rejected,
+                    error,
+                )
             return None
 
     def _pass(self, message: EarMessage | None) -> None:
@@ -166,7 +176,7 @@ class Intake:
             self._resume = self._loop.call_later(wait, self._go_on)
             return
         if message is not None:
-            self._ear.ear_says(message)
+            self._observer.on_ear_message(message)
 
     def _go_on(self) -> None:
         message, self._held, self._resume = self._held, None, None
@@ -200,10 +210,10 @@ class Intake:
             self._resume.cancel()
         self._held, self._resume = None, None
         self._unsent.clear()
-        log.info("the ear %s", why)
+        log.info("[ear_disconnected] the ear %s", why)
         if not self._closed:
             self._loop.add_reader(self._listener, self._accept)
-        self._ear.ear_gone()
+        self._observer.on_ear_disconnected()
 
 
 def _hung_up(peer: socket.socket) -> bool:

@@ -47,8 +47,8 @@ def listen(path: Path) -> Listener:
         return Listener(passed, None)
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        _clear_the_way(path)
-        # The mode is right from the first moment: nobody else can connect between bind and chmod.
+        _remove_stale(path)
+        # The mode is right from the first moment: no other user can connect between bind and chmod.
         before = os.umask(0o117)
         try:
             channel.bind(str(path))
@@ -75,8 +75,8 @@ def listen(path: Path) -> Listener:
         raise
 
 
-def _clear_the_way(path: Path) -> None:
-    """Removes a socket that nobody listens on any more (a link that was killed leaves one behind)."""
+def _remove_stale(path: Path) -> None:
+    """Remove a socket that no process listens on any more (a link that was killed leaves one behind)."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -88,11 +88,11 @@ def _clear_the_way(path: Path) -> None:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
-            log.info("removing the socket of a link that has gone: %s", path)
+            log.info("[stale_socket] removing the socket of a link that has gone: %s", path)
             path.unlink()
             return
         except OSError:
-            # It answers somehow (a full queue, another kind of socket): it is somebody's.
+            # It answers somehow (a full queue, another kind of socket): another process uses it.
             pass
     raise UserError(f"{path}: another program listens there; stop it, or set `runtime.socket`")
 

@@ -1,4 +1,4 @@
-"""A box without a clock of its own does not know the time until a time service has told it.
+"""A device without a clock of its own does not know the time until a time service has told it.
 
 Until then events are marked (`"clock": "unsynced"`), and what is stamped meanwhile and still waits is corrected as soon
 as the clock is right: the difference between the wall clock and the time since the machine was started (CLOCK_BOOTTIME)
@@ -87,14 +87,14 @@ class Clock:
         offset = self._wall() - self._since_boot()
         change = offset - self._offset
         if abs(change) >= STEP_S:
-            log.info("the clock was set by %+.1f s", change)
+            log.info("[clock_set] the clock was set by %+.1f s", change)
             self._offset = offset
             self._waiting.clock_was_set(change, self._first_n)
             if self._marked:
                 self._remember()
         if self._marked and self._is_synced():
             self._marked = False
-            log.info("the clock is right now: what waits has its right time")
+            log.info("[clock_synced] the clock is right now: what waits has its right time")
             self._waiting.clock_is_right(self._first_n)
             self._path.unlink(missing_ok=True)
 

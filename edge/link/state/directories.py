@@ -31,8 +31,8 @@ def made_state_dir(config: Config) -> Path:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         log.warning(
-            "%s cannot be made (%s): in an outage of the broker events wait in memory only, and after a renaming "
-            "old retained messages will stay; make it for this user, or set `runtime.state_dir`",
+            "[state_dir_missing] %s cannot be made (%s): in an outage of the broker events wait in memory only, "
+            "and after a renaming old retained messages will stay; make it for this user, or set `runtime.state_dir`",
             place,
             error.strerror,
         )

@@ -6,12 +6,14 @@ One small JSON file in the state directory; written only when something changes.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from edge.config.settings import Config
+from edge.link.state.directories import state_dir
 from edge.protocol.homeassistant import discovery_topic
 from edge.protocol.messages import TOPICS, topic
 from edge.util.atomic_file import update
@@ -49,9 +51,23 @@ def left_over(path: Path, now: Identity) -> set[str]:
     except FileNotFoundError:
         return set()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.warning("%s cannot be read (%s): old retained messages, if any, stay", path, error)
+        log.warning(
+            "[identity_unreadable] %s cannot be read (%s): old retained messages, if any, stay", path, error
+        )
         return set()
     return before.topics() - now.topics()
+
+
+def remove_left_over(config: Config, clear: Callable[[str], object]) -> None:
+    """Clear what is retained under the names that this device had before, and remember the present ones."""
+    path = state_dir(config) / f"{Path(config.runtime.socket).stem}.identity"
+    if not path.parent.is_dir():
+        return  # That it cannot be made was reported at the start.
+    now = of(config)
+    for name in sorted(left_over(path, now)):
+        log.info("[renamed] removing what is retained on %s: this device has another name now", name)
+        clear(name)
+    remember(path, now)
 
 
 def remember(path: Path, now: Identity) -> None:
@@ -60,7 +76,7 @@ def remember(path: Path, now: Identity) -> None:
         update(path, msgspec.json.encode(now), 0o644)
     except OSError as error:
         log.warning(
-            "%s cannot be written (%s): after a renaming, old retained messages will stay; "
+            "[identity_unwritable] %s cannot be written (%s): after a renaming, old retained messages will stay; "
             "let this user write there, or set `runtime.state_dir`",
             path,
             error.strerror,

@@ -34,7 +34,7 @@ AHEAD: Final = 0.05
 
 
 @dataclass
-class Mood:
+class Smoother:
     """`now` is always monotonic seconds, `wall` seconds of the calendar's clock."""
 
     half_life_s: float
@@ -46,8 +46,8 @@ class Mood:
         self._since: float | None = None
         self._model = ""
 
-    def hear(self, event: Event, now: float) -> None:
-        """Adds an utterance that has just come."""
+    def add(self, event: Event, now: float) -> None:
+        """Add an utterance that has just come."""
         self._fade(now)
         length = min(event.duration_ms / 1000, LONGEST_S)
         for label, share in msgspec.structs.asdict(event.probabilities).items():
@@ -55,7 +55,7 @@ class Mood:
         self._model = event.model
 
     def state(self, now: float, wall: float) -> State | None:
-        """How it is now; None before the first utterance."""
+        """Return the smoothed state; None before the first utterance."""
         if not self._model:
             return None
         self._fade(now)

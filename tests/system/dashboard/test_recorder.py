@@ -88,7 +88,7 @@ def test_the_broker_killed_and_back_is_only_a_pause(recorder, mosquitto, rooms):
     mosquitto.kill()
     until(lambda: "no broker at" in recorder.log)
     mosquitto.start()
-    until(lambda: recorder.log.count("connected to") == 2, 20)
+    until(lambda: recorder.codes.count("connected") == 2, 20)
     rooms.client.reconnect()
     say(rooms, "kitchen", 2)
     until(lambda: recorder.count() == 2)

@@ -34,7 +34,7 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
     site.reload()
     recorder = Recorder(site.broker, tmp_path, "--join", str(hub[1]))
     recorder.start()
-    until(lambda: "connected to mqtts://" in recorder.log)
+    until(lambda: "connected" in recorder.codes)
     dashboard = Dashboard(tmp_path, "--join", str(hub[0]))
     url = dashboard.address()
     until(lambda: health(url)["broker"] == "connected")

@@ -9,14 +9,14 @@ from tests.support.waiting import until
 def link(tmp_path, broker):
     """A link for the node `kitchen`, connected to the broker."""
     with LinkProcess(tmp_path, broker.port) as running:
-        until(lambda: "connected to" in running.log)
+        until(lambda: "connected" in running.codes)
         yield running
 
 
 @pytest.fixture
 def ear(link):
     with EarClient(link.socket) as client:
-        until(lambda: "the ear is connected" in link.log)
+        until(lambda: "ear_connected" in link.codes)
         yield client
 
 
@@ -42,7 +42,7 @@ def site(tmp_path_factory):
 def kitchen(site, tmp_path):
     settings = site.settings(site.folder / "device-kitchen")
     with LinkProcess(tmp_path, site.port, settings=settings) as link:
-        until(lambda: "connected to" in link.log, what=link.log)
+        until(lambda: "connected" in link.codes, what=link.log)
         yield link
 
 

@@ -28,9 +28,9 @@ def fits(message):
 
 def test_all_that_is_published_fits_the_published_schema(tmp_path, broker):
     with Subscriber(broker.port) as subscriber, LinkProcess(tmp_path, broker.port) as link:
-        until(lambda: "connected to" in link.log)
+        until(lambda: "connected" in link.codes)
         with EarClient(link.socket) as ear:
-            until(lambda: "ear is connected" in link.log)
+            until(lambda: "ear_connected" in link.codes)
             ear.tell(event(1))
             ear.say(HealthReport(HEALTH))
             subscriber.answer("level_on", subscriber.command("level_on"))

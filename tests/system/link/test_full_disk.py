@@ -20,9 +20,9 @@ def fill(disk):
 def test_nothing_crashes_and_all_that_is_kept_arrives_in_order(tmp_path, small_disk, full_from_the_start):
     settings = (f"runtime.state_dir={small_disk}",)
     with Broker(folder=tmp_path) as broker, LinkProcess(tmp_path, broker.port, settings=settings) as link:
-        until(lambda: "connected to" in link.log)
+        until(lambda: "connected" in link.codes)
         with EarClient(link.socket) as ear:
-            until(lambda: "ear is connected" in link.log)
+            until(lambda: "ear_connected" in link.codes)
             broker.kill()
             if full_from_the_start:
                 fill(small_disk)
@@ -34,7 +34,7 @@ def test_nothing_crashes_and_all_that_is_kept_arrives_in_order(tmp_path, small_d
             for seq in range(6, 13):
                 ear.tell(event(seq))
             if full_from_the_start:
-                until(lambda: "cannot be used, events wait in memory" in link.log)
+                until(lambda: "spool_unusable" in link.codes)
             broker.start()
             with Subscriber(broker.port) as subscriber:
                 until(lambda: len(subscriber.seqs()) == 12, 40)

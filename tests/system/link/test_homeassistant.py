@@ -134,7 +134,7 @@ def test_a_device_with_a_new_id_takes_the_old_one_away(tmp_path, broker):
         link.stop()
     assert {"roomtone/kitchen/state", TOPIC} <= retained_topics(broker.port)
     with LinkProcess(tmp_path, broker.port, node="study", settings=(socket,)) as link:
-        until(lambda: "removing what is retained on roomtone/kitchen/mic" in link.log)
+        until(lambda: "renamed" in link.codes)
         link.stop()
     left = retained_topics(broker.port)
     assert not [topic for topic in left if "kitchen" in topic]
@@ -153,10 +153,10 @@ def test_a_room_with_another_name_keeps_its_entities(tmp_path, broker, home):
 
 def test_without_discovery_nothing_is_announced_and_what_was_is_taken_away(tmp_path, broker):
     with LinkProcess(tmp_path, broker.port) as link:
-        until(lambda: "connected to" in link.log)
+        until(lambda: "connected" in link.codes)
         link.stop()
     assert TOPIC in retained_topics(broker.port)
     with LinkProcess(tmp_path, broker.port, settings=("homeassistant.discovery=false",)) as link:
-        until(lambda: link.log.count("connected to") == 2)
+        until(lambda: link.codes.count("connected") == 2)
         link.stop()
     assert TOPIC not in retained_topics(broker.port)

@@ -27,7 +27,7 @@ def scrape(port, path="/metrics"):
 def test_prometheus_reads_the_health(tmp_path, broker, subscriber):
     port = free_port()
     with LinkProcess(tmp_path, broker.port, settings=(f"runtime.metrics_port={port}",)) as link:
-        until(lambda: "connected to" in link.log)
+        until(lambda: "connected" in link.codes)
         with EarClient(link.socket) as ear:
             ear.raw(b"rubbish")
             report = EarHealth(

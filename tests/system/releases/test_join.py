@@ -46,6 +46,6 @@ def test_a_box_that_joins_gets_updates_from_its_join_file_alone(folder: Path, hu
             current = Store(box.folder / "models").state.current
             assert (current.name, current.release) == ("base-1.1.0", 1)
             until(lambda: "model: base-1.1.0" in box.log("ear"), 20, lambda: box.log("ear"))
-            assert "connected to" in box.log()
+            assert "[connected]" in box.log()
         finally:
             box.stop()

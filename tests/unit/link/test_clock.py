@@ -9,6 +9,7 @@ from edge.link.delivery.spool import Spool
 from edge.link.state import clock as module
 from edge.link.state.clock import Clock
 from edge.protocol.messages import decode_event, encode
+from edge.util import system_clock
 from tests.support.messages import BOOT, event
 
 RIGHT = 1_800_000_000.0
@@ -145,7 +146,7 @@ def test_a_marked_event_is_no_longer_than_the_contract_allows_and_an_unmarked_on
 
 
 def test_without_the_system_call_the_file_of_timesyncd_tells(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: (_ for _ in ()).throw(OSError))
+    monkeypatch.setattr(system_clock.ctypes, "CDLL", lambda *_, **__: (_ for _ in ()).throw(OSError))
     assert module.synced(tmp_path)
     (tmp_path / "systemd" / "timesync").mkdir(parents=True)
     assert not module.synced(tmp_path)

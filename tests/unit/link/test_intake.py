@@ -34,13 +34,13 @@ class Notes:
         self.connections = 0
         self.gone = 0
 
-    def ear_connected(self):
+    def on_ear_connected(self):
         self.connections += 1
 
-    def ear_gone(self):
+    def on_ear_disconnected(self):
         self.gone += 1
 
-    def ear_says(self, message):
+    def on_ear_message(self, message):
         self.said.append(message)
         self.times.append(self._loop.time())
 

@@ -45,7 +45,7 @@ class World:
     def answer(self, code=0):
         """The broker answers all that it has not answered yet."""
         for number in range(len(self.sent)):
-            self.outbox.answered(number, code)
+            self.outbox.on_acknowledged(number, code)
 
     @property
     def on_disk(self):
@@ -101,7 +101,7 @@ def test_a_broker_that_does_not_answer_for_half_a_second_sends_events_to_disk(wo
 def test_what_was_on_the_way_when_the_connection_broke_goes_again_in_order(world):
     world.outbox.connected(True)
     accept(world, 1, 2, 3)
-    world.outbox.answered(0, 0)
+    world.outbox.on_acknowledged(0, 0)
     world.outbox.disconnected()
     accept(world, 4)
     world.outbox.connected(True)
@@ -196,12 +196,12 @@ def test_events_that_nobody_hears_wait_on_disk_and_one_of_them_is_tried_now_and_
 def test_a_new_event_has_the_oldest_tried_at_once_even_if_an_answer_to_an_earlier_one_comes_after_it(world):
     world.outbox.connected(True)
     accept(world, 1, 2)
-    world.outbox.answered(0, NO_MATCHING_SUBSCRIBERS)
+    world.outbox.on_acknowledged(0, NO_MATCHING_SUBSCRIBERS)
     accept(world, 3)
     assert world.sent == [1, 2]
-    world.outbox.answered(1, NO_MATCHING_SUBSCRIBERS)
+    world.outbox.on_acknowledged(1, NO_MATCHING_SUBSCRIBERS)
     assert world.sent == [1, 2, 1]
-    world.outbox.answered(2, 0)
+    world.outbox.on_acknowledged(2, 0)
     assert world.sent == [1, 2, 1, 2, 3]
 
 

@@ -1,0 +1,30 @@
+"""Home Assistant's start: when its status topic says so, everything it should know is published again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+from edge.config.settings import Config
+from edge.protocol.homeassistant import wakes
+
+WAIT_S: Final = (2.0, 10.0)
+"""All devices receive the same message, and Home Assistant has enough to do when it starts."""
+
+
+class HomeAssistantStatus:
+    """`topic` is the status topic, empty where nothing is announced to Home Assistant."""
+
+    def __init__(
+        self, config: Config, publish_all: Callable[[], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.topic = f"{config.homeassistant.prefix}/status" if config.homeassistant.discovery else ""
+        self._publish_all = publish_all
+        self._loop = loop
+
+    def handle(self, payload: bytes) -> None:
+        """Handle a message of the status topic: publish everything again, after a random wait."""
+        if wakes(payload):
+            self._loop.call_later(random.uniform(*WAIT_S), self._publish_all)

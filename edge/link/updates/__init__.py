@@ -1,1 +1,0 @@
-"""Models for this box: fetched, verified, tried, switched to, and watched (docs/updates.md)."""
