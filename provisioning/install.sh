@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this machine a Roomtone room device; run again it upgrades or repairs. `--help` says the rest.
-# Every step looks first at what is there: run twice, it changes nothing; interrupted, it goes on where it was.
+# Makes this computer a Roomtone device; run again it upgrades or repairs. `--help` lists the options.
+# Every step looks first at what is there: run twice, it changes nothing; interrupted, it continues where it was.
 set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
@@ -22,7 +22,7 @@ usage: sudo provisioning/install.sh [OPTIONS]
   --gpio                   also what a mute button at the pins needs
 
 Run it again without options to upgrade or repair: configuration and state stay. Without a network it installs
-from a folder that provisioning/bundle-offline made. provisioning/uninstall.sh takes everything away again.
+from a folder that provisioning/bundle-offline made. provisioning/uninstall.sh removes everything.
 
 examples:
   sudo provisioning/install.sh --join kitchen.join --name Kitchen
@@ -44,7 +44,12 @@ put() {
 configure=() wait_s=60 extra=edge
 while [ $# -gt 0 ]; do
   case $1 in
-    --join | --broker | --password-file | --ca | --node | --name) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
+    --join | --password-file | --ca)
+      # Later steps run in another folder: a relative path is the caller's.
+      [ -r "${2:?$1 needs a file}" ] || die "$1 $2: there is no such file in $PWD, or it cannot be read"
+      configure+=("$1" "$(realpath "$2")") && shift
+      ;;
+    --broker | --node | --name) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
     --wait) wait_s=${2:?--wait needs a value} && shift ;;
     --gpio) extra=edge,gpio ;;
     -h | --help) help && exit ;;
@@ -55,7 +60,7 @@ done
 case $wait_s in '' | *[!0-9]*) die "--wait: a number of seconds" ;; esac
 
 # --- 1. does it fit? ---
-[ "$(id -u)" -eq 0 ] || die "this needs root: sudo $0"
+[ "$(id -u)" -eq 0 ] || die "this needs root: sudo $0 (with the same options)"
 [ -d /run/systemd/system ] || die "systemd does not run here; without it run \`roomtone link\` and \`roomtone ear\` by hand (README.md)"
 command -v dpkg >/dev/null || die "this is not Debian or Raspberry Pi OS"
 exec 9>/run/roomtone-install.lock
@@ -67,7 +72,7 @@ missing=()
 for package in "${PACKAGES[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
 # What an install left half-done that was killed in the middle; without this apt refuses every other one.
 [ ${#missing[@]} -eq 0 ] || dpkg --configure -a >/dev/null 2>&1 || true
 offline=$SRC/offline
@@ -81,8 +86,16 @@ if [ ${#missing[@]} -gt 0 ] && [ -d "$offline/debs" ]; then
     die "these packages do not fit this system; make the folder on one like this: provisioning/bundle-offline"
 elif [ ${#missing[@]} -gt 0 ]; then
   say "installing Debian packages: ${missing[*]}"
-  apt-get update -qq || die "apt-get update failed; without a network see provisioning/bundle-offline"
-  apt-get install -y -qq -f --no-install-recommends "${missing[@]}" >/dev/null || die "apt-get install failed"
+  # `apt-get update` ends with 0 when it reaches nothing.
+  reached=1
+  apt-get update -qq --error-on=any >/dev/null 2>&1 || reached=0
+  log=$(mktemp)
+  if ! apt-get install -y -qq -f --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >"$log" 2>&1; then
+    tail -n 5 "$log" >&2
+    [ $reached -eq 1 ] || die "this device seems to be offline; provisioning/bundle-offline makes a folder for devices without a network"
+    die "apt-get could not install these packages; see above"
+  fi
+  rm -f "$log"
 fi
 python=/usr/bin/python3
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || die "Python 3.11 to 3.14 is needed"
@@ -147,7 +160,7 @@ activate() { # makes version folder $1 the one that runs, and waits until it doe
       case $unit in *@*) ;; *) services+=("$unit") ;; esac
     elif [ -e "$UNITS/$unit" ]; then
       case $unit in *@*) ;; *) systemctl -q disable --now "$unit" || true ;; esac
-      rm -rf "$UNITS/$unit" "$UNITS/$unit.d"
+      rm -rf "${UNITS:?}/$unit" "${UNITS:?}/$unit.d"
       say "removed $UNITS/$unit"
     fi
   done
@@ -184,15 +197,18 @@ if ! activate "$new"; then
 fi
 for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done
 
-# --- 7. what people must know, and whether it hears ---
+# --- 7. the notice for people in the room, and whether it works ---
 room=$(cd / && "$new/bin/python" -c 'from edge.config.load import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
 notice=$(<"$SRC/provisioning/notice.txt")
 printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
-(cd / && roomtone doctor) || say "something failed; the remedies stand beside it"
+(cd / && roomtone doctor) || say "something is not right yet; the remedies are above"
+refused=
+(cd / && roomtone doctor --only link >/dev/null 2>&1) || refused=1
 heard() { systemctl show -P StatusText roomtone-ear.service | sed -n 's/.*, \([1-9][0-9]* utterances.*\)/\1/p'; }
-[ "$wait_s" -eq 0 ] || say "say something in the room (waiting up to $wait_s s)"
+[ "$wait_s" -eq 0 ] || say "please speak in the room (waiting up to $wait_s s)"
 end=$((SECONDS + wait_s))
 while [ -z "$(heard)" ] && [ $SECONDS -lt $end ]; do sleep 0.5; done
 if [ -n "$(heard)" ]; then say "it hears: $(heard)"; elif [ "$wait_s" -gt 0 ]; then
   die "nothing was heard ($(systemctl show -P StatusText roomtone-ear.service)); see: roomtone devices"
 fi
+[ -z "$refused" ] || die "installed and running, but the broker cannot be used yet (see above); change the options and run this again"

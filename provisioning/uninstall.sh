@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes Roomtone away from this machine. Asks before it removes configuration and state; `--help` says the rest.
+# Removes Roomtone from this computer. Asks before it removes configuration and state; `--help` lists the options.
 set -euo pipefail
 
 help() {
@@ -7,7 +7,8 @@ help() {
 usage: sudo provisioning/uninstall.sh [--keep | --purge]
 
 Removes programs and units. Then it asks whether configuration (/etc/roomtone), state (/var/lib/roomtone) and users
-are to go, too; --keep and --purge answer beforehand. What the device has retained at the broker is removed first.
+are to be removed, too; --keep and --purge answer beforehand. Messages that the device retained at the broker are
+removed first.
 EOF
 }
 
@@ -24,7 +25,7 @@ if [ -z "$answer" ]; then
   read -r -p "Remove configuration and waiting events (/etc/roomtone, /var/lib/roomtone), too? [y/N] " answer || answer=n
 fi
 
-# The broker is asked to forget the device while the credentials are still there: as the link itself, in its sandbox.
+# Retained messages are removed while the credentials are still there, by the link itself in its sandbox.
 if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemctl -q is-active roomtone-link.service; then
   systemctl stop roomtone-ear.service roomtone-link.socket roomtone-link.service 2>/dev/null || true
   # Credentials have the unit's name in their path, and a passing unit cannot take the name of one that has a file.
@@ -50,7 +51,7 @@ if [ "${answer,,}" = y ]; then
     if id "$user" >/dev/null 2>&1; then userdel "$user" 2>/dev/null; fi
     if getent group "$user" >/dev/null; then groupdel "$user" 2>/dev/null; fi
   done
-  echo "Roomtone is gone. Debian packages were left: python3-venv python3-pyaudio"
+  echo "Roomtone was removed. Debian packages were kept: python3-venv python3-pyaudio"
 else
-  echo "Roomtone is gone; /etc/roomtone and /var/lib/roomtone were kept."
+  echo "Roomtone was removed; /etc/roomtone and /var/lib/roomtone were kept."
 fi
