@@ -32,10 +32,10 @@ def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
     units = sorted(tmp_path.iterdir())
     assert [unit.name for unit in units] == [
         "roomtone-ear.service",
-        "roomtone-validation.socket",
-        "roomtone-validation@.service",
         "roomtone-link.service",
         "roomtone-link.socket",
+        "roomtone-validation.socket",
+        "roomtone-validation@.service",
     ]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     # About units of the machine it may complain; about ours not.
