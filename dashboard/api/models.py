@@ -154,8 +154,8 @@ def _model(model: Model, plots: list[str], registry: RoomRegistry, seen: set[tup
         runs = sum(_runs(room) == (model.full_name, 0) for room in registry.rooms.values())
         return ModelOut(release=0, current=False, runs=runs, **fields)
     about = model.target.release
-    current = (about.tier, about.channel) not in seen
-    seen.add((about.tier, about.channel))
+    current = (about.family, about.channel) not in seen
+    seen.add((about.family, about.channel))
     return ModelOut(
         release=about.release,
         current=current,

@@ -15,8 +15,9 @@ from typing import Final
 from tuf.api.metadata import Targets
 
 from edge.inference import bundle
+from edge.protocol.bundle_name import BundleName
 from edge.releases import archive, metadata
-from edge.releases.metadata import Target, version_key
+from edge.releases.metadata import Target
 from edge.util.errors import UserError
 from provisioning.publish.repository import HubRepository
 
@@ -134,15 +135,14 @@ class Releases:
 
     def shipped(self) -> list[Model]:
         """The bundles of the package: what a box runs that was never sent a model."""
-        found: dict[str, Model] = {}
-        for place in bundle.places():
-            for folder in sorted(place.iterdir()) if place.is_dir() else ():
-                model = folder / bundle.MODEL
-                if folder.name not in found and (folder / bundle.MANIFEST).is_file() and model.is_file():
-                    found[folder.name] = Model(folder.name, folder.name, model.stat().st_size, folder)
-        return sorted(
-            found.values(), key=lambda model: (model.full_name.partition("-")[0], version_key(model.name))
-        )
+        found: dict[BundleName, Model] = {}
+        for folder in (f for place in bundle.places() if place.is_dir() for f in place.iterdir()):
+            name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL
+            if name is None or name in found:
+                continue
+            if (folder / bundle.MANIFEST).is_file() and model.is_file():
+                found[name] = Model(folder.name, folder.name, model.stat().st_size, folder)
+        return [found[name] for name in sorted(found)]
 
     def find(self, name: str) -> Model:
         """One of them by its name. Raises `MissingError`."""

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from edge.config.settings import Config
 from edge.doctor.bundle_cost import BundleCost
+from edge.protocol.bundle_name import family_of
 from edge.util.errors import UserError
 
 CPU_MS: Final = 500.0
@@ -279,7 +280,5 @@ def format_report(report: Report) -> str:
         lines.append(f"No bundle fits this device: {report.why}")
     else:
         lines.append(f"Recommended: {report.recommended}: {report.why}.")
-        lines.append(
-            f'  in /etc/roomtone/roomtone.toml: [model] bundle = "{report.recommended.partition("-")[0]}"'
-        )
+        lines.append(f'  in /etc/roomtone/roomtone.toml: [model] bundle = "{family_of(report.recommended)}"')
     return "\n".join(lines)

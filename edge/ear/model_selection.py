@@ -23,6 +23,7 @@ from edge.ear.baseline_store import BaselineStore
 from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
+from edge.protocol.bundle_name import family_of
 from edge.releases import state as store_state
 from edge.releases.state import Slot, State, folder_of
 from edge.util import atomic_file
@@ -103,14 +104,14 @@ class ModelSelector:
         return store_state.read_or_new(self._folder)
 
     def _select(self, now: State, excluded: Slot | None = None) -> SelectedModel:
-        family = Path(self._config.model.bundle).name.partition("-")[0]
+        family = family_of(self._config.model.bundle)
         order = [now.current] if excluded is None else []
         for slot in (*order, now.previous):
             if slot is None or slot == excluded:
                 if slot is None:
                     break
                 continue
-            if slot.name.partition("-")[0] != family:
+            if family_of(slot.name) != family:
                 log.info(
                     "%s is installed, but this device is configured to run %s",
                     slot.name,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import sys
 import zipfile
 from pathlib import Path
@@ -19,8 +18,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
+from packaging.version import Version as ParsedVersion
 
 from edge.inference.features import FeatureSpec
+from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName, family_of, is_family
 from edge.protocol.messages import LABELS, ModelName, Sha256, Share
 from edge.util.errors import UserError
 from edge.util.version import VERSION
@@ -35,12 +36,12 @@ REQUIRED: Final = (MODEL, GOLDEN, CARD)
 MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
 
-Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
+Family = Annotated[str, Meta(pattern=rf"^{FAMILY_PATTERN}\Z")]
 Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 Outputs = Annotated[tuple[Finite, ...], Meta(min_length=8, max_length=8)]
 """Seven logits in the order of `LABELS`, and the arousal."""
-Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\Z")]
+Version = Annotated[str, Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
 FileName = Annotated[str, Meta(pattern=r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 
 
@@ -206,11 +207,6 @@ class Bundle(Struct, frozen=True):
         return kernel, bias
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Sorts 0.10.0 after 0.9.0."""
-    return tuple(int(part) for part in version.split("."))
-
-
 def load(path: Path) -> Bundle:
     """Reads and checks a bundle's folder. Raises `BundleError`."""
     path = Path(path)
@@ -238,7 +234,7 @@ def _check_meaning(path: Path, manifest: Manifest) -> None:
         )
     if manifest.features.sha256() != manifest.features_sha256:
         raise BundleError(f"{path}: the feature specification does not match its sha256")
-    if version_key(manifest.min_daemon) > version_key(VERSION):
+    if ParsedVersion(manifest.min_daemon) > ParsedVersion(VERSION):
         raise BundleError(f"{path}: needs roomtone {manifest.min_daemon} or newer, this is {VERSION}")
     outputs = {output.name: output for output in manifest.outputs}
     for role in (manifest.logits, manifest.embedding):
@@ -304,7 +300,7 @@ def families() -> dict[str, Path]:
     names: set[str] = set()
     for place in places():
         if place.is_dir():
-            names.update(folder.name.partition("-")[0] for folder in place.iterdir() if folder.is_dir())
+            names.update(family_of(folder) for folder in place.iterdir() if folder.is_dir())
     found = {}
     for name in sorted(names):
         with contextlib.suppress(BundleError):
@@ -322,16 +318,17 @@ def find(name_or_path: str | Path) -> Path:
         return direct
     name = str(name_or_path)
     for place in places():
-        if re.fullmatch(r"[a-z][a-z0-9]*-\d+\.\d+\.\d+", name) and (place / name / MANIFEST).is_file():
+        if BundleName.parse_or_none(name) is not None and (place / name / MANIFEST).is_file():
             return place / name
-        if re.fullmatch(r"[a-z][a-z0-9]*", name) and place.is_dir():
-            versions = {
-                version_key(match[1]): folder
+        if is_family(name) and place.is_dir():
+            versions = [
+                (found, folder)
                 for folder in place.iterdir()
-                if (match := re.fullmatch(rf"{name}-(\d+\.\d+\.\d+)", folder.name))
+                if (found := BundleName.parse_or_none(folder.name)) is not None
+                and found.family == name
                 and (folder / MANIFEST).is_file()
-            }
+            ]
             if versions:
-                return versions[max(versions)]
+                return max(versions)[1]
     looked = ", ".join(str(place) for place in places())
     raise BundleError(f"no model bundle {name}: looked in {looked}; set model.bundle to a bundle's folder")

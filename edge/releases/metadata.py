@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import platform
-import re
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from packaging.version import Version as ParsedVersion
 
+from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName
 from edge.protocol.messages import NodeId, Sha256
 from edge.util.errors import UserError
 from edge.util.version import VERSION
@@ -27,8 +28,8 @@ MAX_ARCHIVE_BYTES: Final = 96 << 20
 RUNTIMES: Final = (("ai-edge-litert", "litert"), ("tflite-runtime", "tflite-runtime"))
 
 Channel = Literal["stable", "beta"]
-Family = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{0,15}\Z")]
-Version = Annotated[str, Meta(pattern=r"^(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}\Z")]
+Family = Annotated[str, Meta(pattern=rf"^{FAMILY_PATTERN}\Z")]
+Version = Annotated[str, Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
 Number = Annotated[int, Meta(ge=1, le=2**31)]
 
 
@@ -37,8 +38,8 @@ class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     release: Number
     """Rises with every publication, also where the bytes are old ones."""
-    tier: Family
-    """`base` or `small`: the family of the bundle."""
+    family: Family
+    """Family of the bundle, such as `base` or `small`."""
     version: Version
     channel: Channel = "stable"
     runtimes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
@@ -58,9 +59,14 @@ class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The version that this release withdraws."""
 
     @property
+    def name(self) -> BundleName:
+        """Name of the bundle."""
+        return BundleName(self.family, ParsedVersion(self.version))
+
+    @property
     def full_name(self) -> str:
         """`base-1.1.0`."""
-        return f"{self.tier}-{self.version}"
+        return str(self.name)
 
     @property
     def path(self) -> str:
@@ -86,7 +92,7 @@ class Device:
     """What decides which release a device selects."""
 
     node: str
-    tier: str
+    family: str
     channel: Channel = "stable"
     pin: str = ""
     floor: int = 0
@@ -146,7 +152,7 @@ def choose(targets: Iterable[Target], device: Device) -> Choice:
     fitting = [
         target
         for target in targets
-        if target.release.tier == device.tier
+        if target.release.family == device.family
         and target.release.channel in {"stable", device.channel}
         and (not device.pin or target.release.version == device.pin)
     ]
@@ -177,15 +183,10 @@ def _obstacle(target: Target, device: Device) -> str:
     release = target.release
     if target.length > MAX_ARCHIVE_BYTES:
         return f"is {target.length >> 20} MiB, more than {MAX_ARCHIVE_BYTES >> 20} MiB"
-    if version_key(release.min_daemon) > version_key(device.daemon):
+    if ParsedVersion(release.min_daemon) > ParsedVersion(device.daemon):
         return f"needs roomtone {release.min_daemon} or newer, this is {device.daemon}"
     if device.runtime not in release.runtimes:
         return f"needs {' or '.join(release.runtimes)}, here is {device.runtime or 'no interpreter'}"
     if not {"any", device.architecture} & set(release.architectures):
         return f"is for {', '.join(release.architectures)}, this is {device.architecture}"
     return ""
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Sorts 0.10.0 after 0.9.0."""
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

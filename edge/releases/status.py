@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.protocol.bundle_name import BundleName
 from edge.protocol.messages import ModelInfo, ModelStatus
 from edge.releases.state import State
 from edge.releases.update_check import Progress
@@ -11,7 +12,8 @@ from edge.releases.update_check import Progress
 
 def model_status(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:
     """Build the status. `running`: whether the ear, described by `info`, runs the store's current model."""
-    installed = info.model.rpartition("-")[2]
+    name = BundleName.parse_or_none(info.model)
+    installed = info.model[:32] if name is None else str(name.version)
     current = now.current if running else None
     at_work = progress is not None and progress.stage != "checking"
     return ModelStatus(

@@ -19,6 +19,7 @@ from msgspec import Struct
 from tuf.api.exceptions import DownloadError
 
 from edge.config.settings import Config
+from edge.protocol.bundle_name import family_of
 from edge.releases.archive import ArchiveError
 from edge.releases.client import Client, Code, UpdateError
 from edge.releases.download import HttpsFetcher
@@ -217,8 +218,8 @@ class UpdateCheck:
 
 
 def device_of(config: Config) -> Device:
-    """Describe this device for the selection. The tier is the family of the configured bundle."""
-    family = Path(config.model.bundle).name.partition("-")[0]
+    """Describe this device for the selection. Its family is that of the configured bundle."""
+    family = family_of(config.model.bundle)
     return Device(
         config.node.id, family, channel=config.updates.channel, pin=config.updates.pin, runtime=runtime()
     )

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
+from edge.protocol.bundle_name import BundleName
 from edge.releases.metadata import Channel, Release, Target
 from edge.releases.validation import client
 from edge.releases.validation.messages import Budget, ValidationRequest
 from edge.util.errors import UserError
-from provisioning.publish.catalogue import Catalogue, is_newer, newest
+from provisioning.publish.catalogue import Catalogue, newest
 
 DATA_VARIABLE: Final = "ROOMTONE_DATA"
 EVERYWHERE: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=4096)
@@ -25,7 +26,7 @@ def about(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release
     int8 = manifest.kernels == "full-int8"
     return Release(
         release=number,
-        tier=manifest.name,
+        family=manifest.name,
         version=manifest.version,
         channel=channel,
         runtimes=("litert", "tflite-runtime") if int8 else ("litert",),
@@ -85,7 +86,7 @@ def champion_of(catalogue: Catalogue, bundle: Bundle, channel: Channel, scratch:
 def refuse_old(catalogue: Catalogue, bundle: Bundle, channel: Channel, again: bool) -> None:
     """A version is published once, and they rise; anything else is a roll-back, and has to be said. Raises."""
     found = newest(catalogue.listed(), bundle.manifest.name, channel)
-    if found is None or again or is_newer(bundle.manifest.version, found.release.version):
+    if found is None or again or BundleName.parse(bundle.full_name) > found.release.name:
         return
     raise UserError(
         f"{bundle.full_name} is not newer than {found.release.full_name}, which is published; "
@@ -93,7 +94,7 @@ def refuse_old(catalogue: Catalogue, bundle: Bundle, channel: Channel, again: bo
     )
 
 
-def latest_of(targets: list[Target], tier: str, but: str) -> Target | None:
-    """The newest release of a tier that is not of this version: where a withdrawal leads to."""
-    mine = [t for t in targets if t.release.tier == tier and t.release.version != but]
+def latest_but(targets: list[Target], withdrawn: BundleName) -> Target | None:
+    """The newest release of the same family and another version: what a withdrawal goes back to."""
+    mine = [t for t in targets if t.release.family == withdrawn.family and t.release.name != withdrawn]
     return max(mine, key=lambda target: target.release.release, default=None)

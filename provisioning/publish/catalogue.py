@@ -22,7 +22,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from edge.protocol.messages import NodeId
 from edge.releases import metadata as releases
-from edge.releases.metadata import Release, Target, version_key
+from edge.releases.metadata import Release, Target
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
 
@@ -128,7 +128,7 @@ class Catalogue:
         if not found:
             known = ", ".join(dict.fromkeys(t.release.full_name for t in self.listed()))
             raise UserError(f"{wanted} is not published; published are: {known or 'none'}")
-        if len({target.release.tier for target in found}) > 1:
+        if len({target.release.family for target in found}) > 1:
             raise UserError(
                 f"{wanted} is published as {', '.join(t.release.full_name for t in found)}: say which"
             )
@@ -207,12 +207,7 @@ class Catalogue:
         return Metadata.from_file(str(found[max(found)]))
 
 
-def newest(targets: Sequence[Target], tier: str, channel: str) -> Target | None:
-    """What the boxes of a tier and channel run, or would."""
-    mine = [t for t in targets if t.release.tier == tier and t.release.channel in ("stable", channel)]
+def newest(targets: Sequence[Target], family: str, channel: str) -> Target | None:
+    """The newest release for the devices of a family and channel."""
+    mine = [t for t in targets if t.release.family == family and t.release.channel in ("stable", channel)]
     return max(mine, key=lambda target: target.release.release, default=None)
-
-
-def is_newer(version: str, than: str) -> bool:
-    """By their numbers."""
-    return version_key(version) > version_key(than)

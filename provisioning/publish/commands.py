@@ -174,7 +174,7 @@ def withdraw(options: argparse.Namespace) -> int:
     catalogue = catalogue_of(options)
     gone = catalogue.find(options.version)
     listed = catalogue.listed()
-    back = bundle_checks.latest_of(listed, gone.release.tier, gone.release.version)
+    back = bundle_checks.latest_but(listed, gone.release.name)
     drop = [t.release.path for t in listed if t.release.full_name == gone.release.full_name]
     signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
     put = [] if back is None else [_again(catalogue, back, gone)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from edge.protocol.bundle_name import family_of
 from edge.protocol.messages import ModelStatus
 from edge.releases.metadata import Release
 
@@ -35,7 +36,7 @@ def rows_of(
     found: dict[str, tuple[What, ModelStatus | None]] = {}
     for node in sorted(set(statuses) | set(about.nodes)):
         status = statuses.get(node)
-        if about.reaches(node) and not _of_another_tier(about, status):
+        if about.reaches(node) and not _of_another_family(about, status):
             found[node] = (what(about, status, node in there), status)
     return found
 
@@ -51,5 +52,5 @@ def what(about: Release, status: ModelStatus | None, online: bool) -> What:
     return status.state if online else "offline"
 
 
-def _of_another_tier(about: Release, status: ModelStatus | None) -> bool:
-    return status is not None and bool(status.model) and status.model.partition("-")[0] != about.tier
+def _of_another_family(about: Release, status: ModelStatus | None) -> bool:
+    return status is not None and bool(status.model) and family_of(status.model) != about.family

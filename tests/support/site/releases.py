@@ -34,7 +34,7 @@ def target(number: int, version: str = "", data: bytes = b"", **changes: object)
         **(
             {
                 "release": number,
-                "tier": "base",
+                "family": "base",
                 "version": version,
                 "runtimes": ("litert",),
                 "architectures": ("aarch64", "x86_64"),

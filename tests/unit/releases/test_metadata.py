@@ -41,7 +41,7 @@ def test_other_boxes_channels_tiers_and_pins_are_none_of_our_business() -> None:
     others = [
         target(1, nodes=("study",)),
         target(2, channel="beta"),
-        target(3, tier="small"),
+        target(3, family="small"),
         target(4, percent=0),
     ]
     told = "base-1.0.4, release 4, is not meant for this device, or not yet"
