@@ -49,14 +49,14 @@ def main(bundle_name: str) -> int:
 
 
 def _reader(bundle_name: str) -> Any:
+    from edge.audio.recordings import RecordingClassifier
     from edge.audio.vad import make_vad
-    from edge.cli.classify import Reader
     from edge.config.load import load
     from edge.inference import bundle
     from edge.inference.classifier import Classifier
 
     config = load()
-    return Reader(config, make_vad(config), Classifier(bundle.load(bundle.find(bundle_name))))
+    return RecordingClassifier(config, make_vad(config), Classifier(bundle.load(bundle.find(bundle_name))))
 
 
 def _classify(reader: Any, data: bytes) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _classify(reader: Any, data: bytes) -> dict[str, Any]:
             seconds = audio.seconds
         if seconds is not None and seconds > MAX_DURATION_S:
             return {"error": f"the recording is longer than {MAX_DURATION_S:.0f} s"}
-        answer: dict[str, Any] = msgspec.to_builtins(reader.answer(name, segments=False))
+        answer: dict[str, Any] = msgspec.to_builtins(reader.classify(name, segments=False))
         del answer["file"]
         return answer
     except UserError as error:

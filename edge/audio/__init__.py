@@ -1,1 +1,1 @@
-"""Finding speech: is somebody speaking (`vad`), and from when to when (`segmenter`)."""
+"""Audio files, levels, voice activity detection and segmentation."""

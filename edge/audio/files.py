@@ -1,8 +1,11 @@
-"""Any audio file as what a microphone of the device would give: int16, mono, 16 kHz, block after block.
+"""Decodes audio files to the format of the device: int16, mono, 16 kHz, part by part.
 
-Decoding is libsndfile's (WAV, FLAC, Opus, Ogg, MP3, AIFF and more), the change of rate is soxr's; both are imported
-only here and only when a file is read. Files are streamed: an hour takes no more memory than a second.
-`.raw` is taken as what recording tools write without a header: int16 little-endian, mono, 16 kHz.
+libsndfile decodes (WAV, FLAC, Opus, Ogg, MP3, AIFF and more), soxr resamples; both are imported only here and only when
+a file is read. Files are streamed: an hour takes no more memory than a second. `.raw` is read as headerless int16,
+little-endian, mono, 16 kHz.
+
+    for samples in read("speech.flac"):  # int16 [n]
+        ...
 """
 
 from __future__ import annotations
@@ -24,11 +27,11 @@ RATE: Final = 16_000
 SUFFIXES: Final = frozenset(
     {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".raw"}
 )
-"""What is looked for in a folder; a file that is named is tried whatever its name."""
+"""Suffixes that are searched for in folders; a file given by name is tried whatever its suffix."""
 CHUNK: Final = 1 << 16
 MAX_CHANNELS: Final = 64
 MAX_PEAK: Final = 8.0
-"""Floats beyond this (18 dB above full scale) were never meant as -1..1."""
+"""Float samples beyond this (18 dB above full scale) are not scaled to -1..1."""
 MAX_PIPE_BYTES: Final = 512 << 20
 
 Samples = NDArray[np.int16]
@@ -39,9 +42,9 @@ class AudioFileError(UserError):
 
 
 class AudioFile:
-    """An open file: what it is, and an iterator of int16 arrays `[n]` of differing lengths, mono at 16 kHz.
+    """An open audio file; iterating yields int16 arrays `[n]` of varying length, mono, 16 kHz.
 
-    Raises `AudioFileError` when it is made (unreadable, not audio, empty) and while it is read (damaged, NaN).
+    Raises `AudioFileError` on creation (unreadable, not audio, empty) and while it is read (damaged, NaN).
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -60,24 +63,24 @@ class AudioFile:
         except self._errors as error:
             _close(handle)
             raise AudioFileError(
-                f"{self.name}: not audio that can be read ({_reason(error)}); WAV, FLAC, Ogg/Opus and MP3 are known"
+                f"{self.name}: not a supported audio file ({_reason(error)}); supported: WAV, FLAC, Ogg/Opus, MP3"
             ) from None
         self._handle: int | IO[bytes] | None = handle
         self.rate = int(self._file.samplerate)
-        """Samples a second in the file."""
+        """Sample rate of the file in Hz."""
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
-        """Samples of one channel, as the header says: a damaged file has fewer, a stream may not know."""
+        """Samples per channel according to the header; a damaged file has fewer, and a stream may not know."""
         if not 0 < self.channels <= MAX_CHANNELS or not 100 <= self.rate <= 1_536_000:
             self.close()
             raise AudioFileError(
-                f"{self.name}: {self.channels} channels at {self.rate} Hz are beyond what is read here "
+                f"{self.name}: {self.channels} channels at {self.rate} Hz are not supported "
                 f"(1 to {MAX_CHANNELS} channels, 100 Hz to 1.5 MHz); convert it first"
             )
 
     @property
     def seconds(self) -> float | None:
-        """Length as the header says, None where it does not."""
+        """Length in seconds according to the header; None where it is unknown."""
         return self.frames / self.rate if 0 < self.frames < 2**62 else None
 
     def __enter__(self) -> AudioFile:
@@ -87,7 +90,7 @@ class AudioFile:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; twice does no harm."""
+        """Close the file; may be called again."""
         self._file.close()
         handle, self._handle = self._handle, None
         if handle is not None:
@@ -95,12 +98,12 @@ class AudioFile:
 
     def __iter__(self) -> Iterator[Samples]:
         resampler = self._resampler()
-        something = False
+        empty = True
         for mono in self._mono():
-            something = True
+            empty = False
             yield from _nonempty(_to_int16(resampler.resample_chunk(mono) if resampler else mono))
-        if not something:
-            raise AudioFileError(f"{self.name}: there is no sound in it (no samples); record it again")
+        if empty:
+            raise AudioFileError(f"{self.name}: contains no samples; record it again")
         if resampler is not None:
             yield from _nonempty(_to_int16(resampler.resample_chunk(np.zeros(0, np.float32), last=True)))
 
@@ -118,7 +121,7 @@ class AudioFile:
                 raise AudioFileError(f"{self.name}: contains NaN or infinity; repair or export it again")
             if peak > MAX_PEAK:
                 raise AudioFileError(
-                    f"{self.name}: a sample of {peak:.4g}, and full scale is 1; export it as 16-bit audio"
+                    f"{self.name}: a sample of {peak:.4g} where full scale is 1; export it as 16-bit audio"
                 )
             yield block.mean(axis=1, dtype=np.float32) if self.channels > 1 else block[:, 0]
 
@@ -130,19 +133,19 @@ class AudioFile:
         except ImportError:
             self.close()
             raise AudioFileError(
-                f"{self.name}: has {self.rate} Hz, and changing that to {RATE} Hz needs soxr: pip install soxr"
+                f"{self.name}: has {self.rate} Hz, and resampling to {RATE} Hz needs soxr: pip install soxr"
             ) from None
         return soxr.ResampleStream(self.rate, RATE, 1, dtype="float32")
 
 
 def read(path: Path | str) -> Iterator[Samples]:
-    """Streams a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
+    """Stream a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
     with AudioFile(path) as file:
         yield from file
 
 
 def load(path: Path | str, max_seconds: float = 600.0) -> Samples:
-    """The whole of a short file as one int16 array `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
+    """Read a short file as one int16 array `[n]`, mono, 16 kHz. Raises `AudioFileError`, also when it is longer."""
     limit, total, parts = int(max_seconds * RATE), 0, []
     for part in read(path):
         total += part.size
@@ -153,7 +156,7 @@ def load(path: Path | str, max_seconds: float = 600.0) -> Samples:
 
 
 def find(folder: Path) -> list[Path]:
-    """All files below a folder that are named like audio, sorted by path; hidden ones are left out."""
+    """List the audio files below a folder by suffix, sorted by path, without hidden ones."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -186,12 +189,12 @@ def _soundfile(name: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    # libsndfile's own words come last: `Error opening '/x.wav': Format not recognised.`
+    # libsndfile's own message comes last: `Error opening '/x.wav': Format not recognised.`
     return " ".join(str(error).rsplit(": ", maxsplit=1)[-1].rstrip(".").split()) or type(error).__name__
 
 
 def _regular(path: Path) -> int:
-    """Opens a file for reading; a descriptor, so that a name with strange bytes reaches no library."""
+    """Open a file for reading; a descriptor, so that no library has to handle unusual bytes in its name."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -213,7 +216,7 @@ def _regular(path: Path) -> int:
 
 
 def _standard_input() -> int | IO[bytes]:
-    # mypy believes that there always is one; `-` with standard input closed leaves None.
+    # mypy assumes that it is never None; `-` with standard input closed leaves None.
     if getattr(sys, "stdin", None) is None:
         raise AudioFileError("standard input: is closed; pipe a file into it, as in `cat x.wav | … -`")
     if sys.stdin.isatty():
@@ -224,7 +227,7 @@ def _standard_input() -> int | IO[bytes]:
             return os.dup(handle)
     except (OSError, io.UnsupportedOperation):
         pass
-    # libsndfile has to go back and forth in a file; a pipe is kept in memory, never on disk.
+    # libsndfile has to seek; what comes through a pipe is kept in memory, never on disk.
     data = sys.stdin.buffer.read(MAX_PIPE_BYTES + 1)
     if not data:
         raise AudioFileError("standard input: is empty (0 bytes)")

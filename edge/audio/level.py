@@ -1,4 +1,4 @@
-"""How loud it is: levels in dB of full scale, and the noise of the room before somebody spoke."""
+"""Signal levels in dB of full scale (dBFS), and the noise floor of the room."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from edge.audio.segmenter import Samples
 
 SILENCE_DBFS: Final = -100.0
-"""Less than the rounding of 16-bit numbers; also what digital silence is given as."""
+"""Level of digital silence; below the quantisation noise of 16 bits."""
 MEMORY_BLOCKS: Final = 94
-"""Three seconds."""
+"""Blocks over which the noise floor is computed: three seconds."""
 
 
 def power(samples: Samples) -> float:
-    """Mean square of int16 samples, full scale = 1; of none: 0."""
+    """Mean square of int16 samples `[n]`, relative to full scale; 0 for an empty array."""
     if not samples.size:
         return 0.0
     wide = samples.astype(np.float32)
@@ -25,31 +25,32 @@ def power(samples: Samples) -> float:
 
 
 def dbfs(mean_square: float) -> float:
-    """RMS level in dB of full scale, never below `SILENCE_DBFS`."""
+    """Convert a mean square to the RMS level in dBFS, at least `SILENCE_DBFS`."""
     return max(SILENCE_DBFS, 10.0 * math.log10(mean_square)) if mean_square > 0 else SILENCE_DBFS
 
 
 def clipped(samples: Samples) -> float:
-    """Share of int16 samples at full scale; of none: 0."""
+    """Share of int16 samples `[n]` at full scale, 0 to 1; 0 for an empty array."""
     if not samples.size:
         return 0.0
     return float(np.count_nonzero((samples >= 32767) | (samples <= -32767))) / samples.size
 
 
 class NoiseFloor:
-    """The median power of the last three seconds in which nobody spoke: a door that slams does not move it."""
+    """The median power of the last three seconds without speech; short noises do not affect it."""
 
     def __init__(self) -> None:
         self._powers: deque[float] = deque(maxlen=MEMORY_BLOCKS)
 
     def add(self, block_power: float) -> None:
-        """A block without speech."""
+        """Add the power (mean square, see `power`) of a block without speech."""
         self._powers.append(block_power)
 
     def snr_db(self, speech: Samples, block: int) -> float:
-        """Level of speech above the room before it, in dB (-160..160).
+        """Level of speech, int16 `[n]`, above the noise floor, in dB (-160 to 160).
 
-        When speech is all that was ever heard, its own quietest tenth stands for the room.
+        While no block without speech was added, the quietest tenth of the speech's own blocks (of `block` samples) are
+        used.
         """
         loud = power(speech)
         if self._powers:
@@ -57,6 +58,6 @@ class NoiseFloor:
         else:
             parts = [power(speech[at : at + block]) for at in range(0, speech.size, block)]
             floor = float(np.quantile(parts, 0.1)) if parts else 0.0
-        # What the room adds to the speech is not speech.
+        # The noise is contained in the speech, too.
         above = max(loud - floor, loud * 1e-3)
         return max(-160.0, min(160.0, dbfs(above) - dbfs(floor)))

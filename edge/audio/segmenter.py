@@ -1,8 +1,8 @@
-"""From speech probabilities to utterances: a pure state machine, one step for each block of 32 ms.
+"""Splits audio into utterances by speech probability: a state machine, one step for each block of 32 ms.
 
-Silent until one block reaches `vad.onset`; speaking until `segmenter.hang_over_ms` of blocks in a row stay below
-`vad.offset` (two thresholds, so that a wavering voice does not tear). No block is ever part of two utterances,
-and nothing but recorded blocks is: where there is no past yet, the pre-roll is shorter, not filled with zeros.
+An utterance begins with the first block that reaches `vad.onset` and ends when the blocks of `segmenter.hang_over_ms`
+stay below `vad.offset` (two thresholds, so that a varying voice is not split). No block belongs to two utterances. At
+the beginning of the sound the pre-roll is shorter, not filled with zeros.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from edge.config.settings import Config
 
 RATE: Final = 16_000
-"""Samples a second, everywhere on the device."""
+"""Sample rate on the device, in Hz."""
 BLOCK: Final = 512
-"""Samples of one block, which is one frame of the voice activity detector: 32 ms."""
+"""Samples of a block, one frame of the voice activity detector: 32 ms."""
 BLOCK_MS: Final = 1000 * BLOCK / RATE
 
 Samples = NDArray[np.int16]
@@ -28,30 +28,30 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One stretch of speech."""
+    """A stretch of speech."""
 
     samples: Samples
-    """int16, shape `[n]`: up to the pre-roll before the speech, the speech, and as much again of the hang-over."""
+    """int16 `[n]`, 16 kHz: the pre-roll, the speech, and as much of the hang-over as the pre-roll is long."""
     speech: slice
-    """Where in `samples` the speech is, from the onset to the last block of speech."""
+    """The speech within `samples`, from the onset to the last block of speech."""
     first_block: int
-    """Number of the block with the onset, counted from 0 since the segmenter was made."""
+    """Index of the block with the onset, from 0 since the segmenter was created."""
     cut: bool
-    """Whether it was ended by `segmenter.max_speech_ms` and the speech goes on in the next utterance."""
+    """Whether it was ended by `segmenter.max_speech_ms` and the speech continues in the next utterance."""
 
     @property
     def duration_ms(self) -> int:
-        """Length of the speech, without pre-roll and hang-over."""
+        """Length of the speech in ms, without pre-roll and hang-over."""
         return int(1000 * (self.speech.stop - self.speech.start) / RATE)
 
 
 def blocks_of(milliseconds: int) -> int:
-    """The number of blocks nearest to a length."""
+    """The number of blocks nearest to a length in ms."""
     return round(milliseconds / BLOCK_MS)
 
 
 class Segmenter:
-    """The state machine. Not thread-safe: it belongs to the thread that pushes."""
+    """The state machine. Not thread-safe."""
 
     def __init__(self, config: Config) -> None:
         self._onset = config.vad.onset
@@ -63,9 +63,9 @@ class Segmenter:
         self._roll = blocks_of(limits.pre_roll_ms)
         self._past: deque[Samples] = deque(maxlen=self._roll)
         self._count = 0
-        self._quiet()
+        self._clear()
 
-    def _quiet(self) -> None:
+    def _clear(self) -> None:
         self._blocks: list[Samples] = []
         self._lead = 0  # blocks of pre-roll at the head of `_blocks`
         self._voiced = 0
@@ -78,9 +78,9 @@ class Segmenter:
         return bool(self._blocks)
 
     def push(self, block: Samples, probability: float) -> list[Utterance]:
-        """One step: int16 `[512]` and its speech probability; returns what has ended with it (none or one).
+        """Add a block, int16 `[512]`, and its speech probability; returns the utterance that ends with it, if any.
 
-        The block is kept without copying it: the caller must not write to it again.
+        The block is stored without a copy: the caller must not modify it.
         """
         ended: list[Utterance] = []
         if not self._blocks:
@@ -103,14 +103,14 @@ class Segmenter:
         return ended
 
     def flush(self) -> list[Utterance]:
-        """Ends an open utterance, as after the last block of a file, and forgets the past."""
+        """End an open utterance, as at the end of a file, and drop the pre-roll."""
         ended = self._end(cut=False) if self._blocks else []
         self._past.clear()
         return ended
 
     def reset(self) -> None:
-        """Forgets everything but the count, as after a gap in the sound."""
-        self._quiet()
+        """Drop an open utterance and the pre-roll; the index of blocks goes on."""
+        self._clear()
         self._past.clear()
 
     def _start(self, block: Samples) -> None:
@@ -126,9 +126,9 @@ class Segmenter:
         stop = len(blocks) - self._silent
         tail = min(self._silent, self._roll)
         long_enough = self._voiced >= self._min
-        # What nobody has used of the hang-over is the pre-roll of an answer that comes at once.
+        # The unused part of the hang-over is the pre-roll of speech that follows at once.
         self._past.extend(blocks[stop + tail :])
-        self._quiet()
+        self._clear()
         if not long_enough:
             return []
         return [

@@ -1,7 +1,7 @@
-"""Whether somebody speaks: one probability for each block of 512 samples (32 ms at 16 kHz).
+"""Voice activity detection: a speech probability for each block of 512 samples (32 ms at 16 kHz).
 
-Silero's network as a TFLite file (built by `training/vad`) is the detector; WebRTC's, which needs no network but takes
-many noises for speech, stands in where the interpreter or the file is missing, or where the configuration asks for it.
+The detector is Silero's network as a TFLite file (built by `training/vad`). WebRTC's detector, which needs no network
+but classifies many noises as speech, is used where the interpreter or the file is missing, or by configuration.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ STATE: Final = 256
 
 
 class VadError(UserError):
-    """There is no voice activity detector; the text says the remedy."""
+    """No voice activity detector is available; the text names the remedy."""
 
 
 class Vad(Protocol):
-    """Has a memory: give it the blocks of one room in order. Not thread-safe."""
+    """The interface of a detector. It has a state: feed the blocks of one source in order. Not thread-safe."""
 
     @property
     def engine(self) -> Literal["silero", "webrtc"]:
-        """Which one it is."""
+        """The name of the engine."""
 
     def probability(self, block: Samples) -> float:
-        """Probability of speech, 0..1, of int16 `[512]`. Raises `ValueError` for any other shape."""
+        """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
 
     def reset(self) -> None:
-        """Forgets what was heard."""
+        """Reset the state."""
 
 
 class SileroVad:
-    """Silero's network. Raises `VadError` when the file is missing and what `Interpreter` raises."""
+    """Silero's network. Raises `VadError` when the file is missing, and `InterpreterError`."""
 
     engine: Literal["silero"] = "silero"
 
@@ -55,12 +55,12 @@ class SileroVad:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was heard."""
+        """Reset the state."""
         self._samples = np.zeros((1, CONTEXT + BLOCK), np.float32)
         self._state = np.zeros((1, STATE), np.float32)
 
     def probability(self, block: Samples) -> float:
-        """See `Vad.probability`."""
+        """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
         _check(block)
         samples = self._samples
         samples[0, :CONTEXT] = samples[0, BLOCK:]
@@ -71,7 +71,7 @@ class SileroVad:
 
 
 class WebrtcVad:
-    """WebRTC's detector, which says yes or no for 10 ms: the share of yes among the last 9 is the probability.
+    """WebRTC's detector, which decides for 10 ms: the probability is the share of speech among the last 9 decisions.
 
     Raises `VadError` when the library is missing.
     """
@@ -92,15 +92,15 @@ class WebrtcVad:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets what was heard."""
+        """Reset the state."""
         self._detector = self._library.Vad(self._aggressiveness)
         self._rest = np.zeros(0, np.int16)
         self._votes: deque[bool] = deque([False] * self.VOTES, maxlen=self.VOTES)
 
     def probability(self, block: Samples) -> float:
-        """See `Vad.probability`."""
+        """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
         _check(block)
-        # 512 is not a multiple of 160: what is left over opens the next block.
+        # 512 is not a multiple of 160: the remainder is processed with the next block.
         pending = np.concatenate((self._rest, block))
         whole = pending.size // self.STEP * self.STEP
         for start in range(0, whole, self.STEP):
@@ -110,7 +110,7 @@ class WebrtcVad:
 
 
 def make_vad(config: Config) -> Vad:
-    """The detector that is configured, or WebRTC's where that one cannot run. Raises `VadError` when none can."""
+    """Create the configured detector, or WebRTC's where it cannot run. Raises `VadError` when neither can."""
     if config.vad.engine == "webrtc":
         return WebrtcVad()
     try:
@@ -120,7 +120,7 @@ def make_vad(config: Config) -> Vad:
             fallback = WebrtcVad()
         except VadError as second:
             raise VadError(f"{error}; and as fallback: {second}") from None
-        log.warning("WebRTC's voice activity detector stands in: %s", error)
+        log.warning("using WebRTC's voice activity detector instead: %s", error)
         return fallback
 
 

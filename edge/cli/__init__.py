@@ -1,1 +1,1 @@
-"""The sub-commands of `roomtone`, one file each. Nothing else imports them."""
+"""The commands of a device, one module each; no other package imports them."""

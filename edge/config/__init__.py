@@ -1,1 +1,1 @@
-"""The configuration of a device: its settings, and how they are read and written."""
+"""The configuration of a device: settings, reading, writing and documentation."""

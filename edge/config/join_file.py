@@ -1,7 +1,7 @@
-"""The join file: all that one client of a site needs, in one file. `docs/fleet.md` describes it for other programs.
+"""Join files: everything that a client of a site needs, in one JSON file of `roomtone fleet enrol`.
 
-JSON, made by `roomtone fleet enrol`. With the private key in it, it is a secret (mode 0600, unpack and delete it);
-without, the key is at the client already, and the file may travel openly.
+With the private key the file is a secret (mode 0600; unpack and delete it). Without it the key is at the client
+already, and the file is not secret. docs/fleet.md describes the format.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ from edge.util.errors import UserError
 
 MAX_BYTES: Final = 65_536
 CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
-"""The names of the unpacked files; the last is the join file without the key."""
+"""Names of the unpacked files; `ABOUT` is the join file without the key."""
 MODELS_ROOT, MODELS_CA = "models-root.json", "models-ca.crt"
-"""And of those for models: who may sign them, and who signed the hub's certificate."""
+"""Names of the unpacked files for releases: signing keys, and certificate authority of the hub."""
 
 Role = Literal["device", "subscriber", "recorder", "operator"]
 Pem = Annotated[str, Meta(max_length=16_384)]
 
 
 class Models(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where a device gets its models, and whose it may run (docs/updates.md)."""
+    """Address and signing keys of the model releases (docs/updates.md)."""
 
     url: Annotated[str, Meta(max_length=1024, pattern=r"^https://[^\s]+\Z")]
     root: Annotated[str, Meta(max_length=32_768, pattern=r"^\s*\{")]
-    """The site's `root.json` as text: what a device trusts without asking anybody."""
+    """The site's `root.json` as text, with the keys that a device trusts."""
     ca: Pem = ""
-    """Who signed the hub's certificate, PEM; empty: who signed the broker's."""
+    """Certificate authority of the hub (PEM); empty: that of the broker."""
 
 
 class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One client's identity and where its broker is."""
+    """Identity of a client and address of its broker."""
 
     roomtone_join: Literal[1] = 1
     site: Annotated[str, Meta(max_length=64)]
     name: Annotated[str, Meta(pattern=r"^([a-z]+\.)?[a-z0-9_-]{1,64}\Z")]
-    """The name in the certificate: of a device its node id, of others `role.name`."""
+    """Name in the certificate: the node id of a device, `role.name` of other clients."""
     role: Role
     host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")]
     port: Port = 8883
     base_topic: BaseTopic = "roomtone"
     homeassistant_prefix: BaseTopic = "homeassistant"
     expires: Timestamp
-    """When the certificate ends (UTC)."""
+    """When the certificate expires (UTC)."""
     ca: Pem
     """Certificate of the site's authority, PEM."""
     certificate: Pem
     """This client's certificate, PEM."""
     key: Pem = ""
-    """Its private key (PKCS #8, PEM); empty: it never left the client."""
+    """Private key of the client (PKCS #8, PEM); empty where it never left the client."""
     models: Models | UnsetType = UNSET
-    """Only for a device, and only where the site has keys for models: older boxes know no such field."""
+    """Only for a device of a site with signing keys: older devices do not accept the field."""
 
 
 def read(path: Path) -> Join:
-    """Reads and checks a join file. Raises `UserError`."""
+    """Read and validate a join file. Raises `UserError`."""
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: too large for a join file; make one with `roomtone fleet enrol`")
+            raise UserError(f"{path}: too large for a join file; create one with `roomtone fleet enrol`")
         found = msgspec.json.decode(path.read_bytes(), type=Join)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
@@ -79,23 +79,23 @@ def read(path: Path) -> Join:
         kind = "PRIVATE KEY" if field == "key" else "CERTIFICATE"
         if not re.search(rf"-----BEGIN {kind}-----\n.+\n-----END {kind}-----", text, re.DOTALL):
             raise UserError(
-                f"{path}: `{field}` is not in PEM form; make the file again with `roomtone fleet enrol`"
+                f"{path}: `{field}` is not in PEM form; create the file again with `roomtone fleet enrol`"
             )
     return found
 
 
 def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:
-    """Writes certificate files into `folder` (0700, the key 0600) and returns the settings that use them.
+    """Write the certificate files into `folder` (0700, the key 0600); returns the settings that use them.
 
-    `key`: the private key where it never left this machine and is not in the folder yet. Each file is written
-    beside and renamed; the key first, so that a certificate never stands without it. Raises `UserError`.
+    `key`: file of a private key that never left this machine and is not in the folder yet. Each file is replaced
+    atomically, the key first, so that there is never a certificate without its key. Raises `UserError`.
     """
     settings = _settings(join, folder)
     try:
         secret = join.key or ("" if key is None else key.read_text(encoding="ascii"))
         if not secret and not (folder / KEY).is_file():
             raise UserError(
-                f"{folder / KEY} is missing, and there is no key in the join file: name the key's file with --key"
+                f"{folder / KEY} is missing, and there is no key in the join file: name its file with --key"
             )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if secret:
@@ -115,7 +115,7 @@ def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:
 
 
 def _settings(join: Join, folder: Path) -> dict[str, Any]:
-    """Dotted keys of the configuration, only those that are not the default."""
+    """The settings as dotted keys, without those that are the default."""
     own: dict[str, Any] = {"mqtt.host": join.host, "mqtt.tls": True, "mqtt.port": join.port}
     own |= {"mqtt.ca_file": str(folder / CA), "mqtt.cert_file": str(folder / CERTIFICATE)}
     own |= {"mqtt.key_file": str(folder / KEY)}

@@ -1,7 +1,9 @@
-"""The configuration file: TOML, refused as a whole when any key is unknown or any value is out of bounds.
+"""Reads and validates the configuration file (TOML).
 
-`load` merges, from weak to strong: the defaults of `edge.config.settings`, the file, the overrides of the command line
-(`{"node.id": "kitchen"}`). An empty file is a valid configuration.
+`load` merges, in increasing priority: the defaults of `edge.config.settings`, the file, and the overrides of the
+command line (`{"node.id": "kitchen"}`). An unknown key or a value out of bounds is an error. An empty file is valid.
+
+    config = load(SYSTEM_CONFIG, {"node.id": "kitchen"})
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
 
 SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
-"""Where the installer puts it."""
+"""Path of the configuration on an installed device."""
 
 
 RENAMED: Final = {
@@ -31,15 +33,15 @@ RENAMED: Final = {
     "audio.room": "audio.playback_dir",
     "updates.gate_socket": "updates.validation_socket",
 }
-"""Keys of earlier versions, and what each is called now."""
+"""Keys of earlier versions and their present names."""
 
 
 class ConfigError(UserError):
-    """The configuration cannot be used; the text names the place and the remedy."""
+    """The configuration is invalid; the text names the place and the remedy."""
 
 
 def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Reads and checks the configuration. Raises `ConfigError`."""
+    """Read and validate the configuration. Raises `ConfigError`."""
     tree: dict[str, Any] = {}
     where = "command line"
     if path is not None:
@@ -52,7 +54,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_place(error)}") from None
+        raise ConfigError(f"{where}: {_describe(error)}") from None
     _refuse_contradictions(config, where)
     return config
 
@@ -61,11 +63,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; make it, or name another with --config") from None
+        raise ConfigError(f"{path}: no such file; create it, or name another one with --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:
-        # Not only TOMLDecodeError: a number of 5,000 digits and 1,000 brackets fail in other ways.
+        # Not only TOMLDecodeError: 5,000 digits or 1,000 brackets raise other exceptions.
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
@@ -77,9 +79,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
             raise ConfigError(f"{where}: {_renamed(place, value)}")
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1)
-            hint = (
-                f"did you mean `{prefix}{near[0]}`?" if near else f"known here: {', '.join(sorted(fields))}"
-            )
+            hint = f"did you mean `{prefix}{near[0]}`?" if near else f"known: {', '.join(sorted(fields))}"
             raise ConfigError(f"{where}: unknown key `{place}`; {hint}")
         inner = fields[key]
         if isinstance(inner, type) and issubclass(inner, Struct):
@@ -89,7 +89,7 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
 
 
 def _renamed(place: str, value: object) -> str:
-    """The error for a key of an earlier version, a section with its first key."""
+    """The error text for a key of an earlier version; of a section, for its first key."""
     inner = f"{place}.{next(iter(value))}" if isinstance(value, Mapping) and value else place
     old = inner if inner in RENAMED else place
     return f"`{old}` is now `{RENAMED[old]}`: rename it"
@@ -105,8 +105,8 @@ _REMEDIES = {
 }
 
 
-def _place(error: msgspec.ValidationError) -> str:
-    """`Expected … - at `$.node.id`` as `node.id: Expected …`, with the remedy where one is known."""
+def _describe(error: msgspec.ValidationError) -> str:
+    """Turn `Expected … - at `$.node.id`` into `node.id: expected …`, with the remedy where one is known."""
     found = re.fullmatch(r"(?P<what>.*) - at `\$\.(?P<key>.*)`", str(error))
     if found is None:
         return str(error)
@@ -127,7 +127,7 @@ def _refuse_contradictions(config: Config, where: str) -> None:
     problems = (
         (
             config.node.id in RESERVED_IDS,
-            f"`node.id`: {config.node.id!r} is what all boxes together are called; choose another name",
+            f"`node.id`: {config.node.id!r} is reserved for all devices together; choose another id",
         ),
         (
             audio.source == "playback" and not audio.playback_dir,
@@ -148,7 +148,7 @@ def _refuse_contradictions(config: Config, where: str) -> None:
         ),
         (
             bool(config.updates.url) != bool(config.updates.root_file),
-            "`updates.url` and `updates.root_file` belong together: nothing is trusted on first use",
+            "`updates.url` and `updates.root_file` belong together: the file has the keys that verify releases",
         ),
         (
             bool(mqtt.ca_file or mqtt.cert_file) and not mqtt.tls,
@@ -162,4 +162,6 @@ def _refuse_contradictions(config: Config, where: str) -> None:
     if "" in config.node.base_topic.split("/"):
         raise ConfigError(f"{where}: `node.base_topic`: {_REMEDIES['node.base_topic']}, no empty level")
     if config.node.base_topic.startswith("$"):
-        raise ConfigError(f"{where}: `node.base_topic`: topics that begin with `$` belong to the broker")
+        raise ConfigError(
+            f"{where}: `node.base_topic`: topics that begin with `$` are reserved for the broker"
+        )

@@ -1,4 +1,4 @@
-"""`--config FILE` and `--set KEY=VALUE`, alike for every process of the device."""
+"""The options `--config FILE` and `--set KEY=VALUE`, the same for every command of a device."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from edge.config.settings import Config
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the two options; `config_from` reads them."""
+    """Add the two options to a parser; `config_from` evaluates them."""
     parser.add_argument(
-        "--config", metavar="FILE", type=Path, help="configuration (TOML); without it every default holds"
+        "--config", metavar="FILE", type=Path, help="configuration file (TOML); without it the defaults apply"
     )
     parser.add_argument(
         "--set",
@@ -27,12 +27,12 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         dest="settings",
-        help="one setting that outweighs the file, e.g. --set node.id=kitchen; may be given again",
+        help="override one setting, e.g. --set node.id=kitchen; may be repeated",
     )
 
 
 def config_from(options: argparse.Namespace, installed: bool = False) -> Config:
-    """The configuration that the command line asks for; else, if `installed`, the one of this box.
+    """Load the configuration that the options name, else, if `installed`, the one of this device.
 
     Raises `ConfigError`.
     """
@@ -43,7 +43,7 @@ def config_from(options: argparse.Namespace, installed: bool = False) -> Config:
 
 
 def overrides(settings: Sequence[str]) -> dict[str, Any]:
-    """`["mqtt.port=1884"]` as `{"mqtt.port": 1884}`. Raises `ConfigError` where `=` or the section is missing."""
+    """Parse `["mqtt.port=1884"]` to `{"mqtt.port": 1884}`. Raises `ConfigError` where `=` or the section is missing."""
     found: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -51,12 +51,12 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
         section, _, name = key.partition(".")
         if not (equals and section and name):
             raise ConfigError(f"--set {setting!r}: write SECTION.KEY=VALUE, for example node.id=kitchen")
-        found[key] = _fitting(_value(text), text, section, name)
+        found[key] = _as_setting(_value(text), text, section, name)
     return found
 
 
-def _fitting(value: Any, text: str, section: str, name: str) -> Any:
-    """The text where the setting is text and the value is not: `mqtt.version=5` and `node.id=7` need no quotes."""
+def _as_setting(value: Any, text: str, section: str, name: str) -> Any:
+    """Use the text where the setting is a string: `mqtt.version=5` and `node.id=7` need no quotes."""
     struct = typing.get_type_hints(Config).get(section)
     wanted = typing.get_type_hints(struct, include_extras=True).get(name) if struct else None
     if wanted is None or isinstance(value, str):
@@ -71,10 +71,10 @@ def _fitting(value: Any, text: str, section: str, name: str) -> Any:
 
 
 def _value(text: str) -> Any:
-    """A TOML value where the text is one (`1884`, `true`, `"1"`), else the text itself: no quotes needed."""
+    """Parse a TOML value (`1884`, `true`, `"1"`); other text is a string without quotes."""
     try:
         tree = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
-    # A line break in the text could smuggle in further keys: then the text is only text.
+    # A line break in the text could add further keys: then the text is a string.
     return tree["value"] if len(tree) == 1 else text

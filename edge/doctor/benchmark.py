@@ -99,12 +99,12 @@ def measure(config: Config, progress: Callable[[str], None]) -> Report:
     device = device_info()
     progress("voice activity")
     detector = _detector(config)
-    yardstick = pace.yardstick_s()
+    reference_s = pace.reference_s()
     candidates = []
     for family, folder in found.items():
         progress(f"bundle {folder.name}")
         cost = _measure_cost(folder)
-        candidates.append(_result(family, folder, cost, yardstick, device))
+        candidates.append(_result(family, folder, cost, reference_s, device))
     candidates.sort(key=lambda one: _rank(one.family))
     chosen, why = recommend(candidates)
     return Report(
@@ -134,11 +134,11 @@ def recommend(candidates: Sequence[BundleResult]) -> tuple[str | None, str]:
 
 
 def _result(
-    family: str, folder: Path, cost: BundleCost, yardstick_s: float, device: DeviceInfo
+    family: str, folder: Path, cost: BundleCost, reference_s: float, device: DeviceInfo
 ) -> BundleResult:
     from edge.inference.pace import Pace
 
-    pace = Pace(round(cost.inference_cpu_ms / 1000 / yardstick_s, 2), device.cpuinfo)
+    pace = Pace(round(cost.inference_cpu_ms / 1000 / reference_s, 2), device.cpuinfo)
     allowed_mb = MEMORY_SHARE * device.memory_mb
     if cost.error:
         fits, why = False, cost.error

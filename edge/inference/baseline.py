@@ -165,7 +165,7 @@ class Baseline:
         weights = (state.weight, state.spread_weight)
         sound = _is_finite(location) and _is_finite(spreads) and bool((spreads[1::2] > 0).all())
         if not sound or not all(0 <= weight <= state.utterances for weight in weights):
-            raise ValueError("the numbers make no sense")
+            raise ValueError("the numbers are invalid")
         self._location, self.utterances = location, int(state.utterances)
         self._weight, self._spread_weight = (float(weight) for weight in weights)
         self._evidence, self._evidence_deviation = (float(value) for value in state.evidence)

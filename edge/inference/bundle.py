@@ -1,7 +1,9 @@
-"""A model bundle: a folder `<name>-<version>/` with `manifest.json` and the files that it lists with their sha256.
+"""Model bundles: a folder `<name>-<version>/` with `manifest.json` and the files that it lists with their sha256.
 
-Everything is checked before anything is used, and a doubt is a refusal: a missing, empty or malformed hash, a file
-that the manifest does not name, a name that leads elsewhere, labels in another order.
+Everything is validated before use: a missing or malformed hash, a file that the manifest does not list, a path outside
+of the folder, and labels in another order are errors.
+
+    found = load(find("base"))
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ MODEL: Final = "model.tflite"
 GOLDEN: Final = "golden.npz"
 CARD: Final = "MODEL_CARD.md"
 HEAD: Final = "head.npz"
-"""Optional: `kernel` `[size, 7]` and `bias` `[7]` of the output layer, float32."""
+"""Optional file: `kernel`, float32 `[size, 7]`, and `bias`, float32 `[7]`, of the output layer."""
 REQUIRED: Final = (MODEL, GOLDEN, CARD)
 MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
@@ -50,7 +52,7 @@ class BundleError(UserError):
 
 
 class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """Shape and type of an input or output of the graph."""
+    """Shape and dtype of an input or output of the graph."""
 
     name: str
     shape: tuple[int, ...]
@@ -116,13 +118,13 @@ class RelativeHead(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`manifest.json`. `metrics` and `corpora` are for people; everything else decides what the device does."""
+    """`manifest.json`. `metrics` and `corpora` are informative; the device uses everything else."""
 
     format: Literal[1] = 1
     name: Family
     version: Version
     labels: tuple[str, ...]
-    """Must be `contract.LABELS` in that order: a swapped order would be a silent lie."""
+    """Must be `LABELS` of `edge.protocol.types` in that order, as probabilities are assigned by position."""
     sample_rate: Literal[16000]
     features: FeatureSpec
     features_sha256: Sha256
@@ -131,24 +133,24 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     logits: str
     """Name of the output `[1, 7]`."""
     embedding: str
-    """Name of the output `[1, size]`; the logits are a linear function of it."""
+    """Name of the output `[1, size]`; the logits are linear in it."""
     kernels: Literal["dynamic-int8", "full-int8", "float"]
     temperature: Annotated[float, Meta(gt=0.05, lt=20)]
     abstain_below: Share
-    """A lower calibrated confidence is `uncertain`."""
+    """Calibrated confidence below which an utterance is `uncertain`."""
     min_ms: Annotated[int, Meta(ge=30, le=3000)]
-    """Shorter speech is `uncertain`, whatever the network says."""
+    """Length in ms below which speech is always `uncertain`."""
     embedding_size: Annotated[int, Meta(ge=1, le=65536)]
     relative: RelativeHead | None = None
     """None: an absolute head; its probabilities are the softmax of logits / temperature, and it has no arousal."""
     metrics: dict[str, Any]
-    """Protocol -> numbers."""
+    """Evaluation protocol to its numbers."""
     corpora: tuple[dict[str, Any], ...]
     licence: str
     min_daemon: Version
     created: str
     files: dict[FileName, Sha256]
-    """sha256 of every file but this one."""
+    """sha256 of every file but the manifest."""
 
     @property
     def full_name(self) -> ModelName:
@@ -157,14 +159,14 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Bundle(Struct, frozen=True):
-    """A checked bundle."""
+    """A validated bundle."""
 
     path: Path
     manifest: Manifest
 
     @property
     def model(self) -> Path:
-        """The TFLite file."""
+        """Path of the TFLite file."""
         return self.path / MODEL
 
     @property
@@ -174,18 +176,18 @@ class Bundle(Struct, frozen=True):
 
     @property
     def sha256(self) -> str:
-        """Hash of the TFLite file, checked by `load`."""
+        """Hash of the TFLite file, validated by `load`."""
         return self.manifest.files[MODEL]
 
     def golden(self) -> dict[str, NDArray[Any]]:
-        """Inputs and expected outputs: `samples`, `features`, `mask`, `logits`, `embedding`, ..."""
+        """Golden inputs and outputs by name, float32 `[n, ...]`: `features`, `mask`, `logits`, `embedding`, ..."""
         with np.load(self.path / GOLDEN, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
 
     def head(self) -> NDArray[np.float32]:
         """Kernel `[size, 7]` of the output layer, float32: logits are `embedding @ kernel` and a bias.
 
-        Raises `BundleError` where the bundle has none, or none that fits.
+        Raises `BundleError` where the bundle has none, or one of another shape.
         """
         return self._head()[0]
 
@@ -208,7 +210,7 @@ class Bundle(Struct, frozen=True):
 
 
 def load(path: Path) -> Bundle:
-    """Reads and checks a bundle's folder. Raises `BundleError`."""
+    """Read and validate the folder of a bundle. Raises `BundleError`."""
     path = Path(path)
     if not path.is_dir():
         raise BundleError(f"{path}: no such bundle folder")
@@ -230,7 +232,7 @@ def _manifest(path: Path) -> Manifest:
 def _check_meaning(path: Path, manifest: Manifest) -> None:
     if manifest.labels != LABELS:
         raise BundleError(
-            f"{path}: labels are {list(manifest.labels)}, this program knows {list(LABELS)} in that order"
+            f"{path}: labels are {list(manifest.labels)}, expected {list(LABELS)} in this order"
         )
     if manifest.features.sha256() != manifest.features_sha256:
         raise BundleError(f"{path}: the feature specification does not match its sha256")
@@ -239,7 +241,7 @@ def _check_meaning(path: Path, manifest: Manifest) -> None:
     outputs = {output.name: output for output in manifest.outputs}
     for role in (manifest.logits, manifest.embedding):
         if role not in outputs:
-            raise BundleError(f"{path}: the manifest names no output {role}")
+            raise BundleError(f"{path}: the manifest lists no output {role}")
     if outputs[manifest.logits].shape != (1, len(LABELS)):
         raise BundleError(
             f"{path}: the logits are of shape {outputs[manifest.logits].shape}, not (1, {len(LABELS)})"
@@ -260,7 +262,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
         raise BundleError(f"{path}: more than {MAX_FILES} files")
     present = _present(path)
     if unknown := present - set(manifest.files) - {MANIFEST}:
-        raise BundleError(f"{path}: files that the manifest does not name: {', '.join(sorted(unknown))}")
+        raise BundleError(f"{path}: files that the manifest does not list: {', '.join(sorted(unknown))}")
     for name, expected in manifest.files.items():
         if name not in present:
             raise BundleError(f"{path / name}: missing")
@@ -271,7 +273,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
 
 
 def _present(path: Path) -> set[str]:
-    """Names of the files in the folder and in `plots/`; links and other folders are refused."""
+    """Names of the files in the folder and in `plots/`. Raises `BundleError` for links and other folders."""
     present = set()
     for folder, folders, files in os.walk(path):
         for name in folders + files:
@@ -282,12 +284,12 @@ def _present(path: Path) -> set[str]:
             if name in files:
                 present.add(relative)
             elif relative != "plots":
-                raise BundleError(f"{full}: the manifest knows no such folder")
+                raise BundleError(f"{full}: not a folder of a bundle")
     return present
 
 
 def places() -> list[Path]:
-    """Where bundles are looked for, in this order."""
+    """Folders that are searched for bundles, in this order."""
     result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
     result.append(Path(__file__).resolve().parents[2] / "models")
     result.append(Path("/var/lib/roomtone/models"))
@@ -296,7 +298,7 @@ def places() -> list[Path]:
 
 
 def families() -> dict[str, Path]:
-    """Every family that there is, with the folder of its highest version in the first place that has it."""
+    """List the installed families with the folder of the highest version in the first place that has one."""
     names: set[str] = set()
     for place in places():
         if place.is_dir():
@@ -309,9 +311,9 @@ def families() -> dict[str, Path]:
 
 
 def find(name_or_path: str | Path) -> Path:
-    """The folder of a bundle: a path, a full name (`base-0.1.0`) or a family (`base`: its highest version).
+    """Find the folder of a bundle by path, full name (`base-0.1.0`) or family (`base`: its highest version).
 
-    Raises `BundleError` naming the places that were looked at.
+    Raises `BundleError` with the folders that were searched.
     """
     direct = Path(name_or_path)
     if (direct / MANIFEST).is_file():
@@ -330,5 +332,5 @@ def find(name_or_path: str | Path) -> Path:
             ]
             if versions:
                 return max(versions)[1]
-    looked = ", ".join(str(place) for place in places())
-    raise BundleError(f"no model bundle {name}: looked in {looked}; set model.bundle to a bundle's folder")
+    searched = ", ".join(str(place) for place in places())
+    raise BundleError(f"no model bundle {name} in {searched}; set model.bundle to a bundle's folder")

@@ -1,4 +1,4 @@
-"""From the samples of one utterance to an emotion, with the confidence that was calibrated for it."""
+"""Classifies the emotion of an utterance, with a calibrated confidence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.protocol.messages import LABELS, UNCERTAIN
 
 Float = NDArray[np.float32]
 MIN_COSINE: Final = 0.98
-"""Golden outputs: kernels of other machines round int8 activations differently, but not more than this."""
+"""Lowest cosine between golden and actual embedding: kernels of other machines round int8 values differently."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class Result(msgspec.Struct, frozen=True):
     confidence: float
     """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely label."""
     probabilities: dict[str, float]
-    """One share for each label, in the order of `LABELS`, summing to 1."""
+    """Label to probability, in the order of `LABELS`, summing to 1."""
     embedding: Float
     """Float32 `[size]`, averaged over windows."""
     outputs: NDArray[np.float64]
@@ -44,7 +44,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Classifier:
-    """One loaded model; not for several threads at once.
+    """A loaded model. Not thread-safe.
 
     `abstain_below` replaces the bundle's own threshold. `baseline` is that of the room, for a bundle with a relative
     head; it is read at each utterance and never changed here. Without one, utterances are compared with the origin,
@@ -69,7 +69,7 @@ class Classifier:
         self._reference = reference
         self._interpreter = Interpreter(bundle.model, threads, reference)
         self.runtime = self._interpreter.runtime
-        """Such as `litert 2.3.0`."""
+        """Name and version of the interpreter, such as `litert 2.3.0`."""
         for what, found, expected in (
             ("inputs", self._interpreter.inputs, manifest.inputs),
             ("outputs", self._interpreter.outputs, manifest.outputs),
@@ -81,16 +81,16 @@ class Classifier:
                 )
 
     def classify(self, samples: NDArray[Any], speech_ms: int | None = None) -> Result:
-        """Classifies mono 16 kHz samples, int16 or float, of any length.
+        """Classify samples, int16 or float `[n]`, mono, 16 kHz, of any length.
 
-        Long speech is cut into windows of 3 s every 1.5 s and their logits are averaged, weighted by length.
-        `speech_ms` is how much of it is speech, where that is known: in a noisy room, silence cannot be told by its
-        level, and a short word would seem long. Raises `ValueError` for other types and shapes, NaN and infinity.
+        Long speech is split into windows of 3 s every 1.5 s, and their logits are averaged, weighted by length.
+        `speech_ms` is the length of the speech, where it is known: in a noisy room silence cannot be detected by its
+        level, and a short word would seem long. Raises `ValueError` for other dtypes and shapes, NaN and infinity.
         """
         manifest = self.bundle.manifest
         speech = features.trim(features.to_float(samples), self._spec)
         if speech.size < features.MIN_SAMPLES:
-            # Too short for a single feature frame: nothing is known, and that is what is said.
+            # Too short for a single feature frame: every label is equally likely.
             nothing = np.zeros(len(LABELS) + (self._head is not None))
             return self._result(nothing, np.zeros(manifest.embedding_size), False)
         outputs, embedding = self.outputs(speech)
@@ -156,11 +156,10 @@ class Classifier:
         return found.confidence >= self._abstain_below
 
     def self_test(self) -> int:
-        """Runs the golden inputs and compares with the golden outputs; returns how many there are.
+        """Run the golden inputs and compare the outputs; returns the number of inferences.
 
+        They must be equal for a full-int8 graph with reference kernels; else label and cosine of the embedding count.
         Raises `BundleError` if the outputs differ.
-
-        Bit for bit where the graph is full int8 and the kernels are the reference ones, else by decision and cosine.
         """
         golden = self.bundle.golden()
         exact = self._reference and self.bundle.manifest.kernels == "full-int8"
@@ -172,11 +171,11 @@ class Classifier:
             expected = golden["logits"][index]
             if not np.isfinite(logits).all() or int(logits.argmax()) != int(expected.argmax()):
                 raise BundleError(
-                    f"{self.bundle.path}: golden input {index} is decided differently on this machine"
+                    f"{self.bundle.path}: golden input {index} gives another label on this machine"
                 )
             if (cosine := _cosine(embedding, golden["embedding"][index])) < MIN_COSINE:
                 raise BundleError(
-                    f"{self.bundle.path}: golden input {index}: cosine {cosine:.3f} to what is expected"
+                    f"{self.bundle.path}: golden input {index}: cosine {cosine:.3f} to the expected embedding"
                 )
         return max(1, len(golden["mask"]))
 

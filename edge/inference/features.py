@@ -1,4 +1,4 @@
-"""Log-mel features in NumPy, one module for device and training, so that the two cannot differ.
+"""Log-mel features in NumPy, shared by device and training, so that the two cannot differ.
 
 The recipe is that of OpenAI's Whisper (`whisper/audio.py`, MIT): 16 kHz, periodic Hann of 400 samples, hop 160, power
 spectrum, 80 Slaney mels, log10, clamped to 8 below the maximum of the window, `(x + 4) / 4`. The last frame is dropped,
@@ -19,7 +19,7 @@ Float = NDArray[np.float32]
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Everything that decides which numbers the network sees; its hash is in every bundle."""
+    """All parameters of the network's input; its hash is in every bundle."""
 
     kind: str = "whisper-log-mel"
     sample_rate: int = 16000
@@ -27,13 +27,13 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     hop: int = 160
     mels: int = 80
     window_frames: int = 300
-    """Frames of one window of the network: 3 s."""
+    """Frames of an input window of the network: 3 s."""
     hop_frames: int = 150
-    """Distance of windows over long speech: 1.5 s."""
+    """Frames between the starts of two windows of long speech: 1.5 s."""
     trim_db: float = 35.0
-    """Quieter than the loudest 25 ms by so much counts as silence at both ends."""
+    """Sound at both ends that is so many dB below the loudest 25 ms counts as silence."""
     trim_margin_ms: int = 60
-    """Kept before and after what is louder."""
+    """Margin in ms that is kept around the louder part."""
 
     def sha256(self) -> str:
         """Hash of the canonical JSON (sorted keys, no spaces), in hexadecimal."""
@@ -41,18 +41,18 @@ class FeatureSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def window_samples(self) -> int:
-        """Samples of one window."""
+        """Number of samples of a window."""
         return self.window_frames * self.hop
 
     @property
     def tokens(self) -> int:
-        """Tokens of one window: the network halves the number of frames."""
+        """Number of tokens of a window: the network halves the number of frames."""
         return self.window_frames // 2
 
 
 DEFAULT: Final = FeatureSpec()
 MIN_SAMPLES: Final = 480
-"""Less than three hops (30 ms) gives no features."""
+"""Fewer samples (three hops, 30 ms) give no features."""
 
 
 def _hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @functools.lru_cache(maxsize=4)
 def mel_filters(sample_rate: int = 16000, n_fft: int = 400, mels: int = 80) -> Float:
-    """Triangular filters of equal area, `[n_fft // 2 + 1, mels]`."""
+    """Return triangular mel filters of equal area, float32 `[n_fft // 2 + 1, mels]`."""
     edges = _hz_to_mel(np.array([0.0, sample_rate / 2]))
     points = _mel_to_hz(np.linspace(edges[0], edges[1], mels + 2))
     bins = np.linspace(0.0, sample_rate / 2, n_fft // 2 + 1)[:, None]
@@ -90,9 +90,9 @@ def _hann(size: int) -> NDArray[np.float64]:
 
 
 def to_float(samples: NDArray[Any]) -> Float:
-    """Mono samples as float32 within -1..1.
+    """Convert mono samples, int16 or float `[n]`, to float32 `[n]` within -1..1.
 
-    Takes int16 or float, shape `[n]`. Raises `ValueError` for other types and shapes, and for NaN or infinity.
+    Raises `ValueError` for other types and shapes, and for NaN or infinity.
     """
     if samples.ndim != 1:
         raise ValueError(f"samples must be one-dimensional (mono), not of shape {samples.shape}")
@@ -107,7 +107,10 @@ def to_float(samples: NDArray[Any]) -> Float:
 
 
 def log_mel(samples: Float, spec: FeatureSpec = DEFAULT) -> Float:
-    """Features of float32 samples `[n]`: `[n // hop, mels]`. Raises `ValueError` below `MIN_SAMPLES`."""
+    """Compute features, float32 `[n // hop, mels]`, of samples, float32 `[n]`, 16 kHz.
+
+    Raises `ValueError` below `MIN_SAMPLES`.
+    """
     if samples.size < MIN_SAMPLES:
         raise ValueError(
             f"{samples.size} samples are too few for features, at least {MIN_SAMPLES} are needed"
@@ -129,7 +132,10 @@ def log_mel(samples: Float, spec: FeatureSpec = DEFAULT) -> Float:
 def speech_bounds(
     samples: Float, spec: FeatureSpec = DEFAULT, margin_ms: int | None = None
 ) -> tuple[int, int]:
-    """First and last sample (exclusive) of what is not silence at the ends; `(0, n)` if nothing stands out."""
+    """First and last sample (exclusive) of samples, float32 `[n]`, without silence at both ends.
+
+    Returns `(0, n)` if no part is louder than the rest.
+    """
     size = spec.n_fft
     if samples.size < 2 * size:
         return 0, samples.size
@@ -147,25 +153,28 @@ def speech_bounds(
 
 
 def trim(samples: Float, spec: FeatureSpec = DEFAULT) -> Float:
-    """The samples without silence at both ends (a view)."""
+    """Remove silence at both ends of samples, float32 `[n]`; returns a view."""
     begin, end = speech_bounds(samples, spec)
     return samples[begin:end]
 
 
 def windows(samples: Float, spec: FeatureSpec = DEFAULT) -> list[Float]:
-    """Cuts long speech into windows of 3 s, the last one flush with the end; short speech is one shorter window."""
+    """Split samples, float32 `[n]`, 16 kHz, into windows of 3 s; short speech is one shorter window.
+
+    The last window ends with the speech.
+    """
     size, hop = spec.window_samples, spec.hop_frames * spec.hop
     if samples.size <= size:
         return [samples]
     starts = list(range(0, samples.size - size, hop))
-    # A last window that repeats nearly all of the one before would only count it twice.
+    # A last window that repeats nearly all of the previous one would only count it twice.
     if starts[-1] + size < samples.size - hop // 4:
         starts.append(samples.size - size)
     return [samples[start : start + size] for start in starts]
 
 
 def network_input(samples: Float, spec: FeatureSpec = DEFAULT) -> tuple[Float, Float]:
-    """Padded features `[1, window_frames, mels]` and mask of valid tokens `[1, tokens]` of one window of speech.
+    """Padded features, float32 `[1, window_frames, mels]`, and mask, float32 `[1, tokens]`, of samples `[n]`.
 
     An odd last frame is dropped and the padding is zero, as the convolutions pad: so the result does not depend on
     how much padding follows.
@@ -174,7 +183,7 @@ def network_input(samples: Float, spec: FeatureSpec = DEFAULT) -> tuple[Float, F
 
 
 def pad_features(features: Float, spec: FeatureSpec = DEFAULT) -> tuple[Float, Float]:
-    """The same from features `[frames, mels]` of at most `window_frames` frames."""
+    """Pad features, float32 `[frames, mels]`, to a window, and make its mask; see `network_input`."""
     valid = features.shape[0] // 2 * 2
     padded = np.zeros((1, spec.window_frames, spec.mels), np.float32)
     padded[0, :valid] = features[:valid]

@@ -1,7 +1,7 @@
-"""One adapter for the two TFLite interpreters: LiteRT (`ai-edge-litert`), else `tflite-runtime`.
+"""One interface to the two TFLite interpreters: LiteRT (`ai-edge-litert`), else `tflite-runtime`.
 
-The library is imported when the first `Interpreter` is made, not before. Both write a line about their XNNPACK delegate
-to file descriptor 2 from C++; that line is dropped, anything else they say is passed on.
+The library is imported when the first `Interpreter` is created. Both write a line about their XNNPACK delegate to file
+descriptor 2; that line is dropped, everything else is passed on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LIBRARIES: Final = (
     ("ai_edge_litert.interpreter", "ai-edge-litert", "litert"),
     ("tflite_runtime.interpreter", "tflite-runtime", "tflite-runtime"),
 )
-"""Module, distribution and short name, in the order in which they are tried."""
+"""Module, distribution and short name, in order of preference."""
 _NOISE: Final = b"Created TensorFlow Lite XNNPACK delegate for CPU"
 
 
@@ -57,7 +57,7 @@ def _library() -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Holds back what is written to descriptor 2 meanwhile and repeats all but the delegate's line."""
+    """Buffer what is written to descriptor 2 in this block, and repeat all but the delegate's line."""
     if os.environ.get("ROOMTONE_DEBUG"):
         yield
         return
@@ -70,18 +70,18 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         size = os.fstat(held).st_size
-        said = os.pread(held, size, 0) if size else b""
+        written = os.pread(held, size, 0) if size else b""
         os.close(held)
-        rest = b"".join(line for line in said.splitlines(keepends=True) if _NOISE not in line)
+        rest = b"".join(line for line in written.splitlines(keepends=True) if _NOISE not in line)
         if rest:
             os.write(2, rest)
 
 
 class Interpreter:
-    """A loaded model. Not safe for several threads at once.
+    """A loaded model file. Not thread-safe.
 
-    `reference` runs the plain kernels without delegates, whose results do not depend on the machine.
-    Raises `InterpreterError` if there is no interpreter or the file is no model that it can run.
+    `reference` uses the reference kernels without delegates, whose results do not depend on the machine.
+    Raises `InterpreterError` if no interpreter is installed or it cannot load the file.
     """
 
     def __init__(self, path: Path | str, threads: int = 1, reference: bool = False) -> None:
@@ -95,7 +95,7 @@ class Interpreter:
             with _quiet():
                 self._inner = library.Interpreter(**options)
                 self._inner.allocate_tensors()
-            memory_pages.give_back(Path(path))
+            memory_pages.release(Path(path))
         except (ValueError, RuntimeError) as error:
             raise InterpreterError(
                 f"{path}: {self.runtime} cannot load this model: {_first_line(error)}"
@@ -109,7 +109,10 @@ class Interpreter:
         self._place = {_bare(d["name"]): d for d in self._in}
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """All inputs by name to all outputs by name (copies). Raises `InterpreterError` for wrong names or shapes."""
+        """Run the model: inputs by name, with shape `[...]` and dtype as in `inputs`, to copies of all outputs.
+
+        Raises `InterpreterError` for other names, shapes or dtypes.
+        """
         if set(arrays) != set(self._place):
             raise InterpreterError(f"the model's inputs are {sorted(self._place)}, not {sorted(arrays)}")
         try:
@@ -121,15 +124,15 @@ class Interpreter:
         return {_bare(d["name"]): self._inner.get_tensor(d["index"]) for d in self._out}
 
     def constants(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Name and values of the constants that the interpreter still holds, float32; int8 times their scales.
+        """Yield name and values, float32 `[...]`, of the model's constants; int8 values are multiplied by their scales.
 
-        Ask an interpreter with `reference=True`: a delegate takes its constants away.
+        Needs `reference=True`: a delegate removes its constants from the interpreter.
         """
         for detail in self._inner.get_tensor_details():
             try:
                 values = self._inner.get_tensor(detail["index"])
             except ValueError:
-                continue  # a tensor that is computed, and has no value now
+                continue  # a computed tensor, which has no value now
             scales = detail["quantization_parameters"]["scales"]
             if values.dtype == np.int8 and scales.size:
                 shape = [1] * values.ndim

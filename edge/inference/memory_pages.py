@@ -1,7 +1,7 @@
-"""Gives back the memory of a model file that the interpreter has mapped and no longer reads.
+"""Releases the memory of a model file that the interpreter has mapped and no longer reads.
 
-XNNPACK keeps the weights in an order of its own; the pages of the file, read once for that, would stay resident:
-11 MB of about 90 on a small machine. The kernel reads them again from the file should they be needed.
+XNNPACK copies the weights into its own order; the pages of the file would stay resident: 11 MB of about 90 on a small
+machine. The kernel reads them again from the file if they are needed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Final
 _MADV_DONTNEED: Final = 4  # asm-generic/mman-common.h
 
 
-def give_back(path: Path) -> int:
-    """Drops the resident pages of every read-only mapping of the file in this process; returns the bytes mapped.
+def release(path: Path) -> int:
+    """Drop the resident pages of every read-only mapping of the file in this process; returns the bytes mapped.
 
-    A mapping that can be written is left alone: its changes would be lost. Does nothing where there is no Linux.
+    Writable mappings are not touched: their changes would be lost. Does nothing on systems other than Linux.
     """
     if sys.platform != "linux":
         return 0

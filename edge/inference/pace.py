@@ -1,8 +1,7 @@
-"""Whether an interpreter is as fast as the box it runs on, told from a yardstick: plain arithmetic in NumPy.
+"""Compares the speed of an interpreter with plain NumPy arithmetic on the same device.
 
-LiteRT picks its kernels by what it reads in /proc/cpuinfo. Where that is hidden (`ProcSubset=pid` of systemd, some
-containers) it takes slow ones, 35 to 200 times slower, and says nothing. Times are CPU times of one thread: a busy box
-is not a slow interpreter.
+LiteRT chooses its kernels by /proc/cpuinfo. Where that is hidden (`ProcSubset=pid` of systemd, some containers) it uses
+slow ones, 35 to 200 times slower, without a message. Times are CPU times of one thread, so load does not matter.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import numpy as np
 from msgspec import Struct
 
 ABNORMAL: Final = 25.0
-"""Yardsticks that an inference of 3 s of speech may take: the base model takes 2 to 10, with slow kernels 75."""
+"""Largest usual factor for 3 s of speech: the base model has 2 to 10, with slow kernels 75."""
 CPUINFO: Final = "/proc/cpuinfo"
 _ROUNDS: Final = 5
 
 
 class Pace(Struct, frozen=True):
-    """How long an inference takes, in yardsticks of the same box."""
+    """The time of an inference relative to arithmetic on the same device."""
 
     factor: float
     cpuinfo: bool
@@ -30,31 +29,29 @@ class Pace(Struct, frozen=True):
 
     @property
     def slow(self) -> bool:
-        """Whether something is wrong with the interpreter, not with the box."""
+        """Whether the interpreter is slower than this device explains."""
         return self.factor > ABNORMAL or not self.cpuinfo
 
     @property
     def why(self) -> str:
-        """The cause and the remedy in a clause; empty when all is well."""
+        """The cause and the remedy in a clause; empty where it is not slow."""
         if not self.slow:
             return ""
         if not self.cpuinfo:
-            return (
-                f"{CPUINFO} is hidden, and without it the interpreter takes slow kernels: no ProcSubset=pid"
-            )
+            return f"{CPUINFO} is hidden, and without it the interpreter uses slow kernels: remove ProcSubset=pid"
         return (
-            f"{self.factor:.0f} times the arithmetic of this box, where 2 to 10 are usual: "
+            f"{self.factor:.0f} times the arithmetic of this device, where 2 to 10 are usual: "
             "another version of the interpreter may have better kernels"
         )
 
 
 def measure(inference_s: float) -> Pace:
-    """The pace of an inference that took so many seconds of CPU time. Takes a moment itself."""
-    return Pace(round(inference_s / yardstick_s(), 2), os.access(CPUINFO, os.R_OK))
+    """Compare an inference of so many CPU seconds with the arithmetic of this device, which is measured now."""
+    return Pace(round(inference_s / reference_s(), 2), os.access(CPUINFO, os.R_OK))
 
 
-def yardstick_s() -> float:
-    """CPU seconds of a fixed piece of arithmetic, 0.3 G multiplications in float32, on this thread."""
+def reference_s() -> float:
+    """Measure the CPU seconds of 0.3 G float32 multiplications on this thread."""
     left, right = np.full((150, 512), 0.5, np.float32), np.full((512, 2048), 0.25, np.float32)
     times = []
     for _ in range(_ROUNDS):

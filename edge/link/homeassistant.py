@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from edge.config.settings import Config
-from edge.protocol.homeassistant import wakes
+from edge.protocol.homeassistant import is_birth
 
 WAIT_S: Final = (2.0, 10.0)
 """All devices receive the same message, and Home Assistant has enough to do when it starts."""
@@ -26,5 +26,5 @@ class HomeAssistantStatus:
 
     def handle(self, payload: bytes) -> None:
         """Handle a message of the status topic: publish everything again, after a random wait."""
-        if wakes(payload):
+        if is_birth(payload):
             self._loop.call_later(random.uniform(*WAIT_S), self._publish_all)

@@ -1,1 +1,1 @@
-"""Every message between ear, link, broker and subscribers, and the topics they are published on."""
+"""Messages, topics and Home Assistant discovery, shared by all parts."""

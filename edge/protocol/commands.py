@@ -1,4 +1,4 @@
-"""What a subscriber may ask of a room, and the answer: `B/N/cmd/<verb>` -> `B/N/resp/<verb>`."""
+"""Commands of subscribers and the responses: `B/N/cmd/<verb>` -> `B/N/resp/<verb>`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The payload of a command; a retained one is ignored."""
 
     transaction: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
-    """Chosen by the sender, echoed in the answer."""
+    """Chosen by the sender and repeated in the response."""
     sent_at: Timestamp | None = None
     seconds: Annotated[int, Meta(ge=0, le=60)] = 60
     """Only for `level_on`."""
     on: bool = True
-    """Only for `mute`: false unmutes, for switches that know one topic only."""
+    """Only for `mute`: false unmutes, for switches that support one topic only."""
     boot: BootId | None = None
-    """Only for `replay`: the start of the ear whose events are wanted."""
+    """Only for `replay`: the `boot` of the wanted events."""
     from_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 1
-    """Only for `replay`."""
+    """Only for `replay`: the first wanted event."""
     to_seq: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 2**53 - 1
-    """Only for `replay`: the last one, included."""
+    """Only for `replay`: the last wanted event."""
 
 
 class Response(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The answer to a command, QoS 1, not retained."""
+    """The response to a command, QoS 1, not retained."""
 
     transaction: str
     ok: bool
     error: str = ""
     events: Count = 0
-    """Only for `replay`: how many events come again."""
+    """Only for `replay`: the number of events that are published again."""
     first_seq: Count = 0
-    """Only for `replay`: the first of them; above `from_seq` where the older ones are no longer kept."""
+    """Only for `replay`: the first of them; above `from_seq` where older events are no longer stored."""

@@ -1,7 +1,7 @@
-"""Home Assistant: one retained message announces the device with all its entities.
+"""Builds the discovery message of Home Assistant: one retained message with all entities of a device.
 
 Format: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload. `unique_id` is made from the node
-id only, so a room can be given another name and keeps its history; another node id is another device.
+id only, so a room can be renamed and keeps its history; another node id is another device.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from edge.protocol.messages import LABELS, UNCERTAIN, ModelInfo, topic
 from edge.util.version import VERSION
 
 EXPIRE_AFTER_S: Final = 180
-"""The state comes every minute; three are missing when the link is stuck and the broker has not noticed."""
+"""Seconds after which the state expires: it is published every minute, so three are missing."""
 
 
 def discovery_topic(prefix: str, node: str) -> str:
-    """Where the announcement of a node stands."""
+    """Return the topic of the discovery message of a node."""
     return f"{prefix}/device/{node}/config"
 
 
 class AnnouncedDevice(Struct, frozen=True, kw_only=True):
-    """What the announcement needs to know of a device."""
+    """What the discovery message needs to know about a device."""
 
     base_topic: str
     id: str
     name: str
-    """Empty: the id is shown."""
+    """Display name; empty: the id."""
     updates: bool
-    """Whether models can be pushed to it."""
+    """Whether releases can be pushed to it."""
 
 
 def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
-    """The payload for `discovery_topic`."""
+    """Build the payload for `discovery_topic`."""
 
     def at(leaf: str) -> str:
         return topic(node.base_topic, node.id, leaf)
@@ -45,9 +45,9 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
         unique = f"roomtone_{node.id}_{key}"
         return key, {"platform": platform, "unique_id": unique, "name": name, **rest}
 
-    # What is heard is available while the link lives and the microphone works: both have to say so.
+    # Emotions are available while both the link and the microphone work.
     online = {"topic": at("availability")}
-    heard = {
+    available = {
         "availability": [
             online,
             {
@@ -57,7 +57,7 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
         ],
         "availability_mode": "all",
     }
-    words = [*LABELS, UNCERTAIN]
+    event_types = [*LABELS, UNCERTAIN]
     components = dict(
         (
             entity(
@@ -65,12 +65,12 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
                 "emotion",
                 "Emotion",
                 device_class="enum",
-                options=words,
+                options=event_types,
                 state_topic=at("state"),
                 value_template="{{ value_json.emotion }}",
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:emoticon-outline",
-                **heard,
+                **available,
             ),
             entity(
                 "sensor",
@@ -83,16 +83,16 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:percent",
                 entity_category="diagnostic",
-                **heard,
+                **available,
             ),
             entity(
                 "event",
                 "utterance",
                 "Utterance",
                 state_topic=at("event"),
-                event_types=words,
+                event_types=event_types,
                 icon="mdi:account-voice",
-                **heard,
+                **available,
             ),
             entity(
                 "binary_sensor",
@@ -159,6 +159,6 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
     )
 
 
-def wakes(payload: bytes) -> bool:
-    """Whether this message on `<prefix>/status` says that Home Assistant has started."""
+def is_birth(payload: bytes) -> bool:
+    """Whether a message on `<prefix>/status` is the birth message of Home Assistant."""
     return re.fullmatch(rb"\s*online\s*", payload) is not None

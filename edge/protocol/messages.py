@@ -1,10 +1,11 @@
-"""The contract that everything shares: every message between ear, link, broker and subscriber.
+"""The messages between ear, link, broker and subscribers, and how they are encoded and validated.
 
-Its types (`edge.protocol.types`), commands (`edge.protocol.commands`) and topics (`edge.protocol.topics`) can be
-imported from here, too.
-All structs are frozen and refuse unknown keys; decoding raises
-`msgspec.ValidationError` (wrong shape or value) or `msgspec.DecodeError` (not JSON).
-JSON has no NaN or infinity, so no such number can pass in either direction.
+The types (`edge.protocol.types`), commands (`edge.protocol.commands`) and topics (`edge.protocol.topics`) can be
+imported from here, too. All structs are frozen and refuse unknown keys; decoding raises `ContractError`. JSON has no
+NaN or infinity, so no such number can pass.
+
+    data = encode(MicSignal("ok"))
+    assert decode_ear_message(data) == MicSignal("ok")
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ from edge.protocol.types import (
 
 PROTOCOL: Final = 1
 
-# Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 as
-# on a telephone line: what the socket lets through is a fraction of that, and its schema leaves no room for sound.
+# Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 in
+# telephone quality: the limits are a fraction of that, and the schema has no field that could carry sound.
 MAX_REPORT_BYTES: Final = 1024
 MAX_SIGNAL_BYTES: Final = 64
 MAX_EAR_COMMAND_BYTES: Final = 256
@@ -64,7 +65,7 @@ SIGNALS_BURST: Final = 8
 
 
 class Probabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One share for each label; they sum to about 1 (rounded to three digits)."""
+    """The probability of each label, rounded to three digits; they sum to about 1."""
 
     neutral: Share
     happy: Share
@@ -80,11 +81,11 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     v: Literal[1] = PROTOCOL
     id: Ulid
-    """ULID made by the ear: makes at-least-once delivery exactly once."""
+    """ULID assigned by the ear, by which a subscriber detects duplicates."""
     boot: BootId
     """Changes with every start of the ear."""
     seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    """Counts without gaps within one `boot`, from 1."""
+    """Sequence number within one `boot`, from 1 without gaps."""
     event_type: EventType
     confidence: Share
     """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
@@ -92,22 +93,22 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     arousal: Signed | UnsetType = UNSET
     """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
     started_at: Timestamp
-    """UTC, when the speech began."""
+    """Start of the speech (UTC)."""
     duration_ms: Milliseconds
     """Length of the speech without the hang-over."""
     snr_db: Decibel
-    """Level of the speech above that of the room before it."""
+    """Level of the speech above the noise of the room, in dB."""
     level_dbfs: Decibel
-    """RMS level of the speech, full scale = 0."""
+    """RMS level of the speech, in dB of full scale."""
     model: ModelName
     latency_ms: Milliseconds
-    """From the decision that the speech has ended to the finished event, on the device."""
+    """Time from the detected end of speech to the finished event."""
     clock: Literal["unsynced"] | UnsetType = UNSET
-    """Only while the device does not know the time: `started_at` is then wrong, and your time of arrival is better."""
+    """Present only while the clock of the device is not synchronised: use the time of arrival, not `started_at`."""
 
 
 class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the ear knows of itself, once a minute; the link adds its own part and publishes `B/N/health`."""
+    """Health of the ear, once a minute; the link adds its own and publishes `B/N/health`."""
 
     frames: Count
     overruns: Count
@@ -116,38 +117,38 @@ class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     inference_p95_ms: Annotated[float, Meta(ge=0, le=1e6)]
     rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
     dropped: Count
-    """Events that the ear had to drop because no link took them."""
+    """Events that the ear dropped because no link acknowledged them."""
     baseline_utterances: Count | None = None
-    """Utterances that the mean of this room has heard; null: not adapted to the room."""
+    """Utterances in the baseline of this room; null where there is no baseline."""
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/health`, QoS 0, every 60 s. What is not known yet is left out."""
+    """Topic `B/N/health`, QoS 0, every 60 s. Unknown values are left out."""
 
     clock: Literal["synced", "unsynced"]
     uptime_s: Count
     spool: Count
-    """Events that wait for the broker."""
+    """Events that are not delivered yet."""
     drops: Count
     reconnects: Count
     rejected: Count
-    """Messages from the ear that broke the contract."""
+    """Invalid messages of the ear."""
     link_rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
     temperature_c: Annotated[float, Meta(ge=-60, le=200)] | None = None
     certificate_expires: Timestamp | None = None
-    """When the certificate ends with which this device proves who it is; left out without one."""
+    """When the client certificate of this device expires; left out without one."""
     ear: EarHealth | None = None
 
 
 class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the microphone gives. Other rates than 16 kHz are converted (soxr), several channels become their mean."""
+    """Format of the microphone before its conversion to 16 kHz and one channel."""
 
     rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
     channels: Annotated[int, Meta(ge=1, le=1024)]
 
 
 class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which model the ear runs, and on what; part of `B/N/info`."""
+    """Model, runtime and version of the ear; part of `B/N/info`."""
 
     model: ModelName
     model_sha256: Sha256
@@ -157,7 +158,7 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ear_version: VersionText
     config_sha256: Sha256
     mic: MicFormat | None = None
-    """Null: not opened yet, or recordings are played in its place."""
+    """Null while it is not open, and for a playback."""
 
 
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -165,14 +166,14 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     node: NodeId
     name: Annotated[str, Meta(max_length=64)]
-    """What people call the room; never used in a topic."""
+    """Display name of the room; never used in a topic."""
     version: VersionText
     labels: tuple[Label, ...] = LABELS
     ear: ModelInfo | None = None
 
 
 class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/level`, QoS 0, twice a second while somebody asked for it."""
+    """Topic `B/N/level`, QoS 0, twice a second while it was requested with `cmd/level_on`."""
 
     dbfs: Decibel
     speech: bool
@@ -191,40 +192,40 @@ UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validatin
 
 
 class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/model`, QoS 1, retained: the model, and what becomes of a new one. Home Assistant reads it so."""
+    """Topic `B/N/model`, QoS 1, retained: the model and the progress of an update, as Home Assistant expects it."""
 
     installed_version: Annotated[str, Meta(max_length=32)]
     latest_version: Annotated[str, Meta(max_length=32)]
-    """Of what is meant for this box; the installed one where nothing newer is known."""
+    """The newest version offered to this device; the installed one where none is newer."""
     in_progress: bool = False
     update_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
     state: UpdateState = "idle"
     error: Annotated[str, Meta(max_length=300)] = ""
-    """What went wrong last; empty: nothing."""
+    """The last error; empty for none."""
     model: Annotated[str, Meta(max_length=64)] = ""
     release: Count = 0
-    """Number of the release that runs; 0: the model that came with the package."""
+    """Number of the release that runs; 0 for the model of the package."""
     refused: Count = 0
-    """Number of the last release that was refused or rolled back here; 0: none."""
+    """Number of the last release that was refused or rolled back; 0 for none."""
 
 
-# --- the socket, upwards: ear -> link ---
+# --- the socket: messages of the ear to the link ---
 
 
 class EventReport(Struct, frozen=True, forbid_unknown_fields=True, tag="event", tag_field="t"):
-    """At most 1 KiB; kept by the ear until acknowledged."""
+    """An event, at most 1 KiB; the ear keeps it until it is acknowledged."""
 
     event: Event
 
 
 class HealthReport(Struct, frozen=True, forbid_unknown_fields=True, tag="health", tag_field="t"):
-    """At most 1 KiB; not acknowledged."""
+    """Health of the ear, at most 1 KiB; not acknowledged."""
 
     health: EarHealth
 
 
 class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", tag_field="t"):
-    """At most 1 KiB; the first message on every connection, and again when the microphone gives another format."""
+    """Description of the ear, at most 1 KiB: the first message of a connection, and again on every change."""
 
     info: ModelInfo
 
@@ -232,7 +233,7 @@ class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", ta
 class PredictionCountsReport(
     Struct, frozen=True, forbid_unknown_fields=True, tag="prediction_counts", tag_field="t", kw_only=True
 ):
-    """At most 1 KiB; what a model has said so far without adaptation to the room: counts, nothing of any utterance."""
+    """Counts of a model's predictions without the baseline, at most 1 KiB; nothing about a single utterance."""
 
     model_sha256: Sha256
     utterances: Count
@@ -243,13 +244,13 @@ class PredictionCountsReport(
 
 
 class MicSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="mic", tag_field="t"):
-    """At most 64 bytes; on every change and on every connection."""
+    """State of the microphone, at most 64 bytes; on every change and on every connection."""
 
     state: MicState
 
 
 class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", tag_field="t"):
-    """At most 64 bytes; twice a second while the link asked for it."""
+    """Level, at most 64 bytes; twice a second while the link requests it."""
 
     dbfs: Decibel
     speech: bool
@@ -259,11 +260,11 @@ Report = EventReport | HealthReport | InfoReport | PredictionCountsReport
 Signal = MicSignal | LevelSignal
 EarMessage = Report | Signal
 
-# --- the socket, downwards: link -> ear ---
+# --- the socket: commands of the link to the ear ---
 
 
 class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag="ack", tag_field="t"):
-    """The event is at the broker or on disk: the ear may forget it."""
+    """Acknowledge an event: it is at the broker or on disk, and the ear may drop it."""
 
     id: Ulid
 
@@ -273,71 +274,71 @@ class Mute(Struct, frozen=True, forbid_unknown_fields=True, tag="mute", tag_fiel
 
 
 class Unmute(Struct, frozen=True, forbid_unknown_fields=True, tag="unmute", tag_field="t"):
-    """Open it again, unless it was muted at the device."""
+    """Open the microphone again, unless it was muted at the device."""
 
 
 class LevelOn(Struct, frozen=True, forbid_unknown_fields=True, tag="level_on", tag_field="t"):
-    """Send the level twice a second for so long; 0 ends it."""
+    """Send the level twice a second for so many seconds; 0 ends it."""
 
     seconds: Annotated[int, Meta(ge=0, le=60)]
 
 
 class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", tag_field="t"):
-    """End the process in good order; the service manager starts it again."""
+    """End the process cleanly; the service manager restarts it."""
 
 
 class ReloadModel(Struct, frozen=True, forbid_unknown_fields=True, tag="reload_model", tag_field="t"):
-    """Look into the store of models, and run what it says is current. Which one is not the link's to say here."""
+    """Read the release store and run its current model; the link cannot choose another one."""
 
 
 EarCommand = Ack | Mute | Unmute | LevelOn | Restart | ReloadModel
 
 
 class Announcement(Struct, frozen=True, kw_only=True):
-    """Topic `B/fleet/announce`, QoS 1, retained: look for models soon. It carries no trust, only a hint."""
+    """Topic `B/fleet/announce`, QoS 1, retained: a hint to check for releases soon; nothing in it is trusted."""
 
     timestamp_version: Count
 
 
-# --- checking ---
+# --- encoding and validation ---
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
-_upward = msgspec.json.Decoder(EarMessage)
-_downward = msgspec.json.Decoder(EarCommand)
+_ear_message = msgspec.json.Decoder(EarMessage)
+_ear_command = msgspec.json.Decoder(EarCommand)
 _event = msgspec.json.Decoder(Event)
 
 
 class ContractError(ValueError):
-    """A message breaks the contract; the text says how."""
+    """A message is invalid; the text says why."""
 
 
 def encode(message: Struct) -> bytes:
-    """Any message as compact UTF-8 JSON."""
+    """Encode a message as compact UTF-8 JSON."""
     return _encoder.encode(message)
 
 
 def decode_ear_message(data: bytes) -> EarMessage:
-    """A message of the ear, checked against schema and size. Raises `ContractError`."""
+    """Decode and validate a message of the ear. Raises `ContractError`."""
     if len(data) > MAX_REPORT_BYTES:
         raise ContractError(f"{len(data)} bytes, at most {MAX_REPORT_BYTES} are allowed")
-    message: EarMessage = _decode(_upward, data)
+    message: EarMessage = _decode(_ear_message, data)
     if isinstance(message, MicSignal | LevelSignal) and len(data) > MAX_SIGNAL_BYTES:
         raise ContractError(f"a signal of {len(data)} bytes, at most {MAX_SIGNAL_BYTES} are allowed")
     return message
 
 
 def decode_ear_command(data: bytes) -> EarCommand:
-    """A message of the link, checked against schema and size. Raises `ContractError`."""
+    """Decode and validate a command of the link. Raises `ContractError`."""
     if len(data) > MAX_EAR_COMMAND_BYTES:
         raise ContractError(f"{len(data)} bytes, at most {MAX_EAR_COMMAND_BYTES} are allowed")
-    message: EarCommand = _decode(_downward, data)
+    message: EarCommand = _decode(_ear_command, data)
     return message
 
 
 def decode_event(data: bytes) -> Event:
-    """An event as published. Raises `ContractError`."""
+    """Decode and validate a published event. Raises `ContractError`."""
     return _decode(_event, data)
 
 

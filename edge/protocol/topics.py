@@ -1,4 +1,4 @@
-"""The topics of a room, and how each is published."""
+"""The MQTT topics of a device, with QoS and retain flag."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 
 class Topic(NamedTuple):
-    """How a message is published."""
+    """The last level of a topic, its QoS and its retain flag."""
 
     leaf: str
     qos: Literal[0, 1]
@@ -25,10 +25,10 @@ TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO, MODEL)
 
 
 def announce_topic(base: str) -> str:
-    """`B/fleet/announce`."""
+    """Return the topic of announcements to all devices, `B/fleet/announce`."""
     return f"{base}/fleet/announce"
 
 
 def topic(base: str, node: str, leaf: Topic | str) -> str:
-    """The full topic name, `B/N/leaf`; `node` may be the wildcard `+`."""
+    """Return the full topic name, `B/N/leaf`; `node` may be the wildcard `+`."""
     return f"{base}/{node}/{leaf.leaf if isinstance(leaf, Topic) else leaf}"

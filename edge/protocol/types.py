@@ -1,4 +1,4 @@
-"""The vocabulary: labels, states, and the shapes of the values that messages are made of."""
+"""Labels, states and constrained value types of the messages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 LABELS: Final = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-"""The emotions, in the order of every probability vector in the system. `calm` of some corpora counts as `neutral`."""
+"""The emotions, in the order of every probability vector. `calm` of some corpora counts as `neutral`."""
 
 UNCERTAIN: Final = "uncertain"
-"""What the classifier says instead of a label it does not trust."""
+"""The event type of an utterance whose confidence is too low, or that is too short."""
 
 Label = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 EventType = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]

@@ -1,1 +1,1 @@
-"""Small helpers that every part shares."""
+"""Helpers that all parts share: files, rate limit, timestamps, service manager, process figures."""

@@ -1,5 +1,5 @@
-"""What went wrong in the user's world, not in the code."""
+"""Errors that the user can correct, as opposed to bugs."""
 
 
 class UserError(ValueError):
-    """The user can mend this. The text is one line: what is wrong, where, and the remedy."""
+    """An error that the user can correct. The text is one line: what is wrong, where, and the remedy."""

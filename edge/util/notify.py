@@ -1,6 +1,6 @@
-"""Talking to the service manager: the protocol of `sd_notify(3)` over the datagram socket in `NOTIFY_SOCKET`.
+"""Notifications to the service manager: the protocol of `sd_notify(3)` over the socket in `NOTIFY_SOCKET`.
 
-libsystemd, and so `systemd-python`, waits when the manager's queue is full; these few lines do not
+libsystemd, and so `systemd-python`, blocks when the manager's queue is full; this implementation does not
 (docs/decisions/0009-sd-notify-without-libsystemd.md). Without a service manager every call does nothing.
 """
 
@@ -11,9 +11,9 @@ import socket
 
 
 def notify(*states: str) -> bool:
-    """Sends states such as `READY=1` or `STATUS=listening`; tells whether a service manager took them.
+    """Send states such as `READY=1` or `STATUS=listening`; returns whether they were delivered.
 
-    Never raises and never blocks: a full queue of the manager loses the message, and the next one tells more.
+    Never raises and never blocks: a message is lost when the manager's queue is full.
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in {"/", "@"} or not states:
@@ -30,10 +30,10 @@ def notify(*states: str) -> bool:
 
 
 def watchdog_interval_s() -> float | None:
-    """How often the service manager wants to hear `WATCHDOG=1`: half its limit; None without a watchdog."""
+    """Return the interval of `WATCHDOG=1` notifications, half of the limit, in seconds; None without a watchdog."""
     pid = os.environ.get("WATCHDOG_PID", "")
     usec = os.environ.get("WATCHDOG_USEC", "")
-    # A child inherits the variables of its parent, but the watchdog counts only for the process it names.
+    # A child inherits the variables of its parent, but the watchdog is meant for the named process only.
     if not usec.isascii() or not usec.isdigit() or int(usec) == 0 or pid not in {"", str(os.getpid())}:
         return None
     return int(usec) / 2e6

@@ -1,4 +1,4 @@
-"""What the ear knows of its own process."""
+"""Memory and age of this process, for health reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge.util import memory
 
 
 def rss_mb() -> float:
-    """Resident memory of this process in megabytes (10^6 bytes); 0 where that cannot be read."""
+    """Return the resident memory of this process in megabytes (10^6 bytes); 0 where it cannot be read."""
     try:
         return memory.rss_mb()
     except (OSError, IndexError, ValueError):
@@ -18,7 +18,7 @@ def rss_mb() -> float:
 
 
 def seconds_since_start() -> float:
-    """Since the kernel started this process, so that loading Python itself counts too."""
+    """Return the seconds since the kernel started this process, including the start of Python."""
     try:
         # Field 22, counted after the name in brackets, which may contain anything.
         fields = (

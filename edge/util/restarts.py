@@ -1,7 +1,7 @@
 """Back-off between quick restarts of a service, kept in its runtime directory (memory, not disk).
 
-systemd has `RestartSteps=` only since version 254, and counts every failure since the unit was started by hand, so
-that a box that failed ten times in a year would wait a minute each time. Here a life that lasted clears the count.
+systemd has `RestartSteps=` only since version 254, and counts every failure since the unit was started by hand: after
+ten failures in a year a device would wait a minute each time. Here a run of `LASTED_S` clears the count.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 FREE: Final = 3
-"""So many quick deaths in a row cost nothing: a microphone that is pulled out, a kill by hand."""
+"""Quick failures in a row without a delay, such as an unplugged microphone or a kill by hand."""
 FIRST_S: Final = 1.0
 LONGEST_S: Final = 60.0
 LASTED_S: Final = 30.0
-"""A life of this length was no quick death."""
+"""A run of so many seconds is no quick failure."""
 
 
 class Restarts:
-    """Counts the lives that ended soon. Without a folder (no service manager) there is no count and no waiting."""
+    """Counts the runs that ended soon. Without a folder (no service manager) there is no count and no delay."""
 
     def __init__(self, folder: Path | None) -> None:
         self._file = folder / "restarts" if folder is not None else None
         self._clear_at: float | None = None
 
     def begin(self) -> float:
-        """A life begins: counts it as a failure until it proves itself. Returns the seconds to wait first."""
+        """Count this start as a failure until `alive` clears it; returns the seconds to wait before it."""
         if self._file is None:
             return 0.0
         failures = self._read()
@@ -39,12 +39,12 @@ class Restarts:
         return 0.0 if failures < FREE else min(LONGEST_S, FIRST_S * 2.0 ** min(failures - FREE, 16))
 
     def alive(self) -> None:
-        """To be called now and then: after `LASTED_S` the count is cleared."""
+        """Clear the count after `LASTED_S`; call it regularly."""
         if self._clear_at is not None and time.monotonic() > self._clear_at:
             self.clear()
 
     def clear(self) -> None:
-        """This life has lasted, or it ends in good order."""
+        """Clear the count: this run has lasted, or it ends cleanly."""
         self._clear_at = None
         if self._file is not None:
             self._file.unlink(missing_ok=True)
@@ -65,13 +65,13 @@ class Restarts:
 
 
 def runtime_dir() -> Path | None:
-    """The first folder of systemd's `RUNTIME_DIRECTORY`; None without one."""
+    """Return the first folder of systemd's `RUNTIME_DIRECTORY`; None without it."""
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else None
 
 
 def wait_before_start() -> Restarts:
-    """Counts this start of a service and waits as long as the count asks for."""
+    """Count this start of a service and wait for the back-off."""
     restarts = Restarts(runtime_dir())
     wait = restarts.begin()
     if wait:

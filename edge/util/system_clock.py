@@ -1,4 +1,4 @@
-"""What the system says of its clock: synchronised or not, time since boot, and which boot this is."""
+"""The system clock: whether it is synchronised, the time since boot, and the id of the boot."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TIMEX_BYTES: Final = 512
 
 
 def synced(run: Path = Path("/run")) -> bool:
-    """Whether a time service has set the clock; True where nobody says.
+    """Whether a time service has set the clock; True where that is unknown.
 
     `adjtimex(2)` with no mode set changes nothing and returns TIME_ERROR while the clock is not synchronised. A unit
-    with `ProtectClock` may not call it: then the file of systemd-timesyncd tells.
+    with `ProtectClock` may not call it: then the file of systemd-timesyncd is used.
     """
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -30,12 +30,12 @@ def synced(run: Path = Path("/run")) -> bool:
 
 
 def boottime() -> float:
-    """Seconds since the machine was started, those asleep too."""
+    """Return the seconds since the machine was started, including sleep."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def machine_boot() -> str:
-    """Tells one start of the machine from another; empty where the kernel's file is hidden."""
+    """Return the random id of this boot; empty where the kernel's file is hidden."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -1,3 +1,3 @@
-"""The one place where the version of the daemon stands."""
+"""The version of Roomtone."""
 
 VERSION = "0.1.0"

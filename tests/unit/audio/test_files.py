@@ -93,7 +93,7 @@ def wav_bytes(seconds: float = 1.0) -> bytes:
         (b"", "is empty"),
         (b"These are words and no sound.\n" * 40, "not audio"),
         (wav_bytes()[:20], "not audio"),
-        (wav_bytes()[:44], "no sound in it"),
+        (wav_bytes()[:44], "contains no samples"),
     ],
     ids=["empty", "text", "half a header", "header only"],
 )

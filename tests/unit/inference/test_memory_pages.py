@@ -22,7 +22,7 @@ def test_the_pages_of_a_mapped_file_are_given_back_and_can_still_be_read(tmp_pat
         assert mapped[:] == path.read_bytes()
         before = resident_kb(path)
         assert before >= 1000
-        assert memory_pages.give_back(path) == 1 << 20
+        assert memory_pages.release(path) == 1 << 20
         assert resident_kb(path) < before / 10
         assert mapped[:] == path.read_bytes()
 
@@ -32,5 +32,5 @@ def test_a_mapping_that_can_be_written_is_left_alone(tmp_path: Path) -> None:
     path.write_bytes(b"a" * 8192)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
         mapped[0] = ord("b")
-        assert memory_pages.give_back(path) == 0
+        assert memory_pages.release(path) == 0
         assert mapped[0] == ord("b")
