@@ -6,7 +6,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long one example takes says more about the load of the computer than about the code.
+hypothesis.settings.register_profile("roomtone", deadline=None)
+hypothesis.settings.load_profile("roomtone")
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
