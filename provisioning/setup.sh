@@ -179,9 +179,17 @@ make_venv() {
   printf '%s %s\n' "$ROOT" "$VENV" >"$VENV/.place"
 }
 
+# What pip says is shown only when it fails: it warns of what its users cannot change.
 pip_install() {
-  local extras=$1
+  local extras=$1 log
   shift
-  "$VENV/bin/python" -m pip install -q --upgrade 'pip>=25.1' >&2 &&
-    (cd "$ROOT" && "$VENV/bin/python" -m pip install -q -e ".[$extras]" "$@" >&2)
+  log=$(mktemp)
+  if "$VENV/bin/python" -m pip install -q --upgrade 'pip>=25.1' >"$log" 2>&1 &&
+    (cd "$ROOT" && "$VENV/bin/python" -m pip install -q -e ".[$extras]" "$@" >>"$log" 2>&1); then
+    rm -f "$log"
+    return 0
+  fi
+  tail -n 15 "$log" >&2
+  rm -f "$log"
+  return 1
 }

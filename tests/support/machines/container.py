@@ -25,6 +25,7 @@ from tests.support.machines.system import System
 CACHE = Path(os.environ.get("ROOMTONE_TEST_CACHE", Path.home() / ".cache" / "roomtone-tests"))
 SOURCE = ("edge", "provisioning", "training", "dashboard", "models", "pyproject.toml")
 INCLUDE = "systemd,systemd-sysv,dbus,python3,ca-certificates"
+FRESH = "systemd,systemd-sysv,dbus,ca-certificates,git,sudo"
 # What lets ALSA inside reach a sound server outside. The package would bring along a hundred others (FFmpeg).
 PULSE = """
 apt-get update -qq
@@ -64,22 +65,24 @@ def locked(name: str) -> Iterator[None]:
 
 
 def bare(suite: str) -> Path:
-    """The root folder of a minimal Debian; made once (minutes)."""
-    place = CACHE / f"root-{suite}"
-    with locked(place.name):
+    """The root folder of a minimal Debian with a client for PulseAudio; made once (minutes)."""
+    return _debootstrap(suite, f"root-{suite}", INCLUDE, PULSE)
+
+
+def fresh(suite: str) -> Path:
+    """The root folder of a Debian as a newcomer has it: systemd, git and sudo, and no Python; made once (minutes)."""
+    return _debootstrap(suite, f"fresh-{suite}", FRESH, "apt-get clean; rm -rf /var/lib/apt/lists/*")
+
+
+def _debootstrap(suite: str, name: str, include: str, script: str) -> Path:
+    place = CACHE / name
+    with locked(name):
         if not place.is_dir():
-            part = CACHE / f"part-{suite}"
+            part = CACHE / f"part-{name}"
             shutil.rmtree(part, ignore_errors=True)
-            command = [
-                "debootstrap",
-                "--variant=minbase",
-                f"--include={INCLUDE}",
-                suite,
-                str(part),
-                mirror(),
-            ]
+            command = ["debootstrap", "--variant=minbase", f"--include={include}", suite, str(part), mirror()]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=LONG_S)
-            inside(part, [], "/bin/sh", "-ec", PULSE)
+            inside(part, [], "/bin/sh", "-ec", script)
             part.rename(place)
     return place
 

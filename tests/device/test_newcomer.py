@@ -1,0 +1,175 @@
+"""README.md as a newcomer follows it: a fresh Debian with git and sudo, and an ordinary user who types its commands.
+
+One Debian each, and the tests one after another on it. Run before a release, and when anything of the set-up changed:
+`./run test-newcomer`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.machines import container as containers
+from tests.support.machines.container import AUTHORITIES, Container
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
+
+USER = "ann"
+HOME = f"/home/{USER}"
+TESTS = os.environ.get("ROOMTONE_NEWCOMER_TESTS", "")
+"""Options for `./run test` in there; empty: all tests."""
+DEMO = "./run demo --seconds 30"
+EVENT = re.compile(r"^\d\d:\d\d:\d\d  \S.*dBFS$", re.MULTILINE)
+FIRST_EVENT_S = float(os.environ.get("ROOMTONE_FIRST_EVENT_S", "300"))
+"""On a machine like that of .ci/run, which does nothing else, it takes less than 100 s."""
+SERVICES = ("caddy", "mosquitto", "postgresql")
+# The index and the authorities of this machine; a newcomer's machine needs none of it.
+MACHINE = {
+    name: value
+    for name, value in os.environ.items()
+    if name in {"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"}
+}
+
+
+@dataclass
+class Newcomer:
+    """An ordinary user of a fresh Debian."""
+
+    container: Container
+
+    def types(
+        self, command: str, *, folder: str = f"{HOME}/roomtone", timeout_s: float = 900
+    ) -> tuple[int, str]:
+        """Run a command as this user; return its status and all that it printed."""
+        environment = " ".join(
+            f"{name}={value!r}"
+            for name, value in (MACHINE | {"PIP_CERT": "/mnt/authorities", "HOME": HOME}).items()
+        )
+        script = f"cd {folder} && {command}"
+        done = subprocess.run(
+            self.container.way_in(f"exec runuser -u {USER} -- env {environment} bash -c {script!r}"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout.decode(errors="replace")
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
+    if reason := containers.reason_to_skip():
+        pytest.skip(reason)
+    suite: str = request.param
+    work = containers.CACHE / f"work-newcomer-{suite}-{os.getpid()}"
+    with containers.overlay(containers.fresh(suite), work) as root:
+        for file in Path("/etc/apt/apt.conf.d").glob("99*"):
+            (root / "etc/apt/apt.conf.d" / file.name).write_bytes(file.read_bytes())
+        (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
+        (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
+        (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
+        container = Container(root, {str(ROOT): "/mnt/source"})
+        try:
+            container.boot()
+            container.run(f"useradd --create-home --shell /bin/bash {USER}")
+            yield Newcomer(container)
+        finally:
+            container.halt()
+
+
+def test_help_installs_nothing(newcomer: Newcomer) -> None:
+    status, said = newcomer.types(
+        "git -c safe.directory='*' clone -q /mnt/source roomtone && cd roomtone && ./run demo --help",
+        folder=HOME,
+    )
+    assert status == 0, said
+    assert "usage" in said
+    assert "installing" not in said
+    assert newcomer.types("test -e .venv")[0] == 1
+
+
+def test_the_demo_works_at_once_and_says_little(newcomer: Newcomer) -> None:
+    begun = time.monotonic()
+    status, said = newcomer.types(DEMO)
+    took = time.monotonic() - begun - 30
+    print(f"\n{took:.0f} s from the command to the first event, at most\n{said}")
+    assert status == 0, said
+    assert len(EVENT.findall(said)) >= 2
+    assert len(said.splitlines()) < 40, said
+    assert took < FIRST_EVENT_S
+    begun = time.monotonic()
+    status, said = newcomer.types("./run demo --seconds 5 --playback /usr/share/pocketsphinx/test/data/cards")
+    print(f"again: {time.monotonic() - begun - 5:.1f} s")
+    assert status == 0, said
+
+
+def test_what_the_demo_prints_can_be_typed(newcomer: Newcomer) -> None:
+    _, said = newcomer.types(
+        "(./run demo --seconds 25 > demo.log 2>&1 &"
+        " for i in $(seq 240); do grep -q Events demo.log && break; sleep 0.5; done;"
+        " eval \"timeout 20 $(sed -n 's/^ *Events *//p' demo.log) -C 1\"; wait)"
+    )
+    assert '"event_type"' in said, said
+
+
+def test_an_interrupted_set_up_is_completed_by_the_same_command(newcomer: Newcomer) -> None:
+    status, said = newcomer.types("rm -rf .venv/lib/python3*/site-packages/pip && ./run setup")
+    assert status == 0, said
+    status, said = newcomer.types("rm -rf .venv && (timeout -s INT 20 ./run setup; ./run setup)")
+    assert status == 0, said
+    newcomer.container.run("dpkg --force-all --unpack /var/cache/apt/archives/*.deb 2>/dev/null || true")
+    status, said = newcomer.types(
+        "mv ../roomtone ../renamed && cd ../renamed && ./run demo --seconds 10 --once",
+        folder=HOME + "/roomtone",
+    )
+    assert status in {0, 1}, said
+    assert EVENT.search(said), said
+    assert newcomer.types(f"mv {HOME}/renamed {HOME}/roomtone", folder=HOME)[0] == 0
+
+
+def test_the_tests_pass(newcomer: Newcomer) -> None:
+    status, said = newcomer.types(f"./run test {TESTS}", timeout_s=6600)
+    print(said[-6000:])
+    assert status == 0, said[-8000:]
+    assert re.search(r"\d+ passed", said)
+    for service in SERVICES:
+        assert newcomer.container.run(f"systemctl is-active {service}", check=False).strip() != "active"
+        assert newcomer.container.run(f"systemctl is-enabled {service}", check=False).strip() != "enabled"
+    # The tests leave nothing in the home folder but caches of pip and npm.
+    left = newcomer.types("ls -A ~")[1].split()
+    assert {".keras", ".step"} & set(left) == set()
+
+
+def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(newcomer: Newcomer) -> None:
+    roomtone = ".venv/bin/roomtone"
+    drop_in = (
+        "sudo apt-get install -y -qq mosquitto >/dev/null 2>&1;"
+        " sudo mkdir -p /etc/systemd/system/mosquitto.service.d &&"
+        " printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/roomtone/mosquitto.conf\\n'"
+        " |"
+        " sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
+    )
+    for command in (
+        drop_in,
+        f"{roomtone} fleet init --broker localhost --port 18883",
+        f"sudo {roomtone} fleet deploy --to /etc/mosquitto/roomtone",
+        f"sudo {roomtone} fleet enrol kitchen",
+        "cp site/joins/kitchen.join .",
+        "sudo provisioning/install.sh --join kitchen.join --wait 0",
+    ):
+        status, said = newcomer.types(command)
+        assert status == 0, f"{command}\n{said}"
+    run = newcomer.container.run
+    assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
+    status, said = newcomer.types("sudo roomtone doctor --only link")
+    assert status == 0, said
+    status, said = newcomer.types("sudo provisioning/uninstall.sh --purge")
+    assert status == 0, said
+    assert run("ls -d /opt/roomtone /etc/roomtone /var/lib/roomtone 2>/dev/null", check=False).strip() == ""
+    assert "roomtone" not in run("systemctl list-unit-files 'roomtone-*' --no-legend", check=False)
