@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 POLL_MS: Final = 1000
 IN_FLIGHT: Final = 20
 """Unacknowledged publishes; many brokers allow 20 unless told otherwise."""
-FLUSH_S: Final = 1.0
-"""How long `close` waits for what is still to be sent."""
+FLUSH_S: Final = 2.0
+"""How long `close` waits for what is still to be sent and acknowledged."""
+LINGER_S: Final = 0.5
+"""How long a broker may take to close after our DISCONNECT."""
 
 
 class Connection:
@@ -125,6 +127,7 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         client.on_log = self._on_log
+        client.on_socket_close = self._on_socket_close
 
     def _serve(self) -> None:
         answer_due = time.monotonic() + tls.CONNECT_TIMEOUT_S
@@ -138,7 +141,11 @@ class Connection:
                 return
             if self._closing.is_set():
                 closing_due = closing_due or now + FLUSH_S
-                if self._connected_at is None or now >= closing_due:
+                if self._connected_at is None:
+                    return
+                if now >= closing_due:
+                    # What is left is lost; but the broker shall not publish the last will.
+                    self._client.disconnect()
                     return
             self._send_waiting()
             if self._client.socket() is None or not self._turn(poll):
@@ -151,7 +158,7 @@ class Connection:
         window = min(IN_FLIGHT, self.capabilities.receive_maximum)
         while self._connected_at is not None and self._outgoing and len(self._in_flight) < window:
             self._send(self._outgoing.popleft())
-        if self._closing.is_set() and not self._outgoing and not self._client.want_write():
+        if self._closing.is_set() and not (self._outgoing or self._in_flight or self._client.want_write()):
             self._client.disconnect()
 
     def _send(self, message: Publish) -> None:
@@ -213,20 +220,8 @@ class Connection:
         return Ended(reason, connected_s, self._subscribed, self._code, silent)
 
     def _tls_refusal(self) -> Reason | None:
-        """What the broker says about our certificate, if anything.
-
-        With TLS 1.3 it speaks after the handshake, and closes; what we have sent meanwhile makes the kernel throw its
-        words away. So the handshake is done once more, and nothing is sent this time.
-        """
-        if not self._who.address.tls:
-            return None
-        try:
-            tls.broker_waits(self._who.address)
-        except ssl.SSLError as error:
-            return reason_codes.of_exception(error, self._who)
-        except (OSError, ValueError):
-            return None
-        return None
+        error = tls.refusal(self._who.address)
+        return None if error is None else reason_codes.of_exception(error, self._who)
 
     # --- paho's callbacks, in the same thread; none of these may raise ---
 
@@ -327,6 +322,18 @@ class Connection:
         elif self._code is None and self._connected_at is not None and code.getName() == "Keep alive timeout":
             self._reason = reason_codes.keepalive(self._who)
         self._over = True
+
+    def _on_socket_close(self, client: paho.Client, data: Any, channel: Any) -> None:
+        """Read what still comes until the broker closes: otherwise the kernel resets the connection, and the broker
+        may not see our DISCONNECT and publish the last will.
+        """
+        if not self._closing.is_set():
+            return
+        end = time.monotonic() + LINGER_S
+        with contextlib.suppress(OSError):
+            channel.settimeout(LINGER_S)
+            while time.monotonic() < end and channel.recv(4096):
+                pass
 
     def _on_log(self, client: paho.Client, data: Any, level: int, text: str) -> None:
         if level == paho.MQTT_LOG_ERR:

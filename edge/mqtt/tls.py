@@ -57,6 +57,22 @@ def broker_waits(address: BrokerAddress) -> bool:
     return False
 
 
+def refusal(address: BrokerAddress) -> ssl.SSLError | None:
+    """Ask what a broker that closed the connection says about our certificate; None when it says nothing.
+
+    With TLS 1.3 it speaks after the handshake, and closes; what we have sent meanwhile makes the kernel throw its words
+    away. So the handshake is done once more, and nothing is sent this time.
+    """
+    if address.tls:
+        try:
+            broker_waits(address)
+        except ssl.SSLError as error:
+            return error
+        except (OSError, ValueError):
+            pass
+    return None
+
+
 def _with_ca(address: BrokerAddress) -> ssl.SSLContext:
     path, setting = Path(address.ca_file), address.names.ca_file
     text = read_text(path, setting)
