@@ -27,10 +27,12 @@ from dashboard.auth.audit import AuditLog
 from dashboard.auth.limits import RequestLimiter
 from dashboard.auth.middleware import IDENTITY, AuthMiddleware
 from dashboard.auth.open_pages import close_ended_sessions
-from dashboard.db.engine import connect, describe_error, migrate
+from dashboard.db.engine import connect, describe_error
 from dashboard.db.history import History
+from dashboard.db.lock import hold_shared
 from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
+from dashboard.db.schema import NewerSchemaError, migrate
 from dashboard.headers import SecurityHeaders, install_nonces
 from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed
@@ -164,12 +166,13 @@ def _services(settings: Settings, repository: HubRepository | None) -> Services:
     releases = Releases(repository)
     if settings.database is None:
         return Services(feed, limiter, releases=releases, repository=repository)
+    hold_shared(settings.database)
     try:
         engine = connect(settings.database)
         migrate(engine)
         engine.dispose()
     except UserError as error:
-        if settings.login:
+        if settings.login or isinstance(error, NewerSchemaError):
             raise
         log.error("%s", error)
     engine = connect(settings.database, create=False)

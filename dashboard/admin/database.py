@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from dashboard.db.engine import connect, migrate
+from dashboard.db.engine import connect
+from dashboard.db.schema import migrate
 from edge.util.errors import UserError
+
+
+def require_url(url: str | None) -> str:
+    """Return the URL of the database. Raises `UserError` if none was given."""
+    if not url:
+        raise UserError("no database: use --database URL or the variable ROOMTONE_DATABASE")
+    return url
 
 
 def open_database(url: str | None) -> Engine:
     """Open the database and migrate it to the newest schema. Raises `UserError`."""
-    if not url:
-        raise UserError("no database: use --database URL or the variable ROOMTONE_DATABASE")
-    engine = connect(url)
+    engine = connect(require_url(url))
     migrate(engine)
     return engine

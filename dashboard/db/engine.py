@@ -1,27 +1,26 @@
-"""Opening the database and bringing its schema up to date: SQLite in a file by default, PostgreSQL by URL."""
+"""Opening the database: SQLite in a file by default, PostgreSQL by URL."""
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, NullPool, create_engine, event, make_url
+from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from edge.util.errors import UserError
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS: Final = 5000
-MIGRATION_LOCK: Final = 0x726F6F6D
-"""Key of PostgreSQL's advisory lock for migrations; any number that no other program uses."""
+FILE_MODE: Final = 0o600
+APPLICATION_NAME: Final = "roomtone"
+"""How PostgreSQL lists our connections."""
 
 
 class DatabaseError(UserError):
-    """The database cannot be opened or migrated."""
+    """The database cannot be opened, is damaged, or has a schema that this version does not know."""
 
 
 def connect(url: str, *, read_only: bool = False, create: bool = True) -> Engine:
@@ -31,36 +30,38 @@ def connect(url: str, *, read_only: bool = False, create: bool = True) -> Engine
     With `create=False` a missing SQLite file is not created. Raises `DatabaseError`.
     """
     try:
-        parsed = make_url(url)
+        parsed = parse_url(url)
         if parsed.get_backend_name() == "sqlite":
-            return _connect_sqlite(url, parsed.database, read_only, create and not read_only)
+            return _connect_sqlite(sqlite_file(parsed), read_only, create and not read_only)
         # A connection that PostgreSQL closed while it restarted is noticed before it is used.
-        return create_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": read_only})
+        return create_engine(
+            parsed.update_query_dict({"application_name": APPLICATION_NAME}),
+            pool_pre_ping=True,
+            execution_options={"postgresql_readonly": read_only},
+        )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise DatabaseError(
-            f"--database: {error}; write sqlite:////folder/file.db or postgresql+psycopg://user@host/name"
-        ) from None
+        raise _url_error(str(error)) from None
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Upgrade or downgrade the schema to a revision (default: the newest). Raises `DatabaseError`."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+def parse_url(url: str) -> URL:
+    """Parse the URL of a database. Raises `DatabaseError` for one that would not open what it says."""
     try:
-        with engine.begin() as connection:
-            # Recorder and dashboard may start at the same time: one waits here and then finds nothing left to do.
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-            else:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            config.attributes["connection"] = connection
-            current = MigrationContext.configure(connection).get_current_revision() or ""
-            if revision == "base" or (revision != "head" and revision < current):
-                command.downgrade(config, revision)
-            else:
-                command.upgrade(config, revision)
-    except SQLAlchemyError as error:
-        raise DatabaseError(f"the database cannot be prepared: {describe_error(error)}") from None
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise _url_error(str(error)) from None
+    if parsed.get_backend_name() != "sqlite":
+        return parsed
+    # What follows a `?` is no part of the path: SQLAlchemy would open a file of another name.
+    if parsed.query or "?" in url or parsed.host or (parsed.database or "").startswith("file:"):
+        raise _url_error(f"{url}: the path of a SQLite file must not contain `?`, a host or `file:`")
+    return parsed
+
+
+def sqlite_file(url: URL) -> Path:
+    """Return the file of a SQLite URL. Raises `DatabaseError` if it names none."""
+    if not url.database or url.database == ":memory:":
+        raise DatabaseError("--database: SQLite needs a file: sqlite:////folder/file.db")
+    return Path(url.database)
 
 
 def describe_error(error: SQLAlchemyError) -> str:
@@ -68,16 +69,30 @@ def describe_error(error: SQLAlchemyError) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def _connect_sqlite(url: str, file: str | None, read_only: bool, create: bool) -> Engine:
-    if not file or file == ":memory:":
-        raise DatabaseError("--database: SQLite needs a file: sqlite:////folder/file.db")
-    if create and not Path(file).absolute().parent.is_dir():
-        raise DatabaseError(f"--database: no such folder: {Path(file).absolute().parent}; create it first")
-    if not create:
-        url = f"sqlite:///file:{quote(file)}?mode=rw&uri=true"
+def _url_error(text: str) -> DatabaseError:
+    return DatabaseError(
+        f"--database: {text}; write sqlite:////folder/file.db or postgresql+psycopg://user@host/name"
+    )
+
+
+def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
+    folder = file.absolute().parent
+    if create:
+        if not folder.is_dir():
+            raise DatabaseError(f"--database: no such folder: {folder}; create it first")
+        _create_private(file)
     # The dashboard opens the file for each query: a file that it kept open might have been replaced by a restore.
-    pool = None if create else NullPool
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}, poolclass=pool)
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        # Opened here: SQLAlchemy would decode special characters of the name once too often.
+        creator=lambda: sqlite3.connect(
+            f"file:{quote(str(file))}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            check_same_thread=False,
+        ),
+        poolclass=QueuePool if create else NullPool,
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -85,7 +100,22 @@ def _connect_sqlite(url: str, file: str | None, read_only: bool, create: bool) -
             # WAL: readers never wait for the recorder. FULL: what has been acknowledged survives a power cut.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            # Erased data is overwritten, whatever the library was built with.
+            connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA foreign_keys = ON")
+        # SQLite would put large sorts into files in /var/tmp.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
     return engine
+
+
+def _create_private(file: Path) -> None:
+    """Create the file readable for its owner only; SQLite gives its log and index files the same mode."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+        for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
+            if path.exists() and path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o077:
+                path.chmod(FILE_MODE)
+    except OSError as error:
+        raise DatabaseError(f"--database: {file}: {error.strerror}") from None

@@ -59,11 +59,15 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--keep-days: at least 1")
     broker, base_topic = mqtt_options.from_options(options)
 
-    from dashboard.db.engine import connect, migrate
+    from dashboard.db.engine import connect
+    from dashboard.db.lock import hold_shared
+    from dashboard.db.schema import migrate, quick_check
     from dashboard.recorder.process import Recorder
     from dashboard.recorder.session import Session
 
+    hold_shared(options.database)
     engine = connect(options.database)
+    quick_check(engine)
     migrate(engine)
     session = Session(broker, base_topic, options.name, options.share)
     recorder = Recorder(engine, session, base_topic, options.keep_days)

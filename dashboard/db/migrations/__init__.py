@@ -1,1 +1,1 @@
-"""Run by alembic, see `database.migrate`."""
+"""Run by alembic, see `dashboard.db.schema`."""

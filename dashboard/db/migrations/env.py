@@ -1,4 +1,4 @@
-"""Run by alembic: the connection comes from `database.migrate`."""
+"""Run by alembic: the connection comes from `dashboard.db.schema.migrate`."""
 
 from alembic import context
 

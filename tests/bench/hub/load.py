@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from dashboard.db.engine import connect, migrate
+from dashboard.db.engine import connect
+from dashboard.db.schema import migrate
 from dashboard.db.tables import events, quarters
 from tests.bench.hub.publisher import Publisher, publish
 from tests.bench.hub.tools import Others, cpu, cpu_of_all, until

@@ -4,8 +4,9 @@ import pytest
 
 from dashboard.alerts.rules import RuleStore
 from dashboard.db import retention
-from dashboard.db.engine import connect, migrate
+from dashboard.db.engine import connect
 from dashboard.db.reachability import Reachability
+from dashboard.db.schema import migrate
 from dashboard.db.tables import EMOTIONS
 from dashboard.recorder.writer import Received, Writer
 from tests.support.messages import event_of

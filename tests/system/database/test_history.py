@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.db.engine import connect, migrate
+from dashboard.db.engine import connect
 from dashboard.db.history import History, zone_of
+from dashboard.db.schema import migrate
 from dashboard.db.tables import EMOTIONS
 from dashboard.live.decode import Incoming
 from dashboard.live.registry import RECENT_UTTERANCES, RoomRegistry

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, inspect, select
 
 from dashboard.db import retention
-from dashboard.db.engine import DatabaseError, connect, migrate
+from dashboard.db.engine import DatabaseError, connect
+from dashboard.db.schema import migrate
 from dashboard.db.tables import (
     boots,
     events,

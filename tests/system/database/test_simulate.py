@@ -3,7 +3,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from dashboard.admin.simulate import fill, simulated_rooms
-from dashboard.db.engine import connect, migrate
+from dashboard.db.engine import connect
+from dashboard.db.schema import migrate
 from dashboard.db.tables import EMOTIONS, events, quarters
 from edge.cli.main import main
 
