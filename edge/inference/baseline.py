@@ -67,7 +67,7 @@ class Relative:
 
 
 class Baseline:
-    """The running estimate of one room; not for several threads at once.
+    """The running estimate of one room. Not thread-safe.
 
     `memory` (utterances) replaces that of the specification. `from_bundle` takes the specification from a bundle.
 
@@ -109,7 +109,7 @@ class Baseline:
         )
 
     def add(self, outputs: ArrayLike) -> bool:
-        """Learn from the outputs `[8]` of an utterance, after it was classified.
+        """Learn from the outputs, float64 `[8]`, of an utterance, after it was classified.
 
         Returns False, and learns nothing, where they are not eight finite numbers.
         """
@@ -157,7 +157,7 @@ class Baseline:
         )
 
     def restore(self, state: BaselineState) -> None:
-        """Go on from a state. Raises `ValueError` where it makes no sense; then nothing has changed."""
+        """Restore a saved state. Raises `ValueError` where it is invalid; nothing is changed then."""
         location: Vector = np.array(state.location, np.float64)
         if location.shape != self._origin.shape:
             raise ValueError(f"{location.size} outputs, not {self._origin.size}")

@@ -109,7 +109,7 @@ class Interpreter:
         self._place = {_bare(d["name"]): d for d in self._in}
 
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the model: inputs by name, with shape `[...]` and dtype as in `inputs`, to copies of all outputs.
+        """Run the model: float32 or int8 inputs `[...]` by name, as in `inputs`, to copies of all outputs.
 
         Raises `InterpreterError` for other names, shapes or dtypes.
         """
