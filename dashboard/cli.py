@@ -13,6 +13,7 @@ from typing import Any, Final
 from dashboard import server
 from dashboard.settings import Settings
 from edge.mqtt import options as mqtt_options
+from edge.util import journal
 from edge.util.errors import UserError
 
 PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     # which the module being imported may swallow or convert. Nothing is open yet that would have to be closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    journal.configure("dashboard", "warning")
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     listener = server.listen(options.host, options.port)

@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 from edge.mqtt import options as mqtt_options
+from edge.util import journal
 from edge.util.errors import UserError
 
 
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """Record until SIGINT or SIGTERM. Raises `UserError`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    journal.configure("recorder", "info")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for option in ("name", "share"):
         if not re.fullmatch(r"[A-Za-z0-9_-]{0,40}", getattr(options, option)):

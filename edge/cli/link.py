@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 import time
 from typing import Any, Final
 
 from edge.config.options import add_config_options, config_from
+from edge.util import journal
 
 EPILOG: Final = """examples:
   roomtone link --config /etc/roomtone/roomtone.toml
@@ -46,9 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from edge.util.restarts import wait_before_start
 
     config = config_from(options)
-    logging.basicConfig(
-        stream=sys.stderr, level=config.runtime.log_level.upper(), format="%(levelname)s link: %(message)s"
-    )
+    journal.configure("link", config.runtime.log_level)
     if options.forget:
         from edge.link.forget import forget
 

@@ -13,6 +13,7 @@ from edge.util import journal
 def root_logger():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
