@@ -177,7 +177,7 @@ def _progress(about: Release, registry: RoomRegistry) -> dict[str, int]:
     """Count the target devices of a release by their state."""
     statuses = {room.node: room.model for room in registry.rooms.values() if room.model is not None}
     online = [room.node for room in registry.rooms.values() if room.availability == "online"]
-    return dict(Counter(what for what, _ in progress.rows_of(about, statuses, online).values()))
+    return dict(Counter(state for state, _ in progress.device_states(about, statuses, online).values()))
 
 
 def _runs(room: Room) -> tuple[str, int]:

@@ -1,1 +1,1 @@
-"""The hub's part in pushing models: static files, an upload that trusts nobody, and the two online roles of TUF."""
+"""The hub's part in model releases: repository over HTTP, authenticated upload, and the catalogue of models."""

@@ -1,9 +1,9 @@
-"""The repository over HTTP: files for everybody, and an upload for the operator, who proves himself by a token.
+"""The repository over HTTP: public files, and an upload for the publisher, who authenticates with a token.
 
     GET  /updates/metadata/NAME  /updates/targets/NAME        PUT  /updates/api/root  /updates/api/targets
     PUT  /updates/api/files/NAME                              POST /updates/api/refresh     GET /updates/api/status
 
-What is uploaded is believed for its signatures alone; the token keeps strangers from filling the disk.
+Uploads are accepted for their signatures alone; the token protects the disk from being filled.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _install_upload(application: FastAPI, repository: HubRepository) -> None:
         if scheme.lower() != "bearer" or not repository.is_operator(token.strip()):
             raise HTTPException(401, "not the token of `roomtone fleet`", {"WWW-Authenticate": "Bearer"})
 
-    async def taken(action: Any, *given: Any) -> Any:
+    async def accept(action: Any, *given: Any) -> Any:
         try:
             return await asyncio.to_thread(action, *given)
         except UserError as error:
@@ -71,17 +71,17 @@ def _install_upload(application: FastAPI, repository: HubRepository) -> None:
     @application.put(f"{PREFIX}/api/root")
     async def root(request: Request) -> dict[str, int]:
         operator(request)
-        return {"version": await taken(repository.accept_root, await _body(request))}
+        return {"version": await accept(repository.accept_root, await _body(request))}
 
     @application.put(f"{PREFIX}/api/targets")
     async def targets(request: Request) -> dict[str, int]:
         operator(request)
-        return {"version": await taken(repository.accept_targets, await _body(request))}
+        return {"version": await accept(repository.accept_targets, await _body(request))}
 
     @application.put(f"{PREFIX}/api/files/{{name}}")
     async def file(request: Request, name: str) -> dict[str, bool]:
         operator(request)
-        path: Path = await taken(repository.target_path, name)
+        path: Path = await accept(repository.target_path, name)
         if path.is_file():
             return {"new": False}
         handle, beside = tempfile.mkstemp(dir=repository.targets_folder, prefix=".upload-")
@@ -93,7 +93,7 @@ def _install_upload(application: FastAPI, repository: HubRepository) -> None:
                     if size > MAX_ARCHIVE_BYTES:
                         raise HTTPException(413, f"more than {MAX_ARCHIVE_BYTES >> 20} MiB")
                     out.write(chunk)
-            await taken(repository.accept_target, name, Path(beside))
+            await accept(repository.accept_target, name, Path(beside))
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(beside).unlink()
@@ -102,12 +102,12 @@ def _install_upload(application: FastAPI, repository: HubRepository) -> None:
     @application.post(f"{PREFIX}/api/refresh")
     async def refresh(request: Request) -> dict[str, int]:
         operator(request)
-        return {"timestamp_version": await taken(repository.refresh, True)}
+        return {"timestamp_version": await accept(repository.refresh, True)}
 
     @application.get(f"{PREFIX}/api/status")
     async def status(request: Request) -> dict[str, Any]:
         operator(request)
-        found: dict[str, Any] = await taken(repository.status)
+        found: dict[str, Any] = await accept(repository.status)
         return found
 
 
@@ -122,7 +122,7 @@ async def _body(request: Request) -> bytes:
 
 @contextlib.asynccontextmanager
 async def refreshing(repository: HubRepository) -> AsyncIterator[None]:
-    """Keeps snapshot and timestamp fresh while the hub runs: a workstation that sleeps freezes nobody."""
+    """Renew snapshot and timestamp while the hub runs, so that they do not expire while the workstation is off."""
 
     async def keep() -> None:
         while True:

@@ -26,8 +26,6 @@ def html(card: str) -> str:
             token.tag = f"h{min(6, int(token.tag[1:]) + BELOW)}"
     for opening, content, closing in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if opening.type == "th_open" and not content.content:
-            opening.tag = closing.tag = (
-                "td"  # A head without words says nothing to whoever listens to the page.
-            )
+            opening.tag = closing.tag = "td"  # An empty header cell has no meaning to a screen reader.
     rendered: str = _markdown.renderer.render(tokens, _markdown.options, {})
     return rendered

@@ -1,6 +1,6 @@
-"""The models that people can read about here: releases in the hub's repository, and what came with the package.
+"""The models that the dashboard shows: releases in the hub's repository, and the bundles of the package.
 
-Nothing is unpacked: card and plots are read out of the archive, within limits, when somebody wants to see them.
+Nothing is unpacked: card and plots are read out of the archive, within limits, when they are requested.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Releases:
             return []
         found = []
         for path, info in signed.targets.items():
-            with contextlib.suppress(UserError):  # Signed, and yet not of ours: boxes pass it over, too.
+            with contextlib.suppress(UserError):  # Signed, but not a release: devices skip it, too.
                 about = metadata.read(path, info.custom)
                 sha256 = info.hashes["sha256"]
                 file = self._repository.target_path(f"{sha256}.{path}")
@@ -134,7 +134,7 @@ class Releases:
         return sorted(found, key=_number, reverse=True)
 
     def shipped(self) -> list[Model]:
-        """The bundles of the package: what a box runs that was never sent a model."""
+        """The bundles of the package, which devices run that have no release."""
         found: dict[BundleName, Model] = {}
         for folder in (f for place in bundle.places() if place.is_dir() for f in place.iterdir()):
             name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL

@@ -1,1 +1,1 @@
-"""Publishing models: the offline keys, what is published, and the push to the boxes."""
+"""Publishing of models: offline keys, the signed catalogue, the hub's repository, and the push to devices."""

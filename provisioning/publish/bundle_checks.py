@@ -1,4 +1,4 @@
-"""What `fleet publish` asks of a bundle before it is signed, and what it then says of it."""
+"""The checks of a bundle before it is signed, and the metadata that is signed with it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edge.util.errors import UserError
 from provisioning.publish.catalogue import Catalogue, newest
 
 DATA_VARIABLE: Final = "ROOMTONE_DATA"
-EVERYWHERE: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=4096)
-"""A workstation is no box: only what is wrong everywhere counts here."""
+WORKSTATION: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=4096)
+"""Limits for a workstation: only what is wrong on every machine counts here."""
 
 
-def about(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release:
-    """The custom metadata of a bundle. Full-int8 graphs run on every interpreter, others on LiteRT alone."""
+def release_of(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release:
+    """Build the custom metadata of a bundle. Full-int8 graphs run on every interpreter, others on LiteRT alone."""
     manifest = bundle.manifest
     int8 = manifest.kernels == "full-int8"
     return Release(
@@ -37,37 +37,40 @@ def about(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release
     )
 
 
-def check(bundle: Bundle, champion: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
-    """What speaks against publishing; empty: nothing. Raises `UserError` where it cannot be found out."""
+def check(bundle: Bundle, current: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
+    """Validate a bundle and compare it with the current one; the objection, or empty.
+
+    Raises `UserError` where it cannot be checked.
+    """
     request = ValidationRequest(
-        bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=EVERYWHERE
+        bundle=str(bundle.path), name=bundle.full_name, model_sha256=bundle.sha256, budget=WORKSTATION
     )
     # In a process of its own, as on a device: some files take the interpreter down with them.
     result = client.validate(request, None)
     if result.verdict is None and not result.reached:
-        raise UserError(f"{bundle.full_name} cannot be tried: {result.failure}")
+        raise UserError(f"{bundle.full_name} cannot be validated: {result.failure}")
     if result.verdict is None:
         return f"it fails its own golden outputs: {result.failure}"
     if not result.verdict.ok:
         return f"it fails its own golden outputs: {result.verdict.reason}"
-    if champion is None or champion.sha256 == bundle.sha256:
+    if current is None or current.sha256 == bundle.sha256:
         return ""
     folder = data or (Path(os.environ[DATA_VARIABLE]) if os.environ.get(DATA_VARIABLE) else None)
     if folder is None:
         return (
-            f"it was not compared with {champion.full_name}: name the recordings with --data "
+            f"it was not compared with {current.full_name}: name the recordings with --data "
             f"(or in {DATA_VARIABLE})"
         )
     try:
         from training.evaluate import compare
     except ModuleNotFoundError as error:
         raise UserError(f"the comparison needs {error.name}: pip install 'roomtone[training]'") from None
-    found = compare.run(champion, bundle, folder, protocols)
+    found = compare.run(current, bundle, folder, protocols)
     return str(found["sentence"]) if found["verdict"] == "worse" else ""
 
 
-def champion_of(catalogue: Catalogue, bundle: Bundle, channel: Channel, scratch: Path) -> Bundle | None:
-    """What boxes run now: the newest that is published for them, else the one that they were shipped with."""
+def current_bundle(catalogue: Catalogue, bundle: Bundle, channel: Channel, scratch: Path) -> Bundle | None:
+    """The model that devices run now: the newest published one, else the one of the package."""
     from edge.releases.archive import unpack
 
     manifest = bundle.manifest
@@ -84,7 +87,7 @@ def champion_of(catalogue: Catalogue, bundle: Bundle, channel: Channel, scratch:
 
 
 def refuse_old(catalogue: Catalogue, bundle: Bundle, channel: Channel, again: bool) -> None:
-    """A version is published once, and they rise; anything else is a roll-back, and has to be said. Raises."""
+    """Refuse a version that is not newer than what is published, unless `again`. Raises `UserError`."""
     found = newest(catalogue.listed(), bundle.manifest.name, channel)
     if found is None or again or BundleName.parse(bundle.full_name) > found.release.name:
         return

@@ -12,22 +12,22 @@ from edge.util.errors import UserError
 
 EPILOG: Final = """
   roomtone fleet keys init --url https://hub.local/updates         who may sign models: once
-  roomtone fleet push models/base-1.1.0 --to all                   sign, publish and send to every box
-  roomtone fleet push 1.1.0 --to all --percent 10 --then 100 --wait 1h      a tenth first; stops by itself
-  roomtone fleet withdraw 1.1.0                                    back to the version before, everywhere
-  roomtone fleet keys rotate online                                the hub was broken into
+  roomtone fleet push models/base-1.1.0 --to all                   sign, upload and roll out to every device
+  roomtone fleet push 1.1.0 --to all --percent 10 --then 100 --wait 1h      10 % first; halts by itself
+  roomtone fleet withdraw 1.1.0                                    go back to the previous version everywhere
+  roomtone fleet keys rotate online                                the hub was compromised
 """
 
 
 def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the verbs; `verb` makes one."""
     _keys(verbs, verb)
-    text = "sign a bundle and bring it to the hub; boxes get it by `push`"
+    text = "sign a bundle and upload it to the hub; devices get it by `push`"
     publish = verb(verbs, "publish", _run("commands", "publish_bundle"), text)
     publish.add_argument("bundle", help="a bundle's folder or name")
-    publish.add_argument("--everywhere", action="store_true", help="for every box at once, without a push")
+    publish.add_argument("--everywhere", action="store_true", help="for every device at once, without a push")
     _publishing(publish)
-    text = "send a release to boxes, in stages, and watch what they make of it; a folder is published first"
+    text = "roll a release out to devices in stages and watch them; a bundle's folder is published first"
     push = verb(verbs, "push", _run("push", "run"), text)
     push.add_argument("bundle", metavar="VERSION", help="a published version or name, or a bundle's folder")
     push.add_argument("--to", required=True, metavar="WHOM", help="a node, a group, or `all`")
@@ -43,23 +43,23 @@ def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     push.add_argument("--wait", default="1h", help="how long a stage may take (default: %(default)s)")
     push.add_argument(
         "--halt-at", type=float, default=10.0, metavar="PERCENT",
-        help="stop when more of the boxes roll it back or refuse it (default: %(default)s)",
+        help="halt when more of the devices roll it back or refuse it (default: %(default)s)",
     )  # fmt: skip
     push.add_argument("--json", action="store_true", help="one JSON line for each change")
     _publishing(push)
     add_options(push)
     refresh = verb(
-        verbs, "refresh", _run("commands", "refresh"), "bring what is new to the hub and renew the timestamp"
+        verbs, "refresh", _run("commands", "refresh"), "upload what is new to the hub and renew the timestamp"
     )
     refresh.add_argument(
-        "--targets", action="store_true", help="sign the list of targets anew, though it is good still"
+        "--targets", action="store_true", help="sign the list of targets again, even if it is still valid"
     )
     _signing(refresh)
-    text = "take a version back: no box gets it any more, and those that have it go back to the one before"
+    text = "withdraw a version: no device gets it any more, and those that run it go back to the previous one"
     withdraw = verb(verbs, "withdraw", _run("commands", "withdraw"), text)
     withdraw.add_argument("version", help="such as 1.1.0 or base-1.1.0")
     _signing(withdraw)
-    group = verb(verbs, "group", _run("commands", "group"), "name a set of boxes for `push --to`")
+    group = verb(verbs, "group", _run("commands", "group"), "name a set of devices for `push --to`")
     group.add_argument("name")
     group.add_argument("nodes", nargs="*", metavar="NODE", help="none: remove the group")
 
@@ -85,13 +85,13 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     show = verb(actions, "show", _run("commands", "keys_show"), "who signs what, and until when")
     show.add_argument("--json", action="store_true", help="one JSON object")
     rotate = verb(
-        actions, "rotate", _run("commands", "keys_rotate"), "a new key for a role; the old one counts no more"
+        actions, "rotate", _run("commands", "keys_rotate"), "a new key for a role; the old one is revoked"
     )
     rotate.add_argument(
         "role", choices=("root", "targets", "online", "token"), help="`token`: that of the upload to the hub"
     )
     sign = verb(
-        actions, "sign", _run("commands", "keys_sign"), "add a signature to a root that waits for it (site)"
+        actions, "sign", _run("commands", "keys_sign"), "add a signature to a root that is pending (site)"
     )
     for parser in (rotate, sign):
         parser.add_argument(

@@ -25,7 +25,7 @@ MIN_REASON: Final = 10
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
     """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
     catalogue = Catalogue(options.site / MODELS)
-    rotation.settle(catalogue)
+    rotation.activate_keys(catalogue)
     return catalogue
 
 
@@ -107,42 +107,42 @@ def keys_sign(options: argparse.Namespace) -> int:
 def _after_root(
     catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
 ) -> int:
-    # After a change of its key, the list as it is: without a new signature no box would believe it any more.
-    rotation.mend(catalogue, passphrase)
+    # After a change of its key the list is signed again: devices would refuse the old signature.
+    rotation.resign_if_needed(catalogue, passphrase)
     say(f"root {catalogue.root().signed.version} is signed")
     if role == "online":
         say(f"give {catalogue.hub / 'online.key'} to the hub first, then: roomtone fleet refresh")
         return 0
-    _bring(catalogue, options)
+    _upload(catalogue, options)
     return 0
 
 
 def publish_bundle(options: argparse.Namespace) -> int:
-    """Signs a bundle and brings it to the hub; no box gets it before `push`, unless asked for."""
+    """Sign a bundle and upload it to the hub; no device gets it before `push`, except with --everywhere."""
     catalogue = catalogue_of(options)
     about = sign_bundle(catalogue, options, percent=100 if options.everywhere else 0)
-    _bring(catalogue, options)
+    _upload(catalogue, options)
     print(about.full_name)
     return 0
 
 
 def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: int) -> Release:
-    """Everything but the way to the hub. Raises `UserError` where the bundle is no good and nobody says why anyway."""
+    """Check and sign a bundle. Raises `UserError` for an objection that --force does not answer."""
     bundle = bundles.load(bundles.find(options.bundle))
     bundle_checks.refuse_old(catalogue, bundle, options.channel, options.again)
     reason = (options.force or "").strip()
     if options.force is not None and len(reason) < MIN_REASON:
-        raise UserError("--force: say why, in a few words; every box can read it")
+        raise UserError("--force needs a reason in a few words; every device can read it")
     with tempfile.TemporaryDirectory(prefix="roomtone-publish-") as scratch:
-        champion = bundle_checks.champion_of(catalogue, bundle, options.channel, Path(scratch))
+        current = bundle_checks.current_bundle(catalogue, bundle, options.channel, Path(scratch))
         objection = bundle_checks.check(
-            bundle, champion, options.data, protocols=options.protocol or ["held-out"]
+            bundle, current, options.data, protocols=options.protocol or ["held-out"]
         )
     if objection and not reason:
         raise UserError(f"{bundle.full_name} is not published: {objection} (or --force REASON)")
     if objection:
         say(f"published against this objection: {objection}")
-    about = bundle_checks.about(
+    about = bundle_checks.release_of(
         bundle, catalogue.next_release(), options.channel, percent=percent, forced=reason if objection else ""
     )
     signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
@@ -158,9 +158,9 @@ def refresh(options: argparse.Namespace) -> int:
     if "targets" in due or options.targets:
         signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
         setup.resign_targets(catalogue, signer)
-        say("targets: signed anew")
-    elif rotation.mend(catalogue, passphrase_of(options)):
-        say("targets: signed anew, by the key that counts now")
+        say("targets: signed again")
+    elif rotation.resign_if_needed(catalogue, passphrase_of(options)):
+        say("targets: signed again, with the current key")
     if "root" in due:
         say("the root ends soon: roomtone fleet keys rotate root")
     hub = hub_of(catalogue, options.ca)
@@ -170,7 +170,7 @@ def refresh(options: argparse.Namespace) -> int:
 
 
 def withdraw(options: argparse.Namespace) -> int:
-    """No box gets it any more, and those that have it go back to the one before."""
+    """Withdraw a version: no device gets it any more, and those that run it go back to the previous one."""
     catalogue = catalogue_of(options)
     gone = catalogue.find(options.version)
     listed = catalogue.listed()
@@ -181,14 +181,14 @@ def withdraw(options: argparse.Namespace) -> int:
     catalogue.sign_targets(signer, put=put, drop=drop)
     if back is None:
         say(
-            f"{gone.release.full_name} is withdrawn; nothing else is published, so boxes that have it keep it"
+            f"{gone.release.full_name} is withdrawn; no other release is published, so devices that run it keep it"
         )
         say("there: roomtone model rollback, or publish the one before: fleet publish BUNDLE --again")
     else:
         say(
             f"{gone.release.full_name} is withdrawn; release {put[0][0].release} brings {back.release.full_name} back"
         )
-    _bring(catalogue, options)
+    _upload(catalogue, options)
     return 0
 
 
@@ -200,7 +200,7 @@ def _again(catalogue: Catalogue, back: Target, gone: Target) -> tuple[Release, P
 
 
 def group(options: argparse.Namespace) -> int:
-    """Names a set of boxes for `push --to`; without boxes it is removed."""
+    """Name a set of devices for `push --to`; without devices the group is removed."""
     catalogue = catalogue_of(options)
     groups = dict(catalogue.about.groups)
     if options.nodes:
@@ -217,8 +217,8 @@ def group(options: argparse.Namespace) -> int:
     return 0
 
 
-def _bring(catalogue: Catalogue, options: argparse.Namespace) -> None:
-    rotation.mend(catalogue, passphrase_of(options))
+def _upload(catalogue: Catalogue, options: argparse.Namespace) -> None:
+    rotation.resign_if_needed(catalogue, passphrase_of(options))
     if options.no_upload:
         folder = setup.to_local_hub(catalogue)
         say(f"{folder} is up to date; copy it to the hub")

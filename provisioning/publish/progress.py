@@ -1,4 +1,4 @@
-"""How far a release has come, from what the boxes tell of themselves (`B/N/model`): news, and no command."""
+"""The progress of a roll-out, from the status that each device publishes (`B/N/model`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge.protocol.bundle_name import family_of
 from edge.protocol.messages import ModelStatus
 from edge.releases.metadata import Release
 
-What = Literal[
+DeviceState = Literal[
     "good",
     "refused",
     "rolled back",
@@ -23,26 +23,26 @@ What = Literal[
     "switching",
     "probation",
 ]
-"""`good`: it runs and has proved itself; `idle`: the box has not begun; `offline`: it is not connected."""
+"""`good`: it runs and has passed its probation; `idle`: the device has not started; `offline`: it is not connected."""
+Rows = dict[str, tuple[DeviceState, ModelStatus | None]]
+"""State and last status of each device, by name."""
 
-BACK: Final = ("refused", "rolled back")
+FAILED: Final = ("refused", "rolled back")
 
 
-def rows_of(
-    about: Release, statuses: Mapping[str, ModelStatus], online: Iterable[str]
-) -> dict[str, tuple[What, ModelStatus | None]]:
-    """Every box that is meant, with what it makes of the release, by name."""
-    there = set(online)
-    found: dict[str, tuple[What, ModelStatus | None]] = {}
+def device_states(about: Release, statuses: Mapping[str, ModelStatus], online: Iterable[str]) -> Rows:
+    """The state of every device that a release reaches."""
+    connected = set(online)
+    found: Rows = {}
     for node in sorted(set(statuses) | set(about.nodes)):
         status = statuses.get(node)
         if about.reaches(node) and not _of_another_family(about, status):
-            found[node] = (what(about, status, node in there), status)
+            found[node] = (device_state(about, status, node in connected), status)
     return found
 
 
-def what(about: Release, status: ModelStatus | None, online: bool) -> What:
-    """What one box makes of a release."""
+def device_state(about: Release, status: ModelStatus | None, online: bool) -> DeviceState:
+    """The state of one device with regard to a release."""
     if status is None:
         return "unknown"
     if status.refused == about.release:

@@ -1,4 +1,4 @@
-"""The boxes of a push as a live table in a terminal, as plain lines elsewhere, as JSON lines for programs."""
+"""The devices of a push as a live table in a terminal, as plain lines elsewhere, as JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as RichTable
 
-from edge.protocol.messages import ModelStatus
-
-Rows = dict[str, tuple[str, ModelStatus | None]]
+from provisioning.publish.progress import DeviceState, Rows
 
 
 class Table:
-    """Shown while the context lasts."""
+    """Shown inside of a `with` block."""
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
@@ -24,20 +22,20 @@ class Table:
         self._live = (
             Live(console=console, refresh_per_second=4) if console.is_terminal and not as_json else None
         )
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
 
     def show(self, rows: Rows) -> None:
-        """What is now."""
+        """Show the present states."""
         if self._live is not None:
             self._live.update(_table(rows))
             return
-        for node, (what, status) in rows.items():
-            line = f"{what}{f' {status.update_percentage} %' if status and status.update_percentage else ''}"
-            if self._said.get(node) == line:
+        for node, (state, status) in rows.items():
+            line = f"{state}{f' {status.update_percentage} %' if status and status.update_percentage else ''}"
+            if self._printed.get(node) == line:
                 continue
-            self._said[node] = line
+            self._printed[node] = line
             if self._json:
-                tree = {"node": node, "state": what, "status": status}
+                tree = {"node": node, "state": state, "status": status}
                 print(msgspec.json.encode(tree).decode(), flush=True)
             else:
                 error = f": {status.error}" if status is not None and status.error else ""
@@ -57,17 +55,17 @@ class Table:
 
 def _table(rows: Rows) -> RichTable:
     table = RichTable("node", "state", "model", "progress", "why", box=None)
-    colours = {
+    colours: dict[DeviceState, str] = {
         "good": "green",
         "refused": "red",
         "rolled back": "red",
         "offline": "yellow",
         "unknown": "yellow",
     }
-    for node, (what, status) in rows.items():
+    for node, (state, status) in rows.items():
         percent = status.update_percentage if status is not None else None
         table.add_row(
-            node, f"[{colours.get(what, 'cyan')}]{what}[/]", status.model if status is not None else "",
+            node, f"[{colours.get(state, 'cyan')}]{state}[/]", status.model if status is not None else "",
             "" if percent is None else f"{percent} %", (status.error if status is not None else "")[:80],
         )  # fmt: skip
     return table

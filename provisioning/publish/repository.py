@@ -2,8 +2,8 @@
 
     updates/  metadata/N.root.json ... timestamp.json   targets/HASH.NAME   online.key (0600)   token.sha256
 
-Whoever steals the hub can withhold new models, and sign for stale ones for as long as nobody changes the online key;
-he cannot make a box run anything (docs/updates.md). The format is TUF 1.0 (https://theupdateframework.github.io).
+An attacker who controls the hub can withhold new models until the online key is changed, and cannot make a device run
+anything (docs/updates.md). The format is TUF 1.0 (https://theupdateframework.github.io).
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class HubRepository(Repository):
             return int(new.signed.version)
 
     def accept_targets(self, data: bytes) -> int:
-        """The next list of targets; their files must be there. A new timestamp tells of it. Raises `RefusedError`."""
+        """Accept the next list of targets, whose files must exist, and publish a timestamp. Raises `RefusedError`."""
         with self._locked():
             new = _parsed(data, Targets)
             self._verified(self.root(), Targets.type, new)
@@ -129,7 +129,7 @@ class HubRepository(Repository):
             if newest is not None and newest.read_bytes() == data:
                 self.publish()
                 return int(version)
-            # From the first on: versions that nobody was shown may be left out.
+            # Versions may be skipped: lists that were never uploaded.
             if newest is not None and version <= self.open(Targets.type).signed.version:
                 raise RefusedError(f"targets version {version} is not newer than what is here")
             for path, info in new.signed.targets.items():

@@ -1,7 +1,7 @@
-"""`fleet keys rotate` and `keys sign`: other keys from now on, also when the power goes between two files.
+"""`fleet keys rotate` and `keys sign`: replacement of keys, safe against a power cut between any two files.
 
-A new key is written beside the old one, under a name that tells which key it is, before any root names it. It takes the
-old one's place when a root that counts does. What was cut off is finished by the next command (`settle`).
+A new key is written beside the old one, under a name with its key id, before any root names it. It takes the
+old one's place when a valid root names it. The next command finishes what was interrupted (`activate_keys`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rotate(
     """
     if catalogue.pending().exists():
         raise UserError(f"{catalogue.pending()} waits for signatures: `roomtone fleet keys sign` first")
-    settle(catalogue)
+    activate_keys(catalogue)
     for left in _waiting(catalogue):
         left.unlink()  # of a rotation that was cut off before any root named it
     files = setup.root_files(catalogue, root_keys)
@@ -59,7 +59,7 @@ def rotate(
     if not catalogue.sign_root(new, signers):
         return False
     step("root: signed")
-    settle(catalogue, step)
+    activate_keys(catalogue, step)
     return True
 
 
@@ -78,7 +78,7 @@ def sign(
     if not catalogue.sign_root(pending, signers):
         return False, role
     step("root: signed")
-    settle(catalogue, step)
+    activate_keys(catalogue, step)
     return True, role
 
 
@@ -96,7 +96,7 @@ def new_token(catalogue: Catalogue) -> Path:
     return setup.token(catalogue.folder)
 
 
-def settle(catalogue: Catalogue, step: Step = no_step) -> None:
+def activate_keys(catalogue: Catalogue, step: Step = no_step) -> None:
     """Puts new keys in the place of the old ones where the newest root names them. Does nothing twice."""
     root = catalogue.root().signed
     counted = {keyid for role in ROLES for keyid in root.roles[role].keyids}
@@ -113,7 +113,7 @@ def settle(catalogue: Catalogue, step: Step = no_step) -> None:
         step("key: in its place")
 
 
-def mend(catalogue: Catalogue, passphrase: Passphrase) -> bool:
+def resign_if_needed(catalogue: Catalogue, passphrase: Passphrase) -> bool:
     """Signs the list of targets anew where the key that has signed it counts no more; whether that was so."""
     if catalogue.targets_count():
         return False

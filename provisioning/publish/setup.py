@@ -1,4 +1,4 @@
-"""`fleet keys init`: who may sign; and what else is done to the folder as a whole."""
+"""`fleet keys init` and other operations on the whole folder of keys and metadata."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def utc_now() -> datetime:
 def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now) -> Catalogue:
     """Makes keys, the first metadata and the hub's folder; appears as a whole. Raises `UserError`."""
     if folder.exists():
-        raise UserError(f"{folder}: exists already: a second root would leave every box behind")
+        raise UserError(f"{folder}: exists already: devices would not accept a second root")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".models-") as scratch:
         made = Path(scratch) / "models"

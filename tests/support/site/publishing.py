@@ -60,7 +60,7 @@ class Site:
         """Signs without asking whether it is any good, and brings it to the hub."""
         loaded = bundles.load(bundle)
         number = self.catalogue.next_release()
-        about = publish.about(loaded, number, "stable", **changes)
+        about = publish.release_of(loaded, number, "stable", **changes)
         return self.sign(about, archive.pack(bundle) if data is None else data)
 
     def sign(self, about, data: bytes) -> Target:

@@ -196,7 +196,7 @@ def test_requirements_of_another_box(site, make, refused, changes, words) -> Non
     from provisioning.publish import bundle_checks
 
     path = make()
-    about = msgspec.structs.replace(bundle_checks.about(bundles.load(path), 1, "stable"), **changes)
+    about = msgspec.structs.replace(bundle_checks.release_of(bundles.load(path), 1, "stable"), **changes)
     site.sign(about, archive.pack(path))
     refused(words)
 

@@ -48,7 +48,7 @@ def test_swapped_labels_stop_at_the_gate(site, box, make, monkeypatch) -> None:
     from edge.releases import archive
     from provisioning.publish import bundle_checks
 
-    about = bundle_checks.about(bundles.load(path), 1, "stable")
+    about = bundle_checks.release_of(bundles.load(path), 1, "stable")
     (path / "manifest.json").write_text(json.dumps(manifest))
     site.sign(about, archive.pack(path))
     found = box.check()

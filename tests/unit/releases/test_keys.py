@@ -22,7 +22,7 @@ def _change(folder: Path, role: str) -> Callable[[Callable[[str], None]], None]:
     def work(step: Callable[[str], None]) -> None:
         catalogue = Catalogue(folder)
         rotation.rotate(catalogue, role, (), ask, step)
-        rotation.mend(catalogue, ask)
+        rotation.resign_if_needed(catalogue, ask)
         step("targets: signed")
         setup.to_local_hub(catalogue)
         step("hub: brought")
@@ -45,14 +45,14 @@ def test_the_power_may_go_between_any_two_steps_of_a_change_of_keys(folder: Path
         assert live(_change(cut, role), point)[-1] == name
         # What every command does first; then whoever signs can sign, and the hub and its boxes believe it.
         catalogue = Catalogue(cut)
-        rotation.settle(catalogue)
-        rotation.mend(catalogue, ask)
+        rotation.activate_keys(catalogue)
+        rotation.resign_if_needed(catalogue, ask)
         setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, ask))
         setup.to_local_hub(catalogue)
         assert catalogue.root().signed.version == (1 if name == "key: written" else 2), name
         # And the next change of keys goes through as if nothing had been.
         assert rotation.rotate(catalogue, role, (), ask), name
-        rotation.mend(catalogue, ask)
+        rotation.resign_if_needed(catalogue, ask)
         setup.to_local_hub(catalogue)
         assert not [*catalogue.folder.glob("*.next"), *catalogue.hub.glob("*.next")], name
 

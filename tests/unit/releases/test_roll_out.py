@@ -5,14 +5,10 @@ from __future__ import annotations
 import pytest
 
 from edge.protocol.messages import ModelStatus
-from provisioning.publish.push import (
-    HaltedError,
-    Plan,
-    _seconds,
-    _stages,
-    roll_out,
-    rows_of,
-)
+from provisioning.publish.plan import Plan, parse_duration, parse_stages
+from provisioning.publish.progress import device_states
+from provisioning.publish.push import HaltedError, roll_out
+from provisioning.publish.watch import Clock
 from tests.support.site.releases import target
 
 NODES = tuple(f"room-{n}" for n in range(40))
@@ -60,12 +56,12 @@ class Boxes:
         self.time += seconds
 
     def push(self, plan: Plan) -> None:
-        roll_out(ABOUT, (), plan, self, self.sign, lambda _: None, sleep=self.sleep, now=lambda: self.time)
+        roll_out(plan, self.sign, self, lambda _: None, Clock(lambda: self.time, self.sleep))
 
 
 def test_the_stages_follow_one_another_when_all_boxes_are_good() -> None:
     boxes = Boxes()
-    boxes.push(Plan((10, 50, 100), 3600, 0.1))
+    boxes.push(Plan(ABOUT, (), (10, 50, 100), 3600, 0.1))
     assert boxes.signed == [10, 50, 100]
     assert boxes.time < 120, "nobody waits for the end of a stage in which everybody is done"
 
@@ -73,13 +69,13 @@ def test_the_stages_follow_one_another_when_all_boxes_are_good() -> None:
 def test_it_halts_and_no_further_box_is_meant_when_a_share_rolls_back() -> None:
     boxes = Boxes(sick=40)
     with pytest.raises(HaltedError, match="halted at 10 %"):
-        boxes.push(Plan((10, 100), 3600, 0.1))
+        boxes.push(Plan(ABOUT, (), (10, 100), 3600, 0.1))
     assert boxes.signed == [10, 0]
 
 
 def test_a_single_bad_box_among_many_stops_nobody() -> None:
     boxes = Boxes(sick=1)
-    boxes.push(Plan((50, 100), 3600, 0.1))
+    boxes.push(Plan(ABOUT, (), (50, 100), 3600, 0.1))
     assert boxes.signed == [50, 100]
 
 
@@ -92,14 +88,16 @@ def test_a_box_that_is_away_is_shown_and_waited_for_only_so_long() -> None:
             return {n: old() for n in NODES}
 
     boxes = Away()
-    boxes.push(Plan((100,), 600, 0.1))
+    boxes.push(Plan(ABOUT, (), (100,), 600, 0.1))
     assert 600 <= boxes.time < 610
-    assert {what for what, _ in rows_of(ABOUT, boxes).values()} == {"offline"}
+    assert {what for what, _ in device_states(ABOUT, boxes.statuses(), boxes.online()).values()} == {
+        "offline"
+    }
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1h", 3600), ("2d", 172_800)])
 def test_lengths_of_time(text: str, seconds: float) -> None:
-    assert _seconds(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 def test_stages_have_to_grow() -> None:
@@ -107,6 +105,6 @@ def test_stages_have_to_grow() -> None:
 
     for percent, then in ((0, ()), (50, (10,)), (50, (50,)), (50, (101,))):
         with pytest.raises(UserError):
-            _stages(percent, then)
+            parse_stages(percent, then)
     with pytest.raises(UserError, match="--wait"):
-        _seconds("soon")
+        parse_duration("soon")

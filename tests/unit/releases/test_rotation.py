@@ -120,7 +120,7 @@ def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, check,
     from provisioning.publish import bundle_checks
 
     path = make("6.6.6", seed=6)
-    about = bundle_checks.about(bundles.load(path), 1, "stable")
+    about = bundle_checks.release_of(bundles.load(path), 1, "stable")
     with pytest.raises(UserError, match="may not sign targets"):
         site.catalogue.sign_targets(stolen, put=[(about, archive.pack(path))])
 
