@@ -162,7 +162,9 @@ def test_a_path_with_a_question_mark_is_refused(tmp_path, tail):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("url", ["sqlite://host/x.db", "sqlite:///file:x.db", "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://host/x.db", "sqlite:///file:x.db", "sqlite://", "sqlite:///:memory:"]
+)
 def test_a_url_that_names_no_file_here_is_refused(url, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DatabaseError):

@@ -13,7 +13,6 @@ from edge.util import journal
 def root_logger():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -28,6 +27,7 @@ def to_journal(monkeypatch):
 
 def logged(capsys, monkeypatch, level="info"):
     monkeypatch.setitem(sys.modules, "systemd.journal", None)  # not installed
+    logging.getLogger().handlers[:] = []  # as at the start of a process
     journal.configure("link", level)
     log = logging.getLogger("roomtone.test")
     log.debug("detail")
