@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -14,6 +15,7 @@ from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
 from edge.mqtt.reconnect import Backoff
+from edge.mqtt.request import Requests
 from edge.mqtt.session import ClientOptions, Subscription
 from edge.protocol import messages
 from edge.protocol.messages import Command, ContractError, Response
@@ -47,7 +49,6 @@ class Broker:
         base_topic: str,
         on_message: Callable[[Incoming], None],
         on_connection: Callable[[Connection], None],
-        on_response: Callable[[str, Response], None] = lambda _node, _response: None,
     ) -> None:
         self.address = address
         self.base_topic = base_topic
@@ -59,7 +60,6 @@ class Broker:
         self._probe_topic = messages.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
-        self._on_response = on_response
         topics = [
             *(Subscription(messages.topic(base_topic, "+", t), t.qos) for t in messages.TOPICS),
             Subscription(messages.topic(base_topic, "+", "resp/+")),
@@ -69,6 +69,7 @@ class Broker:
             f"roomtone-dashboard-{secrets.token_hex(6)}", tuple(topics), keepalive_s=KEEPALIVE_S
         )
         self._client = Client(address, options, self._handle, Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
+        self._requests: Requests[Response] = Requests(self._client.publish)
 
     def start(self) -> None:
         """Start the thread; return at once."""
@@ -82,6 +83,16 @@ class Broker:
         """Publish a command to a room; return whether there is a broker to take it."""
         name = messages.topic(self.base_topic, node, f"cmd/{verb}")
         return self._client.publish(name, messages.encode(command)) is not None
+
+    def request(self, node: str, verb: str, command: Command) -> Future[Response]:
+        """Publish a command; the device's response becomes the result. Raises `ConnectionError`."""
+        name = messages.topic(self.base_topic, node, f"cmd/{verb}")
+        return self._requests.send(name, messages.encode(command), (node, command.transaction))
+
+    def request_echo(self) -> Future[Response]:
+        """Publish a message to ourselves; it becomes the result when it comes back. Raises `ConnectionError`."""
+        transaction = secrets.token_hex(8)
+        return self._requests.send(self._probe_topic, transaction.encode("ascii"), (PROBE, transaction))
 
     def publish(self, leaf: str, payload: bytes, retain: bool = False) -> bool:
         """Publish below `B/fleet`, where no room can be; return whether there is a broker to take it."""
@@ -107,11 +118,11 @@ class Broker:
         try:
             if message.topic == self._probe_topic:
                 transaction = message.payload[:64].decode("ascii")
-                self._on_response(PROBE, Response(transaction=transaction, ok=True))
+                self._requests.answered((PROBE, transaction), Response(transaction=transaction, ok=True))
                 return
             if message.topic.rpartition("/")[0].endswith("/resp"):
                 node, response = decode_response(self.base_topic, message.topic, message.payload)
-                self._on_response(node, response)
+                self._requests.answered((node, response.transaction), response)
                 return
             incoming = decode(self.base_topic, message.topic, message.payload)
             if message.retain and incoming.leaf == messages.EVENT.leaf:

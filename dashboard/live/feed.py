@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from dashboard.live.broker import PROBE, Broker, Connection
+from dashboard.live.broker import Broker, Connection
 from dashboard.live.decode import Incoming
 from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import RoomRegistry
@@ -56,8 +56,7 @@ class Feed:
 
     def __init__(self, address: BrokerAddress, base_topic: str) -> None:
         self.registry = RoomRegistry()
-        self.broker = Broker(address, base_topic, self._on_message, self._on_connection, self._on_response)
-        self._pending: dict[tuple[str, str], asyncio.Future[Response]] = {}
+        self.broker = Broker(address, base_topic, self._on_message, self._on_connection)
         self._pages: set[PageSubscription] = set()
         self._levels = LevelRequests()
         self._changed = asyncio.Event()
@@ -113,35 +112,20 @@ class Feed:
         Raises `ConnectionError` without a connection to the broker.
         """
         command = Command(transaction=secrets.token_hex(8), sent_at=timestamps.now())
-        key = node, command.transaction
-        response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._pending[key] = response
         try:
-            if not self.broker.send(node, verb, command):
-                raise ConnectionError("not connected to the broker")
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):
-                return await response
+                return await asyncio.wrap_future(self.broker.request(node, verb, command))
         except TimeoutError:
             return None
-        finally:
-            del self._pending[key]
 
     async def probe(self) -> bool:
         """Return whether a message published to the broker is received back within 5 s."""
-        transaction = secrets.token_hex(8)
-        received: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._pending[PROBE, transaction] = received
         try:
-            if not self.broker.publish(PROBE, transaction.encode("ascii")):
-                return False
             async with asyncio.timeout(RESPONSE_TIMEOUT_S):
-                await received
-        except TimeoutError:
+                await asyncio.wrap_future(self.broker.request_echo())
+        except (TimeoutError, ConnectionError):
             return False
-        else:
-            return True
-        finally:
-            del self._pending[PROBE, transaction]
+        return True
 
     def erase(self, node: str, begin: float, end: float) -> None:
         """Remove erased utterances (`[begin, end)`, seconds since 1970) from all pages."""
@@ -211,14 +195,6 @@ class Feed:
     def _apply(self, incoming: Incoming) -> None:
         if self.registry.apply(incoming, time.time()):
             self._changed.set()
-
-    def _on_response(self, node: str, response: Response) -> None:
-        self._on_loop(self._resolve, node, response)
-
-    def _resolve(self, node: str, response: Response) -> None:
-        future = self._pending.get((node, response.transaction))
-        if future is not None and not future.done():
-            future.set_result(response)
 
     def _on_connection(self, _connection: Connection) -> None:
         self._on_loop(self._changed.set)

@@ -1,0 +1,79 @@
+"""The dashboard's connection to a real broker: commands and their responses, and its own probe."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from dashboard.live.feed import Feed
+from edge.mqtt.address import BrokerAddress
+from edge.mqtt.client import Client
+from edge.mqtt.events import Message
+from edge.mqtt.session import ClientOptions, Subscription
+from edge.protocol.messages import Command, Response, encode
+
+
+@pytest.fixture
+def device(broker):
+    """Answers each command with ok, and one that mutes with an error."""
+
+    def answer(event):
+        if isinstance(event, Message):
+            command = msgspec.json.decode(event.payload, type=Command)
+            verb = event.topic.rpartition("/")[2]
+            response = Response(transaction=command.transaction, ok=verb != "mute", error="no ear")
+            client.publish(f"roomtone/kitchen/resp/{verb}", encode(response))
+
+    client = Client(
+        BrokerAddress(broker.host, broker.port),
+        ClientOptions("device", (Subscription("roomtone/kitchen/cmd/+"),)),
+        answer,
+    )
+    assert client.connect(20) is None
+    yield client
+    client.stop()
+
+
+def with_feed(broker, use):
+    async def run():
+        feed = Feed(BrokerAddress(broker.host, broker.port), "roomtone")
+        await feed.start()
+        try:
+            return await use(feed)
+        finally:
+            await feed.stop()
+
+    return asyncio.run(run())
+
+
+def test_a_command_gets_the_response_of_its_device(broker, device):
+    async def use(feed):
+        return await asyncio.gather(*(feed.command("kitchen", verb) for verb in ("identify", "mute")))
+
+    good, bad = with_feed(broker, use)
+    assert (good.ok, bad.ok, bad.error) == (True, False, "no ear")
+
+
+def test_a_device_that_does_not_answer_gives_none(broker, monkeypatch):
+    monkeypatch.setattr("dashboard.live.feed.RESPONSE_TIMEOUT_S", 0.3)
+    assert with_feed(broker, lambda feed: feed.command("hall", "identify")) is None
+
+
+def test_without_a_broker_a_command_fails_at_once_and_the_probe_says_no(broker):
+    async def use(feed):
+        broker.kill()
+        while feed.broker.connection.state == "connected":
+            await asyncio.sleep(0.05)
+        with pytest.raises(ConnectionError):
+            await feed.command("kitchen", "identify")
+        return await feed.probe()
+
+    assert with_feed(broker, use) is False
+
+
+def test_the_probe_comes_back(broker):
+    async def use(feed):
+        assert feed.broker.connection.state == "connected"
+        return await feed.probe()
+
+    assert with_feed(broker, use) is True
