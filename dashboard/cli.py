@@ -20,12 +20,21 @@ PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
 """Environment variable: the name for which Caddy obtains a public certificate (provisioning/hub/Caddyfile)."""
 
 
+EPILOG: Final = """examples:
+  roomtone dashboard --broker mqtt://127.0.0.1                                  live pages, this computer only
+  roomtone dashboard --broker mqtt://127.0.0.1 --database sqlite:////var/tmp/roomtone.db    and the past
+  roomtone hub run --host hub.local --lan                                       a whole hub, with a login
+"""
+
+
 def register(subparsers: Any) -> None:
     """Add the sub-command."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "dashboard",
         help="live pages of all rooms, in a browser",
         description="Serves live pages of all rooms that publish to a broker.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to serve on (default: this machine only)"

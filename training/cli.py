@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from edge.util.errors import UserError
 from training.evaluate import cli as evaluation
@@ -17,9 +17,21 @@ from training.vad import build as vad
 DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
 
 
+EPILOG: Final = """examples:
+  roomtone train fit --recipe base --data CORPORA
+  roomtone train evaluate --protocol held-out --bundle base --data CORPORA
+  roomtone train STEP --help
+"""
+
+
 def register(commands: Any) -> None:
     """Adds `train` and its sub-commands."""
-    parser = commands.add_parser("train", help="train, export and evaluate models (workstation)")
+    parser = commands.add_parser(
+        "train",
+        help="train, export and evaluate models (workstation)",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     register_on(parser.add_subparsers(metavar="STEP", dest="step", required=True))
 
 

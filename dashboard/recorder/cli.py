@@ -7,11 +7,17 @@ import logging
 import re
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
 from edge.util.errors import UserError
+
+
+EPILOG: Final = """examples:
+  roomtone recorder --broker mqtt://127.0.0.1 --database sqlite:////var/tmp/roomtone.db
+  roomtone recorder --join main-recorder --database postgresql+psycopg://roomtone@db/roomtone --keep-days 30
+"""
 
 
 def register(subparsers: Any) -> None:
@@ -20,6 +26,8 @@ def register(subparsers: Any) -> None:
         "recorder",
         help="store the events of all rooms in a database",
         description="Stores the events of all rooms in a database, each exactly once.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--database",
