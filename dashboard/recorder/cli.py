@@ -13,7 +13,6 @@ from edge.mqtt import options as mqtt_options
 from edge.util import journal
 from edge.util.errors import UserError
 
-
 EPILOG: Final = """examples:
   roomtone recorder --broker mqtt://127.0.0.1 --database sqlite:////var/tmp/roomtone.db
   roomtone recorder --join main-recorder --database postgresql+psycopg://roomtone@db/roomtone --keep-days 30
