@@ -5,7 +5,7 @@
 say() { printf '%s\n' "$*" >&2; }
 die() { say "run: $*"; exit 2; }
 
-# Servers that Debian's packages start by themselves: `package:units`. Nobody asked for them here.
+# Servers that Debian's packages start by themselves: `package:units`. They were not asked for here.
 readonly SERVICES=("mosquitto:mosquitto" "caddy:caddy" "postgresql:postgresql" "docker.io:docker docker.socket containerd")
 # Services to switch off, noted before apt starts them, so that an interrupted run is made good by the next.
 readonly TO_STOP="$VENV.services"
@@ -115,7 +115,7 @@ stop_services() {
   done <"$TO_STOP"
   rm -f "$TO_STOP"
   [ ${#stopped[@]} -eq 0 ] ||
-    say "==> not left running, as nobody asked for a server here: ${stopped[*]} (to have one: sudo systemctl enable --now NAME)"
+    say "==> not left running, as no server was asked for: ${stopped[*]} (to have one: sudo systemctl enable --now NAME)"
 }
 
 readonly DEBIANS_PYTHON=(python3 python3-venv python3-pyaudio)

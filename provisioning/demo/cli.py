@@ -148,5 +148,5 @@ def _print_summary(session: DemoSession, summary: dict[str, Any]) -> None:
         session.print(f"  {node}: {parts or 'no speech'}")
     if summary["events"] == 0:
         session.print(
-            "No event came. Is somebody speaking, and does `roomtone doctor` find the model and the microphone?"
+            "No event came. Is anyone speaking, and does `roomtone doctor` find the model and the microphone?"
         )

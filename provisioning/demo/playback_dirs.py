@@ -41,9 +41,9 @@ def _slug(text: str) -> str:
 def _unique(rooms: list[Room]) -> list[Room]:
     result: list[Room] = []
     for room in rooms:
-        taken = {other.node for other in result}
+        used = {other.node for other in result}
         endings = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-        ending = next(e for e in endings if room.node + e not in taken)
+        ending = next(e for e in endings if room.node + e not in used)
         result.append(Room(room.node + ending, room.name + ending.replace("-", " "), room.audio))
     return result
 

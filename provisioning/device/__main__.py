@@ -51,7 +51,7 @@ def _configure(options: argparse.Namespace) -> None:
         settings = connection.from_address(options.broker, ca=options.ca is not None)
         if not settings["mqtt.tls"]:
             print(
-                "install.sh: warning: mqtt:// is not encrypted: whoever can listen on this network reads every event"
+                "install.sh: warning: mqtt:// is not encrypted: everything on this network can read every event"
                 f"{' and the password' if 'mqtt.username' in settings else ''}; use mqtts:// where the broker can",
                 file=sys.stderr,
             )
@@ -94,7 +94,7 @@ def _password(options: argparse.Namespace, host: str) -> str:
     if not sys.stdin.isatty():
         if kept.exists():
             return kept.read_text(encoding="utf-8")
-        raise UserError("a password is needed and nobody can be asked here; name a file with --password-file")
+        raise UserError("a password is needed and there is no terminal to ask for it; name a file with --password-file")
     entered = getpass.getpass(f"Password for {host}: ")
     if not entered:
         raise UserError("no password was given")

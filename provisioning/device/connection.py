@@ -35,7 +35,7 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
         raise UserError(f"--broker {address!r}: write mqtts://USER@HOST or mqtts://USER@HOST:PORT")
     if parts.password is not None:
         raise UserError(
-            "--broker: a password in the command line can be read by everybody on this machine; leave it out, "
+            "--broker: a password in the command line can be read by every user of this machine; leave it out, "
             "it is asked for, or name a file with --password-file"
         )
     found: dict[str, Any] = {"mqtt.host": parts.hostname, "mqtt.tls": parts.scheme == "mqtts"}
@@ -109,7 +109,7 @@ def _is_this_machine(host: str) -> bool:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        # Nobody answers for it just now: then it is elsewhere, or one of the names that need no answer.
+        # It cannot be resolved just now: then it is elsewhere, or one of the names that need no resolver.
         return host.rstrip(".").lower() in {"localhost", "localhost.localdomain", "ip6-localhost"}
     # Debian gives its own name an address of this machine's own, 127.0.1.1 (/etc/hosts).
     return any(ipaddress.ip_address(str(address[0]).split("%")[0]).is_loopback for *_, address in found)

@@ -108,7 +108,7 @@ def enrol(options: argparse.Namespace) -> int:
         try:
             _write_join(out, join)
         except OSError as error:
-            # Nobody has this certificate.
+            # No client has this certificate.
             site.issued.pop()
             site.save()
             raise UserError(f"{out}: {error.strerror}; nothing was enrolled") from None
