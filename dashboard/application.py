@@ -73,7 +73,7 @@ class Application:
             version=VERSION,
         )
         accounts = self._services.accounts if settings.login else None
-        self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter)
+        self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter, settings.token)
 
     def build(self) -> ASGIApp:
         """Add all routes and pages; return the application with its middleware."""

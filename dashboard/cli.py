@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dashboard import server
+from dashboard.auth.local_token import new_token
 from dashboard.settings import Settings
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
@@ -101,7 +102,17 @@ def run(options: argparse.Namespace) -> int:
     public = bool(os.environ.get(PUBLIC_HOST))
     bundle = None if options.no_try_it or (public and not options.try_it) else options.bundle
     own = server.url_of(listener)
-    settings = Settings(broker, base_topic, options.database, bundle, login, own, proxies, options.updates)
+    settings = Settings(
+        broker,
+        base_topic,
+        database=options.database,
+        bundle=bundle,
+        login=login,
+        token="" if login else new_token(),
+        own_address=own,
+        proxies=proxies,
+        updates=options.updates,
+    )
     return server.serve(settings, listener)
 
 

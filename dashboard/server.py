@@ -12,7 +12,9 @@ import socket
 import sys
 from collections.abc import Iterator
 from types import FrameType
+from urllib.parse import urlencode
 
+from dashboard.auth.local_token import PARAMETER
 from dashboard.settings import Settings
 from edge.util.errors import UserError
 
@@ -62,6 +64,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from dashboard.application import Application
+    from dashboard.http_protocol import LimitedHTTPProtocol
 
     application = Application(settings).build()
 
@@ -85,12 +88,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                print(f"ready {url_of(listener)}", file=sys.stderr, flush=True)
+                query = f"?{urlencode({PARAMETER: settings.token})}" if settings.token else ""
+                print(f"ready {url_of(listener)}{query}", file=sys.stderr, flush=True)
 
     config = uvicorn.Config(
         application,
         log_config=None,
         access_log=False,
+        http=LimitedHTTPProtocol,
         ws="wsproto",
         timeout_graceful_shutdown=1,
         server_header=False,

@@ -20,6 +20,8 @@ class Settings:
     """The model of the page *Try it*; None: no such page."""
     login: bool = False
     """Whether users have to log in; without a login the pages answer to this machine only."""
+    token: str = ""
+    """Without a login: the token that requests have to carry."""
     own_address: str = "http://127.0.0.1:8080/"
     """URL of the first page on this machine, for the reachability probe."""
     proxies: tuple[str, ...] = ()

@@ -15,6 +15,8 @@ TRY: Final = parse("20 per minute")
 READ: Final = parse("600 per minute")
 WRITE: Final = parse("60 per minute")
 EXPORT: Final = parse("10 per minute")
+SOCKET: Final = parse("60 per minute")
+SOCKET_MESSAGES: Final = parse("600 per minute")
 PAGE: Final = parse("120 per minute")
 """A page occupies memory until its browser disconnects."""
 

@@ -24,6 +24,7 @@ from dashboard.auth.middleware import (
     cookie_name,
     identity_of,
 )
+from dashboard.db.engine import describe_error
 from dashboard.language import language_of, texts
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,7 @@ def install(
     middleware: AuthMiddleware,
 ) -> None:
     """Add the routes `/login` and `/logout`."""
-    # One at a time: argon2 takes 64 MiB for each.
-    checking = ThreadPoolExecutor(1, "password")
-    waiting = 0
+    login = Login(accounts, audit, limiter)
 
     @application.get("/login", include_in_schema=False)
     async def form(request: Request) -> Response:
@@ -69,45 +68,7 @@ def install(
 
     @application.post("/login", include_in_schema=False)
     async def log_in(request: Request) -> Response:
-        nonlocal waiting
-        try:
-            fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-        except (ClientDisconnect, ValueError):
-            return _page(request, "login_refused", status=400)
-        name = fields.get("name", [""])[0].strip()[:64]
-        password = fields.get("password", [""])[0][:201]
-        address = client_address(request)
-        network = client_network(address)
-        if not limiter.allows(LOGIN, "login", network) or not limiter.allows(
-            LOGIN_NAME, "login", network, name.lower()
-        ):
-            return _page(request, "login_often", name, 429)
-        if waiting >= MAX_WAITING:
-            return _page(request, "login_busy", name, 503)
-        waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            if not await loop.run_in_executor(checking, accounts.verify, name, password):
-                log.warning("login refused: %r from %s", name, address)
-                await asyncio.to_thread(audit.record, name, address, "login", "", "refused")
-                return _page(request, "login_refused", name, 401)
-            secret = await asyncio.to_thread(accounts.create_session, name)
-            await asyncio.to_thread(audit.record, name, address, "login")
-        except SQLAlchemyError as error:
-            log.error("login is not possible: %s", error)
-            return _page(request, "login_database", name, 503)
-        finally:
-            waiting -= 1
-        answer = RedirectResponse(next_path(request), 303)
-        answer.set_cookie(
-            cookie_name(request.scope["scheme"]),
-            secret,
-            max_age=COOKIE_MAX_AGE_S,
-            secure=request.scope["scheme"] == "https",
-            httponly=True,
-            samesite="lax",
-        )
-        return answer
+        return await login.answer(request)
 
     @application.post("/logout", include_in_schema=False)
     async def log_out(request: Request) -> Response:
@@ -119,6 +80,70 @@ def install(
         scheme = request.scope["scheme"]
         answer.delete_cookie(cookie_name(scheme), secure=scheme == "https", httponly=True, samesite="lax")
         return answer
+
+
+class Login:
+    """Answers the login form. The limits come first, then the body, then the password."""
+
+    def __init__(self, accounts: Accounts, audit: AuditLog, limiter: RequestLimiter) -> None:
+        self._accounts = accounts
+        self._audit = audit
+        self._limiter = limiter
+        # One at a time: argon2 takes 64 MiB for each.
+        self._executor = ThreadPoolExecutor(1, "password")
+        self._waiting = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Return the redirection of a successful login, or the form with an error."""
+        if not self._limiter.allows(LOGIN, "login", client_network(client_address(request))):
+            return _page(request, "login_often", status=429)
+        if self._waiting >= MAX_WAITING:
+            return _page(request, "login_busy", status=503)
+        self._waiting += 1
+        try:
+            return await self._read_form(request)
+        except (ClientDisconnect, ValueError):
+            return _page(request, "login_refused", status=400)
+        except SQLAlchemyError as error:
+            log.error("login is not possible: %s", describe_error(error))
+            return _page(request, "login_database", status=503)
+        finally:
+            self._waiting -= 1
+
+    async def _read_form(self, request: Request) -> Response:
+        address = client_address(request)
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+        name = fields.get("name", [""])[0].strip()[:64]
+        if not self._limiter.allows(LOGIN_NAME, "login", client_network(address), name.lower()):
+            return _page(request, "login_often", name, 429)
+        secret = await self._create_session(name, fields.get("password", [""])[0][:201], address)
+        if secret is None:
+            return _page(request, "login_refused", name, 401)
+        return _with_session(request, secret)
+
+    async def _create_session(self, name: str, password: str, address: str) -> str | None:
+        """Return the secret of a new session; None for a wrong name or password."""
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._executor, self._accounts.verify, name, password):
+            log.info("login refused: %r from %s", name, address)
+            await asyncio.to_thread(self._audit.record, name, address, "login", "", "refused")
+            return None
+        secret = await asyncio.to_thread(self._accounts.create_session, name)
+        await asyncio.to_thread(self._audit.record, name, address, "login")
+        return secret
+
+
+def _with_session(request: Request, secret: str) -> Response:
+    answer = RedirectResponse(next_path(request), 303)
+    answer.set_cookie(
+        cookie_name(request.scope["scheme"]),
+        secret,
+        max_age=COOKIE_MAX_AGE_S,
+        secure=request.scope["scheme"] == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
 
 
 def next_path(request: Request) -> str:

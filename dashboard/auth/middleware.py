@@ -6,9 +6,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from ipaddress import ip_address
-from typing import Final, Literal
-from urllib.parse import quote, urlsplit
+from typing import Final
+from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import MutableHeaders
@@ -16,6 +15,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.auth import local_token
 from dashboard.auth.accounts import (
     LOCAL,
     Accounts,
@@ -26,9 +26,18 @@ from dashboard.auth.accounts import (
 from dashboard.auth.limits import (
     PAGE,
     READ,
+    SOCKET,
+    SOCKET_MESSAGES,
     WRITE,
     RequestLimiter,
     client_network,
+)
+from dashboard.auth.request_limits import (
+    FORM_TIMEOUT_S,
+    MAX_FORM,
+    SocketLimit,
+    is_limited_by_route,
+    limit_body,
 )
 from dashboard.db.engine import describe_error
 
@@ -40,8 +49,6 @@ SESSION_CACHE_S: Final = 5.0
 DATABASE_OUTAGE_S: Final = 600.0
 """How long cached sessions are accepted while the database does not answer."""
 MAX_CACHED_SESSIONS: Final = 2000
-MAX_BODY: Final = 1 << 20
-BODY_TIMEOUT_S: Final = 20.0
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 PUBLIC: Final = ("/login", "/healthz", "/favicon.ico", "/robots.txt")
 VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password")
@@ -50,18 +57,19 @@ STREAMED: Final = "/api/try"
 """Limits its body itself."""
 RELEASES: Final = "/updates/"
 """Devices have no account: downloads are signed, and uploads need the token of `roomtone fleet`."""
-LOCAL_ONLY: Final = (
-    "Without a login these pages answer to this machine only: open http://127.0.0.1, or use --login.\n"
-)
-PROXY_HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 class AuthMiddleware:
-    """ASGI middleware. Without accounts, requests of this machine are those of `LOCAL` and all others are refused."""
+    """ASGI middleware. Without accounts, requests with the token are those of `LOCAL` and all others are refused."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts | None, limiter: RequestLimiter) -> None:
+    def __init__(
+        self, app: ASGIApp, accounts: Accounts | None, limiter: RequestLimiter, token: str = ""
+    ) -> None:
+        if accounts is None and not token:
+            raise ValueError("without accounts a token is required")
         self._app = app
         self._accounts = accounts
+        self._token = token
         self._limiter = limiter
         self._sessions: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
 
@@ -79,11 +87,26 @@ class AuthMiddleware:
         else:
             answer = await self._refusal(scope, connection)
         if answer is None:
-            await self._app(scope, _limit_body(scope, receive), send)
+            await self._pass_on(scope, connection, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403})
         else:
             await answer(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if scope["type"] == "websocket":
+            key = (identity_of(connection).name, client_network(client_address(connection)))
+            limit = SocketLimit(
+                receive, send, lambda: self._limiter.allows(SOCKET_MESSAGES, "socket-messages", *key)
+            )
+            await self._app(scope, limit.receive, limit.send)
+        elif path == "/login":
+            await self._app(scope, limit_body(receive, MAX_FORM, FORM_TIMEOUT_S), send)
+        elif is_limited_by_route(scope, (STREAMED, RELEASES)):
+            await self._app(scope, receive, send)
+        else:
+            await self._app(scope, limit_body(receive), _without_storing(path, send))
 
     def forget_session(self, session: bytes) -> None:
         """Remove a session from the cache, because it has ended."""
@@ -91,8 +114,6 @@ class AuthMiddleware:
 
     async def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
-        if self._accounts is None and not _is_local(connection):
-            return PlainTextResponse(LOCAL_ONLY, 403)
         if (method not in SAFE_METHODS or scope["type"] == "websocket") and not same_origin(connection):
             return JSONResponse({"error": "cross-site requests are refused"}, 403)
         try:
@@ -101,13 +122,30 @@ class AuthMiddleware:
             log.error("the database does not answer: %s", describe_error(error))
             return PlainTextResponse("The database does not answer. Try again in a moment.\n", 503)
         scope[IDENTITY] = identity
-        if path in PUBLIC or path.startswith("/assets/"):
-            return None
-        return (
-            _login_required(scope, connection)
-            if identity is None
-            else self._authorise(scope, connection, identity)
+        if self._accounts is None and method == "GET" and scope["type"] == "http":
+            answer = local_token.exchange(connection, self._token)
+            if answer is not None:
+                return answer
+        if scope["type"] == "http" and (path in PUBLIC or path.startswith("/assets/")):
+            return local_token.refusal(connection) if path == "/login" and self._accounts is None else None
+        if identity is None:
+            return self._login_required(scope, connection)
+        return self._authorise(scope, connection, identity)
+
+    def _login_required(self, scope: Scope, connection: HTTPConnection) -> Response:
+        is_page = (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and "text/html" in connection.headers.get("accept", "")
         )
+        if not is_page:
+            return JSONResponse({"error": "log in first"}, 401, {"WWW-Authenticate": "Bearer"})
+        if self._accounts is None:
+            return local_token.refusal(connection)
+        path = scope["path"]
+        query = scope.get("query_string", b"").decode("latin-1")
+        wanted = quote(path + (f"?{query}" if query else ""), safe="/")
+        return RedirectResponse("/login" if path == "/" else f"/login?next={wanted}", 303)
 
     def _authorise(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
@@ -120,7 +158,11 @@ class AuthMiddleware:
     def _within_rate(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> bool:
         key = (identity.name, client_network(client_address(connection)))
         path = scope["path"]
-        if scope["type"] == "websocket" or path.startswith("/_nicegui"):
+        if scope["type"] == "websocket":
+            return self._limiter.allows(SOCKET, "socket", *key)
+        if path.startswith("/_nicegui_ws"):
+            return self._limiter.allows(SOCKET_MESSAGES, "socket-messages", *key)
+        if path.startswith("/_nicegui"):
             return True
         if scope["method"] not in SAFE_METHODS:
             return self._limiter.allows(WRITE, "write", *key)
@@ -128,7 +170,7 @@ class AuthMiddleware:
 
     async def _identify(self, connection: HTTPConnection) -> Identity | None:
         if self._accounts is None:
-            return LOCAL
+            return LOCAL if local_token.has_token(connection, self._token) else None
         secret = session_secret(connection)
         if not secret:
             return None
@@ -187,22 +229,11 @@ def same_origin(connection: HTTPConnection) -> bool:
     program sends neither, and has no cookie that another site could misuse.
     """
     origin = connection.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host", ""):
-        return False
-    return connection.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-
-
-def _is_local(connection: HTTPConnection) -> bool:
-    """Return whether a request names a loopback host and carries no header of a proxy."""
-    host = connection.headers.get("host", "")
-    name = urlsplit(f"//{host}").hostname or ""
-    if name != "localhost" and not name.endswith(".localhost"):
-        try:
-            if not ip_address(name).is_loopback:
-                return False
-        except ValueError:
+    if origin is not None:
+        scheme = {"ws": "http", "wss": "https"}.get(connection.scope["scheme"], connection.scope["scheme"])
+        if origin.lower() != f"{scheme}://{connection.headers.get('host', '')}".lower():
             return False
-    return not any(header in connection.headers for header in PROXY_HEADERS)
+    return connection.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
 def _required_role(method: str, path: str) -> Role:
@@ -211,42 +242,14 @@ def _required_role(method: str, path: str) -> Role:
     return "operator" if method not in SAFE_METHODS or path.startswith("/api/audit") else "viewer"
 
 
-def _login_required(scope: Scope, connection: HTTPConnection) -> Response:
-    path = scope["path"]
-    if (
-        scope["type"] == "http"
-        and scope["method"] == "GET"
-        and "text/html" in connection.headers.get("accept", "")
-    ):
-        query = scope.get("query_string", b"").decode("latin-1")
-        wanted = quote(path + (f"?{query}" if query else ""), safe="/")
-        return RedirectResponse("/login" if path == "/" else f"/login?next={wanted}", 303)
-    return JSONResponse({"error": "log in first"}, 401, {"WWW-Authenticate": "Bearer"})
+def _without_storing(path: str, send: Send) -> Send:
+    """Keep answers of the API out of caches, unless the route allows it."""
+    if not path.startswith(("/api/", "/metrics", "/logout")):
+        return send
 
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).setdefault("Cache-Control", "no-store")
+        await send(message)
 
-def _limit_body(scope: Scope, receive: Receive) -> Receive:
-    """Limit the body: one that is too long or too slow ends as if the client had disconnected."""
-    if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
-        return receive
-    if scope["path"] == STREAMED or scope["path"].startswith(RELEASES):
-        return receive
-    size, deadline, complete = 0, time.monotonic() + BODY_TIMEOUT_S, False
-
-    async def limited() -> Message:
-        nonlocal size, complete
-        if complete:
-            return await receive()
-        exceeded: Literal[True, False] = False
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                message = await receive()
-        except TimeoutError:
-            exceeded = True
-        else:
-            size += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                complete = True
-            exceeded = size > MAX_BODY
-        return {"type": "http.disconnect"} if exceeded else message
-
-    return limited
+    return sending

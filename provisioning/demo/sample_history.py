@@ -66,9 +66,11 @@ class SampleHistory:
 
     def _fill(self) -> None:
         body = msgspec.json.encode(RULE)
-        request = urllib.request.Request(
-            f"{self._page}api/rules", data=body, headers={"Content-Type": "application/json"}, method="POST"
-        )
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self._env['ROOMTONE_TOKEN']}",
+        }
+        request = urllib.request.Request(f"{self._page}api/rules", data=body, headers=headers, method="POST")
         end = time.monotonic() + ADD_RULE_TIMEOUT_S
         while time.monotonic() < end and not self._stopping.wait(0.5):
             try:

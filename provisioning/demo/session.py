@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import sys
 import threading
@@ -41,7 +42,9 @@ class DemoSession:
         self.history: SampleHistory | None = None
         self.nodes: list[str] = []
         self.listened_s = 0.0
-        self.env = os.environ | {"PYTHONUNBUFFERED": "1"}
+        # The token lets this machine's browser into the pages, and the demo itself into their API.
+        self.token = secrets.token_urlsafe(16)
+        self.env = os.environ | {"PYTHONUNBUFFERED": "1", "ROOMTONE_TOKEN": self.token}
 
     def print(self, text: str) -> None:
         """Print for people: on standard output, or on standard error beside JSON."""
@@ -73,7 +76,7 @@ class DemoSession:
         if shutil.which("mosquitto_sub") is None:
             subscribe += "   (after: sudo apt install mosquitto-clients)"
         seconds = self.options.seconds
-        self.print(f"  Page    {page}  (no login: it answers to this machine only)")
+        self.print(f"  Page    {page}?token={self.token}")
         self.print(f"  Events  {subscribe}")
         self.print(f"  Rooms   {', '.join(room.name for room in rooms)}")
         self.print("  Ctrl-C stops it.\n" if seconds is None else f"  Stops after {seconds:g} s.\n")

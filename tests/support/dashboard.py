@@ -30,6 +30,9 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
+TOKEN = "token-of-the-tests"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+"""Headers for a dashboard without a login."""
 
 
 class Dashboard(RoomtoneProcess):
@@ -40,14 +43,16 @@ class Dashboard(RoomtoneProcess):
         super().__init__(
             folder, "dashboard", "--port", "0", *arguments,
             # NiceGUI behaves differently where it believes to be part of a test.
-            environment=environment_without("PYTEST", "NICEGUI", "ROOMTONE", **environment),
+            environment=environment_without(
+                "PYTEST", "NICEGUI", "ROOMTONE", **{"ROOMTONE_TOKEN": TOKEN} | environment
+            ),
             cwd=folder / "cwd", stdout=subprocess.PIPE,
         )  # fmt: skip
         self.start(wait=False)
 
     def address(self, seconds: float = 120.0) -> str:
-        """The address that it prints when it is ready."""
-        return self.wait_ready(seconds).rpartition(" ")[2].rstrip("/")
+        """The address that it prints when it is ready, without the token."""
+        return self.wait_ready(seconds).rpartition(" ")[2].partition("?")[0].rstrip("/")
 
 
 class Recorder(RoomtoneProcess):
@@ -72,7 +77,8 @@ class Recorder(RoomtoneProcess):
 
 
 def health(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+    request = urllib.request.Request(f"{url}/healthz", headers=AUTHORIZED)
+    with urllib.request.urlopen(request, timeout=5) as answer:
         result: dict[str, Any] = json.load(answer)
     return result
 
@@ -131,6 +137,8 @@ class Trouble(list[str]):
 @contextmanager
 def open_page(browser: Browser, url: str, path: str = "/", **options: Any) -> Iterator[tuple[Page, Trouble]]:
     context = browser.new_context(**options)
+    name = f"roomtone-token-{url.rpartition(':')[2]}"
+    context.add_cookies([{"name": name, "value": TOKEN, "url": url}])
     trouble = Trouble()
     page = context.new_page()
     trouble.watch(page, url)

@@ -21,8 +21,10 @@ from edge.protocol import messages
 from tests.bench.hub.tools import Others, cpu
 from tests.support.broker import Broker
 from tests.support.dashboard import (
+    AUTHORIZED,
     CHROMIUM,
     CHROMIUM_ARGUMENTS,
+    TOKEN,
     Dashboard,
     Rooms,
     health,
@@ -50,7 +52,7 @@ def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
         dashboard = Dashboard(Path(folder), "--broker", broker.url, "--no-try-it")
         rooms = Rooms(broker)
         try:
-            url = dashboard.wait_ready(120)
+            url = dashboard.address()
             soon(lambda: health(url)["broker"] == "connected")
             for n in range(ROOMS):
                 rooms.appear(f"room-{n}", f"Room {n}")
@@ -107,14 +109,20 @@ async def _open(page: Page, url: str) -> list[tuple[str, float]]:
     seen: list[tuple[str, float]] = []
     await page.expose_function("noteChange", lambda text, at: seen.append((text, at)))
     await page.add_init_script(WATCH)
-    await page.goto(url, timeout=120_000)
+    await page.goto(f"{url}/?token={TOKEN}", timeout=120_000)
     await page.wait_for_selector('[data-node="room-0"] .rt-emotion', timeout=120_000)
     return seen
 
 
 async def _client(url: str, said: dict[str, float], heard: list[float], ready: asyncio.Semaphore) -> None:
     """What a browser does on the wire: the page, then Engine.IO 4 and Socket.IO 5 over a WebSocket."""
-    html = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
+    html = await asyncio.to_thread(
+        lambda: (
+            urllib.request.urlopen(urllib.request.Request(url, headers=AUTHORIZED), timeout=60)
+            .read()
+            .decode()
+        )
+    )
     found = re.search(r"client_id\W+([0-9a-f-]{36})", html)
     assert found is not None, "the page names no client"
     number = str(uuid.uuid4())
@@ -124,7 +132,9 @@ async def _client(url: str, said: dict[str, float], heard: list[float], ready: a
     })  # fmt: skip
     address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{query}"
     seen: set[str] = set()
-    async with websockets.connect(address, max_size=None, ping_interval=None, origin=url) as socket:  # type: ignore[arg-type]
+    async with websockets.connect(
+        address, max_size=None, ping_interval=None, origin=url, additional_headers=AUTHORIZED
+    ) as socket:  # type: ignore[arg-type]
         await socket.recv()
         await socket.send("40")
         async for frame in socket:

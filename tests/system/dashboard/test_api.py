@@ -104,7 +104,7 @@ def test_a_viewer_may_look_and_nothing_more(hub):
         ("GET", "/api/audit"),
     ):
         answer = hub.viewer.request(method, path)
-        assert (answer.status_code, answer.json()["error"]) == (403, "only an operator may do that"), path
+        assert (answer.status_code, list(answer.json())) == (403, ["error"]), path
         assert httpx.request(method, hub.url + path).status_code == 401
         if method != "GET":
             elsewhere_made = hub.operator.request(method, path, headers={"Origin": "https://evil.example"})

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.broker import Broker
-from tests.support.dashboard import Trouble, log_in
+from tests.support.dashboard import AUTHORIZED, TOKEN, Trouble, log_in
 from tests.support.guarded_dashboard import Guarded, elsewhere
 from tests.support.waiting import until
 
@@ -209,17 +209,30 @@ def test_a_thousand_logins_are_sent_away_and_pages_stay_quick(guarded):
     assert again[-1] == 429
 
 
-def test_without_a_login_only_this_machine_is_answered(dashboard):
-    url = dashboard.address()
-    port = url.rpartition(":")[2]
-    for host, status in (
-        (f"localhost:{port}", 200),
-        (f"[::1]:{port}", 200),
-        ("hub.lan", 403),
-        (f"evil.example:{port}", 403),
+def test_without_a_login_the_token_of_the_terminal_is_asked_for(dashboard, browser):
+    ready = dashboard.wait_ready(120)
+    url, _, query = ready.rpartition(" ")[2].partition("?")
+    assert query == f"token={TOKEN}"
+    for headers in (
+        {},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Host": "localhost"},
+        {"Authorization": "Bearer x"},
     ):
-        assert httpx.get(url, headers={"Host": host}).status_code == status, host
-    assert httpx.get(url, headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 403
+        assert httpx.get(url, headers=headers).status_code == 401, headers
+        assert httpx.post(f"{url}api/rules", headers=headers, json={}).status_code == 401, headers
+    assert httpx.get(f"{url}api/rooms", headers=AUTHORIZED).status_code == 200
+    # A header that no configured proxy has set is ignored: the cookie is one for plain HTTP.
+    answer = httpx.get(f"{url}fleet?token={TOKEN}&a=b", headers={"X-Forwarded-Proto": "https"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/fleet?a=b")
+    assert "secure" not in answer.headers["set-cookie"].lower()
+    page = browser.new_context().new_page()
+    page.goto(url)
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rt-board")
+    assert TOKEN not in page.url
+    page.context.close()
 
 
 def logged_in(guarded, browser, name):

@@ -22,6 +22,7 @@ from edge.inference import bundle
 from edge.util.errors import UserError
 from tests.conftest import ROOT, SPEECH
 from tests.support.dashboard import (
+    AUTHORIZED,
     CHROMIUM,
     CHROMIUM_ARGUMENTS,
     Dashboard,
@@ -29,7 +30,7 @@ from tests.support.dashboard import (
     health,
 )
 
-PLAIN = {"X-Roomtone": "try"}
+PLAIN = {"X-Roomtone": "try"} | AUTHORIZED
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +239,6 @@ def test_it_can_be_switched_off(mosquitto, tmp_path):
         with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
             urllib.request.urlopen(urllib.request.Request(f"{url}/api/try", b"x", PLAIN), timeout=5)
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{url}/try", timeout=5)
+            urllib.request.urlopen(urllib.request.Request(f"{url}/try", headers=AUTHORIZED), timeout=5)
     finally:
         child.kill()
