@@ -94,7 +94,9 @@ def _password(options: argparse.Namespace, host: str) -> str:
     if not sys.stdin.isatty():
         if kept.exists():
             return kept.read_text(encoding="utf-8")
-        raise UserError("a password is needed and there is no terminal to ask for it; name a file with --password-file")
+        raise UserError(
+            "a password is needed and there is no terminal to ask for it; name a file with --password-file"
+        )
     entered = getpass.getpass(f"Password for {host}: ")
     if not entered:
         raise UserError("no password was given")
