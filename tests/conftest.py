@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +13,12 @@ import pytest
 # How long one example takes says more about the load of the computer than about the code.
 hypothesis.settings.register_profile("roomtone", deadline=None)
 hypothesis.settings.load_profile("roomtone")
+
+# Libraries keep caches and certificates in the home folder unless they are given another: a test leaves nothing there.
+CACHES = Path(tempfile.gettempdir()) / f"roomtone-tests-{os.getuid()}"
+for variable, name in {"MPLCONFIGDIR": "matplotlib", "KERAS_HOME": "keras", "STEPPATH": "step"}.items():
+    (CACHES / name).mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault(variable, str(CACHES / name))
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = Path("/usr/share/pocketsphinx/test/data")

@@ -129,6 +129,8 @@ def _processes(options: argparse.Namespace, folder: Path, mosquitto: str) -> tup
     hosts = [*options.host, "localhost", "127.0.0.1"]
     own = {
         "XDG_DATA_HOME": str(folder / "data"),
+        # Caddy's authority would otherwise leave ~/.step in the user's home.
+        "STEPPATH": str(folder / "data" / "step"),
         "XDG_CONFIG_HOME": str(folder / "data"),
         "ROOMTONE_HOSTS": ", ".join(f"https://{host}" for host in dict.fromkeys(hosts)),
         "ROOMTONE_DEFAULT_SNI": hosts[0],

@@ -107,15 +107,15 @@ def test_a_node_id_is_made_of_the_name_of_the_machine(name: str, node: str) -> N
 
 
 def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
-    assert connection.dropins(Config(mqtt=Mqtt(host="hub.local")))["roomtone-link"] == ""
+    assert connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1")))["roomtone-link"] == ""
     for host in ("localhost", "127.0.0.1", "::1"):
         assert "IPAddressAllow=localhost" in connection.dropins(Config(mqtt=Mqtt(host=host)))["roomtone-link"]
     models = Updates(url="https://127.0.0.1:8443/updates")
     assert (
         "IPAddressAllow=localhost"
-        in connection.dropins(Config(mqtt=Mqtt(host="hub.local"), updates=models))["roomtone-link"]
+        in connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), updates=models))["roomtone-link"]
     )
-    watched = connection.dropins(Config(mqtt=Mqtt(host="hub.local"), runtime=Runtime(metrics_port=9100)))[
+    watched = connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), runtime=Runtime(metrics_port=9100)))[
         "roomtone-link"
     ]
     assert "SocketBindAllow=ipv4:tcp:9100" in watched
