@@ -130,6 +130,8 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     clock: Literal["checked", "trusted"] = "checked"
     """`checked`: downloads wait until a time service has set the clock. `trusted`: they do not, for containers, where
     the host keeps the clock and the kernel does not report it."""
+    service_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/update.sock"
+    """Socket of the update service, which alone writes the releases; where it is missing, a child process does."""
     validation_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/validation.sock"
     """Socket of the service that validates a new model; where it is missing, a child process does."""
 

@@ -25,7 +25,7 @@ from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
 from edge.protocol.bundle_name import family_of
 from edge.releases import state as store_state
-from edge.releases.state import Slot, State, folder_of
+from edge.releases.state import Slot, State, folder_of, manifest_sha256
 from edge.util import atomic_file
 from edge.util.errors import UserError
 
@@ -128,10 +128,11 @@ class ModelSelector:
                 continue
             try:
                 found = bundles.load(self._folder / store_state.SLOTS / slot.folder)
-                if found.sha256 != slot.model_sha256:
-                    raise UserError("not the model that the store refers to")
+                # The whole bundle, not the network alone: labels, temperature and thresholds decide, too.
+                if (found.sha256, manifest_sha256(found.path)) != (slot.model_sha256, slot.manifest_sha256):
+                    raise UserError("not the bundle that was validated")
                 return SelectedModel(found, slot, probation)
-            except UserError as error:
+            except (UserError, OSError) as error:
                 log.error("%s cannot be used: %s", slot.name, error)
         return SelectedModel(bundles.load(bundles.find(self._config.model.bundle)), None, False)
 

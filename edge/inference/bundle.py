@@ -292,7 +292,6 @@ def places() -> list[Path]:
     """Folders that are searched for bundles, in this order."""
     result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
     result.append(Path(__file__).resolve().parents[2] / "models")
-    result.append(Path("/var/lib/roomtone/models"))
     result.append(Path(sys.prefix) / "share" / "roomtone" / "models")
     return result
 

@@ -132,8 +132,9 @@ class CommandHandlers:
         reply(failed(command, why_not) if why_not else ok(command))
 
     def _handle_model_rollback(self, command: Command, reply: Reply) -> None:
-        why_not = self._link.releases.roll_back("rolled back by a command")
-        reply(failed(command, why_not) if why_not else ok(command))
+        self._link.releases.roll_back(
+            "rolled back by a command", lambda error: reply(failed(command, error) if error else ok(command))
+        )
 
     def _handle_identify(self, command: Command, reply: Reply) -> None:
         log.warning("[identify] this is %s (%s)", self._config.node.id, self._config.node.name or "no name")

@@ -1,7 +1,7 @@
-"""`python -m edge.releases`: one check for updates, started by the link."""
+"""`python -m edge.releases`: the update service (`update_service.py`)."""
 
 import sys
 
-from edge.releases.update_check import main
+from edge.releases.update_service import main
 
 sys.exit(main())

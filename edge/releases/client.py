@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 from tuf.api.exceptions import (
     BadVersionNumberError,
@@ -26,6 +26,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 from edge.releases import metadata as releases
 from edge.releases.download import SlowError
 from edge.releases.metadata import MAX_ARCHIVE_BYTES, Target
+from edge.releases.update_messages import Code
 from edge.util.atomic_file import move_into_place, sync_folder
 from edge.util.errors import UserError
 
@@ -35,12 +36,6 @@ LIMITS: Final = UpdaterConfig(
     snapshot_max_length=64 << 10, targets_max_length=1 << 20, app_user_agent="roomtone",
 )  # fmt: skip
 
-
-Code = Literal[
-    "expired", "rollback", "unsigned", "endless", "tampered", "slow", "not-served", "unreachable", "invalid",
-    "no-root", "oversized", "disk", "clock", "validation-unavailable",
-]  # fmt: skip
-"""Why a check failed."""
 
 EXPLANATIONS: Final[tuple[tuple[tuple[type[Exception], ...], Code, str], ...]] = (
     (

@@ -5,6 +5,7 @@ Only `edge.releases.store` writes it.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 STATE: Final = "state.json"
 FLOOR: Final = "floor"
+MANIFEST: Final = "manifest.json"
 SLOTS: Final = "slots"
 INCOMING: Final = "incoming"
 MAX_BYTES: Final = 1 << 20
@@ -39,6 +41,8 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     release: Number
     target_sha256: Sha256
     model_sha256: Sha256
+    manifest_sha256: Sha256 | None = None
+    """Of the manifest, and so of all files, that was validated; null: not validated."""
 
 
 class Candidate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -106,6 +110,12 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def refused_hashes(self) -> frozenset[str]:
         """sha256 of targets and models that are never installed again."""
         return frozenset(h for one in self.refused_models for h in (one.target_sha256, one.model_sha256))
+
+
+def manifest_sha256(bundle: Path) -> str:
+    """sha256 of a bundle's manifest, which has those of all other files. Raises `OSError`."""
+    with (bundle / MANIFEST).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_of(config: Config) -> Path:

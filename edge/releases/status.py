@@ -7,7 +7,7 @@ from typing import Any
 from edge.protocol.bundle_name import BundleName
 from edge.protocol.messages import ModelInfo, ModelStatus
 from edge.releases.state import State
-from edge.releases.update_check import Progress
+from edge.releases.update_messages import Progress
 
 
 def model_status(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:

@@ -118,7 +118,11 @@ class Store:
         )
         with self._locked():
             now = self.state
-            if now.candidate is not None and now.candidate.slot == slot:
+            if (
+                now.candidate is not None
+                and now.candidate.slot.folder == slot.folder
+                and now.candidate.about == about
+            ):
                 return now.candidate
             if about.release <= now.floor:
                 raise StoreError(
@@ -171,14 +175,25 @@ class Store:
             candidate, candidate.stage, validation_attempts=candidate.validation_attempts - 1
         )
 
-    def mark_validated(self, candidate: Candidate) -> Candidate:
-        """The candidate has passed validation."""
-        return self._advance(candidate, "validated")
+    def mark_validated(self, candidate: Candidate, digest: str | None) -> Candidate:
+        """The candidate has passed validation; `digest`: the manifest's sha256 in the verdict.
+
+        Raises `StoreError` unless the verdict is about the very bundle that is in the slot.
+        """
+        try:
+            found = state.manifest_sha256(self.path(candidate.slot))
+        except OSError as error:
+            raise StoreError(f"{candidate.slot.name}: {error}") from None
+        if digest != found:
+            raise StoreError(f"{candidate.slot.name}: the verdict is about another bundle")
+        return self._advance(
+            candidate, "validated", slot=msgspec.structs.replace(candidate.slot, manifest_sha256=found)
+        )
 
     def _advance(self, candidate: Candidate, stage: Stage, **changes: Any) -> Candidate:
         with self._locked():
             now = self.state
-            if now.candidate is None or now.candidate.slot != candidate.slot:
+            if now.candidate is None or now.candidate.slot.folder != candidate.slot.folder:
                 raise StoreError(f"{candidate.slot.name}: is no longer the candidate")
             new = msgspec.structs.replace(now.candidate, stage=stage, **changes)
             self._write(now, stage, candidate=new)
@@ -186,7 +201,7 @@ class Store:
 
     def switch(self, candidate: Candidate, reference: ReferenceCounts | None = None) -> State:
         """Make the candidate the current model, on probation; the previous one is kept."""
-        if candidate.stage != "validated":
+        if candidate.stage != "validated" or candidate.slot.manifest_sha256 is None:
             raise StoreError(f"{candidate.slot.name}: is {candidate.stage}: only a validated model may run")
         self._raise_floor(candidate.slot.release)
         with self._locked():

@@ -1,27 +1,24 @@
-"""One check for updates, from the timestamp to the switch, in a process of its own that ends.
+"""One check for updates, from the timestamp to the switch; part of the update service.
 
-    python -m edge.releases < request    one line of JSON for each step of progress, and the outcome
-
-Killed at any point, the next check resumes it. The probation afterwards is the link's task (`manager.py`).
+Killed at any point, the next check resumes it. The probation afterwards is watched by the link (`manager.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 from tuf.api.exceptions import DownloadError
 
 from edge.config.settings import Config
 from edge.protocol.bundle_name import family_of
 from edge.releases.archive import ArchiveError
-from edge.releases.client import Client, Code, UpdateError
+from edge.releases.client import Client, UpdateError
 from edge.releases.download import HttpsFetcher
 from edge.releases.metadata import (
     Choice,
@@ -32,36 +29,17 @@ from edge.releases.metadata import (
 )
 from edge.releases.state import Candidate, State, folder_of
 from edge.releases.store import VALIDATION_ATTEMPTS, Store
+from edge.releases.update_messages import Outcome, Progress
 from edge.releases.validation import client as validation
-from edge.releases.validation.messages import Budget, ValidationRequest
+from edge.releases.validation.messages import Budget, ValidationRequest, Verdict
 from edge.util import system_clock
 from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 
-Result = Literal["nothing", "switched", "adopted", "refused", "failed"]
 DOWNLOAD_PERCENT: Final = 80
 """Share of the download in the progress of an update."""
 
 
-class Progress(Struct, frozen=True, tag="progress", tag_field="t"):
-    """A step of the check."""
-
-    stage: str
-    percent: int
-
-
-class Outcome(Struct, frozen=True, tag="outcome", tag_field="t"):
-    """The result, the last line. `refused`: the release is at fault; `failed`: the check will be repeated."""
-
-    result: Result
-    text: str = ""
-    code: Code | Literal[""] = ""
-    """Why a check failed, for programs."""
-    timestamp_version: int = 0
-    """Version of the verified timestamp metadata; 0: none was fetched."""
-
-
-Line = Progress | Outcome
 OnProgress = Callable[[Progress], None]
 
 
@@ -70,7 +48,7 @@ class UpdateCheck:
 
     Args:
         config: the device's configuration.
-        running: sha256 and path of the model that runs now.
+        running: sha256 and path of the model that runs now; default: as the store says.
         on_progress: is called with each step.
 
     The other parameters replace parts of the system in tests.
@@ -79,7 +57,7 @@ class UpdateCheck:
     def __init__(
         self,
         config: Config,
-        running: tuple[str, str] = ("", ""),
+        running: tuple[str, str] | None = None,
         *,
         on_progress: OnProgress = lambda _: None,
         step: Step = no_step,
@@ -89,7 +67,6 @@ class UpdateCheck:
         device: Device | None = None,
     ) -> None:
         self._config = config
-        self._running = running
         self._on_progress = on_progress
         self._fetcher = fetcher
         self._step = step
@@ -97,6 +74,7 @@ class UpdateCheck:
         self._budget = budget or Budget()
         self._device = device
         self._store = Store(folder_of(config), step)
+        self._running = running or running_model(config, self._store)
         self._timestamp_version = 0
 
     def run(self) -> Outcome:
@@ -185,16 +163,16 @@ class UpdateCheck:
                 return Outcome("refused", f"{name}: {error}")
         if candidate.stage == "unpacked":
             self._on_progress(Progress("validating", 85))
-            refused = self._validate(candidate)
-            if refused is not None:
-                return refused
-            candidate = self._store.mark_validated(candidate)
+            verdict = self._validate(candidate)
+            if isinstance(verdict, Outcome):
+                return verdict
+            candidate = self._store.mark_validated(candidate, verdict.manifest_sha256)
         self._on_progress(Progress("switching", 95))
         self._store.switch(candidate)
         return Outcome("switched", name)
 
-    def _validate(self, candidate: Candidate) -> Outcome | None:
-        """None where the model passes."""
+    def _validate(self, candidate: Candidate) -> Verdict | Outcome:
+        """The verdict where the model passes, else the outcome of the check."""
         name = candidate.slot.name
         why = f"{name}: refused by validation: the device went down {VALIDATION_ATTEMPTS} times during it"
         while candidate.validation_attempts < VALIDATION_ATTEMPTS:
@@ -209,7 +187,7 @@ class UpdateCheck:
                 self._store.validation_not_reached(candidate)
                 raise UpdateError(result.failure, "validation-unavailable")
             if result.verdict is not None and result.verdict.ok:
-                return None
+                return result.verdict
             why = f"{name}: refused by validation: {result.verdict.reason if result.verdict else result.failure}"
             if result.verdict is not None:
                 break
@@ -225,28 +203,19 @@ def device_of(config: Config) -> Device:
     )
 
 
-class CheckRequest(Struct, frozen=True):
-    """The request on standard input of the process."""
+def running_model(config: Config, store: Store) -> tuple[str, str]:
+    """sha256 and path of the model that the ear should run: the store's current one, else the configured bundle.
 
-    config: Config
-    running: tuple[str, str] = ("", "")
+    Both are empty where neither is installed.
+    """
+    current = store.state.current
+    if current is not None:
+        return current.model_sha256, str(store.path(current))
+    from edge.inference import bundle
 
-
-def parse_lines(data: Iterator[bytes]) -> Iterator[Line]:
-    """Parse the output of the process; invalid lines are ignored."""
-    for line in data:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            yield msgspec.json.decode(line, type=Line)
-
-
-def main() -> int:
-    """Entry point of the process. The exit status is always 0: the outcome is the last line."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=CheckRequest)
-
-    def emit(line: Line) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-            sys.stdout.buffer.flush()
-
-    emit(UpdateCheck(request.config, request.running, on_progress=emit).run())
-    return 0
+    try:
+        folder = bundle.find(config.model.bundle)
+        with (folder / bundle.MODEL).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), str(folder)
+    except (UserError, OSError):
+        return "", ""

@@ -18,6 +18,7 @@ from edge.util.errors import UserError
 
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
 """Where systemd shows the credentials to the link (`LoadCredential=site:...`)."""
+CREDENTIALS: Final = Path("/etc/roomtone/credentials")
 PASSWORD: Final = "password"
 CA: Final = "broker-ca.crt"
 
@@ -90,19 +91,30 @@ def dropins(config: Config) -> dict[str, str]:
     """
     head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
     link = ""
-    hosts = {config.mqtt.host, urlsplit(config.updates.url).hostname or config.mqtt.host}
-    if any(_is_this_machine(host) for host in hosts):
+    if _is_this_machine(config.mqtt.host):
         link += "IPAddressAllow=localhost\n"
     if config.runtime.metrics_port is not None:
         link += "" if link else "IPAddressAllow=localhost\n"
         link += f"SocketBindAllow=ipv4:tcp:{config.runtime.metrics_port}\n"
+    update = "".join(
+        f"LoadCredential={name}:{CREDENTIALS / name[5:]}\n" for name in _update_credentials(config)
+    )
+    if config.updates.url and _is_this_machine(urlsplit(config.updates.url).hostname or ""):
+        update += "IPAddressAllow=localhost\n"
     ear = ""
     if config.button.pin is not None or config.button.led is not None:
         ear = "DeviceAllow=char-gpiochip rw\nSupplementaryGroups=gpio\n"
     if config.audio.source == "playback":
         folder = config.audio.playback_dir
         ear += f"BindReadOnlyPaths={folder}\n" if folder.startswith("/home/") else ""
-    return {"roomtone-link": head + link if link else "", "roomtone-ear": head + ear if ear else ""}
+    texts = {"roomtone-link": link, "roomtone-ear": ear, "roomtone-update@": update}
+    return {unit: head + text if text else "" for unit, text in texts.items()}
+
+
+def _update_credentials(config: Config) -> list[str]:
+    """Names of the link's credentials that the update service needs: public files, never a key or a password."""
+    files = (config.updates.root_file, config.updates.ca_file or config.mqtt.ca_file)
+    return sorted({Path(file).name for file in files if config.updates.url and Path(file).parent == SEEN_AS})
 
 
 def _is_this_machine(host: str) -> bool:

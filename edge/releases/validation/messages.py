@@ -42,6 +42,8 @@ class Verdict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The result of a validation."""
 
     ok: bool
+    manifest_sha256: Sha256 | None = None
+    """Of the bundle that was validated: the verdict is about these bytes and no others."""
     reason: str = ""
     window_ms: float = 0.0
     reference_ms: float = 0.0

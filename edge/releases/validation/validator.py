@@ -14,6 +14,7 @@ from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter
+from edge.releases.state import manifest_sha256
 from edge.releases.validation.messages import Budget, ValidationRequest, Verdict
 from edge.util.errors import UserError
 from edge.util.memory import rss_mb
@@ -48,6 +49,7 @@ def _validate(request: ValidationRequest) -> Verdict:
         raise ValidationFailed(
             f"the bundle is {bundle.full_name} {bundle.sha256[:12]}, not {request.name}: another one was signed"
         )
+    digest = manifest_sha256(bundle.path)
     inputs, reference_ms = _reference(request.reference)
     inputs += _golden_inputs(bundle)
     before = rss_mb()
@@ -64,8 +66,8 @@ def _validate(request: ValidationRequest) -> Verdict:
     _check_latency(window_ms, reference_ms, request.budget)
     memory = _check_memory(interpreter, inputs, before, request.budget)
     return Verdict(
-        ok=True, window_ms=round(window_ms, 2), reference_ms=round(reference_ms, 2), memory_mb=round(memory, 1),
-        labels=labels,
+        ok=True, manifest_sha256=digest, window_ms=round(window_ms, 2), reference_ms=round(reference_ms, 2),
+        memory_mb=round(memory, 1), labels=labels,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from edge.releases.metadata import Device, Release, Target
-from edge.releases.state import Candidate
+from edge.releases.state import Candidate, manifest_sha256
 from edge.releases.store import Store
 
 HERE = Device("kitchen", "base", runtime="litert", architecture="aarch64")
@@ -58,7 +58,9 @@ def bring(store: Store, one: Target) -> Candidate:
     if candidate.stage == "downloaded":
         candidate = store.unpack(candidate)
     if candidate.stage == "unpacked":
-        candidate = store.mark_validated(store.validation_started(candidate))
+        candidate = store.mark_validated(
+            store.validation_started(candidate), manifest_sha256(store.path(candidate.slot))
+        )
     return candidate
 
 

@@ -15,7 +15,12 @@ pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason=
 
 @pytest.mark.parametrize(
     ("unit", "most"),
-    [("roomtone-ear.service", 0.5), ("roomtone-link.service", 1.0), ("roomtone-validation@.service", 0.6)],
+    [
+        ("roomtone-ear.service", 0.5),
+        ("roomtone-link.service", 1.0),
+        ("roomtone-validation@.service", 0.6),
+        ("roomtone-update@.service", 1.0),
+    ],
 )
 def test_the_exposure_of_a_unit_stays_below_its_bound(unit: str, most: float) -> None:
     done = subprocess.run(
@@ -34,6 +39,8 @@ def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
         "roomtone-ear.service",
         "roomtone-link.service",
         "roomtone-link.socket",
+        "roomtone-update.socket",
+        "roomtone-update@.service",
         "roomtone-validation.socket",
         "roomtone-validation@.service",
     ]
