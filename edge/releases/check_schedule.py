@@ -51,7 +51,7 @@ class CheckSchedule:
         try:
             version = msgspec.json.decode(payload, type=Announcement).timestamp_version
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            log.warning("models: an invalid announcement is ignored")
+            log.warning("[announcement_invalid] an announcement of a release is not valid, and ignored")
             return
         if version > self._verified:
             self._at = min(self._at, now + random.uniform(0, self._updates.jitter_s))
@@ -59,7 +59,7 @@ class CheckSchedule:
             # The retained announcement comes with every connection, and a replayed one must have no effect.
             self._ignored = version
             log.info(
-                "models: the announcement of timestamp %d is old or replayed, and ignored: %d was verified",
+                "[announcement_ignored] timestamp %d is old or replayed: %d was verified",
                 version, self._verified,
             )  # fmt: skip
 

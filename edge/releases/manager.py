@@ -110,7 +110,7 @@ class ReleaseManager:
         if now.probation is not None and now.current is not None and self._runs_current():
             self._monitor.crashes += 1
             log.warning(
-                "the ear has ended while it ran %s, which is on probation (%d)",
+                "[ear_crashed] the ear has ended while it ran %s, which is on probation (%d)",
                 now.current.name,
                 self._monitor.crashes,
             )
@@ -183,7 +183,7 @@ class ReleaseManager:
             self._progress, self._check_task = None, None
         failed = outcome.result == "failed"
         level = logging.WARNING if outcome.result in ("refused", "failed") else logging.INFO
-        log.log(level, "models: %s%s", outcome.result, f": {outcome.text}" if outcome.text else "")
+        log.log(level, "[check_%s] %s", outcome.result, outcome.text or "check for updates")
         self._schedule.finished(self._loop.time(), failed=failed, timestamp_version=outcome.timestamp_version)
         self.tick()
         if failed and not self._state.error:
@@ -202,7 +202,7 @@ class ReleaseManager:
         self._monitor.begin(self._state.probation, now)
         if self._state.probation is not None and self._state.current is not None:
             self._save_at = now + SAVE_INTERVAL_S
-            log.info("%s is on probation", self._state.current.name)
+            log.info("[probation_started] %s", self._state.current.name)
 
     def _on_probation(self, now: float) -> None:
         probation, current = self._state.probation, self._state.current
@@ -246,7 +246,7 @@ class ReleaseManager:
         if outcome.result == "done":
             self._log_change(request)
         else:
-            log.error("models: %s", outcome.text)
+            log.error("[update_service_failed] %s", outcome.text)
             self._change_at = self._loop.time() + RETRY_CHANGE_S
         self.tick()
         on_done(_failure(outcome))
@@ -254,9 +254,9 @@ class ReleaseManager:
     def _log_change(self, request: Request) -> None:
         name = self._state.current.name if self._state.current is not None else ""
         if isinstance(request, RollBack):
-            log.warning("%s", request.reason)
+            log.warning("[rolled_back] %s", request.reason)
         elif isinstance(request, Confirm):
-            log.info("%s has passed its probation", name)
+            log.info("[probation_passed] %s", name)
 
     def _read(self) -> bool:
         """Read the state where it has changed on disk; whether what the ear has to load may be different."""

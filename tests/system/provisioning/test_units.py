@@ -53,3 +53,19 @@ def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
     broken.write_text(broken.read_text().replace("PrivateNetwork=", "PrivateNetwrok="))
     done = subprocess.run(["systemd-analyze", "verify", broken], capture_output=True, text=True, check=False)
     assert "PrivateNetwrok" in done.stdout + done.stderr
+
+
+def test_only_the_update_service_writes_models_and_only_it_has_them_validated() -> None:
+    units = {path.name: path.read_text() for path in UNITS.glob("roomtone-*")}
+    writers = [n for n, text in units.items() if re.search(r"^ReadWritePaths=.*roomtone/models", text, re.M)]
+    assert writers == ["roomtone-update@.service"]
+    assert re.search(
+        r"^d /var/lib/roomtone/models 0755 roomtone-update ", (UNITS / "roomtone.tmpfiles").read_text(), re.M
+    )
+    users = {name: re.findall(r"^SocketUser=(.*)$", text, re.M) for name, text in units.items()}
+    assert users["roomtone-validation.socket"] == ["roomtone-update"]
+    assert users["roomtone-update.socket"] == ["roomtone-link"]
+    service = units["roomtone-update@.service"]
+    assert "User=roomtone-update" in service
+    assert "PrivateDevices=yes" in service
+    assert "/dev/snd" in "".join(re.findall(r"^InaccessiblePaths=(.*)$", service, re.M))

@@ -20,7 +20,7 @@ def heard(home, node: str, model: str) -> int:
 def test_a_good_model_is_switched_to_without_a_lost_utterance(device, site, home, folder) -> None:
     box = device().start()
     until(lambda: heard(home, "kitchen", "base-1.0.0") >= 3, 40, lambda: box.log("ear") + box.log())
-    until(lambda: "models: nothing" in box.log(), 40, box.log)
+    until(lambda: "[check_nothing]" in box.log(), 40, box.log)
     until(lambda: status(home, "kitchen")["state"] == "idle", 10, box.log)
     assert status(home, "kitchen") | {"latest_version": ""} == {
         "installed_version": "1.0.0", "latest_version": "", "in_progress": False, "update_percentage": None,
@@ -46,23 +46,23 @@ def test_a_good_model_is_switched_to_without_a_lost_utterance(device, site, home
 
 def test_a_replayed_announcement_is_named_and_nothing_is_asked(device, site, server, home, folder) -> None:
     box = device().start()
-    until(lambda: "models: nothing" in box.log(), 60, lambda: box.log("ear") + box.log())
+    until(lambda: "[check_nothing]" in box.log(), 60, lambda: box.log("ear") + box.log())
     seen = site.hub.timestamp().version
     asked = len(server.asked)
     for payload in ({"timestamp_version": seen}, {"timestamp_version": seen - 1}, {"timestamp_version": "1"}):
         home.publish("roomtone/fleet/announce", json.dumps(payload))
-    until(lambda: "an announcement that makes no sense is ignored" in box.log(), 10, box.log)
+    until(lambda: "[announcement_invalid]" in box.log(), 10, box.log)
     for version in (seen, seen - 1):
-        assert f"the announcement of timestamp {version} is old, or replayed, and is ignored" in box.log()
+        assert f"[announcement_ignored] timestamp {version} " in box.log()
     # As somebody would send it, whose certificate was stolen, as often as he likes.
     for _ in range(20):
         home.publish("roomtone/fleet/announce", json.dumps({"timestamp_version": seen}))
     site.publish(tiny.make(folder / "made", "1.1.0", seed=1), percent=0)
     home.publish("roomtone/fleet/announce", json.dumps({"timestamp_version": seen + 1}))
-    until(lambda: box.log().count("models: nothing") == 2, 30, box.log)
+    until(lambda: box.log().count("[check_nothing]") == 2, 30, box.log)
     # One check for the new one, and none for all the old ones.
     assert server.asked[asked:].count("timestamp.json") == 1
-    assert box.log().count("is old, or replayed") <= 3
+    assert box.log().count("[announcement_ignored]") <= 3
     assert status(home, "kitchen")["model"] == "base-1.0.0"
 
 
