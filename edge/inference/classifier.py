@@ -167,7 +167,7 @@ class Classifier:
             outputs, embedding = self._run(mel[None], mask[None])
             logits = outputs[: len(LABELS)]
             if exact:
-                self._same_bits(golden, index, logits, embedding)
+                self._same_bits(golden, index, outputs, embedding)
             expected = golden["logits"][index]
             if not np.isfinite(logits).all() or int(logits.argmax()) != int(expected.argmax()):
                 raise BundleError(
@@ -180,9 +180,13 @@ class Classifier:
         return max(1, len(golden["mask"]))
 
     def _same_bits(
-        self, golden: dict[str, NDArray[Any]], index: int, logits: NDArray[Any], embedding: NDArray[Any]
+        self, golden: dict[str, NDArray[Any]], index: int, outputs: NDArray[Any], embedding: NDArray[Any]
     ) -> None:
-        for name, found in (("reference_logits", logits), ("reference_embedding", embedding)):
+        count = len(LABELS)
+        parts = [("reference_logits", outputs[:count]), ("reference_embedding", embedding)]
+        if self._head is not None:
+            parts.append(("reference_arousal", outputs[count:]))
+        for name, found in parts:
             if name not in golden:
                 raise BundleError(
                     f"{self.bundle.path}: a full-int8 bundle needs {name} in its golden outputs"

@@ -1,4 +1,4 @@
-"""Spoiling test speech with noise and rooms that no training has heard; seeded, the same for every model."""
+"""Corruptions of test speech: noise and impulse responses that no training uses; seeded, the same for every model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.inference import features
 from edge.util.errors import UserError
 from training.augment import transforms
-from training.data.corpora import noise
+from training.data.corpora import impulse_responses, noise
 from training.data.recordings import Sounds
 
 Float = NDArray[np.float32]
@@ -43,19 +43,11 @@ def noisy(data: Path, snr_db: float, sounds: Sounds, seed: int = 1) -> Change:
 
 
 def rooms(data: Path) -> dict[str, Change]:
-    """One change for each measured impulse response in `rooms/`. Raises `UserError` where there is none."""
-    sounds = Sounds()
-    paths = sorted((data / "rooms").glob("*.wav"))
-    if not paths:
-        raise UserError(f"{data / 'rooms'} holds no impulse response (.wav)")
-    return {path.stem: _room(features.to_float(sounds[path])) for path in paths}
+    """One change for each measured impulse response of `rooms/`. Raises `UserError` where there is none."""
+    return {name: _room(response) for name, response in impulse_responses.evaluation(data).items()}
 
 
 def _room(response: Float) -> Change:
-    # The direct sound comes first and keeps its level: what is measured is echo, not loudness.
-    response = response[int(np.abs(response).argmax()) :]
-    response = response / np.abs(response).max()
-
     def change(speech: Float, index: int) -> Float:
         return transforms.convolve(np.concatenate([speech, np.zeros(4000, np.float32)]), response)
 

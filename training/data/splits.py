@@ -1,7 +1,8 @@
-"""The three disjoint lists of speakers of `splits.toml`."""
+"""Disjoint lists of speakers: `splits.toml` for acted speech, a hash for ordinary speech."""
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
+from training.data.corpora.ordinary import PUBLISHED_TEST
 
 PARTS = ("fit", "calibrate", "test")
 
@@ -48,3 +50,16 @@ def load(path: Path | None = None) -> Splits:
         if both := parts[first] & parts[second]:
             raise UserError(f"{path}: {sorted(both)} are in both {first} and {second}")
     return Splits(corpora, **parts)
+
+
+HELD_BACK = 5
+"""One speaker of ordinary speech in so many is held back for tests."""
+
+
+def is_held_back(clip: Clip) -> bool:
+    """Whether a clip of ordinary speech is for tests only: by a hash of its speaker, or by its publisher.
+
+    `ordinary_test_speakers.txt` lists those of the sources that the shipped bundles were made with.
+    """
+    digest = hashlib.sha256(clip.speaker.encode()).hexdigest()
+    return clip.fine_label == PUBLISHED_TEST or int(digest, 16) % HELD_BACK == 0

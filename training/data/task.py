@@ -11,7 +11,7 @@ from pathlib import Path
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 from training.data import splits
-from training.data.corpora import catalogue
+from training.data.corpora import catalogue, emospeech
 from training.data.corpora.clip import Clip
 
 
@@ -23,6 +23,8 @@ class Task:
     validation: list[Clip]
     """Epochs are measured on these."""
     labels: tuple[str, ...] = LABELS
+    ordinary: tuple[Clip, ...] = ()
+    """Ordinary speech to fit a relative head with."""
 
     def __post_init__(self) -> None:
         if not self.fitting or not self.validation:
@@ -36,16 +38,28 @@ class Task:
         """Tells whether a checkpoint belongs to this task: names of files, their labels, and the order of labels."""
         names = [
             [f"{clip.speaker}/{clip.path.name}/{clip.label}" for clip in part]
-            for part in (self.fitting, self.validation)
+            for part in (self.fitting, self.validation, *([self.ordinary] if self.ordinary else []))
         ]
         return hashlib.sha256(json.dumps([self.labels, *names]).encode()).hexdigest()
 
 
-def shipped(data: Path) -> Task:
-    """The task of the shipped bundles: `fit` and `calibrate` of `splits.toml`. Raises `UserError`."""
+def shipped(data: Path, *, ordinary: bool = False) -> Task:
+    """The task of the shipped bundles: `fit` and `calibrate` of `splits.toml`.
+
+    With `ordinary`: ordinary speech of all speakers that are not held back, and the fitted places of `emospeech`, where
+    they are in the data folder. Raises `UserError` where no ordinary speech is there, then.
+    """
     split = splits.load()
     clips = catalogue.clips(catalogue.read(data, split.corpora))
-    return Task(split.select(clips, "fit"), split.select(clips, "calibrate"))
+    fitting, validation = split.select(clips, "fit"), split.select(clips, "calibrate")
+    if not ordinary:
+        return Task(fitting, validation)
+    (found,) = catalogue.read(data, ["ordinary"])
+    talk = tuple(clip for clip in found.clips if not splits.is_held_back(clip))
+    if (data / "emospeech").is_dir():
+        (field,) = catalogue.read(data, ["emospeech"])
+        fitting += [clip for clip in field.clips if clip.fine_label in emospeech.FITTED_PLACES]
+    return Task(fitting, validation, ordinary=talk)
 
 
 def finely(clips: Iterable[Clip]) -> list[Clip]:

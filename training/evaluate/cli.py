@@ -18,6 +18,8 @@ DATA_VARIABLE = "ROOMTONE_DATA"
 
 EVALUATE = """\
 examples:
+  roomtone train evaluate --protocol ordinary --bundle base --data CORPORA
+  roomtone train evaluate --protocol household --bundle base --data CORPORA --cache /tmp/outputs
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
   roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.3.0 --data CORPORA --json
   roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
@@ -70,6 +72,9 @@ def register(steps: Any, step: Step) -> None:
         help="adapt to the room, causally: each corpus is one room; mean of five orders",
     )
     evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+    evaluate.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for the next protocol"
+    )
     evaluate.add_argument(
         "--run", dest="folder", type=Path, help="of quantisation: folder of the bundle's run"
     )
@@ -161,7 +166,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         found = bundle.load(bundle.find(options.bundle))
         measured = registry.run_all(
             options.protocol,
-            Evaluator(found, data, options.every, options.json, options.folder, options.hours),
+            Evaluator(found, data, options.every, options.json, options.folder, options.hours, options.cache),
             options.adapt,
         )
     if options.json:

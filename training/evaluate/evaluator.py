@@ -10,11 +10,12 @@ from pathlib import Path
 from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
 from training.augment import corruptions
-from training.data import splits
+from training.data import splits, synthetic_voices
 from training.data.corpora import catalogue, emovo, folder
-from training.data.corpora.clip import Clip, Found
+from training.data.corpora.clip import ORDINARY, Clip, Found, audio_files
 from training.data.recordings import Sounds
 from training.evaluate import protocol_names
+from training.metrics import utterances
 from training.metrics.predictions import Predictions, predict
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Evaluator:
     """Folder of the run that the bundle comes from, for `quantisation`."""
     hours: float = protocol_names.HOURS
     """Of `false-alarms`."""
+    cache: Path | None = None
+    """Folder in which the outputs of utterances are kept for the next time."""
     _found: dict[tuple[str, str, int], Predictions] = field(default_factory=dict)
     _sounds: Sounds = field(default_factory=Sounds)
 
@@ -50,6 +53,16 @@ class Evaluator:
             title = f"{which}, {condition}" if condition else which
             self._found[key] = predict(
                 self.bundle, clips[::every], self._sounds, title, change=change, quiet=self.quiet
+            )
+        return self._found[key]
+
+    def utterances(self, which: str) -> Predictions:
+        """Utterances of `ordinary` or `labelled` speech, cut by the device's own parts. Raises `UserError`."""
+        key = (which, "utterances", self.every)
+        if key not in self._found:
+            clips = UTTERANCES[which](self.data)
+            self._found[key] = utterances.predict(
+                self.bundle, clips[:: self.every], self._sounds, which, cache=self.cache, quiet=self.quiet
             )
         return self._found[key]
 
@@ -112,3 +125,24 @@ def _say_skipped(found: Found) -> None:
 CLIPS: dict[str, Callable[[Path], list[Clip]]] = {
     "held-out": held_out, "unseen-language": unseen_language, "folder": _own,
 }  # fmt: skip
+
+
+def ordinary(data: Path) -> list[Clip]:
+    """Ordinary speech of the speakers that are held back, meetings, and synthetic voices where espeak-ng is there."""
+    (found,) = catalogue.read(data, ["ordinary"])
+    clips = [clip for clip in found.clips if splits.is_held_back(clip)]
+    meetings = [
+        Clip("meetings", path, f"meetings/{path.stem}", ORDINARY) for path in audio_files(data / "vad")
+    ]
+    return clips + meetings + list(synthetic_voices.clips())
+
+
+def labelled(data: Path) -> list[Clip]:
+    """The test speakers of `splits.toml`, and EMOVO where it is."""
+    clips = held_out(data)
+    if (data / "emovo").is_dir():
+        clips += emovo.scan(data / "emovo").clips
+    return clips
+
+
+UTTERANCES: dict[str, Callable[[Path], list[Clip]]] = {"ordinary": ordinary, "labelled": labelled}

@@ -11,10 +11,10 @@ from edge.util.errors import UserError
 from training.calibrate import confidence
 from training.evaluate import protocol_names
 from training.evaluate.evaluator import Evaluator, held_out
-from training.evaluate.household import one_emotion
+from training.evaluate.household import arousal, episodes, households, one_emotion, ordinary
 from training.evaluate.labelled import quantisation
 from training.evaluate.labelled.measures import measure
-from training.evaluate.stream import false_alarms
+from training.evaluate.stream import false_alarms, vad
 from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
@@ -50,8 +50,29 @@ def _corrupted(name: str) -> Run:
     return run
 
 
+def _ordinary(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return [ordinary.run(evaluator.bundle, evaluator.utterances("ordinary"))]
+
+
+def _household(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return households.run(evaluator.bundle, evaluator.utterances("labelled"))
+
+
+def _episodes(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return episodes.run(evaluator.bundle, evaluator.utterances("labelled"))
+
+
+def _arousal(evaluator: Evaluator, adapt: str | None) -> Objects:
+    talk = evaluator.utterances("ordinary") if (evaluator.data / "ordinary").is_dir() else None
+    return arousal.run(evaluator.bundle, evaluator.utterances("labelled"), talk)
+
+
 def _one_emotion(evaluator: Evaluator, adapt: str | None) -> Objects:
-    return [one_emotion.run(evaluator.bundle, evaluator.predictions("held-out"))]
+    return [one_emotion.run(evaluator.bundle, evaluator.utterances("labelled"))]
+
+
+def _vad(evaluator: Evaluator, adapt: str | None) -> Objects:
+    return [vad.run(evaluator.data, quiet=evaluator.quiet)]
 
 
 def _calibration(evaluator: Evaluator, adapt: str | None) -> Objects:
@@ -76,8 +97,9 @@ RUNS: dict[str, Run] = {
     "held-out": _plain("held-out"), "unseen-language": _plain("unseen-language"), "folder": _plain("folder"),
     "noise": _corrupted("noise"), "reverberation": _corrupted("reverberation"), "one-emotion": _one_emotion,
     "calibration": _calibration, "false-alarms": _false_alarms, "quantisation": _quantisation,
+    "ordinary": _ordinary, "household": _household, "episodes": _episodes, "arousal": _arousal, "vad": _vad,
 }  # fmt: skip
-CANNOT_ADAPT = ("one-emotion", "false-alarms", "quantisation")
+CANNOT_ADAPT = (*protocol_names.HOUSEHOLD, "false-alarms", "quantisation", "vad")
 
 
 def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Objects:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from tqdm import tqdm
 
 from edge.inference import bundle as bundles
 from edge.inference import features
@@ -21,7 +23,7 @@ from edge.protocol.messages import LABELS
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from training.calibrate import confidence
+from training.calibrate import confidence, relative_head
 from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
@@ -132,7 +134,10 @@ def _fill(folder: Path, source: _Source) -> None:
     net = Interpreter(model)
     logits = next(out.name for out in net.outputs if out.shape == (1, len(LABELS)))
     embedding = next(out.name for out in net.outputs if out.shape == (1, recipe.embedding))
-    golden.write(model, folder / bundles.GOLDEN, logits, embedding)
+    arousal = None
+    if recipe.relative is not None:
+        arousal = next(out.name for out in net.outputs if out.shape == (1, 1))
+    golden.write(model, folder / bundles.GOLDEN, logits, embedding, arousal)
     weights = checkpoint.load_weights(source.weights)
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
     resume.write(folder / resume.FILE, recipe, weights, model, encoder.load(job.data))
@@ -145,7 +150,10 @@ def _fill(folder: Path, source: _Source) -> None:
         min_ms=job.min_ms, embedding_size=recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
         licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
     )  # fmt: skip
-    manifest = _calibrated(_write(folder, manifest), clips, split, added, job)
+    if arousal is None:
+        manifest = _calibrated(_write(folder, manifest), clips, split, job)
+    else:
+        manifest = _relative(_write(folder, manifest), source, arousal, fitting)
     bundle = _write(folder, manifest)
     metrics = source.describe(bundle, source.run_facts(model.stat().st_size / 1e6, net.runtime))
     manifest = msgspec.structs.replace(manifest, metrics=metrics)
@@ -170,13 +178,43 @@ def _specs(tensors: Any) -> tuple[bundles.TensorSpec, ...]:
 
 
 def _calibrated(
-    bundle: bundles.Bundle, clips: list[Clip], split: splits.Splits, added: list[Clip], job: Job
+    bundle: bundles.Bundle, clips: list[Clip], split: splits.Splits, job: Job
 ) -> bundles.Manifest:
-    sounds = Sounds()
-    found = predict(bundle, split.select(clips, "calibrate"), sounds, "calibrating", quiet=job.quiet)
+    """With the temperature and threshold of an absolute head."""
+    found = predict(bundle, split.select(clips, "calibrate"), Sounds(), "calibrating", quiet=job.quiet)
     left_out = out_of_fold.read(job.run / out_of_fold.FILE)
     temperature, threshold = confidence.choose(found, left_out)
     return msgspec.structs.replace(bundle.manifest, temperature=temperature, abstain_below=threshold)
+
+
+def _relative(bundle: bundles.Bundle, source: _Source, arousal: str, fitting: list[Clip]) -> bundles.Manifest:
+    """With the constants of a relative head."""
+    job, bias = source.job, source.history.get("relative_bias")
+    left_out = out_of_fold.read(job.run / out_of_fold.FILE)
+    if left_out is None or not bias:
+        raise UserError(f"{job.run} holds no out-of-fold predictions of a relative head: fit it again")
+    neutral = [clip for clip in fitting if clip.label == LABELS[0]]
+    (talk,) = catalogue.read(job.data, ["ordinary"])
+    ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip)]
+    origin = _origin(bundle, neutral[::3] + ordinary[::6], arousal, job.quiet)
+    head = relative_head.choose(left_out, bias[: len(LABELS)], origin, arousal)
+    return msgspec.structs.replace(bundle.manifest, relative=head)
+
+
+def _origin(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool) -> list[float]:
+    """Mean outputs `[8]` of the graph over corpora of their neutral speech; every corpus counts the same."""
+    net, sounds, rows = Interpreter(bundle.model), Sounds(), []
+    for clip in tqdm(clips, desc="origin", unit="clip", disable=quiet or None):
+        speech = features.trim(features.to_float(sounds[clip.path]))
+        if speech.size < features.MIN_SAMPLES:
+            continue
+        mel, mask = features.network_input(features.windows(speech)[0])
+        found = net.run({"features": mel, "mask": mask})
+        rows.append((clip.corpus, np.append(found[bundle.manifest.logits][0], found[arousal][0])))
+    means = [
+        np.mean([row for own, row in rows if own == name], axis=0) for name in sorted({c for c, _ in rows})
+    ]
+    return [float(value) for value in np.mean(means, axis=0)]
 
 
 def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tuple[dict[str, Any], ...]:

@@ -55,8 +55,8 @@ def convert(
 
     @tf.function(input_signature=signature)
     def serve(features, mask):  # type: ignore[no-untyped-def]
-        logits, embedding = net((features, mask), training=False)
-        return {"logits": logits, "embedding": embedding}
+        names = ("logits", "embedding", "arousal")
+        return dict(zip(names, net((features, mask), training=False), strict=False))
 
     # Variables become constants first: otherwise the converter keeps them as resources that nobody initialises.
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2

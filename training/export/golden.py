@@ -35,19 +35,20 @@ def voice(seed: int, seconds: float = 2.0) -> NDArray[np.int16]:
     return result
 
 
-def write(model: Path, out: Path, logits: str, embedding: str) -> None:
+def write(model: Path, out: Path, logits: str, embedding: str, arousal: str | None = None) -> None:
     """Chooses clear-cut inputs, runs default and reference kernels, keeps the outputs of both.
 
-    `logits` and `embedding` are those of the default kernels; `reference_logits` and `reference_embedding` those of the
-    plain ones, which a full-int8 graph gives bit for bit on every machine.
+    `logits`, `embedding` and, of a relative head, `arousal` are those of the default kernels; `reference_logits` and
+    so on those of the plain ones, which a full-int8 graph gives bit for bit on every machine. The arguments are the
+    names of the outputs.
     Raises `UserError` if the two kernels decide differently: then the graph is not fit to be shipped.
     """
     default, reference = Interpreter(model), Interpreter(model, reference=True)
+    outputs = {"logits": logits, "embedding": embedding} | ({"arousal": arousal} if arousal else {})
     kept: dict[str, list[NDArray[Any]]] = {
-        name: [] for name in (
-            "samples", "features", "mask", "logits", "embedding", "reference_logits", "reference_embedding",
-        )
-    }  # fmt: skip
+        name: []
+        for name in ("samples", "features", "mask", *outputs, *(f"reference_{name}" for name in outputs))
+    }
     for seed in range(200):
         samples = voice(seed)
         mel, mask = features.network_input(features.trim(features.to_float(samples)))
@@ -58,15 +59,8 @@ def write(model: Path, out: Path, logits: str, embedding: str) -> None:
         plain = reference.run({"features": mel, "mask": mask})
         if plain[logits].argmax() != found[logits].argmax():
             raise UserError(f"{model}: reference and default kernels decide differently (golden seed {seed})")
-        values = (
-            samples,
-            mel[0],
-            mask[0],
-            found[logits][0],
-            found[embedding][0],
-            plain[logits][0],
-            plain[embedding][0],
-        )
+        values = [samples, mel[0], mask[0]]
+        values += [kernels[name][0] for kernels in (found, plain) for name in outputs.values()]
         for name, value in zip(kept, values, strict=True):
             kept[name].append(value)
         if len(kept["samples"]) == COUNT:

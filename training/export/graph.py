@@ -38,4 +38,4 @@ def write(
         samples = Path(scratch) / "samples.npz"
         representative.write(samples, recipe, fitting, data, seed)
         convert.in_own_process(recipe, weights, model, labels=len(labels), samples=samples)
-    operators.check_full_int8(model)
+    operators.check_full_int8(model, 2 if recipe.relative is None else 3)

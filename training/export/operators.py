@@ -72,8 +72,8 @@ def tensors(path: Path) -> Tensors:
     return Tensors(computed, constants)
 
 
-def check_full_int8(path: Path) -> None:
-    """Raises `UserError` unless the oldest runtime can run the file, and only the two outputs are float."""
+def check_full_int8(path: Path, outputs: int = 2) -> None:
+    """Raise `UserError` unless the oldest runtime can run the file, and only its outputs, so many, are float."""
     for name, version in versions(path).items():
         if version > OLDEST.get(name, 0):
             raise UserError(
@@ -81,7 +81,7 @@ def check_full_int8(path: Path) -> None:
                 f"({OLDEST.get(name, 'not listed in operators.py')}): change the network or the converter"
             )
     found = tensors(path)
-    if found.computed.get("FLOAT32", 0) != 2 or set(found.computed) - {"FLOAT32", "INT8"}:
+    if found.computed.get("FLOAT32", 0) != outputs or set(found.computed) - {"FLOAT32", "INT8"}:
         raise UserError(f"{path}: is not int8 throughout: its results are of {found.computed}")
     if set(found.constants) - {"INT8", "INT32"}:
         raise UserError(f"{path}: is not int8 throughout: its constants are of {found.constants}")

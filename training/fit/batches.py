@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import features
-from training.augment import transforms
-from training.data.corpora.clip import Clip
+from training.augment import household, transforms
+from training.data.corpora.clip import ORDINARY, Clip
 from training.data.recordings import Sounds
 from training.recipes.recipe import Recipe
 
@@ -106,18 +106,69 @@ class Source:
     recipe: Recipe
     rooms: Sequence[Float] = ()
 
+    _homes: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict, compare=False)
+    _power: dict[str, float] = field(default_factory=dict, compare=False)
+
+    def homes(self, seed: int, turn: int) -> NDArray[np.int64]:
+        """The simulated household of each clip in a round, `[n]`; -1 for all in round 0, which is as recorded."""
+        if (seed, turn) not in self._homes:
+            speakers, corpora = (
+                [getattr(clip, name) for clip in self.clips] for name in ("speaker", "corpus")
+            )
+            none = np.full(len(speakers), -1, np.int64)
+            self._homes[seed, turn] = household.assign(speakers, corpora, (seed, turn)) if turn else none
+        return self._homes[seed, turn]
+
     def batch(self, task: tuple[Sequence[int], list[int]]) -> Batch:
-        """The augmented batch of (indices, key); the key seeds its randomness."""
+        """Augment the clips of (indices, key); the key, [seed, round, ...], seeds the randomness."""
         indices, key = task
         how = self.recipe.augment
         random = np.random.default_rng(key)
-        mels, targets = [], np.zeros((len(indices), len(self.labels)), np.float32)
-        places = random.integers(len(self.noises), size=4).tolist() if self.noises else []
-        held = [self.sounds[self.noises[int(place)]] for place in places]
+        make = self._in_households if how.households else self._one_by_one
+        mels = make(indices, key, random)
+        targets = np.zeros((len(indices), len(self.labels)), np.float32)
         for row, index in enumerate(indices):
-            samples = transforms.speech(self.sounds[self.clips[index].path], held, how, random, self.rooms)
-            mels.append(transforms.spectrum(features.log_mel(samples), how, random))
-            targets[row, self.labels.index(self.clips[index].label)] = 1.0
+            label = self.clips[index].label
+            targets[row, 0 if label == ORDINARY else self.labels.index(label)] = 1.0
         stacked, mask = pad(mels)
         batch = Batch(stacked, mask, targets)
         return mix(batch, how.mixup, random) if how.mixup > 0 else batch
+
+    def _one_by_one(self, indices: Sequence[int], key: list[int], random: np.random.Generator) -> list[Float]:
+        how = self.recipe.augment
+        places = random.integers(len(self.noises), size=4).tolist() if self.noises else []
+        held = [self.sounds[self.noises[int(place)]] for place in places]
+        mels = []
+        for index in indices:
+            samples = transforms.speech(self.sounds[self.clips[index].path], held, how, random, self.rooms)
+            mels.append(transforms.spectrum(features.log_mel(samples), how, random))
+        return mels
+
+    def _in_households(
+        self, indices: Sequence[int], key: list[int], random: np.random.Generator
+    ) -> list[Float]:
+        homes, mels = self.homes(key[0], key[1]), []
+        for index in indices:
+            clip, home = self.clips[index], int(homes[index])
+            # Of a household as a whole: the same in every batch.
+            seed = [key[0], key[1], 1, home]
+            own = np.random.default_rng(seed)
+            # Some of the recordings of noise, read as they are needed.
+            chosen = [int(place) for place in own.integers(len(self.noises), size=1)] if self.noises else []
+            noises = [features.to_float(self.sounds[self.noises[place]]) for place in chosen]
+            acoustics = household.Acoustics(self.rooms, noises)
+            how, voice = household.condition(own, acoustics), household.voice(seed, clip.speaker)
+            samples, power = self.sounds[clip.path], self._typical_power(clip.corpus)
+            mels.append(
+                household.apply(samples, how, voice, typical_power=power, acoustics=acoustics, random=random)
+            )
+        return mels
+
+    def _typical_power(self, corpus: str) -> float:
+        """Median mean square of some recordings of a corpus."""
+        if corpus not in self._power:
+            own = [clip for clip in self.clips if clip.corpus == corpus]
+            some = own[:: max(1, len(own) // 50)]
+            powers = [float(np.mean(np.square(features.to_float(self.sounds[c.path])))) for c in some]
+            self._power[corpus] = float(np.median(powers))
+        return self._power[corpus]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.util.errors import UserError
-from training.data.corpora.clip import Clip
+from training.data.corpora.clip import ORDINARY, Clip
 from training.data.task import Task
 from training.fit import batches, checkpoint, data_loader
 from training.networks.head import Solved
@@ -55,7 +55,7 @@ class Pooler(keras.Model):  # type: ignore[misc]
 
 
 def by_length(lengths: Sequence[float]) -> list[int]:
-    """The order in which every round hears the clips: alike lengths together, so that little padding is computed."""
+    """The order of the clips in every round: alike lengths together, so that little padding is computed."""
     return sorted(range(len(lengths)), key=lambda index: lengths[index])
 
 
@@ -68,8 +68,12 @@ def gather(
     seed: int,
     out: Path,
     quiet: bool,
-) -> tuple[Float, NDArray[np.int64]]:
-    """Pooled numbers `[n, size]` and labels `[n]` of all rounds; what `out` holds already is not computed again."""
+) -> tuple[Float, NDArray[np.int64], NDArray[np.int64]]:
+    """Pool the clips of all rounds; what `out` holds already is not computed again.
+
+    Returns features float32 `[rounds * n, size]`, label indices and households `[rounds * n]`, in the order of
+    `by_length`, the clean round first. Raises `UserError` where the encoder gives NaN or infinity.
+    """
     assert source.recipe.probe is not None
     out.mkdir(parents=True, exist_ok=True)
     pooler, batch = Pooler(network), source.recipe.batch
@@ -82,10 +86,13 @@ def gather(
     ]
     found: list[Float] = []
     labels: list[int] = []
+    homes: list[int] = []
     bar = tqdm(todo, desc="frozen encoder", unit="part", disable=quiet or None)
     for turn, place, part in bar:
         path = out / f"round-{turn:02d}-{place:02d}.npy"
-        labels += [source.labels.index(source.clips[index].label) for index in part]
+        labels += [_index(source, index) for index in part]
+        # Households of different rounds are different ones.
+        homes += [int(home) + turn * len(lengths) if turn else -1 for home in source.homes(seed, turn)[part]]
         if path.is_file():
             found.append(np.load(path).astype(np.float32))
             continue
@@ -99,7 +106,12 @@ def gather(
             )
         checkpoint.write_array(path, pooled.astype(np.float16))
         found.append(pooled.astype(np.float16).astype(np.float32))
-    return np.concatenate(found), np.array(labels, np.int64)
+    return np.concatenate(found), np.array(labels, np.int64), np.array(homes, np.int64)
+
+
+def _index(source: batches.Source, place: int) -> int:
+    label = source.clips[place].label
+    return 0 if label == ORDINARY else source.labels.index(label)
 
 
 def shares(task: Task, clips: Sequence[Clip]) -> NDArray[np.float64]:
@@ -115,18 +127,20 @@ def shares(task: Task, clips: Sequence[Clip]) -> NDArray[np.float64]:
 def solve(
     pooled: Float, truth: NDArray[np.int64], weights: NDArray[np.float64], how: Probe, size: int
 ) -> Solved:
-    """Standardises, keeps the `size` largest principal components, and fits a multinomial logistic regression.
+    """Standardise, keep the `size` largest principal components, and fit a multinomial logistic regression.
 
-    The penalty is on the weights of the components in units of the standardised numbers, so a component with little
-    variance counts little.
+    `pooled` float32 `[n, features]`, label indices `truth` and `weights` `[n]`. Raises `UserError` where a label has
+    no recording. The penalty is on the weights of the components in units of the standardised features, so a component
+    with little variance counts little.
     """
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
     centre, scale = pooled.mean(axis=0), 1.0 / (pooled.std(axis=0) + 1e-6)
     standard = (pooled - centre) * scale
-    size = min(size, standard.shape[1])
-    values, vectors = np.linalg.eigh(standard.T @ standard / len(standard))
-    components = vectors[:, ::-1][:, :size].astype(np.float32)
+    size = min(size, *standard.shape)
+    analysis = PCA(size, svd_solver="covariance_eigh").fit(standard)
+    components = analysis.components_.T.astype(np.float32)
     inputs = standard @ components
     solver = LogisticRegression(C=1.0 / (how.penalty * len(inputs)), max_iter=300, tol=1e-4)
     solver.fit(inputs, truth, sample_weight=weights)
@@ -137,6 +151,6 @@ def solve(
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(truth)), truth]
     return Solved(
         centre.astype(np.float32), scale.astype(np.float32), components,
-        np.sqrt(np.maximum(values[::-1][:size], 1e-6)).astype(np.float32), solver.coef_.T.astype(np.float32),
+        np.sqrt(np.maximum(analysis.explained_variance_, 1e-6)).astype(np.float32), solver.coef_.T.astype(np.float32),
         solver.intercept_.astype(np.float32), float(np.average(losses, weights=weights)),
     )  # fmt: skip

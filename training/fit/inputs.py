@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.inference import features
 from training.augment import room_simulation
-from training.data.corpora import noise
+from training.data.corpora import impulse_responses, noise
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
 from training.data.task import Task
@@ -79,11 +79,13 @@ def read_inputs(job: Job, task: Task) -> Inputs:
     noises = [
         path for path in noises if path not in unreadable and np.abs(sounds[path].astype(np.int32)).max() > 30
     ]
-    clips = fitting
+    talk = sounds.readable(task.ordinary, "reading ordinary speech", job.quiet)
+    task = dataclasses.replace(task, ordinary=tuple(talk))
+    clips = fitting + talk
     if job.also:
         # One order for all runs that share the features, whichever speakers are fitted.
         also = sounds.readable(job.also, "reading", job.quiet)
-        clips = sorted(fitting + also, key=lambda clip: clip.path)
+        clips = sorted(clips + also, key=lambda clip: clip.path)
     lengths = [_speech_seconds(sounds[clip.path]) for clip in clips]
     log.info(
         "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
@@ -91,7 +93,8 @@ def read_inputs(job: Job, task: Task) -> Inputs:
     )  # fmt: skip
     # The processes that augment are forked here, before the network takes threads and memory.
     simulated = room_simulation.bank(job.recipe.augment.rooms, job.seed, job.quiet)
-    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, simulated)
+    rooms = [*simulated, *(impulse_responses.training(job.data) if simulated else [])]
+    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, rooms)
     loader = data_loader.DataLoader(source, job.workers)
     return Inputs(task, clips, lengths, source, loader, Validator(task.validation, task.labels, sounds))
 

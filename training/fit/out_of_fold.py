@@ -1,14 +1,14 @@
-"""Out-of-fold predictions: the logits of every fitting speaker from a head that was fitted without them.
+"""Out-of-fold predictions: the outputs of every fitting speaker from a head that was fitted without them.
 
-Leave-one-group-out cross-validation over speakers (Hastie et al. 2009, "The Elements of Statistical Learning", 7.10). A
-handful of calibration speakers is too small a sample to calibrate confidence by, as accuracy differs widely between
-speakers; the out-of-fold predictions of all fitting speakers are a larger one.
+Leave-group-out cross-validation over speakers (Hastie et al. 2009, "The Elements of Statistical Learning", 7.10). A
+handful of calibration speakers is too small a sample to calibrate by, as accuracy differs widely between speakers; the
+out-of-fold predictions of all fitting speakers are a larger one.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,27 +18,33 @@ from numpy.typing import NDArray
 
 from edge.util.errors import UserError
 from training.fit import checkpoint
-from training.recipes.recipe import Probe
+from training.fit.relative import Utterances
+from training.networks.head import Solved
 
 Float = NDArray[np.float32]
 FILE: Final = "out_of_fold.npz"
-GROUPS: Final = 5
+FOLDS: Final = 5
 ROUNDS: Final = 3
 """Augmented rounds that are used: the others add accuracy, and only calibration is wanted here."""
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Of `n` clips as they were recorded: logits `[n, labels]`, true labels `[n]` and speakers `[n]`."""
+    """Of `n` clips as they were recorded."""
 
     logits: NDArray[np.float64]
+    """`[n, labels]`; `[n, 8]` with the arousal of a relative head, against ordinary speech in general."""
     truth: NDArray[np.int64]
+    """`[n]`: label indices; -1 for ordinary speech."""
     speakers: NDArray[np.str_]
+    rooms: NDArray[np.str_]
+    """`[n]`: the corpus, or the place of `emospeech`."""
 
     def write(self, path: Path) -> None:
-        """Raises `UserError` when the disk is full."""
-        arrays = {"logits": self.logits, "truth": self.truth, "speakers": self.speakers}
-        checkpoint.write_arrays(path, arrays)
+        """Write an `.npz`. Raises `UserError` when the disk is full."""
+        checkpoint.write_arrays(
+            path, {"logits": self.logits, "truth": self.truth, "speakers": self.speakers, "rooms": self.rooms}
+        )
 
 
 def read(path: Path) -> OutOfFold | None:
@@ -47,57 +53,58 @@ def read(path: Path) -> OutOfFold | None:
         return None
     try:
         with np.load(path) as archive:
-            return OutOfFold(archive["logits"], archive["truth"], archive["speakers"])
+            return OutOfFold(*(archive[name] for name in ("logits", "truth", "speakers", "rooms")))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: cannot be read: {error}; remove it, and fit the head again") from None
 
 
 def predict(
-    pooled: Float,
-    truth: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    *,
-    speakers: Sequence[str],
-    how: Probe,
-    size: int,
+    utterances: Utterances, count: int, fit: Callable[[Utterances, NDArray[np.bool_]], Solved]
 ) -> OutOfFold | None:
-    """Predict every clip by a head that was fitted without its speaker's fold.
+    """Predict each of the first `count` utterances, the clean round, by a head fitted without its speaker's fold.
 
-    `pooled` float32 `[rounds * n, size]` is clip by clip, the clean round first; `truth` and `weights` `[rounds * n]`;
-    `speakers` names the speaker of each of the `n` clips.
-
-
-    Returns None where no fold can be left out without a label losing its last recording.
+    `fit` makes a head of the utterances that it is given, the places of which are the second argument, `[n]`. Returns
+    None where no fold can be left out without a label losing its last recording.
     """
     # Not at the top: export and evaluation of a finished run need no training framework here.
     from sklearn.exceptions import ConvergenceWarning
 
-    from training.fit.closed_form import solve
-
-    names, count, group = np.array(speakers), len(speakers), groups(speakers)
-    rounds = min(ROUNDS, len(truth) // count)
-    kept = slice(0, rounds * count)
-    logits = np.full((count, int(truth.max()) + 1), np.nan)
-    for number in range(group.max() + 1):
-        out = group == number
-        rest = np.tile(~out, rounds)
-        if set(truth[kept][rest]) != set(truth) or not out.any():
+    rounds = min(ROUNDS, len(utterances.label) // count)
+    within = np.arange(len(utterances.label)) < rounds * count
+    logits: NDArray[np.float64] | None = None
+    done = np.zeros(count, np.bool_)
+    for tested in folds(utterances.speaker[:count], utterances.corpus[:count]):
+        kept = within & np.tile(~tested, len(utterances.label) // count)
+        if set(utterances.label[kept].tolist()) != set(utterances.label.tolist()):
             continue
         with warnings.catch_warnings():
-            # Less data takes more steps than `solve` allows; the calibration no longer changes by then.
+            # Less data takes more steps than the solver allows; the calibration no longer changes by then.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            head = solve(pooled[kept][rest], truth[kept][rest], weights[kept][rest], how, size)
-        logits[out] = head.logits(pooled[:count][out])
-    done = np.isfinite(logits).all(axis=1)
-    return OutOfFold(logits[done], truth[:count][done], names[done]) if done.any() else None
+            found = fit(utterances.take(kept), kept).logits(utterances.pooled[:count][tested])
+        logits = np.full((count, found.shape[1]), np.nan) if logits is None else logits
+        logits[tested], done = found, done | tested
+    if logits is None:
+        return None
+    return OutOfFold(
+        logits[done], utterances.label[:count][done], utterances.speaker[:count][done],
+        utterances.corpus[:count][done],
+    )  # fmt: skip
 
 
-def groups(speakers: Sequence[str]) -> NDArray[np.int64]:
-    """Assign each clip's speaker to a fold, int64 `[n]`: the speakers of each corpus in turn, the largest first."""
-    counts: dict[str, int] = {}
-    for name in speakers:
-        counts[name] = counts.get(name, 0) + 1
-    # Corpus by corpus, as names begin with it.
-    ordered = sorted(counts, key=lambda name: (name.split("/")[0], -counts[name], name))
-    place = {name: number % GROUPS for number, name in enumerate(ordered)}
-    return np.array([place[name] for name in speakers], np.int64)
+def folds(
+    speakers: Sequence[str] | NDArray[np.str_], corpora: Sequence[str] | NDArray[np.str_]
+) -> Iterator[NDArray[np.bool_]]:
+    """The clips `[n]` of each fold: whole speakers, those of each corpus spread over the folds."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count = min(FOLDS, len(set(speakers)))
+    if count < 2:
+        return
+    splitter = StratifiedGroupKFold(count)
+    with warnings.catch_warnings():
+        # A corpus may have fewer clips than there are folds.
+        warnings.simplefilter("ignore", UserWarning)
+        for _, tested in splitter.split(np.zeros(len(speakers)), np.array(corpora), np.array(speakers)):
+            found = np.zeros(len(speakers), np.bool_)
+            found[tested] = True
+            yield found

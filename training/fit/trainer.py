@@ -18,15 +18,19 @@ from tqdm import tqdm
 
 from edge.util.errors import UserError
 from training.data import task as tasks
+from training.data.corpora.clip import Clip
 from training.data.task import Task
-from training.fit import batches, checkpoint, closed_form, distillation, optimizer, out_of_fold
+from training.fit import batches, checkpoint, closed_form, distillation, optimizer, out_of_fold, relative
 from training.fit.inputs import Inputs, Job, read_inputs
 from training.fit.logits_model import LogitsModel
+from training.fit.out_of_fold import OutOfFold
 from training.networks import pretrained as weights
 from training.networks import transformer
+from training.networks.head import Solved
 from training.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
+Float = NDArray[np.float32]
 
 
 def _model(job: Job, inputs: Inputs, total: int, first: Sequence[list[int]]) -> Any:
@@ -94,7 +98,7 @@ def run(job: Job) -> dict[str, Any]:
         job.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{job.out}: cannot be made: {error}") from None
-    task = job.task or tasks.shipped(job.data)
+    task = job.task or tasks.shipped(job.data, ordinary=recipe.relative is not None)
     if job.also and not recipe.is_frozen:
         raise ValueError("only what a frozen encoder says can be shared between runs")
     facts = _facts(job, task, state)
@@ -132,32 +136,49 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, inputs: Inputs) -> dict[
     if job.also:
         what = [job.recipe.sha256(), job.seed, [f"{clip.speaker}/{clip.path.name}" for clip in inputs.clips]]
     folder = (job.pooled or job.out) / f"pooled-{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}"
-    pooled, truth = closed_form.gather(
+    pooled, truth, homes = closed_form.gather(
         network, source, inputs.loader.batches, inputs.lengths, seed=job.seed, out=folder, quiet=job.quiet
     )
     # Of the pooled clips, only those that this run may fit.
-    fitted = {clip.path for clip in inputs.task.fitting}
+    fitted = {clip.path for clip in (*inputs.task.fitting, *inputs.task.ordinary)}
     order = [inputs.clips[index] for index in closed_form.by_length(inputs.lengths)]
     rows = np.tile([clip.path in fitted for clip in order], how.rounds)
-    pooled, truth = pooled[rows], truth[rows]
     own = [clip for clip in order if clip.path in fitted]
-    counts = np.tile(closed_form.shares(inputs.task, own), how.rounds)
-    log.info("solving the head for %d examples of %d numbers", *pooled.shape)
-    head = closed_form.solve(pooled, truth, counts, how, how.components or job.recipe.embedding)
+    log.info("solving the head for %d examples of %d features", int(rows.sum()), pooled.shape[1])
+    utterances = relative.describe(own, inputs.task.labels, homes[rows], pooled[rows])
+    head, left_out = _solve(job, inputs.task, utterances, truth[rows], own)
     network.install(head)
     epoch = job.recipe.last_epoch if job.recipe.distil else 0
     # A head that is trained further by gradient descent is another one.
-    if job.calibrated and epoch == job.recipe.last_epoch:
-        left_out = out_of_fold.predict(
-            pooled, truth, counts, speakers=[clip.speaker for clip in own], how=how,
-            size=how.components or job.recipe.embedding,
-        )  # fmt: skip
-        if left_out is not None:
-            left_out.write(job.out / out_of_fold.FILE)
+    if left_out is not None and epoch == job.recipe.last_epoch:
+        left_out.write(job.out / out_of_fold.FILE)
+    if head.relative_bias is not None:
+        facts = facts | {"relative_bias": [float(value) for value in head.relative_bias]}
     entry = {"epoch": epoch, "fit_loss": round(head.loss, 4)} | inputs.validator(LogitsModel(network))
     return _kept(
         job, facts, model, entry | {"seconds": round(time.monotonic() - begun)}, network.get_weights()
     )
+
+
+def _solve(
+    job: Job, task: Task, utterances: relative.Utterances, truth: NDArray[np.int64], clips: Sequence[Clip]
+) -> tuple[Solved, OutOfFold | None]:
+    """The head, and out-of-fold predictions where the job wants them."""
+    how, relation = job.recipe.probe, job.recipe.relative
+    assert how is not None
+    size = how.components or job.recipe.embedding
+    if relation is None:
+        weights = np.tile(closed_form.shares(task, clips), how.rounds)
+
+        def fit(some: relative.Utterances, places: NDArray[np.bool_]) -> Solved:
+            return closed_form.solve(some.pooled, truth[places], weights[places], how, size)
+    else:
+
+        def fit(some: relative.Utterances, places: NDArray[np.bool_]) -> Solved:
+            return relative.solve(some, how, relation, size, job.seed)
+
+    head = fit(utterances, np.ones(len(truth), np.bool_))
+    return head, out_of_fold.predict(utterances, len(clips), fit) if job.calibrated else None
 
 
 def _kept(
@@ -218,4 +239,5 @@ def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     return {
         "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
         "backend": keras.backend.backend(), "keras": keras.__version__, "notes": facts["notes"],
+        "relative_bias": facts.get("relative_bias"),
     }  # fmt: skip

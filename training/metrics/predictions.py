@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class Predictions:
     names: tuple[str, ...]
     enough_speech: NDArray[np.bool_]
     """`[n]`: whether there was speech enough for an answer."""
+    speech_ms: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """`[n]`: length of the speech; empty where recordings were not cut by the device's parts."""
 
     @property
     def logits(self) -> NDArray[np.float64]:
@@ -51,6 +53,7 @@ class Predictions:
             self.outputs[chosen], self.embeddings[chosen], self.truth[chosen],
             tuple(self.speakers[place] for place in chosen), tuple(self.rooms[place] for place in chosen),
             tuple(self.names[place] for place in chosen), self.enough_speech[chosen],
+            self.speech_ms[chosen] if self.speech_ms.size else self.speech_ms,
         )  # fmt: skip
 
 

@@ -82,6 +82,17 @@ def replay(
     return Decisions(labels, probabilities, balanced, evidence, relative, arousal)
 
 
+def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) -> Decisions:
+    """What the device publishes of utterances, outputs `[n, 7 or 8]`, one after the other in a new room."""
+    if bundle.manifest.relative is not None:
+        return replay(bundle.manifest.relative, outputs, enough_speech)
+    shares = softmax(outputs / bundle.manifest.temperature)
+    sure = enough_speech & (shares.max(axis=1) >= bundle.manifest.abstain_below)
+    labels = np.where(sure, shares.argmax(axis=1), UNCERTAIN_INDEX).astype(np.int64)
+    nothing = np.full(len(outputs), np.nan)
+    return Decisions(labels, shares, shares, nothing, nothing, nothing)
+
+
 def without_baseline(bundle: Bundle, found: Predictions) -> Float:
     """Probabilities `[n, 7]` where labels are equally likely, against ordinary speech in general."""
     if bundle.manifest.relative is None:

@@ -35,9 +35,12 @@ class Solved:
     bias: Float
     loss: float
     """Mean weighted cross-entropy on what it was solved for."""
+    relative_bias: Float | None = None
+    """`[8]`: what a relative head adds to the difference from a baseline; None: an absolute head. `kernel` and `bias`
+    of a relative head have an eighth column, the arousal."""
 
     def logits(self, pooled: Float) -> NDArray[np.float64]:
-        """What it answers, `[n, labels]`, to pooled numbers `[n, pooled]`."""
+        """Outputs `[n, labels]` (and arousal) of pooled features `[n, pooled]`."""
         found = ((pooled - self.centre) * self.scale) @ self.components @ self.kernel + self.bias
         return found.astype(np.float64)
 
@@ -58,7 +61,7 @@ def compress(head: Solved, size: int) -> Solved:
     components = head.components @ (basis / head.spread[:, None])
     return Solved(
         head.centre, head.scale, components.astype(np.float32), np.ones(basis.shape[1], np.float32),
-        (basis.T @ whitened).astype(np.float32), head.bias, head.loss,
+        (basis.T @ whitened).astype(np.float32), head.bias, head.loss, head.relative_bias,
     )  # fmt: skip
 
 

@@ -119,8 +119,10 @@ class Small(keras.Model):  # type: ignore[misc]
         self.embed_mean = Pointwise(recipe.embedding, use_bias=False, name="embed_mean")
         self.embed_deviation = Pointwise(recipe.embedding, name="embed_deviation")
         self.classify = Pointwise(labels, name="classify")
-        for solved in (self.embed_mean, self.embed_deviation, self.classify):
-            solved.trainable = False
+        self.arousal = Pointwise(1, name="arousal") if recipe.relative is not None else None
+        for solved in (self.embed_mean, self.embed_deviation, self.classify, self.arousal):
+            if solved is not None:
+                solved.trainable = False
         self.settled: list[Part] | None = None
         self.width, self.size, self.labels = width, recipe.embedding, labels
         self.pooled_size = 2 * width
@@ -136,6 +138,8 @@ class Small(keras.Model):  # type: ignore[misc]
         self.embed_mean.build((None, 1, 1, self.width))
         self.embed_deviation.build((None, 1, 1, self.width))
         self.classify.build((None, 1, 1, self.size))
+        if self.arousal is not None:
+            self.arousal.build((None, 1, 1, self.size))
         self.built = True
 
     def _first(self, inputs: Any) -> Any:
@@ -205,12 +209,15 @@ class Small(keras.Model):  # type: ignore[misc]
         """`[batch, 2 * width]`."""
         return ops.reshape(ops.concatenate(self._pools(inputs), axis=-1), (-1, self.pooled_size))
 
-    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
-        """`(features, mask)` to `(logits, embedding)`."""
+    def call(self, inputs: Any, training: bool = False) -> tuple[Any, ...]:
+        """`(features, mask)` to `(logits, embedding)`, and the arousal `[batch, 1]` of a relative head."""
         mean, deviation = (ops.reshape(part, (-1, 1, 1, self.width)) for part in self._pools(inputs))
         embedding = self.embed_mean(mean) + self.embed_deviation(deviation)
         logits = self.classify(embedding)
-        return ops.reshape(logits, (-1, self.labels)), ops.reshape(embedding, (-1, self.size))
+        found = (ops.reshape(logits, (-1, self.labels)), ops.reshape(embedding, (-1, self.size)))
+        if self.arousal is None:
+            return found
+        return *found, ops.reshape(self.arousal(embedding), (-1, 1))
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Takes the encoder's convolutions; weights there are `[out, in, 3]`."""
@@ -233,7 +240,9 @@ class Small(keras.Model):  # type: ignore[misc]
         shift = -(head.centre[width:] * gain) @ lower
         self.embed_mean.set_weights([upper])
         self.embed_deviation.set_weights([lower, shift])
-        self.classify.set_weights([head.kernel, head.bias])
+        self.classify.set_weights([head.kernel[:, : self.labels], head.bias[: self.labels]])
+        if self.arousal is not None:
+            self.arousal.set_weights([head.kernel[:, self.labels :], head.bias[self.labels :]])
 
 
 def whole_window(x: Any, mask: Any) -> tuple[Any, Any]:

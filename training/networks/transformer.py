@@ -1,8 +1,9 @@
 """The networks, written with `keras.ops`: TensorFlow, PyTorch or JAX can be the backend.
 
 Input: log-mel features `[batch, frames, 80]` (an even number of frames, zeros as padding) and a mask of valid tokens
-`[batch, frames // 2]` (1.0 or 0.0). Output: logits `[batch, labels]` and embedding `[batch, size]`. The logits are a
-linear function of the embedding, so subtracting a room's mean embedding is the same as shifting the logits.
+`[batch, frames // 2]` (1.0 or 0.0). Output: logits `[batch, labels]`, embedding `[batch, size]`, and the arousal
+`[batch, 1]` of a relative head. All are linear in the embedding, so a baseline of outputs does what one of embeddings
+would.
 """
 
 from __future__ import annotations
@@ -107,6 +108,13 @@ class Whisper(keras.Model):  # type: ignore[misc]
             shape=(recipe.embedding, labels), initializer="glorot_uniform", name="classify_kernel"
         )
         self.bias = self.add_weight(shape=(labels,), initializer="zeros", name="classify_bias")
+        self.arousal: tuple[Any, Any] | None = None
+        if recipe.relative is not None:
+            self.arousal = (
+                self.add_weight(shape=(recipe.embedding, 1), initializer="zeros", name="arousal_kernel"),
+                self.add_weight(shape=(1,), initializer="zeros", name="arousal_bias"),
+            )
+        self.labels = labels
         self.pooled_size = size
         self.merge = recipe.merge
 
@@ -146,15 +154,19 @@ class Whisper(keras.Model):  # type: ignore[misc]
             pooled += [mean, ops.sqrt(variance + 1e-6)]
         return ops.concatenate(pooled, axis=-1)
 
-    def call(self, inputs: Any, training: bool = False) -> tuple[Any, Any]:
-        """`(features, mask)` to `(logits, embedding)`."""
+    def call(self, inputs: Any, training: bool = False) -> tuple[Any, ...]:
+        """`(features, mask)` to `(logits, embedding)`, and the arousal `[batch, 1]` of a relative head."""
         standard = (self.pool(inputs) - self.centre) * self.scale
         # In two pieces: the converter would multiply `scale` into the kernel, whose columns int8 could then not hold.
         half = self.pooled_size // 2
         embedding = self.embed(ops.concatenate([standard[:, :half], standard[:, half:]], axis=-1))
         dropped = self.drop(embedding, training=training)
         # Not a dense layer: the converter would round its input to 256 steps of the largest component.
-        return ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias, embedding
+        logits = ops.sum(dropped[:, :, None] * self.kernel, axis=1) + self.bias
+        if self.arousal is None:
+            return logits, embedding
+        kernel, bias = self.arousal
+        return logits, embedding, ops.sum(dropped[:, :, None] * kernel, axis=1) + bias
 
     def install(self, head: Solved) -> None:
         """Puts a head into the network."""
@@ -163,8 +175,12 @@ class Whisper(keras.Model):  # type: ignore[misc]
         short = self.embed.kernel.shape[1] - head.components.shape[1]
         components = np.pad(head.components, ((0, 0), (0, short)))
         self.embed.set_weights([components, np.zeros(components.shape[1], np.float32)])
-        self.kernel.assign(np.pad(head.kernel, ((0, short), (0, 0))))
-        self.bias.assign(head.bias)
+        kernel = np.pad(head.kernel, ((0, short), (0, 0)))
+        self.kernel.assign(kernel[:, : self.labels])
+        self.bias.assign(head.bias[: self.labels])
+        if self.arousal is not None:
+            self.arousal[0].assign(kernel[:, self.labels :])
+            self.arousal[1].assign(head.bias[self.labels :])
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
@@ -183,7 +199,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
                 layer.set_weights([arrays[f"{key}.gamma"], arrays[f"{key}.beta"]])
 
 
-HEAD_PREFIXES = ("embed", "classify")
+HEAD_PREFIXES = ("embed", "classify", "arousal")
 
 
 def is_head(path: str) -> bool:

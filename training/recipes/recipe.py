@@ -36,6 +36,8 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The loudest moment is so much beyond what the converter can say, and is cut off."""
     codec_share: float = 0.0
     """Through a telephone (mu-law, GSM) or a low rate of Opus or MP3."""
+    households: bool = False
+    """Vary a simulated household as a whole (`training/augment/household.py`), not each clip by itself."""
     edge_ms: int = 300
     """Up to so much of the recording's silence is kept at each end."""
     vocal_tract: float = 0.0
@@ -60,6 +62,25 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Principal components that the regression sees; none given: as many as the embedding has numbers."""
     penalty: float = 0.1
     """Half of it times the squared weights is added to the mean loss."""
+
+
+class Relative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A head relative to a simulated baseline, with an arousal output: `training/fit/relative.py`."""
+
+    most_neutral: int = 30
+    """Neutral utterances that a simulated baseline has learnt from, at most; drawn with equal odds per octave."""
+    prior: float = 5.0
+    """Utterances for which the mean of all neutral speech stands in a simulated baseline."""
+    absolute_share: float = 0.08
+    """Share of examples whose baseline has learnt nothing yet."""
+    draws: int = 2
+    """Baselines drawn for each utterance and round."""
+    ordinary: float = 0.5
+    """Weight of all ordinary speech, in units of that of all acted speech."""
+    field: float = 0.15
+    """The same of `emospeech`, recorded on phones in homes and streets."""
+    arousal_penalty: float = 0.1
+    """As `Probe.penalty`, for the arousal."""
 
 
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,6 +129,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Decay of the moving average of the weights, which is what is kept; 0: none."""
     probe: Probe | None = None
     """How the head begins; none: with random weights."""
+    relative: Relative | None = None
+    """Whether the head is relative to a baseline; none: absolute, without ordinary speech and without arousal."""
     augment: Augment = msgspec.field(default_factory=Augment)
     student: Student | None = None
     distil: Distil | None = None
@@ -127,7 +150,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Tells whether a checkpoint belongs to this recipe."""
         document = msgspec.to_builtins(self)
         # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
-        for key in ("student", "distil"):
+        for key in ("student", "distil", "relative"):
             if document[key] is None:
                 del document[key]
         return hashlib.sha256(msgspec.json.encode(document)).hexdigest()
@@ -152,6 +175,8 @@ def load(name: str) -> Recipe:
         raise UserError(
             f"{path}: architecture is one of {', '.join(ARCHITECTURES)}, not {recipe.architecture}"
         )
+    if recipe.relative is not None and recipe.probe is None:
+        raise UserError(f"{path}: [relative] needs [probe], which solves the head")
     if recipe.architecture == "student" and (recipe.probe is None or recipe.distil is None):
         raise UserError(
             f"{path}: a student needs [distil], which trains it, and [probe], which solves its head"

@@ -12,9 +12,11 @@ from edge.util.errors import UserError
 from training.data.corpora import (
     crema_d,
     emodb,
+    emospeech,
     emovo,
     folder,
     nemo,
+    ordinary,
     ravdess,
     savee,
     tess,
@@ -45,6 +47,8 @@ CORPORA: dict[str, Corpus] = {
         Corpus("crema-d", crema_d.scan, "ODbL 1.0", True),
         Corpus("savee", savee.scan, "research", False),
         Corpus("emo-db", emodb.scan, "unclear", False),
+        Corpus("ordinary", ordinary.scan, "per source (speakers.tsv)", True),
+        Corpus("emospeech", emospeech.scan, "CC BY-NC-SA 4.0", True),
         Corpus("folder", folder.scan, "the user's own", False),
     )
 }

@@ -18,16 +18,20 @@ LABEL_WORDS: dict[str, str | None] = {
 }  # fmt: skip
 
 
+ORDINARY = "ordinary"
+"""In place of a label: speech that nobody acted and nobody labelled."""
+
+
 @dataclass(frozen=True)
 class Clip:
-    """One recording of one speaker in one mood."""
+    """One recording of one speaker with one label."""
 
     corpus: str
     path: Path
     speaker: str
     """Unique across corpora, such as `ravdess/02`."""
     label: str
-    """One of `edge.protocol.messages.LABELS`."""
+    """One of `edge.protocol.messages.LABELS`, or `ORDINARY`."""
     fine_label: str = ""
     """The corpus's own label, where it is finer (`calm`)."""
 

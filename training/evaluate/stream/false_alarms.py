@@ -150,12 +150,12 @@ def listen(
                 probability = detector.probability(block)
                 voiced += probability >= config.vad.onset
                 for utterance in segmenter.push(block, probability):
-                    events[classifier.classify(utterance.samples).event_type] += 1
+                    events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
                     sources.update(names)
             rest = rest[whole:]
             blocks += whole // BLOCK
             bar.n = min(bar.total, round(blocks * BLOCK / RATE / 60))
             bar.refresh()
     for utterance in segmenter.flush():
-        events[classifier.classify(utterance.samples).event_type] += 1
+        events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
     return Heard(events, sources, blocks * BLOCK / RATE, voiced * BLOCK / RATE)

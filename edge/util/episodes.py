@@ -1,0 +1,80 @@
+"""Episodes of agitation: a few utterances in a row that are more agitated than is usual in the room.
+
+One utterance is weak evidence; a quarrel is ten. An episode starts when the mean arousal of the last `UTTERANCES`
+utterances reaches `ON` and ends when it falls below `OFF`, or when nobody has spoken for `MAX_GAP_S`. The arousal of an
+event is scaled (`edge.inference.decision`) such that these numbers suit every model.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+UTTERANCES: Final = 5
+ON: Final = 0.5
+OFF: Final = 0.25
+MAX_GAP_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """An episode that has started or ended."""
+
+    ended: bool
+    started_s: float
+    """Time of the utterance with which it started, on the clock of `Episodes.add`."""
+    peak: float
+    """Highest mean arousal so far, 0.5 to 1."""
+
+
+class Episodes:
+    """Finds episodes in a stream of utterances; not for several threads at once.
+
+    Example: `change = episodes.add(event.arousal, now)`; `episodes.arousal`; `episodes.agitated`.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=UTTERANCES)
+        self._last_s = 0.0
+        self._started_s: float | None = None
+        self._peak = 0.0
+
+    @property
+    def arousal(self) -> float | None:
+        """Mean arousal of the last utterances, -1 to 1; None where there is none yet, or not lately."""
+        return sum(self._recent) / len(self._recent) if self._recent else None
+
+    @property
+    def agitated(self) -> bool:
+        """Whether an episode is under way."""
+        return self._started_s is not None
+
+    def add(self, arousal: float, now_s: float) -> Episode | None:
+        """Add the arousal of an utterance at a time in seconds; returns an episode that starts or ends with it.
+
+        Call `expire` before, or an episode that ended by silence goes on.
+        """
+        self._last_s = now_s
+        self._recent.append(arousal)
+        mean = sum(self._recent) / UTTERANCES
+        if self._started_s is None:
+            if mean < ON:
+                return None
+            self._started_s, self._peak = now_s, mean
+            return Episode(False, now_s, mean)
+        self._peak = max(self._peak, mean)
+        return self._end() if mean < OFF else None
+
+    def expire(self, now_s: float) -> Episode | None:
+        """Forget utterances after a long silence; returns an episode that ends with it."""
+        if not self._recent or now_s - self._last_s < MAX_GAP_S:
+            return None
+        self._recent.clear()
+        return self._end() if self._started_s is not None else None
+
+    def _end(self) -> Episode:
+        assert self._started_s is not None
+        found = Episode(True, self._started_s, self._peak)
+        self._started_s = None
+        return found

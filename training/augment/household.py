@@ -1,0 +1,167 @@
+"""Simulated households: clips that share a room, a microphone and voices, and how they sound there.
+
+A device hears people through one room and one microphone. So augmentation varies a household as a whole, and only a
+little from one utterance to the next: a baseline over the household then takes out the same as it will at home.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference import features
+from training.augment import transforms
+from training.data.recordings import RATE
+
+Float = NDArray[np.float32]
+SIZES = (20, 40, 60)
+"""Utterances of one household, about."""
+NO_NOISE, COLOURED_NOISE = -1, -2
+SHORTEST = 3200
+"""Samples to which shorter speech is padded: 0.2 s."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the recordings of a household have in common."""
+
+    response: int | None
+    """Index of an impulse response; None: as recorded."""
+    curve_db: NDArray[np.float64]
+    """Gain of the microphone at six frequencies, `[6]`."""
+    gain_db: float
+    noise: int
+    """Index of a recording of noise, `NO_NOISE` or `COLOURED_NOISE`."""
+    noise_db: float
+    """Level of the noise against typical speech of the corpus."""
+    codec: int | None
+    """Index into `transforms.CODECS`."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a speaker is varied in a household: factors of speed and of the mel axis; 1: not at all."""
+
+    speed: float
+    vocal_tract: float
+
+
+@dataclass(frozen=True)
+class Acoustics:
+    """Impulse responses and noises to draw from, float32 at 16 kHz."""
+
+    responses: Sequence[Float]
+    noises: Sequence[Float]
+
+
+def assign(speakers: Sequence[str], corpora: Sequence[str], seed: Sequence[int]) -> NDArray[np.int64]:
+    """Deal clips into households of a few speakers of one corpus: number of the household of each clip, `[n]`.
+
+    A speaker with many clips lives in several households, with a part of the clips in each.
+    """
+    homes = np.full(len(speakers), -1, np.int64)
+    count = 0
+    for number, corpus in enumerate(sorted(set(corpora))):
+        random = np.random.default_rng([*seed, 10, number])
+        members: dict[str, list[int]] = {}
+        for place, (speaker, own) in enumerate(zip(speakers, corpora, strict=True)):
+            if own == corpus:
+                members.setdefault(speaker, []).append(place)
+        pieces: list[NDArray[np.int64]] = []
+        for places in members.values():
+            order = random.permutation(places)
+            pieces += np.array_split(order, max(1, round(len(order) / int(random.choice(SIZES)))))
+        held, goal = 0, int(random.choice(SIZES))
+        for index in random.permutation(len(pieces)):
+            homes[pieces[int(index)]] = count
+            held += len(pieces[int(index)])
+            if held >= goal:
+                count, held, goal = count + 1, 0, int(random.choice(SIZES))
+        count += 1
+    return homes
+
+
+def condition(random: np.random.Generator, acoustics: Acoustics) -> Condition:
+    """Draw the condition of one household."""
+    response = None
+    if acoustics.responses and random.random() > 0.45:
+        response = int(random.integers(len(acoustics.responses)))
+    draw = random.random()
+    noise = NO_NOISE if draw < 0.35 else COLOURED_NOISE
+    if draw >= 0.5 and acoustics.noises:
+        noise = int(random.integers(len(acoustics.noises)))
+    curve = random.uniform(-7.0, 7.0, 6) * (random.random() < 0.7)
+    codec = int(random.integers(len(transforms.CODECS))) if random.random() < 0.12 else None
+    gain, noise_db = float(random.uniform(-26.0, 4.0)), float(-random.uniform(3.0, 32.0))
+    return Condition(response, curve, gain, noise, noise_db, codec)
+
+
+def voice(seed: Sequence[int], speaker: str) -> Voice:
+    """Draw the voice of a speaker in a household."""
+    random = np.random.default_rng([*seed, zlib.crc32(speaker.encode())])
+    speed = 1.0 + random.uniform(-0.15, 0.15) if random.random() < 0.6 else 1.0
+    return Voice(speed, 1.0 + random.uniform(-0.1, 0.1) if random.random() < 0.6 else 1.0)
+
+
+def apply(
+    recording: NDArray[np.int16],
+    how: Condition,
+    voice: Voice,
+    *,
+    typical_power: float,
+    acoustics: Acoustics,
+    random: np.random.Generator,
+) -> Float:
+    """Log-mel features `[frames, 80]` of an int16 recording `[n]` at 16 kHz in a household, of at most 3 s.
+
+    `typical_power`: mean square of typical speech of its corpus.
+    """
+    piece = _stretch(features.to_float(recording), voice, random)
+    if how.response is not None:
+        response = acoustics.responses[how.response].copy()
+        # Another place in the same room: the direct sound is nearer or farther.
+        response[:40] *= np.float32(10 ** (random.uniform(-3, 3) / 20))
+        piece = transforms.convolve(piece, response)
+    if how.noise != NO_NOISE:
+        coloured = how.noise == COLOURED_NOISE
+        noise = (
+            transforms.coloured_noise(piece.size, random)
+            if coloured
+            else transforms.cut(acoustics.noises[how.noise], piece.size, random)
+        )
+        power = float(np.mean(np.square(noise)))
+        if power > 1e-12:
+            level = typical_power * 10 ** ((how.noise_db + random.uniform(-2, 2)) / 10)
+            piece = piece + noise * np.float32(np.sqrt(level / power))
+    if how.codec is not None:
+        piece = transforms.codec(piece, transforms.CODECS[how.codec])
+    piece = np.clip(piece * np.float32(10 ** ((how.gain_db + random.uniform(-3, 3)) / 20)), -1.0, 1.0)
+    # The noise of the microphone itself.
+    piece = features.trim((piece + random.normal(0, 4 / 32768, piece.size)).astype(np.float32))
+    mel = features.log_mel(np.pad(piece, (0, max(0, SHORTEST - piece.size))))
+    if voice.vocal_tract != 1.0:
+        mel = transforms.vocal_tract(mel, voice.vocal_tract)
+    curve = np.interp(np.linspace(0, 5, mel.shape[1]), np.arange(6), how.curve_db / 40.0)
+    result: Float = np.maximum(mel + curve.astype(np.float32), mel.min())
+    return result
+
+
+def _stretch(samples: Float, voice: Voice, random: np.random.Generator) -> Float:
+    """A stretch of the speech with some of the silence around it, at the speed of the voice."""
+    begin, end = features.speech_bounds(samples)
+    margin = RATE // 10
+    begin = max(0, begin - int(random.integers(0, 3 * margin)))
+    piece = samples[begin : min(samples.size, end + int(random.integers(0, margin)))]
+    if voice.speed != 1.0:
+        piece = transforms.change_speed(piece, voice.speed)
+    length = features.DEFAULT.window_samples
+    if random.random() < 0.3:
+        length = min(length, int(random.uniform(0.6, 3.0) * RATE))
+    if piece.size > length:
+        start = int(random.integers(0, piece.size - length + 1))
+        piece = piece[start : start + length]
+    return piece

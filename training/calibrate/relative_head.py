@@ -1,0 +1,170 @@
+"""Constants of a relative head: baseline, operating point, calibrated probabilities and the scale of arousal.
+
+All are chosen on out-of-fold predictions of the fitting speakers and on the part of ordinary speech that may be fitted,
+through the device's own baseline, causally. One operating point serves all rooms: the evidence at which
+`ORDINARY_SHARE` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.baseline import log_odds
+from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead
+from edge.protocol.messages import LABELS
+from edge.util.episodes import ON, UTTERANCES
+from edge.util.errors import UserError
+from training.fit.out_of_fold import OutOfFold
+from training.metrics import replay
+from training.metrics.predictions import softmax
+
+Float = NDArray[np.float64]
+ORDINARY_SHARE: Final = 0.06
+NEUTRAL_SHARE: Final = 0.85
+"""Of the utterances of a household; what published probabilities assume."""
+SETTLED: Final = 20
+"""Utterances after which a baseline is taken to be good."""
+FEWEST: Final = 20
+"""Ordinary utterances below which a room says nothing."""
+FALSE_EPISODES: Final = 0.004
+"""Starts of an episode per ordinary utterance that the scale of arousal allows."""
+LENGTH: Final = 400
+"""Utterances of one simulated stream."""
+NAME_SHARE: Final = 0.3
+SEED: Final = 3
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """The decisions of one simulated room, after it has settled."""
+
+    evidence: Float
+    arousal: Float
+    logits: Float
+    truth: NDArray[np.int64]
+
+
+def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], output: str) -> RelativeHead:
+    """Choose all constants. Raises `UserError` without ordinary speech.
+
+    `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech, `output` is the
+    name of its arousal output.
+    """
+    rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
+    if not rooms:
+        raise UserError("no room of ordinary speech is among the out-of-fold predictions")
+    spec = _baseline(left_out, rooms, bias)
+    draft = RelativeHead(
+        arousal=output, baseline=spec, arousal_scale=ArousalScale(low=-3.0, high=3.0),
+        decision=DecisionSpec(threshold=2.0, slope=1.0, offset=-2.0, temperature=1.0, name_share=0.0),
+    )  # fmt: skip
+    talk = [_stream(left_out, draft, name, 1.0) for name in rooms]
+    homes = [
+        _stream(left_out, draft, name, NEUTRAL_SHARE)
+        for name in np.unique(left_out.rooms)
+        if _ordinary(left_out, name).sum() >= FEWEST
+        and (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
+    ]
+    threshold = float(np.mean([np.quantile(one.evidence, 1 - ORDINARY_SHARE) for one in talk]))
+    slope, offset = _calibrated(talk, homes)
+    high = _scale([one.arousal for one in talk])
+    return msgspec.structs.replace(
+        draft,
+        baseline=msgspec.structs.replace(spec, origin=tuple(float(value) for value in origin)),
+        decision=DecisionSpec(
+            threshold=round(threshold, 4), slope=slope, offset=offset, temperature=_temperature(homes),
+            name_share=NAME_SHARE,
+        ),
+        arousal_scale=ArousalScale(low=-high, high=high),
+    )  # fmt: skip
+
+
+def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (left_out.rooms == room) & (left_out.truth <= 0)
+    return found
+
+
+def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) -> BaselineSpec:
+    """Typical deviations of ordinary speech around its own room's mean; the origin is that of the predictions."""
+    scatter, evidence, arousal, means = [], [], [], []
+    for name in rooms:
+        outputs = left_out.logits[_ordinary(left_out, name)]
+        away = outputs - outputs.mean(axis=0)
+        odds = np.array([log_odds(one[:7] + np.asarray(bias)) for one in away])
+        means.append(outputs.mean(axis=0))
+        scatter.append(away.std(axis=0))
+        evidence.append((float(np.median(odds)), float(np.abs(odds - np.median(odds)).mean())))
+        arousal.append((float(np.median(away[:, 7])), float(np.abs(away[:, 7]).mean())))
+    usual, deviation = np.mean(evidence, axis=0).tolist()
+    calm, liveliness = np.mean(arousal, axis=0).tolist()
+    return BaselineSpec(
+        origin=tuple(np.mean(means, axis=0).tolist()), bias=tuple(float(value) for value in bias),
+        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.5, least_weight=0.15,
+        evidence=(usual, deviation), arousal=(calm, liveliness), spread_prior=30.0, spread_memory=300.0,
+    )  # fmt: skip
+
+
+def _stream(left_out: OutOfFold, head: RelativeHead, room: str, neutral_share: float) -> _Stream:
+    """Utterances of a room in random order, of which that share is ordinary; emotions are equally frequent."""
+    random = np.random.default_rng([SEED, len(room), round(100 * neutral_share)])
+    ordinary = np.flatnonzero(_ordinary(left_out, room))
+    places = random.choice(ordinary, LENGTH + SETTLED)
+    emotional = np.flatnonzero((left_out.rooms == room) & (left_out.truth > 0))
+    if emotional.size and neutral_share < 1.0:
+        chosen = random.random(len(places)) >= neutral_share
+        labels = random.choice(np.unique(left_out.truth[emotional]), len(places))
+        for place in np.flatnonzero(chosen):
+            places[place] = random.choice(emotional[left_out.truth[emotional] == labels[place]])
+    outputs = left_out.logits[places]
+    found = replay.replay(head, outputs, np.ones(len(places), np.bool_))
+    settled = slice(SETTLED, None)
+    truth = np.maximum(left_out.truth[places], 0)[settled]
+    logits = np.log(np.maximum(found.balanced, 1e-12)) * head.decision.temperature
+    return _Stream(found.evidence[settled], found.relative_arousal[settled], logits[settled], truth)
+
+
+def _calibrated(talk: Sequence[_Stream], homes: Sequence[_Stream]) -> tuple[float, float]:
+    """Slope and offset of the probability of any emotion, for rooms of `NEUTRAL_SHARE` ordinary utterances."""
+    from sklearn.linear_model import LogisticRegression
+
+    evidence = np.concatenate([one.evidence for one in (*talk, *homes)])
+    emotional = np.concatenate([one.truth > 0 for one in (*talk, *homes)])
+    if not emotional.any():
+        return 1.0, -3.0
+    weights = np.where(
+        emotional, (1 - NEUTRAL_SHARE) / emotional.mean(), NEUTRAL_SHARE / max(1e-9, 1 - emotional.mean())
+    )
+    solver = LogisticRegression(C=1e3).fit(evidence[:, None], emotional, sample_weight=weights)
+    return round(max(0.05, float(solver.coef_[0, 0])), 4), round(float(solver.intercept_[0]), 4)
+
+
+def _temperature(homes: Sequence[_Stream]) -> float:
+    """Temperature of the six emotions among themselves with the least negative log-likelihood."""
+    truth = np.concatenate([one.truth for one in homes]) if homes else np.zeros(0, np.int64)
+    if not (truth > 0).any():
+        return 1.0
+    logits = np.concatenate([one.logits for one in homes])[truth > 0][:, 1 : len(LABELS)]
+    rows, own = np.arange(int((truth > 0).sum())), truth[truth > 0] - 1
+    candidates = np.exp(np.linspace(np.log(0.3), np.log(5.0), 100))
+    losses = [-np.log(np.maximum(softmax(logits / t)[rows, own], 1e-12)).mean() for t in candidates]
+    return round(float(candidates[int(np.argmin(losses))]), 4)
+
+
+def _scale(talk: Sequence[Float]) -> float:
+    """Relative arousal that becomes 1: the least at which ordinary speech starts few enough episodes."""
+    for high in np.exp(np.linspace(np.log(1.0), np.log(20.0), 120)):
+        rates = []
+        for arousal in talk:
+            mapped = np.clip(arousal / high, -1.0, 1.0)
+            total = np.cumsum(np.concatenate([[0.0], mapped]))
+            means = (total[UTTERANCES:] - total[:-UTTERANCES]) / UTTERANCES
+            rates.append(float(((means[1:] >= ON) & (means[:-1] < ON)).mean()))
+        if np.mean(rates) <= FALSE_EPISODES:
+            return round(float(high), 4)
+    return 20.0

@@ -1,0 +1,107 @@
+"""Protocol `episodes`: ten utterances, six of one emotion and four neutral, after an ordinary hour: are they noticed?
+
+Found means that an episode (`edge.util.episodes`) has started before the tenth utterance has ended. False episodes are
+counted in streams of neutral speech of the same set. Beside the shipped thresholds, the curve of both over thresholds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.bundle import Bundle
+from edge.protocol.messages import LABELS
+from edge.util.episodes import OFF, ON, UTTERANCES
+from training.fit.relative import HIGH_AROUSAL
+from training.metrics import intervals, replay
+from training.metrics.predictions import Predictions
+
+BEFORE: Final = 60
+EMOTIONAL: Final = 6
+LENGTH: Final = 10
+ROOMS: Final = 60
+"""Episodes of each label, and streams of ordinary speech."""
+STREAM: Final = 320
+SEED: Final = 4
+THRESHOLDS: Final = np.arange(0.02, 1.0, 0.02)
+
+
+def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
+    """One object a set. Raises `BundleError` for an absolute head."""
+    head = replay.head_of(bundle)
+    return [_one(bundle, head, found, room) for room in sorted(set(found.rooms))]
+
+
+def _one(bundle: Bundle, head: Any, found: Predictions, room: str) -> dict[str, Any]:
+    own = np.array(found.rooms) == room
+    neutral = np.flatnonzero(own & (found.truth <= 0))
+    quiet = [_means(head, found, _draw(neutral, STREAM, [SEED, 0, n]))[BEFORE:] for n in range(ROOMS)]
+    tracks: dict[str, list[NDArray[np.float64]]] = {}
+    speakers: list[str] = []
+    for label in range(1, len(LABELS)):
+        emotional = np.flatnonzero(own & (found.truth == label))
+        for number in range(ROOMS if emotional.size else 0):
+            places, speaker = _episode(found, neutral, emotional, [SEED, label, number])
+            tracks.setdefault(LABELS[label], []).append(_means(head, found, places)[BEFORE:])
+            speakers += [speaker] if LABELS[label] in HIGH_AROUSAL else []
+    agitated = [track for name, held in tracks.items() if name in HIGH_AROUSAL for track in held]
+    curve = [
+        {"threshold": round(float(t), 2), "found": _found(agitated, t), "false_per_1000": _false(quiet, t)}
+        for t in THRESHOLDS
+    ]
+    noticed = np.array([bool((track >= ON).any()) for track in agitated])
+    low, high = intervals.of_share(noticed, np.array(speakers))
+    return {
+        "protocol": "episodes", "bundle": bundle.full_name, "set": room, "n": len(agitated),
+        "threshold": ON, "utterances": UTTERANCES, "found": float(noticed.mean()), "low_95": low, "high_95": high,
+        "false_per_1000": _false(quiet, ON), "found_at_1": _at(curve, 1.0), "found_at_5": _at(curve, 5.0),
+        "by_emotion": {name: _found(held, ON) for name, held in tracks.items()}, "curve": curve,
+    }  # fmt: skip
+
+
+def _draw(places: NDArray[np.intp], count: int, seed: list[int]) -> NDArray[np.intp]:
+    return np.random.default_rng(seed).choice(places, count)
+
+
+def _episode(
+    found: Predictions, neutral: NDArray[np.intp], emotional: NDArray[np.intp], seed: list[int]
+) -> tuple[NDArray[np.intp], str]:
+    """An ordinary hour and ten utterances of which six are one speaker's of one emotion."""
+    random = np.random.default_rng(seed)
+    names = np.array(found.speakers)[emotional]
+    speaker = str(random.choice(np.unique(names)))
+    said = random.choice(emotional[names == speaker], EMOTIONAL)
+    ten = random.permutation(np.concatenate([said, random.choice(neutral, LENGTH - EMOTIONAL)]))
+    return np.concatenate([random.choice(neutral, BEFORE), ten]), speaker
+
+
+def _means(head: Any, found: Predictions, places: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean published arousal of the last utterances, `[n]`; what has too little speech is not published with one."""
+    made = replay.replay(head, found.outputs[places], found.enough_speech[places])
+    arousal = np.where(found.enough_speech[places], made.arousal, 0.0)
+    total = np.cumsum(np.concatenate([np.zeros(UTTERANCES), arousal]))
+    means: NDArray[np.float64] = (total[UTTERANCES:] - total[:-UTTERANCES]) / UTTERANCES
+    return means
+
+
+def _found(tracks: list[NDArray[np.float64]], threshold: float) -> float:
+    return float(np.mean([bool((track >= threshold).any()) for track in tracks])) if tracks else 0.0
+
+
+def _false(streams: list[NDArray[np.float64]], threshold: float) -> float:
+    """Starts in 1,000 utterances; an episode ends below `OFF` of the threshold's share."""
+    starts = total = 0
+    for means in streams:
+        on = False
+        for mean in means:
+            starts += not on and mean >= threshold
+            on = mean >= threshold or (on and mean >= threshold * OFF / ON)
+        total += len(means)
+    return round(1000 * starts / total, 2)
+
+
+def _at(curve: list[dict[str, Any]], rate: float) -> float:
+    """Most found where no more false episodes than `rate` in 1,000 start."""
+    return max((float(one["found"]) for one in curve if one["false_per_1000"] <= rate), default=0.0)

@@ -1,0 +1,80 @@
+"""Protocol `household`: rooms where most of what is said is neutral, of the labelled utterances of one set.
+
+What counts at home: how many emotional utterances are rightly named, how much neutral speech is left alone, and how
+often a label is right when it is given, at the operating point of the bundle.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.bundle import Bundle
+from edge.protocol.messages import LABELS
+from training.evaluate.household import rooms
+from training.metrics import classification, intervals
+from training.metrics.predictions import Predictions
+
+SHARES: Final = (0.85, 0.95, 0.70)
+"""Of neutral utterances; the first is the one that is quoted."""
+ROOMS: Final = 20
+LENGTH: Final = 220
+POSITIONS: Final = (0, 10, 20, 50, LENGTH)
+
+
+def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
+    """One object for each set and share of neutral speech."""
+    return [_one(bundle, found, room, share) for room in sorted(set(found.rooms)) for share in SHARES]
+
+
+def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[str, Any]:
+    drawn = rooms.household(found, room, share, rooms=ROOMS, length=LENGTH)
+    made = rooms.decide(bundle, found, drawn)
+    settled = made.position >= rooms.SETTLED
+    truth, labels = np.maximum(found.truth[made.places], 0), made.decisions.labels
+    speakers = np.array(found.speakers)[made.places]
+    emotional, neutral = settled & (truth > 0), settled & (truth == 0)
+    named = labels == truth
+    probabilities = made.decisions.probabilities[settled]
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth[settled]
+    return {
+        "protocol": "household", "bundle": bundle.full_name, "set": room, "neutral_share": share,
+        "n": int(settled.sum()), "rooms": ROOMS,
+        "named": _share(named[emotional], speakers[emotional]),
+        "kept": _share((labels <= 0)[neutral], speakers[neutral]),
+        "called_neutral": float((labels == 0)[neutral].mean()),
+        "called_emotional": float((labels > 0)[emotional].mean()),
+        "ece": classification.expected_calibration_error(confidence, right),
+        "per_class": {
+            LABELS[label]: _per_class(labels[settled], truth[settled], label) for label in np.unique(truth)
+        },
+        "kept_by_position": _by_position(made.position, truth == 0, labels <= 0),
+        "named_by_position": _by_position(made.position, truth > 0, named),
+    }  # fmt: skip
+
+
+def _share(hits: NDArray[np.bool_], speakers: NDArray[np.str_]) -> dict[str, float]:
+    low, high = intervals.of_share(hits, speakers)
+    return {"share": float(hits.mean()), "low_95": low, "high_95": high}
+
+
+def _per_class(labels: NDArray[np.int64], truth: NDArray[np.int64], label: int) -> dict[str, Any]:
+    given, own = labels == label, truth == label
+    return {
+        "n": int(own.sum()), "given": int(given.sum()),
+        "precision": float(own[given].mean()) if given.any() else None, "recall": float(given[own].mean()),
+    }  # fmt: skip
+
+
+def _by_position(
+    position: NDArray[np.int64], counted: NDArray[np.bool_], hits: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    rows = []
+    for low, high in itertools.pairwise(POSITIONS):
+        own = counted & (position >= low) & (position < high)
+        rows.append({"from": low, "to": high, "share": float(hits[own].mean()) if own.any() else None})
+    return rows

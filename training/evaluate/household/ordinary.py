@@ -1,0 +1,75 @@
+"""Protocol `ordinary`: how often ordinary speech, that nobody acted, is called an emotion.
+
+Every source is a room; its utterances come in random orders, each decided with a baseline of those before it. A source
+of synthetic voices is reported apart, and counts neither in the pooled share nor as the worst source.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.bundle import Bundle
+from edge.protocol.messages import LABELS
+from training.evaluate.household import rooms
+from training.metrics import intervals
+from training.metrics.predictions import Predictions
+
+ORDERS: Final = 5
+SYNTHETIC: Final = "synthetic"
+LENGTHS_MS: Final = (0, 500, 1000, 2000, 4000, 60_000)
+
+
+def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
+    """One object: shares called an emotion by source, pooled, worst, by length; from the first utterance on, too."""
+    sources, parts = {}, []
+    for room in sorted(set(found.rooms)):
+        made = rooms.decide(bundle, found, rooms.permuted(found, room, ORDERS))
+        total = len(made.places) // ORDERS
+        settled = made.position >= min(rooms.SETTLED, total // 3)
+        sources[room] = _shares(found, made, settled) | {"utterances": total}
+        if room != SYNTHETIC:
+            parts.append((made, settled))
+    places = np.concatenate([made.places for made, _ in parts])
+    called = np.concatenate([made.decisions.labels > 0 for made, _ in parts])
+    settled = np.concatenate([mask for _, mask in parts])
+    speakers = np.array(found.speakers)[places]
+    low, high = intervals.of_share(called[settled], speakers[settled])
+    people = {name: one for name, one in sources.items() if name != SYNTHETIC}
+    worst = max(people, key=lambda name: float(people[name]["called"]))
+    return {
+        "protocol": "ordinary", "bundle": bundle.full_name, "n": len(places) // ORDERS, "orders": ORDERS,
+        "called": float(called[settled].mean()), "low_95": low, "high_95": high,
+        "called_from_first": float(called.mean()),
+        "mean_of_sources": float(np.mean([one["called"] for one in people.values()])),
+        "worst": {"source": worst, "called": people[worst]["called"]}, "sources": sources,
+        "by_length": _by_length(found, places[settled], called[settled]),
+    }  # fmt: skip
+
+
+def _shares(found: Predictions, made: rooms.Rooms, settled: NDArray[np.bool_]) -> dict[str, Any]:
+    labels = made.decisions.labels
+    speakers = np.array(found.speakers)[made.places]
+    low, high = intervals.of_share((labels > 0)[settled], speakers[settled], draws=500)
+    return {
+        "called": float((labels > 0)[settled].mean()), "low_95": low, "high_95": high,
+        "called_from_first": float((labels > 0).mean()), "uncertain": float((labels == -1)[settled].mean()),
+        "as": {LABELS[label]: float((labels == label)[settled].mean()) for label in range(1, len(LABELS))},
+    }  # fmt: skip
+
+
+def _by_length(
+    found: Predictions, places: NDArray[np.intp], called: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    milliseconds = found.speech_ms[places]
+    rows = []
+    for low, high in itertools.pairwise(LENGTHS_MS):
+        own = (milliseconds >= low) & (milliseconds < high)
+        if own.any():
+            rows.append(
+                {"from_ms": low, "to_ms": high, "n": int(own.sum()), "called": float(called[own].mean())}
+            )
+    return rows

@@ -1,0 +1,64 @@
+"""Simulated rooms: streams of utterances of one set, mostly ordinary, and what the device publishes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.inference.bundle import Bundle
+from training.metrics import replay
+from training.metrics.predictions import Predictions
+
+SETTLED: Final = 20
+"""Utterances after which results count."""
+SEED: Final = 1
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Several simulated rooms of one set, all utterances in one row."""
+
+    places: NDArray[np.intp]
+    """`[rooms * length]`: into the predictions."""
+    position: NDArray[np.int64]
+    """`[rooms * length]`: number of the utterance in its room, from 0."""
+    decisions: replay.Decisions
+
+
+def household(
+    found: Predictions, room: str, share: float, *, rooms: int, length: int
+) -> list[NDArray[np.intp]]:
+    """Draw rooms of one set: so large a share is neutral, emotions are equally frequent; with replacement."""
+    random = np.random.default_rng([SEED, round(100 * share), len(room)])
+    own = np.array(found.rooms) == room
+    neutral = np.flatnonzero(own & (found.truth <= 0))
+    emotions = [
+        np.flatnonzero(own & (found.truth == label)) for label in np.unique(found.truth[own]) if label > 0
+    ]
+    drawn = []
+    for _ in range(rooms):
+        places = random.choice(neutral, length)
+        for place in np.flatnonzero(random.random(length) >= share):
+            places[place] = random.choice(emotions[int(random.integers(len(emotions)))])
+        drawn.append(places)
+    return drawn
+
+
+def permuted(found: Predictions, room: str, orders: int) -> list[NDArray[np.intp]]:
+    """All utterances of a room in several random orders."""
+    own = np.flatnonzero(np.array(found.rooms) == room)
+    return [np.random.default_rng([SEED, order, 2]).permutation(own) for order in range(orders)]
+
+
+def decide(bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]]) -> Rooms:
+    """What the device publishes in each room, which begins with a new baseline."""
+    each = [replay.published(bundle, found.outputs[p], found.enough_speech[p]) for p in drawn]
+    joined = {
+        name: np.concatenate([getattr(one, name) for one in each])
+        for name in ("labels", "probabilities", "balanced", "evidence", "relative_arousal", "arousal")
+    }
+    position = np.concatenate([np.arange(len(p)) for p in drawn])
+    return Rooms(np.concatenate(drawn), position, replay.Decisions(**joined))
