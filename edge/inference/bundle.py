@@ -60,7 +60,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Constants of the baseline: `edge.inference.baseline` has the formulas. Evidence is a log odds of any emotion."""
+    """Constants of the baseline: `edge.inference.baseline` has the formulas."""
 
     origin: Outputs
     """Outputs of ordinary speech in general: where every room begins."""
@@ -74,34 +74,23 @@ class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Utterances beyond which the location adapts no slower."""
     step_limit: Positive
     """Distance, in typical deviations, beyond which an utterance moves the location no further."""
-    least_weight: Share
-    """Of an utterance, however emotional it seems."""
-    evidence: tuple[Finite, Positive]
-    """Typical evidence of ordinary speech and its mean absolute deviation."""
-    arousal: tuple[Finite, Positive]
-    """The same of relative arousal."""
-    spread_prior: Positive
-    """Utterances for which the typical values stand."""
-    spread_memory: Positive
-    """Utterances beyond which the usual evidence and arousal adapt no slower."""
 
 
 class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The operating point, and the calibration of probabilities: `edge.inference.decision`."""
 
     threshold: Finite
-    """Evidence, in deviations of the room, from which an utterance is not `neutral`."""
+    """Score from which an emotion is named: evidence, and the log share of the label times `label_weight`."""
+    label_weight: Annotated[float, Meta(ge=0, le=100)]
     slope: Positive
     """Of the logistic function from evidence to the probability of any emotion."""
     offset: Finite
     temperature: Positive
     """Of the six emotions among themselves."""
-    name_share: Share
-    """Least share of the most likely emotion among the six; below, the answer is `uncertain`."""
 
 
 class ArousalScale(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Relative arousal, in deviations of the room, that becomes -1 and 1."""
+    """Relative arousal that becomes -1 and 1."""
 
     low: Annotated[float, Meta(ge=-1e6, lt=0)]
     high: Positive

@@ -20,7 +20,7 @@ class Decision:
     event_type: str
     """One of `LABELS`, or `uncertain`: an emotion, but which one is not clear."""
     confidence: float
-    """Probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
+    """Probability of `event_type`; where it is `uncertain`, of the most likely label."""
     probabilities: NDArray[np.float64]
     """`[7]`, in the order of `LABELS`, summing to 1; calibrated where 85 % of all utterances are neutral."""
     arousal: float
@@ -32,23 +32,36 @@ def decide(found: Relative, head: RelativeHead) -> Decision:
 
     Example: `decide(baseline.relative(outputs), bundle.manifest.relative)`.
     """
-    rule = head.decision
-    exponent = min(60.0, max(-60.0, -(rule.slope * found.evidence + rule.offset)))
-    emotional = 1.0 / (1.0 + math.exp(exponent))
+    rule, evidence = head.decision, log_odds(found.logits)
+    emotional = 1.0 / (1.0 + math.exp(min(60.0, max(-60.0, -(rule.slope * evidence + rule.offset)))))
     probabilities = np.empty(len(LABELS))
     probabilities[0] = 1.0 - emotional
     probabilities[1:] = emotional * _softmax(found.logits[1:] / rule.temperature)
-    best = 1 + int(probabilities[1:].argmax())
-    if found.evidence < rule.threshold:
+    best = 1 + int(found.logits[1:].argmax())
+    if score(found.logits, rule.label_weight) >= rule.threshold:
+        event_type, confidence = LABELS[best], float(probabilities[best])
+    elif emotional < 0.5:
         event_type, confidence = LABELS[0], float(probabilities[0])
     else:
-        clear = float(_softmax(found.logits[1:]).max()) >= rule.name_share
-        event_type, confidence = LABELS[best] if clear else UNCERTAIN, float(probabilities[best])
+        event_type, confidence = UNCERTAIN, float(probabilities.max())
     return Decision(event_type, confidence, probabilities, arousal_of(found.arousal, head))
 
 
+def score(logits: NDArray[np.float64], label_weight: float) -> float:
+    """What is compared with the threshold: evidence of any emotion, less what its label lacks in clearness."""
+    share = float(_softmax(logits[1:]).max())
+    return log_odds(logits) + label_weight * math.log(share)
+
+
+def log_odds(logits: NDArray[np.float64]) -> float:
+    """Return the log odds of any emotion against `neutral`, of logits `[7]` in the order of `LABELS`."""
+    rest = logits[1 : len(LABELS)]
+    top = float(rest.max())
+    return top + math.log(float(np.exp(rest - top).sum())) - float(logits[0])
+
+
 def arousal_of(relative: float, head: RelativeHead) -> float:
-    """Map a relative arousal, in deviations of the room, to -1..1 by the scale of a bundle's head."""
+    """Map a relative arousal to -1..1 by the scale of a bundle's head."""
     scale = head.arousal_scale
     if relative >= 0:
         return min(1.0, relative / scale.high)

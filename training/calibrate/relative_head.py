@@ -1,7 +1,7 @@
 """Constants of a relative head: baseline, operating point, calibrated probabilities and the scale of arousal.
 
 All are chosen on out-of-fold predictions of the fitting speakers and on the part of ordinary speech that may be fitted,
-through the device's own baseline, causally. One operating point serves all rooms: the evidence at which
+through the device's own baseline, causally. One operating point serves all rooms: the score at which
 `ORDINARY_SHARE` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion.
 """
 
@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import log_odds
 from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead
 from edge.protocol.messages import LABELS
 from edge.util.episodes import ON, UTTERANCES
@@ -36,7 +35,8 @@ FALSE_EPISODES: Final = 0.004
 """Starts of an episode per ordinary utterance that the scale of arousal allows."""
 LENGTH: Final = 400
 """Utterances of one simulated stream."""
-NAME_SHARE: Final = 0.3
+LABEL_WEIGHT: Final = 1.0
+"""How far the clearness of a label counts in the score that is compared with the threshold."""
 SEED: Final = 3
 
 
@@ -44,6 +44,7 @@ SEED: Final = 3
 class _Stream:
     """The decisions of one simulated room, after it has settled."""
 
+    score: Float
     evidence: Float
     arousal: Float
     logits: Float
@@ -62,7 +63,7 @@ def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], 
     spec = _baseline(left_out, rooms, bias)
     draft = RelativeHead(
         arousal=output, baseline=spec, arousal_scale=ArousalScale(low=-3.0, high=3.0),
-        decision=DecisionSpec(threshold=2.0, slope=1.0, offset=-2.0, temperature=1.0, name_share=0.0),
+        decision=DecisionSpec(threshold=2.0, slope=1.0, offset=-2.0, temperature=1.0, label_weight=LABEL_WEIGHT),
     )  # fmt: skip
     talk = [_stream(left_out, draft, name, 1.0) for name in rooms]
     homes = [
@@ -71,7 +72,7 @@ def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], 
         if _ordinary(left_out, name).sum() >= FEWEST
         and (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
     ]
-    threshold = float(np.mean([np.quantile(one.evidence, 1 - ORDINARY_SHARE) for one in talk]))
+    threshold = float(np.mean([np.quantile(one.score, 1 - ORDINARY_SHARE) for one in talk]))
     slope, offset = _calibrated(talk, homes)
     high = _scale([one.arousal for one in talk])
     return msgspec.structs.replace(
@@ -79,7 +80,7 @@ def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], 
         baseline=msgspec.structs.replace(spec, origin=tuple(float(value) for value in origin)),
         decision=DecisionSpec(
             threshold=round(threshold, 4), slope=slope, offset=offset, temperature=_temperature(homes),
-            name_share=NAME_SHARE,
+            label_weight=LABEL_WEIGHT,
         ),
         arousal_scale=ArousalScale(low=-high, high=high),
     )  # fmt: skip
@@ -92,21 +93,14 @@ def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
 
 def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) -> BaselineSpec:
     """Typical deviations of ordinary speech around its own room's mean; the origin is that of the predictions."""
-    scatter, evidence, arousal, means = [], [], [], []
+    scatter, means = [], []
     for name in rooms:
         outputs = left_out.logits[_ordinary(left_out, name)]
-        away = outputs - outputs.mean(axis=0)
-        odds = np.array([log_odds(one[:7] + np.asarray(bias)) for one in away])
         means.append(outputs.mean(axis=0))
-        scatter.append(away.std(axis=0))
-        evidence.append((float(np.median(odds)), float(np.abs(odds - np.median(odds)).mean())))
-        arousal.append((float(np.median(away[:, 7])), float(np.abs(away[:, 7]).mean())))
-    usual, deviation = np.mean(evidence, axis=0).tolist()
-    calm, liveliness = np.mean(arousal, axis=0).tolist()
+        scatter.append(outputs.std(axis=0))
     return BaselineSpec(
         origin=tuple(np.mean(means, axis=0).tolist()), bias=tuple(float(value) for value in bias),
-        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.5, least_weight=0.15,
-        evidence=(usual, deviation), arousal=(calm, liveliness), spread_prior=30.0, spread_memory=300.0,
+        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.0,
     )  # fmt: skip
 
 
@@ -126,7 +120,9 @@ def _stream(left_out: OutOfFold, head: RelativeHead, room: str, neutral_share: f
     settled = slice(SETTLED, None)
     truth = np.maximum(left_out.truth[places], 0)[settled]
     logits = np.log(np.maximum(found.balanced, 1e-12)) * head.decision.temperature
-    return _Stream(found.evidence[settled], found.relative_arousal[settled], logits[settled], truth)
+    return _Stream(
+        found.score[settled], found.evidence[settled], found.relative_arousal[settled], logits[settled], truth
+    )
 
 
 def _calibrated(talk: Sequence[_Stream], homes: Sequence[_Stream]) -> tuple[float, float]:

@@ -150,8 +150,8 @@ class Source:
         homes, mels = self.homes(key[0], key[1]), []
         for index in indices:
             clip, home = self.clips[index], int(homes[index])
-            # Of a household as a whole: the same in every batch.
-            seed = [key[0], key[1], 1, home]
+            # Of a household as a whole: the same in every batch; a clip without one is a household of its own.
+            seed = [key[0], key[1], 1, home] if home >= 0 else [*key, 4, index]
             own = np.random.default_rng(seed)
             # Some of the recordings of noise, read as they are needed.
             chosen = [int(place) for place in own.integers(len(self.noises), size=1)] if self.noises else []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError, RelativeHead
-from edge.inference.decision import decide
+from edge.inference.decision import decide, log_odds, score
 from edge.protocol.messages import LABELS, UNCERTAIN
 from training.metrics.predictions import Predictions, softmax
 
@@ -36,10 +36,12 @@ class Decisions:
     """`[n, 7]`: published."""
     balanced: Float
     """`[n, 7]`: where all labels are equally likely, as they are in a corpus of acted speech."""
+    score: Float
+    """`[n]`: what is compared with the threshold of the operating point."""
     evidence: Float
-    """`[n]`: of any emotion, in deviations of the room."""
+    """`[n]`: log odds of any emotion against neutral."""
     relative_arousal: Float
-    """`[n]`: in deviations of the room, not clipped."""
+    """`[n]`: neither scaled nor clipped."""
     arousal: Float
     """`[n]`: published, -1 to 1."""
 
@@ -68,7 +70,7 @@ def replay(
     count = len(outputs)
     labels = np.full(count, UNCERTAIN_INDEX, np.int64)
     probabilities, balanced = np.empty((count, len(LABELS))), np.empty((count, len(LABELS)))
-    evidence, relative, arousal = np.empty(count), np.empty(count), np.empty(count)
+    scores, evidence, relative, arousal = (np.empty(count) for _ in range(4))
     for index, output in enumerate(outputs):
         found = room.relative(output)
         decision = decide(found, head)
@@ -76,10 +78,12 @@ def replay(
             labels[index] = LABELS.index(decision.event_type)
         probabilities[index] = decision.probabilities
         balanced[index] = softmax(found.logits / head.decision.temperature)
-        evidence[index], relative[index], arousal[index] = found.evidence, found.arousal, decision.arousal
+        scores[index] = score(found.logits, head.decision.label_weight)
+        evidence[index], relative[index] = log_odds(found.logits), found.arousal
+        arousal[index] = decision.arousal
         if enough_speech[index] and (learn is None or learn[index]):
             room.add(output)
-    return Decisions(labels, probabilities, balanced, evidence, relative, arousal)
+    return Decisions(labels, probabilities, balanced, scores, evidence, relative, arousal)
 
 
 def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) -> Decisions:
@@ -90,7 +94,7 @@ def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) 
     sure = enough_speech & (shares.max(axis=1) >= bundle.manifest.abstain_below)
     labels = np.where(sure, shares.argmax(axis=1), UNCERTAIN_INDEX).astype(np.int64)
     nothing = np.full(len(outputs), np.nan)
-    return Decisions(labels, shares, shares, nothing, nothing, nothing)
+    return Decisions(labels, shares, shares, nothing, nothing, nothing, nothing)
 
 
 def without_baseline(bundle: Bundle, found: Predictions) -> Float:

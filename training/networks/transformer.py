@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.inference import features
 from edge.protocol.messages import LABELS
 from training.networks import small
-from training.networks.head import Solved
+from training.networks.head import Solved, compress
 from training.recipes.recipe import Recipe
 
 HEADS = 8
@@ -96,7 +96,8 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
         for block in self.blocks[: recipe.freeze]:
             block.trainable = False
-        size = 2 * WIDTH * recipe.layers
+        self.first_pooled = recipe.first_pooled
+        size = 2 * WIDTH * (recipe.layers - recipe.first_pooled + 1)
         self.positions = self.add_weight(
             shape=(features.DEFAULT.tokens, WIDTH), trainable=False, name="positions"
         )
@@ -144,11 +145,11 @@ class Whisper(keras.Model):  # type: ignore[misc]
         return said, mask
 
     def pool(self, inputs: Any) -> Any:
-        """Mean and deviation over the valid tokens of each block: `[batch, layers * 1024]`."""
+        """Mean and deviation over the valid tokens of each pooled block: `[batch, pooled layers * 1024]`."""
         said, mask = self.tokens(inputs)
         weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
         pooled = []
-        for x in said:
+        for x in said[self.first_pooled - 1 :]:
             mean = ops.sum(weights * x, axis=1)
             variance = ops.sum(weights * ops.square(x - mean[:, None, :]), axis=1)
             pooled += [mean, ops.sqrt(variance + 1e-6)]
@@ -169,7 +170,9 @@ class Whisper(keras.Model):  # type: ignore[misc]
         return logits, embedding, ops.sum(dropped[:, :, None] * kernel, axis=1) + bias
 
     def install(self, head: Solved) -> None:
-        """Puts a head into the network."""
+        """Put a head into the network; where the embedding is smaller, only what the answers depend on is kept."""
+        if head.components.shape[1] > self.embed.kernel.shape[1]:
+            head = compress(head, self.embed.kernel.shape[1])
         self.centre.assign(head.centre)
         self.scale.assign(head.scale)
         short = self.embed.kernel.shape[1] - head.components.shape[1]

@@ -108,6 +108,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     layers: int = 3
     merge: int = 1
     """So many neighbouring tokens (20 ms each) are averaged into one before the first block."""
+    first_pooled: int = 1
+    """The first of the layers whose tokens are pooled; those before it are computed only."""
     freeze: int = 0
     """The first so many blocks stay as they came: less to compute, and strangers are heard no worse."""
     embedding: int = 512
@@ -150,6 +152,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Tells whether a checkpoint belongs to this recipe."""
         document = msgspec.to_builtins(self)
         # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
+        if document["first_pooled"] == 1:
+            del document["first_pooled"]
         for key in ("student", "distil", "relative"):
             if document[key] is None:
                 del document[key]

@@ -25,10 +25,9 @@ RELATIVE = {
     "arousal": "arousal",
     "baseline": {
         "origin": [0.0] * 8, "bias": [1.0, *[0.0] * 6], "scatter": [1.0] * 8, "prior": 5.0, "memory": 300.0,
-        "step_limit": 1.5, "least_weight": 0.15, "evidence": [1.0, 1.0], "arousal": [0.0, 1.0], "spread_prior": 30.0,
-        "spread_memory": 300.0,
+        "step_limit": 1.0,
     },
-    "decision": {"threshold": 2.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0, "name_share": 0.3},
+    "decision": {"threshold": 2.0, "label_weight": 1.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0},
     "arousal_scale": {"low": -3.0, "high": 3.0},
 }  # fmt: skip
 """A relative head with constants of the right order of magnitude."""

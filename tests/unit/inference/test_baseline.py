@@ -2,9 +2,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.inference.baseline import LARGEST, LEAST_DEVIATION, Baseline, BaselineState, log_odds
+from edge.inference.baseline import LARGEST, Baseline, BaselineState
 from edge.inference.bundle import RelativeHead
-from edge.inference.decision import arousal_of, decide
+from edge.inference.decision import arousal_of, decide, log_odds, score
 from tests.support.bundles.tiny import RELATIVE
 
 HEAD = msgspec.convert(RELATIVE, RelativeHead)
@@ -46,18 +46,8 @@ def test_what_a_room_adds_to_everything_is_taken_out(random):
 
 def test_ten_utterances_take_it_most_of_the_way(random):
     baseline = learnt(ordinary(random, 10, 1.0))
-    assert 0.4 < np.mean(baseline.to_state().location) < 1.2
+    assert 0.3 < np.mean(baseline.to_state().location) < 1.2
     assert 0.5 < baseline.shrinkage < 0.7
-
-
-def test_what_seems_emotional_moves_it_little(random):
-    quiet = learnt(ordinary(random, 200))
-    angry = np.zeros(8)
-    angry[3] = 8.0
-    before = np.array(quiet.to_state().location)
-    quiet.add(angry)
-    moved = np.linalg.norm(np.array(quiet.to_state().location) - before)
-    assert 0 < moved < 0.02
 
 
 def test_one_utterance_however_far_moves_it_no_more_than_one_at_the_limit(random):
@@ -80,22 +70,6 @@ def test_it_comes_back_after_an_evening_of_shouting(random):
     for one in ordinary(random, 600):
         baseline.add(one)
     assert np.abs(np.array(baseline.to_state().location)).max() < 0.4
-
-
-def test_a_lively_room_needs_more_to_be_remarkable(random):
-    lively = learnt(3.0 * ordinary(random, 600))
-    calm = learnt(0.5 * ordinary(random, 600))
-    loud = np.zeros(8)
-    loud[[3, 7]] = 4.0
-    assert lively.relative(loud).evidence < calm.relative(loud).evidence
-    assert lively.relative(loud).arousal < calm.relative(loud).arousal
-
-
-def test_a_monotonous_room_is_no_reason_to_find_everything_remarkable():
-    baseline = learnt(np.zeros((1000, 8)))
-    state = baseline.to_state()
-    assert state.evidence[1] == pytest.approx(LEAST_DEVIATION * SPEC.evidence[1])
-    assert state.arousal[1] == pytest.approx(LEAST_DEVIATION * SPEC.arousal[1])
 
 
 def test_forgetting_is_a_new_beginning(random):
@@ -141,8 +115,6 @@ GOOD = Baseline(SPEC).to_state()
     [
         {"location": (0.0,) * 7}, {"location": (float("nan"),) * 8}, {"location": (1e9,) * 8},
         {"weight": 1.0}, {"utterances": 1, "weight": -1.0}, {"utterances": 1, "weight": float("nan")},
-        {"evidence": (0.0, 0.0)}, {"evidence": (float("nan"), 1.0)}, {"arousal": (0.0, -1.0)},
-        {"arousal": (float("inf"), 1.0)}, {"utterances": 2, "spread_weight": 3.0},
     ],
 )  # fmt: skip
 def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(changes):
@@ -159,26 +131,32 @@ def test_log_odds_are_those_of_the_softmax():
     assert log_odds(logits) == pytest.approx(np.log((1 - shares[0]) / shares[0]))
 
 
-def at(evidence: float, *emotions: float) -> np.ndarray:
-    """Outputs with these six logits of emotions, and that evidence (in deviations of a new room)."""
-    logits = np.array([0.0, *(emotions or (3.0, 0, 0, 0, 0, 0)), 0.0])
-    wanted = evidence * SPEC.evidence[1] + SPEC.evidence[0]
-    logits[0] = log_odds(logits[:7]) - wanted - SPEC.bias[0]
-    return logits
+def at(wanted: float, *emotions: float) -> np.ndarray:
+    """Outputs with these six logits of emotions, and that score in a new room."""
+    outputs = np.array([0.0, *(emotions or (3.0, 0, 0, 0, 0, 0)), 0.0])
+    relative = Baseline(SPEC).relative(outputs).logits
+    outputs[0] += score(relative, HEAD.decision.label_weight) - wanted
+    return outputs
 
 
-def test_the_threshold_separates_neutral_from_emotions():
+def test_the_threshold_separates_what_is_named():
     below, above = (decide(Baseline(SPEC).relative(at(2.0 + off)), HEAD) for off in (-0.01, 0.01))
-    assert (below.event_type, above.event_type) == ("neutral", "happy")
+    assert above.event_type == "happy"
+    assert below.event_type != "happy"
     assert below.probabilities.sum() == pytest.approx(1.0)
-    assert below.confidence == pytest.approx(below.probabilities[0])
     assert above.confidence == pytest.approx(above.probabilities[1])
 
 
+def test_what_is_likely_ordinary_is_neutral():
+    found = decide(Baseline(SPEC).relative(at(-3.0)), HEAD)
+    assert found.event_type == "neutral"
+    assert found.confidence == pytest.approx(found.probabilities[0])
+
+
 def test_an_emotion_that_could_be_any_is_uncertain():
-    found = decide(Baseline(SPEC).relative(at(5.0, 0, 0, 0, 0, 0, 0.01)), HEAD)
+    found = decide(Baseline(SPEC).relative(at(1.5, 0, 0, 0, 0, 0, 0.01)), HEAD)
     assert found.event_type == "uncertain"
-    assert found.probabilities[0] < 0.2
+    assert found.probabilities[0] < 0.5
 
 
 def test_arousal_is_zero_where_it_is_usual_and_ends_at_one():

@@ -58,7 +58,15 @@ def decide(bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]]) ->
     each = [replay.published(bundle, found.outputs[p], found.enough_speech[p]) for p in drawn]
     joined = {
         name: np.concatenate([getattr(one, name) for one in each])
-        for name in ("labels", "probabilities", "balanced", "evidence", "relative_arousal", "arousal")
+        for name in (
+            "labels",
+            "probabilities",
+            "balanced",
+            "score",
+            "evidence",
+            "relative_arousal",
+            "arousal",
+        )
     }
     position = np.concatenate([np.arange(len(p)) for p in drawn])
     return Rooms(np.concatenate(drawn), position, replay.Decisions(**joined))

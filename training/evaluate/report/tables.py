@@ -5,30 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edge.protocol.messages import LABELS
+from training.evaluate.report import household_tables
+from training.evaluate.report.grid import grid, percent
 
 NUMBERS = (
     ("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro F1"), ("accuracy_restricted", "restricted"),
     ("accuracy_at_80_coverage", "surest 80 %"), ("coverage", "coverage"),
 )  # fmt: skip
-
-
-def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; all but the first flush right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def percent(value: float) -> str:
-    """`0.8173` as `81.7 %`."""
-    return f"{100 * value:.1f} %"
 
 
 def signed(points: float | None) -> str:
@@ -41,10 +24,10 @@ def text(measured: Sequence[dict[str, Any]]) -> str:
     first = measured[0]
     if first["protocol"] == "false-alarms":
         return false_alarms(first)
+    if first["protocol"] in household_tables.TEXTS:
+        return household_tables.text(measured)
     parts = [overview(measured)]
-    if first["protocol"] == "one-emotion":
-        parts.append(moods(first))
-    elif first["protocol"] == "calibration":
+    if first["protocol"] == "calibration":
         parts.append(bins(first))
     elif len(measured) == 1:
         parts += [labels(first), speakers(first)]
@@ -80,18 +63,6 @@ def speakers(one: dict[str, Any]) -> str:
     """Accuracy of each speaker."""
     rows = [[name, str(entry["n"]), percent(entry["accuracy"])] for name, entry in one["per_speaker"].items()]
     return grid(["speaker", "clips", "accuracy"], rows)
-
-
-def moods(one: dict[str, Any]) -> str:
-    """What a day of each mood costs."""
-    rows = [
-        [label, percent(entry["plain"]), percent(entry["adapted"]), f"{entry['loss']:+.1f}",
-         signed(entry["loss_after"])]
-        for label in LABELS if (entry := one["per_label"].get(label))
-    ]  # fmt: skip
-    rows.append(["mean", "", "", signed(one["loss"]), signed(one["loss_after"])])
-    title = f"{one['length']} utterances of one label in a row, right of them; losses in points (negative: a gain)\n"
-    return title + grid(["label", "plain", "adapted", "loss", "loss on the rest afterwards"], rows)
 
 
 def bins(one: dict[str, Any]) -> str:

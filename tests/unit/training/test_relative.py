@@ -1,0 +1,115 @@
+"""A head relative to a baseline, on made-up features: what a corpus adds to all its recordings must not be learnt."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
+
+from edge.protocol.messages import LABELS
+from training.calibrate import relative_head
+from training.data.corpora.clip import ORDINARY, Clip
+from training.fit import out_of_fold, relative
+from training.metrics import replay
+from training.recipes.recipe import Probe, Relative
+
+SIZE = 24
+PROBE, HOW = Probe(penalty=0.01), Relative()
+
+
+def made(seed: int = 0) -> relative.Utterances:
+    """Two acted corpora and two of ordinary speech, each moved by a large offset; a clean round and one more."""
+    random = np.random.default_rng(seed)
+    directions = random.normal(0, 1.0, (len(LABELS), SIZE))
+    directions[0] = 0
+    clips, rows = [], []
+    for corpus in ("acted-a", "acted-b", "reading", "commands"):
+        offset = random.normal(0, 3.0, SIZE)
+        for number in range(6):
+            voice = random.normal(0, 0.4, SIZE)
+            for index in range(42):
+                acted = corpus.startswith("acted")
+                label = index % 7 if acted else 0
+                name = LABELS[label] if acted else ORDINARY
+                clips.append(Clip(corpus, Path(f"{index}.wav"), f"{corpus}/{number}", name))
+                rows.append(offset + voice + 1.5 * directions[label] + random.normal(0, 0.5, SIZE))
+    clean = np.array(rows, np.float32)
+    again = clean + random.normal(0, 0.3, clean.shape).astype(np.float32)
+    homes = np.concatenate([np.full(len(clips), -1), np.arange(len(clips)) // 42 + 100])
+    return relative.describe(clips, LABELS, homes, np.concatenate([clean, again]))
+
+
+@pytest.fixture(scope="module")
+def utterances() -> relative.Utterances:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def left_out(utterances) -> out_of_fold.OutOfFold:
+    found = out_of_fold.predict(
+        utterances, len(utterances.label) // 2, lambda some, places: relative.solve(some, PROBE, HOW, SIZE)
+    )
+    assert found is not None
+    return found
+
+
+def test_every_weight_of_a_part_is_in_proportion(utterances):
+    weights = relative.weigh(utterances.label, utterances.corpus, HOW)
+    acted = np.char.startswith(utterances.corpus, "acted")
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[~acted].sum() == pytest.approx(HOW.ordinary * weights[acted].sum())
+
+
+def test_a_simulated_baseline_takes_out_what_a_household_adds(utterances):
+    inputs = utterances.pooled.astype(np.float32)
+    origin = relative.origin_of(inputs, utterances)
+    how = Relative(absolute_share=0.0, prior=0.01)
+    examples, places = relative.differences(inputs, utterances, origin, how, np.random.default_rng(0))
+    neutral = utterances.neutral[places]
+    before = inputs[places][neutral].std(axis=0).mean()
+    assert examples[neutral].std(axis=0).mean() < 0.4 * before
+    assert len(examples) == how.draws * len(inputs)
+
+
+def test_the_graph_answers_as_if_the_room_were_ordinary_in_general(utterances):
+    head = relative.solve(utterances, PROBE, HOW, SIZE)
+    assert head.kernel.shape == (SIZE, 8)
+    inputs = ((utterances.pooled - head.centre) * head.scale) @ head.components
+    origin = relative.origin_of(inputs, utterances)
+    assert origin @ head.kernel + head.bias == pytest.approx(head.relative_bias, abs=1e-4)
+
+
+def test_unseen_speakers_are_told_apart_at_one_operating_point(left_out):
+    bias = np.zeros(7)
+    head = relative_head.choose(left_out, bias, np.zeros(8), "arousal")
+    assert head.arousal_scale.low == -head.arousal_scale.high
+    called, named = [], []
+    for room in np.unique(left_out.rooms):
+        own = np.flatnonzero(left_out.rooms == room)
+        order = np.random.default_rng(1).permutation(own)
+        neutral = order[left_out.truth[order] <= 0]
+        settled = np.concatenate([neutral, order])
+        found = replay.replay(head, left_out.logits[settled], np.ones(len(settled), bool))
+        truth = np.maximum(left_out.truth[settled], 0)[len(neutral) :]
+        labels = found.labels[len(neutral) :]
+        called.append((labels[truth == 0] > 0).mean())
+        if (truth > 0).any():
+            named.append((labels == truth)[truth > 0].mean())
+    assert np.mean(called) < 0.15
+    assert np.mean(named) > 0.4
+
+
+def test_out_of_fold_speakers_are_never_fitted(utterances):
+    count, seen = len(utterances.label) // 2, []
+
+    def fit(some, places):
+        seen.append(set(some.speaker.tolist()))
+        return relative.solve(some, PROBE, HOW, SIZE)
+
+    assert out_of_fold.predict(utterances, count, fit) is not None
+    tested = list(out_of_fold.folds(utterances.speaker[:count], utterances.corpus[:count]))
+    assert len(tested) == out_of_fold.FOLDS
+    for held, names in zip(tested, seen, strict=True):
+        assert not names & set(utterances.speaker[:count][held].tolist())
+        assert len(set(utterances.corpus[:count][held].tolist())) == 4

@@ -1,0 +1,137 @@
+"""The numbers of the household protocols as plain tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge.protocol.messages import LABELS
+from training.evaluate.report.grid import grid, percent
+
+
+def text(measured: Sequence[dict[str, Any]]) -> str:
+    """The objects of one protocol of `protocol_names.HOUSEHOLD`, or of `vad`."""
+    return TEXTS[measured[0]["protocol"]](measured)
+
+
+def between(one: dict[str, Any]) -> str:
+    """The 95 % interval of an object."""
+    return f"{percent(one['low_95'])} to {percent(one['high_95'])}"
+
+
+def _optional(value: float | None) -> str:
+    return "" if value is None else percent(value)
+
+
+def ordinary(measured: Sequence[dict[str, Any]]) -> str:
+    """Share called an emotion, by source and by length."""
+    first = measured[0]
+    head = ["source", "utterances", "called an emotion", "95 % interval", "from the first", "uncertain"]
+    rows = [
+        [name, str(one["utterances"]), percent(one["called"]), between(one), percent(one["called_from_first"]),
+         percent(one["uncertain"])]
+        for name, one in first["sources"].items()
+    ]  # fmt: skip
+    rows.append(["pooled", str(first["n"]), percent(first["called"]), between(first),
+                 percent(first["called_from_first"]), ""])  # fmt: skip
+    lengths = [
+        [f"{one['from_ms'] / 1000:g} to {one['to_ms'] / 1000:g} s", str(one["n"]), percent(one["called"])]
+        for one in first["by_length"]
+    ]
+    return (
+        f"{first['bundle']}, ordinary speech, each source a room (synthetic voices are not in the pooled share)\n\n"
+        + grid(head, rows) + "\n\n" + grid(["length", "utterances", "called an emotion"], lengths)
+    )  # fmt: skip
+
+
+def household(measured: Sequence[dict[str, Any]]) -> str:
+    """Named and kept by set and share; precision of each label."""
+    head = ["set", "neutral", "rightly named", "95 % interval", "neutral kept", "95 % interval", "ECE"]
+    rows = [
+        [one["set"], percent(one["neutral_share"]), percent(one["named"]["share"]), between(one["named"]),
+         percent(one["kept"]["share"]), between(one["kept"]), f"{one['ece']:.3f}"]
+        for one in measured
+    ]  # fmt: skip
+    labels = [
+        [one["set"], label, percent(entry["recall"]), _optional(entry["precision"])]
+        for one in measured if one["neutral_share"] == measured[0]["neutral_share"]
+        for label in LABELS if (entry := one["per_class"].get(label))
+    ]  # fmt: skip
+    return grid(head, rows) + "\n\n" + grid(["set", "label", "recall", "precision"], labels)
+
+
+def episodes(measured: Sequence[dict[str, Any]]) -> str:
+    """Found and false, by set and by emotion."""
+    head = ["set", "found", "95 % interval", "false in 1,000", "found at 1", "found at 5"]
+    rows = [
+        [one["set"], percent(one["found"]), between(one), f"{one['false_per_1000']:.1f}",
+         percent(one["found_at_1"]), percent(one["found_at_5"])]
+        for one in measured
+    ]  # fmt: skip
+    by = [
+        [one["set"], label, percent(share)] for one in measured for label, share in one["by_emotion"].items()
+    ]
+    return grid(head, rows) + "\n\n" + grid(["set", "emotion", "found"], by)
+
+
+def arousal(measured: Sequence[dict[str, Any]]) -> str:
+    """Areas under the curve by set."""
+    head = [
+        "set",
+        "AUC, high against low",
+        "mean of speakers, 95 % interval",
+        "against neutral",
+        "against ordinary",
+    ]
+    return grid(head, [
+        [one["set"], f"{one['auc']:.3f}", f"{one['low_95']:.3f} to {one['high_95']:.3f}",
+         f"{one['auc_against_neutral']:.3f}",
+         "" if one["auc_against_ordinary"] is None else f"{one['auc_against_ordinary']:.3f}"]
+        for one in measured
+    ])  # fmt: skip
+
+
+def one_emotion(measured: Sequence[dict[str, Any]]) -> str:
+    """What 200 utterances of one label in a row cost."""
+    first = measured[0]
+    head = ["label", "baseline fixed", "learning", "loss", "from the first minute", "loss"]
+    rows = [
+        [label, percent(one["fixed"]), percent(one["learning"]), f"{one['loss']:+.1f}", percent(one["from_first"]),
+         f"{one['loss_from_first']:+.1f}"]
+        for label, one in [*first["per_label"].items(), ("mean", first)]
+    ]  # fmt: skip
+    title = (
+        f"{first['length']} utterances of one label after {first['before']} ordinary ones, rightly named\n"
+    )
+    return title + grid(head, rows)
+
+
+def vad(measured: Sequence[dict[str, Any]]) -> str:
+    """Miss and false alarm of the device's ear."""
+    one = measured[0]
+    rows = [
+        [
+            "speech that is missed",
+            percent(one["miss"]),
+            " to ".join(percent(value) for value in one["miss_95"]),
+        ],
+        [
+            "the rest, heard as speech",
+            percent(one["false"]),
+            " to ".join(percent(v) for v in one["false_95"]),
+        ],
+    ]
+    settings = (
+        f"onset {one['onset']}, offset {one['offset']}, pre-roll {one['pre_roll_ms']} ms, hang-over "
+        f"{one['hang_over_ms']} ms"
+    )
+    return (
+        f"{one['n']} recordings, {settings}\n\n" + grid(["", "share", "95 % interval"], rows)
+        + f"\n\n{one['heard_min']} of {one['speech_min']} minutes of speech are heard"
+    )  # fmt: skip
+
+
+TEXTS = {
+    "ordinary": ordinary, "household": household, "episodes": episodes, "arousal": arousal,
+    "one-emotion": one_emotion, "vad": vad,
+}  # fmt: skip
