@@ -22,7 +22,7 @@ from provisioning.demo.playback_dirs import Room
 from provisioning.demo.sample_history import SampleHistory
 
 ROOMTONE: Final = (sys.executable, "-m", "edge.cli.main")
-START_TIMEOUT_S: Final = 90.0
+START_TIMEOUT_S: Final = 180.0
 BROKER_TIMEOUT_S: Final = 10.0
 NO_MICROPHONE: Final = "-> lost"
 """What an ear logs when it has started and has no microphone."""
