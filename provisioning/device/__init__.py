@@ -1,1 +1,1 @@
-"""What `install.sh` leaves to Python: the configuration, credentials and drop-ins of a room device."""
+"""The part of `install.sh` in Python: configuration, credentials and systemd drop-ins of a device."""

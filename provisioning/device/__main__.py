@@ -1,4 +1,4 @@
-"""`python -m provisioning.device`: for `install.sh`, not for people."""
+"""`python -m provisioning.device`: configuration and drop-ins, called by `install.sh`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioning.device import connection
 
 
 def main() -> int:
-    """Exit status 0, or 2 and one line for what the user can mend."""
+    """Return exit status 0, or 2 after one line about what the user can correct."""
     parser = argparse.ArgumentParser(prog="python -m provisioning.device", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     configure = verbs.add_parser("configure", help="write the configuration and the credentials")
@@ -31,7 +31,7 @@ def main() -> int:
     configure.add_argument("--name")
     configure.set_defaults(run=_configure)
     dropins = verbs.add_parser(
-        "dropins", help="write what the units need for this configuration; says what changed"
+        "dropins", help="write the drop-ins that this configuration needs, and print what changed"
     )
     dropins.add_argument("--config", type=Path, required=True)
     dropins.add_argument("--units", type=Path, required=True)
@@ -88,7 +88,7 @@ def _password(options: argparse.Namespace, host: str) -> str:
     if options.password_file is not None:
         text = _text(options.password_file).splitlines()
         if not text or not text[0]:
-            raise UserError(f"{options.password_file}: empty; its first line is to be the password")
+            raise UserError(f"{options.password_file}: empty; the first line must be the password")
         return text[0] + "\n"
     kept: Path = options.credentials / connection.PASSWORD
     if not sys.stdin.isatty():

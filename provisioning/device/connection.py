@@ -1,4 +1,4 @@
-"""Which broker a device talks to: from an address with a name and a password, or from a site's join file."""
+"""The broker of a device, from an address with user and password or from a site's join file; systemd drop-ins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.config.template import render
 from edge.util.errors import UserError
 
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
-"""Where systemd shows the credentials to the link (`LoadCredential=site:...`)."""
+"""Where the link finds its credentials (systemd's `LoadCredential=site:...`)."""
 CREDENTIALS: Final = Path("/etc/roomtone/credentials")
 PASSWORD: Final = "password"
 CA: Final = "broker-ca.crt"
@@ -26,7 +26,7 @@ Values = dict[str, dict[str, Any]]
 
 
 def from_address(address: str, ca: bool) -> dict[str, Any]:
-    """Settings, as dotted keys, for `mqtts://user@host:port`. Raises `UserError`."""
+    """Return the settings (dotted keys) for `mqtts://user@host:port`; `ca`: with a CA file. Raises `UserError`."""
     parts = urlsplit(address)
     try:
         port = parts.port
@@ -51,7 +51,7 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
 
 
 def from_join(file: Path, credentials: Path) -> dict[str, Any]:
-    """Settings of a site's join file, whose certificate and key go to the credentials. Raises `UserError`."""
+    """Return the settings of a join file and write its certificate and key to `credentials`. Raises `UserError`."""
     found = unpack(read(file), credentials)
     return {
         key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value
@@ -60,13 +60,13 @@ def from_join(file: Path, credentials: Path) -> dict[str, Any]:
 
 
 def default_node(hostname: str) -> str:
-    """A node id made of the name of the machine."""
+    """Return a node id made from the host name."""
     plain = re.sub(r"[^a-z0-9_-]+", "-", hostname.split(".", maxsplit=1)[0].lower()).strip("-")[:64]
     return plain or "room-1"
 
 
 def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
-    """The configuration file with these settings: what stands there is kept, but for a broker that is named `anew`.
+    """Return the configuration file with these settings added; `anew`: drop what it says about another broker.
 
     Raises `ConfigError`.
     """
@@ -75,7 +75,7 @@ def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
         load(path)
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     if anew:
-        # The certificate of one broker has no meaning for the next.
+        # The certificate for one broker has no meaning for the next.
         kept = {"keepalive_s", "version"}
         values["mqtt"] = {key: value for key, value in values.get("mqtt", {}).items() if key in kept}
     for dotted, value in settings.items():
@@ -85,9 +85,9 @@ def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
 
 
 def dropins(config: Config) -> dict[str, str]:
-    """What this configuration needs beyond the shipped units: text by unit name; empty text: nothing.
+    """Return the drop-in for each unit that this configuration needs, by unit name; an empty text: none.
 
-    The link may not reach this machine itself, and the ear no pins, unless the configuration asks for it.
+    Without one the link cannot reach this computer itself, and the ear no GPIO pins.
     """
     head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
     link = ""
