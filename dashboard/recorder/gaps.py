@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from dashboard.db.statements import insert
 from dashboard.db.tables import boots, events, lost, rooms
+from dashboard.recorder.admission import EVENTS_PER_S, INITIAL_EVENTS, LONGEST_BOOT_EVENTS
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,11 @@ class _Boot:
     asked: int
     """When the last replay was requested; 1: there is a gap, no request yet; 0: no known gap."""
     asks: int
+    first_seen: int
+
+    def can_have_said(self, events: int, now_ms: int) -> bool:
+        """Return whether a device can have published so many events that were not received."""
+        return events <= INITIAL_EVENTS + EVENTS_PER_S * max(0, now_ms - self.first_seen) / 1000
 
 
 class _FirstAfterGap(NamedTuple):
@@ -93,6 +99,7 @@ class GapTracker:
                     boots.c.complete_to,
                     boots.c.asked,
                     boots.c.asks,
+                    rooms.c.first_seen,
                 ),
                 func.count(events.c.seq.distinct()),
                 func.max(events.c.seq),
@@ -100,7 +107,7 @@ class GapTracker:
             .join(rooms, rooms.c.id == boots.c.room_id)
             .join(events, new & (events.c.seq > boots.c.complete_to))
             .where(boots.c.touched >= now_ms - ACTIVE_MS, (boots.c.touched >= begin) | (boots.c.asked > 0))
-            .group_by(boots.c.room_id, rooms.c.node, boots.c.boot)
+            .group_by(boots.c.room_id, rooms.c.node, boots.c.boot, rooms.c.first_seen)
         )
         complete, gaps, busy = [], [], set()
         for *row, count, last in connection.execute(statement).all():
@@ -135,6 +142,9 @@ class GapTracker:
             self._record_lost(connection, boot, complete_to + 1, behind.seq - 1, now_ms)
             asked, asks = 1, 0
             complete_to, behind = self._contiguous(connection, boot, behind.seq)
+        if behind is not None and not boot.can_have_said(behind.seq - complete_to - 1, now_ms):
+            complete_to, behind = self._after_jump(connection, boot, complete_to, behind)
+            asked, asks = 0, 0
         if behind is None:
             asked, asks = 0, 0
         else:
@@ -155,6 +165,18 @@ class GapTracker:
             return None
         return Gap(boot.node, boot.boot, complete_to + 1, behind.seq - 1)
 
+    def _after_jump(
+        self, connection: Connection, boot: _Boot, complete_to: int, behind: _FirstAfterGap
+    ) -> tuple[int, _FirstAfterGap | None]:
+        """Return where to go on after an implausible gap, which is not requested.
+
+        A device that was running before this hub knew it is asked for what it can still have.
+        """
+        log.warning("%s: sequence number %d after %d is not plausible", boot.node, behind.seq, complete_to)
+        if complete_to == 0 and behind.seq <= LONGEST_BOOT_EVENTS:
+            return behind.seq - 1 - INITIAL_EVENTS, behind
+        return self._contiguous(connection, boot, behind.seq - 1)
+
     def _contiguous(
         self, connection: Connection, boot: _Boot, complete_to: int
     ) -> tuple[int, _FirstAfterGap | None]:
@@ -169,10 +191,22 @@ class GapTracker:
             found = [_FirstAfterGap(*row) for row in connection.execute(statement)]
             for event in found:
                 if event.seq > complete_to + 1:
-                    return complete_to, event
-                complete_to = event.seq
+                    # Events that were refused or given up before are not requested again.
+                    skipped = self._skip_lost(connection, boot, complete_to + 1)
+                    if not skipped:
+                        return complete_to, event
+                    complete_to = skipped
+                complete_to = max(complete_to, event.seq)
             if len(found) < STEP:
                 return complete_to, None
+
+    def _skip_lost(self, connection: Connection, boot: _Boot, seq: int) -> int:
+        """Return the last number of a recorded gap that contains `seq`; 0 if there is none."""
+        contains = (lost.c.from_seq <= seq) & (lost.c.to_seq >= seq)
+        statement = select(func.max(lost.c.to_seq)).where(
+            lost.c.room_id == boot.room, lost.c.boot == boot.boot, contains
+        )
+        return connection.execute(statement).scalar() or 0
 
     def _record_lost(self, connection: Connection, boot: _Boot, first: int, last: int, now_ms: int) -> None:
         log.warning("%s: events %d to %d of this boot are lost", boot.node, first, last)

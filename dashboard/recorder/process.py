@@ -11,6 +11,7 @@ import queue
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard.db import retention
 from dashboard.db.engine import describe_error
 from dashboard.live.decode import decode
+from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.session import Session
 from dashboard.recorder.writer import Received, Writer
@@ -38,6 +40,8 @@ GAP_CHECK_INTERVAL_S: Final = 2.0
 EXPIRY_INTERVAL_S: Final = 3600.0
 READY_TIMEOUT_S: Final = 10.0
 """How long `ready` is held back for the first subscription: nobody keeps what is published before it."""
+NEW_FLOOD_S: Final = 60.0
+"""Refused events that are further apart belong to different gaps."""
 RETRY_DELAYS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -48,12 +52,19 @@ class Recorder:
         self.written = 0
         self.duplicates = 0
         self.rejected = 0
+        self.refused = 0
+        """Events beyond the budget of their device."""
         self._engine = engine
         self._session = session
         self._base_topic = base_topic
         self._keep_days = keep_days
         self._writer = Writer(engine)
         self._gaps = GapTracker(engine, self._is_online, self._request_replay)
+        self._admission = Admission(self._writer.last_received)
+        self._refused = RefusedRanges()
+        self._refused_at = 0.0
+        self._held: list[Message] = []
+        """Events beyond the budget of their device, which are not acknowledged yet."""
         self._online: set[str] = set()
         self._stop = threading.Event()
         self._database_error = ""
@@ -75,8 +86,9 @@ class Recorder:
         try:
             while not self._stop.is_set():
                 batch = self._collect_batch()
-                if batch:
-                    self._record(batch)
+                held, self._held = self._held, []
+                if batch or held:
+                    self._record([*held, *batch])
                 if time.monotonic() >= next_gap_check:
                     next_gap_check = time.monotonic() + GAP_CHECK_INTERVAL_S
                     self._with_database(lambda: self._gaps.check(now_ms()))
@@ -86,7 +98,13 @@ class Recorder:
                     self._with_database(lambda before=before: retention.expire(self._engine, before))
         finally:
             self._session.stop()
-            log.info("written %d, duplicates %d, rejected %d", self.written, self.duplicates, self.rejected)
+            log.info(
+                "written %d, duplicates %d, rejected %d, refused %d",
+                self.written,
+                self.duplicates,
+                self.rejected,
+                self.refused,
+            )
 
     def _collect_batch(self) -> list[Message]:
         try:
@@ -104,8 +122,11 @@ class Recorder:
     def _record(self, batch: Sequence[Message]) -> None:
         events: list[Received] = []
         names: dict[str, str] = {}
+        acknowledged: list[Message] = []
+        waiting: Counter[str] = Counter()
         now = now_ms()
         for arrived in batch:
+            acknowledged.append(arrived)
             try:
                 node, leaf, message = decode(self._base_topic, arrived.topic, arrived.payload)
             except ContractError as error:
@@ -113,7 +134,13 @@ class Recorder:
                 log.debug("rejected: %s", error)
                 continue
             if isinstance(message, Event):
-                events.append(Received(node, message, now))
+                if self._admits(node):
+                    events.append(Received(node, message, now))
+                elif waiting.total() < MAX_HELD and waiting[node] < MAX_HELD_PER_DEVICE:
+                    waiting[node] += 1
+                    self._held.append(acknowledged.pop())
+                else:
+                    self._refuse(node, message)
             elif isinstance(message, Info):
                 names[node] = message.name
             elif leaf == messages.AVAILABILITY.leaf:
@@ -123,7 +150,7 @@ class Recorder:
                 break
             if self._stop.wait(RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S) - 1)]):
                 return  # Not acknowledged: the broker delivers it again.
-        for arrived in batch:
+        for arrived in acknowledged:
             arrived.acknowledge()
 
     def _write(self, events: Sequence[Received], names: dict[str, str]) -> None:
@@ -133,6 +160,24 @@ class Recorder:
             self.duplicates += len(events) - new
         for node, name in names.items():
             self._writer.set_room_name(node, name)
+        if self._refused.changed:
+            self._writer.record_refused(self._refused.items())
+            self._refused.changed = False
+
+    def _admits(self, node: str) -> bool:
+        try:
+            return self._admission.admits(node)
+        except SQLAlchemyError:
+            return True  # The budget of an unknown device is in the database; writing will wait for that.
+
+    def _refuse(self, node: str, event: Event) -> None:
+        """Count an event beyond the budget of its device; all of one flood become one gap."""
+        if time.monotonic() - self._refused_at > NEW_FLOOD_S:
+            self._refused.clear()
+            log.warning("%s publishes more events than anyone can speak: events are refused", node)
+        self._refused_at = time.monotonic()
+        self._refused.add(node, event.boot, event.seq)
+        self.refused += 1
 
     def _with_database(self, action: object) -> bool:
         try:
@@ -162,4 +207,7 @@ class Recorder:
             to_seq=gap.to_seq,
         )
         topic = messages.topic(self._base_topic, gap.node, "cmd/replay")
-        return self._session.publish(topic, messages.encode(command))
+        if not self._session.publish(topic, messages.encode(command)):
+            return False
+        self._admission.allow_replay(gap.node, gap.to_seq - gap.from_seq + 1)
+        return True

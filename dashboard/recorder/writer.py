@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
 from dashboard.db.statements import bulk_insert, bulk_rows, chunks, insert
-from dashboard.db.tables import EMOTIONS, QUARTER_MS, boots, events, quarters, rooms
+from dashboard.db.tables import EMOTIONS, QUARTER_MS, boots, events, lost, quarters, rooms
 from dashboard.values import now_ms, printable, spoken_at
 from edge.protocol.messages import LABELS, Event
 
@@ -66,6 +66,32 @@ class Writer:
             room = self._room_ids(connection, {node})[node]
             connection.execute(rooms.update().where(rooms.c.id == room).values(name=name))
         self._name_of[node] = name
+
+    def last_received(self, node: str) -> float | None:
+        """Return when the last event of a room was received (seconds since 1970); None for an unknown room."""
+        statement = (
+            select(func.max(events.c.received))
+            .join(rooms, rooms.c.id == events.c.room_id)
+            .where(rooms.c.node == node)
+        )
+        with self._engine.connect() as connection:
+            received = connection.execute(statement).scalar()
+        return None if received is None else received / 1000
+
+    def record_refused(self, ranges: Iterable[tuple[str, str, int, int]]) -> None:
+        """Store ranges of refused events (node, boot, first, last) as gaps; a range that has grown is extended."""
+        ranges = list(ranges)
+        with self._engine.begin() as connection:
+            ids = self._room_ids(connection, {node for node, *_ in ranges})
+            rows = [
+                {"room_id": ids[node], "boot": boot, "from_seq": first, "to_seq": last, "found": now_ms()}
+                for node, boot, first, last in ranges
+            ]
+            statement = insert(connection, lost)
+            statement = statement.on_conflict_do_update(
+                index_elements=["room_id", "boot", "from_seq"], set_={"to_seq": statement.excluded.to_seq}
+            )
+            connection.execute(statement, rows)
 
     def _room_ids(self, connection: Connection, nodes: set[str]) -> dict[str, int]:
         unknown = nodes - self._room_id_of.keys()

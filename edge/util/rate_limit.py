@@ -17,6 +17,7 @@ class TokenBucket:
         rate: tokens that are added per second.
         burst: the most tokens that it ever holds, however long nothing was taken.
         clock: returns monotonic seconds.
+        start: tokens at the beginning (default: `burst`).
 
     Example:
         bucket = TokenBucket(2.0, 10)
@@ -24,11 +25,18 @@ class TokenBucket:
             return  # too fast: dropped
     """
 
-    def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: float,
+        burst: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        start: float | None = None,
+    ) -> None:
         self._rate = rate
         self._burst = float(burst)
         self._clock = clock
-        self._tokens = float(burst)
+        self._tokens = float(burst) if start is None else min(float(burst), start)
         self._at = clock()
 
     def wait_s(self) -> float:
