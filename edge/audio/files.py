@@ -2,7 +2,8 @@
 
 libsndfile decodes (WAV, FLAC, Opus, Ogg, MP3, AIFF and more), soxr resamples; both are imported only here and only when
 a file is read. Files are streamed: an hour takes no more memory than a second. `.raw` is read as headerless int16,
-little-endian, mono, 16 kHz.
+little-endian, mono, 16 kHz. What else people have (M4A, AAC, WebM, WMA, 3GP) is decoded by ffmpeg where it is
+installed, and only where the caller allows that.
 
     for samples in read("speech.flac"):  # int16 [n]
         ...
@@ -21,13 +22,19 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.audio import containers
 from edge.util.errors import UserError
+from edge.util.walk import files_below
 
 RATE: Final = 16_000
 SUFFIXES: Final = frozenset(
     {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".raw"}
 )
 """Suffixes that are searched for in folders; a file given by name is tried whatever its suffix."""
+EXTERNAL_SUFFIXES: Final = frozenset(
+    {".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".3gp", ".wma", ".amr"}
+)
+"""Suffixes of files that need ffmpeg."""
 CHUNK: Final = 1 << 16
 MAX_CHANNELS: Final = 64
 MAX_PEAK: Final = 8.0
@@ -44,27 +51,23 @@ class AudioFileError(UserError):
 class AudioFile:
     """An open audio file; iterating yields int16 arrays `[n]` of varying length, mono, 16 kHz.
 
+    Args:
+        path: the file; `-` is standard input.
+        external: whether ffmpeg may decode what libsndfile cannot. Never for files of others: it is a large program.
+
     Raises `AudioFileError` on creation (unreadable, not audio, empty) and while it is read (damaged, NaN).
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, external: bool = False) -> None:
         self.name = "standard input" if str(path) == "-" else str(path)
         sf = _soundfile(self.name)
         self._errors: tuple[type[Exception], ...] = (sf.LibsndfileError, RuntimeError, OSError, ValueError)
-        raw = Path(path).suffix.lower() == ".raw"
-        layout = (
-            {"samplerate": RATE, "channels": 1, "format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}
-            if raw
-            else {}
-        )
         handle = _standard_input() if str(path) == "-" else _regular(Path(path))
         try:
-            self._file = sf.SoundFile(handle, closefd=False, **layout)
-        except self._errors as error:
+            self._file = self._open(sf, handle, external, raw=Path(path).suffix.lower() == ".raw")
+        except AudioFileError:
             _close(handle)
-            raise AudioFileError(
-                f"{self.name}: not a supported audio file ({_reason(error)}); supported: WAV, FLAC, Ogg/Opus, MP3"
-            ) from None
+            raise
         self._handle: int | IO[bytes] | None = handle
         self.rate = int(self._file.samplerate)
         """Sample rate of the file in Hz."""
@@ -77,6 +80,48 @@ class AudioFile:
                 f"{self.name}: {self.channels} channels at {self.rate} Hz are not supported "
                 f"(1 to {MAX_CHANNELS} channels, 100 Hz to 1.5 MHz); convert it first"
             )
+
+    def _open(self, sf: Any, handle: int | IO[bytes], external: bool, *, raw: bool) -> Any:
+        """The decoder of an open file. Raises `AudioFileError`."""
+        if raw:
+            layout = {
+                "samplerate": RATE,
+                "channels": 1,
+                "format": "RAW",
+                "subtype": "PCM_16",
+                "endian": "LITTLE",
+            }
+            return sf.SoundFile(handle, closefd=False, **layout)
+        kind = containers.external_kind(handle)
+        if kind is not None:
+            return self._open_external(handle, *kind, allowed=external)
+        source = containers.repair(handle) or _from_start(handle)
+        try:
+            return sf.SoundFile(source, closefd=False)
+        except self._errors as error:
+            raise AudioFileError(
+                f"{self.name}: not a supported audio file ({_reason(error)}); supported: WAV, FLAC, Ogg/Opus, MP3"
+            ) from None
+
+    def _open_external(self, handle: int | IO[bytes], name: str, demuxer: str, *, allowed: bool) -> Any:
+        from edge.audio import ffmpeg
+
+        if not allowed:
+            raise AudioFileError(
+                f"{self.name}: {name} is not decoded here; convert it to WAV, FLAC, Opus or MP3"
+            )
+        if not ffmpeg.available():
+            raise AudioFileError(
+                f"{self.name}: {name} is decoded by ffmpeg, which is not installed: apt install ffmpeg, "
+                "or convert it to WAV, FLAC, Opus or MP3"
+            )
+        self._errors += (ffmpeg.DecodingError,)
+        try:
+            return ffmpeg.FfmpegFile(handle, demuxer)
+        except ffmpeg.DecodingError as error:
+            raise AudioFileError(
+                f"{self.name}: ffmpeg cannot decode this {name} ({error}); convert it to WAV"
+            ) from None
 
     @property
     def seconds(self) -> float | None:
@@ -138,16 +183,16 @@ class AudioFile:
         return soxr.ResampleStream(self.rate, RATE, 1, dtype="float32")
 
 
-def read(path: Path | str) -> Iterator[Samples]:
+def read(path: Path | str, *, external: bool = False) -> Iterator[Samples]:
     """Stream a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
-    with AudioFile(path) as file:
+    with AudioFile(path, external=external) as file:
         yield from file
 
 
-def load(path: Path | str, max_seconds: float = 600.0) -> Samples:
+def load(path: Path | str, max_seconds: float = 600.0, *, external: bool = False) -> Samples:
     """Read a short file as one int16 array `[n]`, mono, 16 kHz. Raises `AudioFileError`, also when it is longer."""
     limit, total, parts = int(max_seconds * RATE), 0, []
-    for part in read(path):
+    for part in read(path, external=external):
         total += part.size
         if total > limit:
             raise AudioFileError(f"{path}: longer than {max_seconds:.0f} s; cut it first")
@@ -155,15 +200,13 @@ def load(path: Path | str, max_seconds: float = 600.0) -> Samples:
     return np.concatenate(parts)
 
 
-def find(folder: Path) -> list[Path]:
-    """List the audio files below a folder by suffix, sorted by path, without hidden ones."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+def find(folder: Path, *, external: bool = False) -> list[Path]:
+    """List the audio files below a folder by suffix, sorted by path, without hidden ones; linked folders are followed.
+
+    `external` adds those that need ffmpeg. Raises `OSError` where the folder cannot be read.
+    """
+    suffixes = SUFFIXES | EXTERNAL_SUFFIXES if external else SUFFIXES
+    return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes)
 
 
 def _to_int16(samples: NDArray[np.float32]) -> Samples:
@@ -236,6 +279,12 @@ def _standard_input() -> int | IO[bytes]:
             f"standard input: more than {MAX_PIPE_BYTES >> 20} MiB; name the file instead of piping it"
         )
     return io.BytesIO(data)
+
+
+def _from_start(handle: int | IO[bytes]) -> int | IO[bytes]:
+    if not isinstance(handle, int):
+        handle.seek(0)
+    return handle
 
 
 def _close(handle: int | IO[bytes]) -> None:

@@ -66,9 +66,13 @@ class _Contents:
 
 
 class RecordingClassifier:
-    """Classifies recordings, one after another. Not thread-safe."""
+    """Classifies recordings, one after another. Not thread-safe.
 
-    def __init__(self, config: Config, vad: Vad, classifier: Classifier) -> None:
+    `external`: whether ffmpeg may decode what libsndfile cannot; never for recordings that others send.
+    """
+
+    def __init__(self, config: Config, vad: Vad, classifier: Classifier, *, external: bool = False) -> None:
+        self._external = external
         self._config = config
         self._vad = vad
         self._classifier = classifier
@@ -80,7 +84,7 @@ class RecordingClassifier:
         Raises `AudioFileError` when it cannot be read or is too short.
         """
         contents = _Contents()
-        with AudioFile(name) as file:
+        with AudioFile(name, external=self._external) as file:
             self._read(progress(file), contents, segments=segments)
             shown = file.name
         seconds = contents.samples / RATE

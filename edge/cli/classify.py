@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = load()
     classifier = Classifier(bundle.load(bundle.find(options.bundle)))
-    recordings = RecordingClassifier(config, make_vad(config), classifier)
+    recordings = RecordingClassifier(config, make_vad(config), classifier, external=True)
     failed = False
     for name in options.files:
         try:

@@ -14,8 +14,8 @@ import pytest
 from edge.ear.process import EXIT_HUNG
 from edge.protocol import messages
 from edge.protocol.messages import InfoReport, MicFormat
-from tests.device.conftest import VirtualMicrophone
 from tests.support.ear import Ear, Link
+from tests.support.machines.microphone import VirtualMicrophone
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from training.data.corpora.clip import Clip
 
 log = logging.getLogger(__name__)
 RATE = 16000
+LONGEST_S = 3600.0
 MOST_UNREADABLE = 0.5
 """A larger share of unreadable files is no accident but a wrong folder, or a decoder that is missing."""
 Int16 = NDArray[np.int16]
@@ -27,10 +28,15 @@ def read(path: Path) -> Int16:
     """A file as int16 mono 16 kHz. Raises `UserError` with the file's name."""
     import soundfile
 
+    from edge.audio import files
+
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{path}: cannot be read as audio: {error}") from None
+    except (soundfile.SoundFileError, OSError):
+        samples, rate = np.zeros((0, 1), np.float32), RATE
+    if not len(samples):
+        # A damaged header, or a format that ffmpeg decodes; if neither, the error says what it is.
+        return files.load(path, max_seconds=LONGEST_S, external=True)
     mono = samples.mean(axis=1)
     if rate != RATE:
         import soxr

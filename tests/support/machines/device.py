@@ -15,10 +15,10 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.protocol.messages import Event, decode_event
-from tests.device.conftest import VirtualMicrophone
 from tests.support.broker import Broker
 from tests.support.machines import container as containers
 from tests.support.machines.container import Container
+from tests.support.machines.microphone import VirtualMicrophone
 
 ASOUND = 'pcm.!default { type pulse server "unix:/run/roomtone-sound/native" }\n'
 VOICE = "goforward.raw"

@@ -91,8 +91,8 @@ def wav_bytes(seconds: float = 1.0) -> bytes:
     ("content", "words"),
     [
         (b"", "is empty"),
-        (b"These are words and no sound.\n" * 40, "not audio"),
-        (wav_bytes()[:20], "not audio"),
+        (b"These are words and no sound.\n" * 40, "not a supported audio file"),
+        (wav_bytes()[:20], "not a supported audio file"),
         (wav_bytes()[:44], "contains no samples"),
     ],
     ids=["empty", "text", "half a header", "header only"],

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.audio import files
+from edge.util.walk import files_below
+
 # Every corpus's own word for an emotion, in one place. `calm` counts as neutral; `None` is left out, visibly.
 LABEL_WORDS: dict[str, str | None] = {
     "neutral": "neutral", "calm": "neutral", "neu": "neutral", "n": "neutral",
@@ -61,14 +64,12 @@ class Found:
 
 
 LOSSLESS = (".wav", ".flac")
-AUDIO_SUFFIXES = {*LOSSLESS, ".opus", ".ogg", ".mp3"}
+AUDIO_SUFFIXES = {*LOSSLESS, ".opus", ".ogg", ".oga", ".mp3", *files.EXTERNAL_SUFFIXES}
 
 
 def audio_files(root: Path) -> list[Path]:
     """All audio files below `root` in a stable order, lossless ones first; hidden ones (macOS's `._name`) are none."""
     found = (
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+        (path for path in files_below(root) if path.suffix.lower() in AUDIO_SUFFIXES) if root.is_dir() else ()
     )
     return sorted(found, key=lambda path: (path.suffix.lower() not in LOSSLESS, path))

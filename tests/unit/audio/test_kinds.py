@@ -1,0 +1,36 @@
+"""What people have: every kind of file is decoded, or refused in one line that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.audio import files
+from edge.audio.files import AudioFileError
+from tests.support.audio_kinds import FAULTY, ORDINARY, REFUSED, Kind, check_tone
+
+
+def names(kinds: list[Kind]) -> list[object]:
+    return [pytest.param(kind, id=kind.name) for kind in kinds]
+
+
+@pytest.mark.parametrize("kind", names(ORDINARY + FAULTY))
+def test_the_sound_of_a_file_is_read(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / kind.name
+    kind.write(path)
+    check_tone(files.load(path))
+
+
+@pytest.mark.parametrize("kind", names([kind for kind in REFUSED if not kind.external]))
+def test_a_file_without_sound_is_refused_in_one_line(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / kind.name
+    kind.write(path)
+    with pytest.raises(AudioFileError, match=kind.refused) as raised:
+        files.load(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_there_are_sixty_kinds() -> None:
+    assert len({kind.name for kind in ORDINARY + FAULTY}) >= 60
