@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from edge.config.load import load
 from edge.config.settings import Config
@@ -52,3 +56,11 @@ class UpdatingDevice:
     def model(self) -> str:
         """What an ear would run, after checking it as the ear does."""
         return bundles.load(Path(self.running()[1])).full_name
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory, as these tests synchronise often."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as made:
+        yield Path(made)

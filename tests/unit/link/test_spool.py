@@ -1,6 +1,5 @@
 """The queue on memory and disk."""
 
-import contextlib
 import shutil
 import sqlite3
 import tempfile
@@ -172,35 +171,3 @@ def test_what_is_committed_is_synchronised_to_the_medium(tmp_path, clock):
     with sqlite3.connect(tmp_path / "s") as table:
         assert table.execute("pragma integrity_check").fetchone() == ("ok",)
     assert spool._table.execute("pragma synchronous").fetchone() == (2,)
-
-
-def test_a_full_disk_drops_the_oldest_and_counts_them(small_disk, clock):
-    spool = make(small_disk / "s", clock)
-    last = 1000
-    for seq in range(1, last + 1):
-        add(spool, seq)
-        spool.spill()
-    found = seqs(spool)
-    assert found == list(range(spool.drops + 1, last + 1))
-    assert 200 < len(found) < 900
-    assert make(small_disk / "s", clock).drops == spool.drops
-
-
-def test_a_disk_that_others_fill_keeps_what_it_has_and_goes_on_when_there_is_room(small_disk, clock, caplog):
-    spool = make(small_disk / "s", clock)
-    add(spool, *range(1, 21))
-    spool.spill()
-    ballast = small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    for seq in range(21, 121):
-        add(spool, seq)
-        spool.spill()
-    assert seqs(spool) == list(range(spool.drops + 1, 121))
-    ballast.unlink()
-    for seq in range(121, 141):
-        add(spool, seq)
-        spool.spill()
-    assert spool.is_safe(name(140))
-    assert seqs(spool) == list(range(spool.drops + 1, 141))

@@ -1,0 +1,126 @@
+"""`python -m provisioning.device configure`, as the installer calls it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.config.load import load
+from provisioning.device import connection
+
+
+def device(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "provisioning.device", *map(str, arguments)],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_the_password_is_a_credential_and_never_in_the_configuration(tmp_path: Path) -> None:
+    config, credentials, secret = tmp_path / "roomtone.toml", tmp_path / "credentials", tmp_path / "secret"
+    credentials.mkdir()
+    secret.write_text("s3cret\n")
+    where = [
+        "configure",
+        "--config",
+        config,
+        "--credentials",
+        credentials,
+        "--broker",
+        "mqtts://me@hub.local",
+    ]
+    assert "nobody can be asked here" in device(*where).stderr
+    assert not config.exists()
+    done = device(*where, "--password-file", secret)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (credentials / "password").read_text() == "s3cret\n"
+    assert (credentials / "password").stat().st_mode & 0o777 == 0o600
+    assert "s3cret" not in config.read_text()
+    assert device(*where, "--password-file", secret).stdout == ""
+
+
+def test_plain_mqtt_is_taken_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--broker", "mqtt://hub.local")
+    assert done.returncode == 0
+    assert "not encrypted" in done.stderr
+
+
+def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    made = tmp_path / "site"
+    for command in (["init", "--broker", "hub.local"], ["enrol", "kitchen"]):
+        fleet = [sys.executable, "-m", "edge.cli.main", "fleet", "--site", str(made), *command]
+        subprocess.run(fleet, check=True, capture_output=True)
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--join", made / "joins" / "kitchen.join")
+    assert done.returncode == 0, done.stderr
+    found = load(tmp_path / "roomtone.toml")
+    assert (found.node.id, found.mqtt.host, found.mqtt.tls) == ("kitchen", "hub.local", True)
+    for key in (found.mqtt.ca_file, found.mqtt.cert_file, found.mqtt.key_file):
+        folder, _, name = key.rpartition("/site_")
+        assert folder == "/run/credentials/roomtone-link.service"
+        assert (tmp_path / "credentials" / name).stat().st_size > 100
+    refused = device(*where, "--join", made / "joins" / "kitchen.join", "--node", "attic")
+    assert "the join file is for kitchen" in refused.stderr
+
+
+def test_a_join_file_brings_where_models_come_from_and_whose_they_may_be(tmp_path: Path, capsys) -> None:
+    """No trust on first use and no hand work: the root goes where systemd shows it to the link, read-only."""
+    from edge.cli.main import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+
+    def fleet(*words: object) -> None:
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+
+    fleet("init", "--broker", "hub.local")
+    fleet("enrol", "kitchen")
+    assert "models" not in json.loads((folder / "joins" / "kitchen.join").read_text())
+    fleet("keys", "init", "--url", "https://hub.local/updates", "--passphrase-file", secret)
+    # Who joined before has it with the next renewal.
+    fleet("renew", "kitchen")
+    fleet("enrol", "main", "--role", "recorder")
+    assert "models" not in json.loads((folder / "joins" / "recorder.main.join").read_text())
+    settings = connection.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    seen = "/run/credentials/roomtone-link.service"
+    assert settings["updates.url"] == "https://hub.local/updates"
+    assert settings["updates.root_file"] == f"{seen}/site_models-root.json"
+    assert "updates.ca_file" not in settings, "the hub's certificate is of the same authority as the broker's"
+    found = load(None, settings)
+    assert found.updates.root_file == settings["updates.root_file"]
+    root = tmp_path / "credentials" / "models-root.json"
+    assert root.read_bytes() == (folder / "models" / "metadata" / "1.root.json").read_bytes()
+    text = connection.merged(tmp_path / "roomtone.toml", settings, anew=True)
+    assert 'url = "https://hub.local/updates"' in text
+
+
+def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_path: Path) -> None:
+    from edge.cli.main import main
+
+    folder, secret = tmp_path / "site", tmp_path / "passphrase"
+    secret.write_text("correct horse\n")
+    for words in (
+        ("init", "--broker", "hub.local"),
+        (
+            "keys",
+            "init",
+            "--url",
+            "https://hub.local/updates",
+            "--ca",
+            folder / "ca.crt",
+            "--passphrase-file",
+            secret,
+        ),
+        ("enrol", "kitchen"),
+    ):
+        assert main(["fleet", "--site", str(folder), *map(str, words)]) == 0
+    settings = connection.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
+    assert settings["updates.ca_file"] == "/run/credentials/roomtone-link.service/site_models-ca.crt"
+    assert (tmp_path / "credentials" / "models-ca.crt").read_bytes() == (folder / "ca.crt").read_bytes()
