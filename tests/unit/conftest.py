@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import _posixsubprocess
 import sys
 from collections.abc import Iterator
 
-import _posixsubprocess
 import pytest
 
-SPAWNING = {"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.exec", "os.system", "pty.spawn"}
+SPAWNING = {
+    "subprocess.Popen",
+    "os.posix_spawn",
+    "os.fork",
+    "os.forkpty",
+    "os.exec",
+    "os.system",
+    "pty.spawn",
+}
 
 
 class ProcessStarted(AssertionError):
