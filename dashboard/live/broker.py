@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from dashboard.live.decode import Incoming, decode, decode_response
+from dashboard.live.decode import LEAVES, Incoming, decode, decode_response
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
@@ -61,7 +61,11 @@ class Broker:
         self._on_message = on_message
         self._on_connection = on_connection
         topics = [
-            *(Subscription(messages.topic(base_topic, "+", t), t.qos) for t in messages.TOPICS),
+            *(
+                Subscription(messages.topic(base_topic, "+", t), t.qos)
+                for t in messages.TOPICS
+                if t.leaf in LEAVES
+            ),
             Subscription(messages.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
         ]

@@ -41,6 +41,9 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _words: dict[str, Any] = {messages.MIC.leaf: MicState, messages.AVAILABILITY.leaf: Availability}
 
+LEAVES: Final = frozenset(_decoders) | frozenset(_words)
+"""The last levels of the topics that `decode` reads."""
+
 
 class Incoming(NamedTuple):
     """A message that keeps the contract."""

@@ -36,6 +36,7 @@ from edge.protocol.messages import (
     EarCommand,
     EarHealth,
     MicState,
+    MutedBy,
     ReloadModel,
     Restart,
     Unmute,
@@ -93,7 +94,7 @@ class Ear:
         self._capture = Capture(source, stopped)
         self._baseline_store = baseline_store
         self._mute = MuteRequests(state.folder(config), config.audio.quiet_hours)
-        self._mute_reasons: list[str] = []
+        self._muted_by: tuple[MutedBy, ...] = ()
         self._button = button.attach(config.button, self._mute)
         self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, baseline_store)
         self._info = model_info(config, classifier, vad)
@@ -250,11 +251,12 @@ class Ear:
 
     def _apply_mute(self) -> None:
         """Close the microphone while there is a reason to, and open it again afterwards."""
-        reasons = self._mute.reasons()
-        if reasons != self._mute_reasons:
-            log.info("mute: %s", ", ".join(reasons) or "off")
-            self._mute_reasons = reasons
-            self._capture.set_muted(bool(reasons))
+        muted_by = self._mute.muted_by()
+        if muted_by != self._muted_by:
+            log.info("mute: %s", ", ".join(muted_by) or "off")
+            self._muted_by = muted_by
+            self._uplink.set_muted_by(muted_by)
+            self._capture.set_muted(bool(muted_by))
 
     def _self_test(self) -> None:
         """Run the golden inputs of the bundle. Raises `UserError` when the outputs differ."""

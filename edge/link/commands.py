@@ -30,6 +30,9 @@ BURST: Final = 10
 AGAIN_S: Final = 10.0
 """The same command again so soon is the same one, delivered twice (QoS 1)."""
 
+ALWAYS_RUN: Final = frozenset({"mute", "unmute"})
+"""Never taken for a repetition: between two of the same payload the device may have been unmuted by hand."""
+
 Reply = Callable[[Response], None]
 Handler = Callable[[Command, Reply], None]
 """Carries a command out and replies exactly once, now or later."""
@@ -64,6 +67,8 @@ class Commands:
         self._clock_is_right = clock_is_right
         self._clock = clock
         self._bucket = TokenBucket(PER_SECOND, BURST, time.monotonic)
+        # A bucket of their own: a flood of other commands must not swallow a mute.
+        self._mute_bucket = TokenBucket(PER_SECOND, BURST, time.monotonic)
         self._warned_too_many = False
         self._last: tuple[str, Command, float] | None = None
         self._last_answer: Response | None = None
@@ -77,7 +82,8 @@ class Commands:
         if not _verb.match(verb):
             self.refused += 1
             return
-        if self._bucket.take() > 0:
+        bucket = self._mute_bucket if verb in ALWAYS_RUN else self._bucket
+        if bucket.take() > 0:
             self.refused += 1
             if not self._warned_too_many:
                 log.warning(
@@ -107,7 +113,7 @@ class Commands:
 
     def _run(self, verb: str, command: Command, handler: Handler) -> None:
         now = time.monotonic()
-        if self._last is not None and self._last[:2] == (verb, command) and now < self._last[2] + AGAIN_S:
+        if verb not in ALWAYS_RUN and self._is_repetition(verb, command, now):
             if self._last_answer is not None:
                 self._respond(verb, self._last_answer)
             return
@@ -116,11 +122,16 @@ class Commands:
 
         def reply(response: Response) -> None:
             if self._last is this:
-                self._last_answer = response
+                # A failure is never remembered: what failed may work when it is tried again.
+                self._last, self._last_answer = (this, response) if response.ok else (None, None)
             self._respond(verb, response)
 
         log.info("[command] %s", verb)
         handler(command, reply)
+
+    def _is_repetition(self, verb: str, command: Command, now: float) -> bool:
+        last = self._last
+        return last is not None and last[:2] == (verb, command) and now < last[2] + AGAIN_S
 
     def _refuse(self, verb: str, response: Response) -> None:
         self.refused += 1

@@ -24,8 +24,9 @@ from edge.link.health import temperature_c
 from edge.link.homeassistant import HomeAssistantStatus
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
+from edge.link.mute import MuteCommands
 from edge.link.state import clock, published_names
-from edge.link.state.directories import made_state_dir, runtime_dir
+from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
 from edge.link.state.room import RoomState
 from edge.mqtt import certificate, reason_codes
 from edge.mqtt.address import device_client_id, from_config
@@ -93,7 +94,8 @@ class Link:
         )
         self._intake = Intake(listener.socket, self, self._loop)
         self._releases = ReleaseManager(config, self.send_to_ear, self._publisher.set_model, self._loop)
-        self._handlers = CommandHandlers(config, self, self._loop)
+        self._mute = MuteCommands(self.send_to_ear, self._loop, state_dir(config) / f"{config.node.id}.mute")
+        self._handlers = CommandHandlers(config, self, self._loop, self._mute)
         self._commands = Commands(self._handlers.table, self._publisher.publish_response, system_clock.synced)
         self._room = RoomState(config.state.half_life_s, self._publisher.publish_state, self._loop.time)
         self._stopping = asyncio.Event()
@@ -111,6 +113,7 @@ class Link:
         return ClientOptions(
             client_id=self._identity.client_id,
             subscriptions=tuple(Subscription(name, retained=False) for name in wanted if name),
+            unsubscribe=published_names.stale_subscriptions(self._config),
             will=Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
             session_expiry_s=SESSION_EXPIRY_S,
         )
@@ -170,6 +173,7 @@ class Link:
 
     def on_ear_connected(self) -> None:
         """The ear sends what it runs, and the state of the microphone, by itself."""
+        self._mute.on_ear_connected()
         if seconds := self._handlers.level_seconds():
             self.send_to_ear(LevelOn(seconds))
 
@@ -177,7 +181,7 @@ class Link:
         """Without an ear there is no microphone."""
         self._ear_health = None
         self._releases.on_ear_disconnected()
-        self._publisher.set_mic("lost")
+        self._set_mic_lost()
 
     def on_ear_message(self, message: EarMessage) -> None:
         """Handle a checked message."""
@@ -186,9 +190,9 @@ class Link:
                 if self._outbox.accept(self._clock.mark(event)):
                     self._room.add(event)
                     self._update_room()
-            case MicSignal(state):
-                self._publisher.set_mic(state)
-                self._handlers.on_mic_state(state)
+            case MicSignal():
+                self._publisher.set_mic(message)
+                self._mute.on_mic(message)
             case LevelSignal():
                 if self._handlers.level_seconds():
                     self._publisher.publish_level(message)
@@ -207,7 +211,12 @@ class Link:
                 "[ear_missing] no ear has connected to %s: is `roomtone ear` running?",
                 self._config.runtime.socket,
             )
-            self._publisher.set_mic("lost")
+            self._set_mic_lost()
+
+    def _set_mic_lost(self) -> None:
+        lost = MicSignal("lost")
+        self._publisher.set_mic(lost)
+        self._mute.on_mic(lost)
 
     # --- events of the MQTT client ---
 

@@ -15,6 +15,10 @@ from msgspec import Struct
 from edge.protocol.messages import LABELS, UNCERTAIN, ModelInfo, topic
 from edge.util.version import VERSION
 
+FRESH_TRANSACTION: Final = (
+    "{{ value | replace('home-assistant', 'home-assistant-' ~ ((now().timestamp() * 1000) | int)) }}"
+)
+"""A transaction of its own for every command: the same one twice in ten seconds would be taken for a repetition."""
 EXPIRE_AFTER_S: Final = 180
 """Seconds after which the state expires: it is published every minute, so three are missing."""
 
@@ -114,6 +118,8 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
                 command_topic=at("cmd/mute"),
                 payload_on='{"transaction":"home-assistant","on":true}',
                 payload_off='{"transaction":"home-assistant","on":false}',
+                command_template=FRESH_TRANSACTION,
+                json_attributes_topic=at("muted_by"),
                 icon="mdi:microphone-off",
                 qos=1,
             ),
@@ -124,6 +130,7 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
                 device_class="restart",
                 command_topic=at("cmd/restart"),
                 payload_press='{"transaction":"home-assistant"}',
+                command_template=FRESH_TRANSACTION,
                 entity_category="config",
                 qos=1,
             ),

@@ -24,6 +24,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
         "birth message, clean stop, and last will",
     ),
     ("mic", 1, "yes", "text", messages.MicState, "on every change"),
+    ("muted_by", 1, "yes", "JSON", messages.MuteReasons, "why the microphone is closed: on every change"),
     ("event", 1, "no", "JSON", messages.Event, "one for each utterance"),
     ("state", 1, "if `state.retain`", "JSON", messages.State, "smoothed emotion: on change and every 60 s"),
     (
@@ -60,7 +61,10 @@ VERBS: Final = (
         "mute",
         'closes the microphone; the response follows when it is closed. With `"on": false` the same as `unmute`',
     ),
-    ("unmute", "opens it again, unless it was muted at the device; the response follows when it is open"),
+    (
+        "unmute",
+        "withdraws a remote mute; the response follows when the microphone is open, or has the reason why not",
+    ),
     ("level_on", "publishes `level` for `seconds` (60 at most)"),
     ("replay", "publishes the events `from_seq` to `to_seq` of `boot` again, as far as they are stored"),
     ("model_check", "checks for a new release now; the response follows when the check has started"),
@@ -107,9 +111,10 @@ Nothing is published while the microphone is muted or lost.
 @VERBS@
 
 A command has a `transaction` chosen by the sender; the response on `resp/<verb>` has the same. The same command again
-within ten seconds has no second effect. Malformed, unknown or old commands (`sent_at` over 60 s ago, or without
-`sent_at` from before the device was connected) get a response with `ok: false` and change nothing. More than two
-commands a second are ignored.
+within ten seconds has no second effect, except `mute` and `unmute`, which are always carried out. A `mute` that comes
+while no ear is connected is kept, and carried out when one connects. Malformed, unknown or old commands (`sent_at` over
+60 s ago, or without `sent_at` from before the device was connected) get a response with `ok: false` and change nothing.
+More than two commands a second are ignored.
 
 ```
 mosquitto_pub -t B/N/cmd/mute -q 1 -m '{"transaction": "1"}'

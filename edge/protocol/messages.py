@@ -24,6 +24,7 @@ from edge.protocol.topics import (
     LEVEL,
     MIC,
     MODEL,
+    MUTED_BY,
     STATE,
     TOPICS,
     Topic,
@@ -42,6 +43,7 @@ from edge.protocol.types import (
     MicState,
     Milliseconds,
     ModelName,
+    MutedBy,
     NodeId,
     Sha256,
     Share,
@@ -56,7 +58,7 @@ PROTOCOL: Final = 1
 # Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 in
 # telephone quality: the limits are a fraction of that, and the schema has no field that could carry sound.
 MAX_REPORT_BYTES: Final = 1024
-MAX_SIGNAL_BYTES: Final = 64
+MAX_SIGNAL_BYTES: Final = 128
 MAX_EAR_COMMAND_BYTES: Final = 256
 REPORTS_PER_SECOND: Final = 2.0
 REPORTS_BURST: Final = 10
@@ -172,6 +174,13 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ear: ModelInfo | None = None
 
 
+class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the microphone is closed (retained)."""
+
+    muted_by: tuple[MutedBy, ...] = ()
+    """Empty: it may be open."""
+
+
 class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Topic `B/N/level`, QoS 0, twice a second while it was requested with `cmd/level_on`."""
 
@@ -243,14 +252,18 @@ class PredictionCountsReport(
     p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
 
 
-class MicSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="mic", tag_field="t"):
-    """State of the microphone, at most 64 bytes; on every change and on every connection."""
+class MicSignal(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="mic", tag_field="t"
+):
+    """State of the microphone, at most 128 bytes; on every change and on every connection."""
 
     state: MicState
+    muted_by: tuple[MutedBy, ...] = ()
+    """Why it is to be closed; empty: it may be open."""
 
 
 class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", tag_field="t"):
-    """Level, at most 64 bytes; twice a second while the link requests it."""
+    """Level, at most 128 bytes; twice a second while the link requests it."""
 
     dbfs: Decibel
     speech: bool

@@ -15,13 +15,14 @@ class Topic(NamedTuple):
 
 AVAILABILITY: Final = Topic("availability", 1, True)
 MIC: Final = Topic("mic", 1, True)
+MUTED_BY: Final = Topic("muted_by", 1, True)
 EVENT: Final = Topic("event", 1, False)
 STATE: Final = Topic("state", 1, False)
 LEVEL: Final = Topic("level", 0, False)
 HEALTH: Final = Topic("health", 0, False)
 INFO: Final = Topic("info", 1, True)
 MODEL: Final = Topic("model", 1, True)
-TOPICS: Final = (AVAILABILITY, MIC, EVENT, STATE, LEVEL, HEALTH, INFO, MODEL)
+TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, STATE, LEVEL, HEALTH, INFO, MODEL)
 
 
 def announce_topic(base: str) -> str:

@@ -15,6 +15,8 @@ UNCERTAIN: Final = "uncertain"
 Label = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
 EventType = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
 MicState = Literal["starting", "ok", "lost", "muted"]
+MutedBy = Literal["device", "remote", "quiet_hours"]
+"""Why the microphone is closed: muted at the device, by a command, or by `audio.quiet_hours`."""
 Availability = Literal["online", "offline"]
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

@@ -21,7 +21,7 @@ pattern read {base}/fleet/announce
 pattern read {ha}/status
 """
 
-LEAVES: Final = ("availability", "mic", "event", "state", "level", "health", "info", "model")
+LEAVES: Final = ("availability", "mic", "muted_by", "event", "state", "level", "health", "info", "model")
 
 RIGHTS: Final[dict[Role, tuple[str, ...]]] = {
     "subscriber": (

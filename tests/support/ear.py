@@ -85,7 +85,7 @@ class Link:
     def wait_for(self, state: MicState, timeout_s: float = 15.0) -> None:
         """Until the ear tells this microphone state."""
         end = time.monotonic() + timeout_s
-        while self.receive(max(0.01, end - time.monotonic())) != MicSignal(state):
+        while getattr(self.receive(max(0.01, end - time.monotonic())), "state", None) != state:
             pass
 
     def order(self, message: EarCommand | bytes) -> None:

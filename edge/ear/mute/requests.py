@@ -14,6 +14,7 @@ from datetime import datetime, time
 from pathlib import Path
 from typing import Final, Literal
 
+from edge.protocol.types import MutedBy
 from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
 from edge.util.restarts import runtime_dir
@@ -21,6 +22,11 @@ from edge.util.restarts import runtime_dir
 log = logging.getLogger(__name__)
 
 Origin = Literal["device", "remote"]
+TEXTS: Final[dict[MutedBy, str]] = {
+    "device": "muted at the device",
+    "remote": "muted remotely",
+    "quiet_hours": "quiet hours",
+}
 ORIGINS: Final[tuple[Origin, ...]] = ("device", "remote")
 
 
@@ -35,17 +41,21 @@ class MuteRequests:
         self._now = now
         self._unsaved = False
 
-    def reasons(self) -> list[str]:
-        """Why the microphone has to be closed, for people; empty: it may be open."""
-        found = []
+    def muted_by(self) -> tuple[MutedBy, ...]:
+        """Return why the microphone has to be closed; empty: it may be open."""
+        found: list[MutedBy] = []
         if self._file("device").exists():
-            found.append("muted at the device")
+            found.append("device")
         if self._unsaved or self._file("remote").exists():
-            found.append("muted remotely")
+            found.append("remote")
         moment = self._now().time()
         if any(_within(moment, begin, end) for begin, end in self._quiet):
-            found.append("quiet hours")
-        return found
+            found.append("quiet_hours")
+        return tuple(found)
+
+    def reasons(self) -> list[str]:
+        """Return the same, for people."""
+        return [TEXTS[reason] for reason in self.muted_by()]
 
     def set(self, origin: Origin, muted: bool) -> None:
         """Make a request or withdraw it. Raises `OSError` when it cannot be saved."""

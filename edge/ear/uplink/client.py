@@ -35,6 +35,7 @@ from edge.protocol.messages import (
     MicSignal,
     MicState,
     ModelInfo,
+    MutedBy,
     PredictionCountsReport,
 )
 from edge.util.rate_limit import TokenBucket
@@ -67,7 +68,7 @@ class Uplink:
         self._on_command = on_command
         self._lock = threading.Condition()
         self._unacknowledged = UnacknowledgedEvents()
-        self._mic: MicState = "starting"
+        self._mic = MicSignal("starting")
         self._health: EarHealth | None = None
         self._prediction_counts: dict[str, PredictionCountsReport] = {}
         """The latest of each of the last two models."""
@@ -96,7 +97,14 @@ class Uplink:
     def set_mic(self, state: MicState) -> None:
         """Set the microphone state, sent now and on every new connection."""
         with self._lock:
-            self._mic = state
+            self._mic = MicSignal(state, self._mic.muted_by)
+            self._mic_sent = False
+        self._wake_up()
+
+    def set_muted_by(self, reasons: tuple[MutedBy, ...]) -> None:
+        """Set why the microphone is closed, sent with its state; empty: it may be open."""
+        with self._lock:
+            self._mic = MicSignal(self._mic.state, reasons)
             self._mic_sent = False
         self._wake_up()
 
@@ -245,8 +253,8 @@ class Uplink:
             if not self._info_sent:
                 return  # must be the first message of every connection
         if not self._mic_sent:
-            state = self._mic
-            yield self._signals, messages.encode(MicSignal(state)), lambda: self._on_mic_sent(state)
+            mic = self._mic
+            yield self._signals, messages.encode(mic), lambda: self._on_mic_sent(mic)
         now = time.monotonic()
         if self._level_due <= now < self._level_until:
             yield self._signals, messages.encode(self._level()), self._on_level_sent
@@ -280,8 +288,8 @@ class Uplink:
     def _on_info_sent(self, info: ModelInfo) -> None:
         self._info_sent = info == self._info
 
-    def _on_mic_sent(self, state: MicState) -> None:
-        self._mic_sent = state == self._mic
+    def _on_mic_sent(self, mic: MicSignal) -> None:
+        self._mic_sent = mic == self._mic
 
     def _on_level_sent(self) -> None:
         self._level_due = time.monotonic() + LEVEL_PERIOD_S

@@ -13,9 +13,11 @@ from edge.protocol.messages import (
     Info,
     Level,
     LevelSignal,
+    MicSignal,
     MicState,
     ModelInfo,
     ModelStatus,
+    MuteReasons,
     Response,
     State,
     Topic,
@@ -44,14 +46,14 @@ class Publisher:
     def __init__(self, config: Config, send: Send) -> None:
         self._config = config
         self._send = send
-        self._mic: MicState = "starting"
+        self._mic = MicSignal("starting")
         self._ear: ModelInfo | None = None
         self._model: ModelStatus | None = None
 
     @property
     def mic(self) -> MicState:
         """The last state of the microphone."""
-        return self._mic
+        return self._mic.state
 
     def topic(self, leaf: Topic | str) -> str:
         """Return the full name of one of our topics."""
@@ -61,7 +63,8 @@ class Publisher:
         """Publish all that is retained, on every connection: a broker may have lost it."""
         self._announce()
         self._publish(messages.INFO, self._info())
-        self._publish(messages.MIC, self._mic.encode())
+        self._publish(messages.MUTED_BY, encode(MuteReasons(self._mic.muted_by)))
+        self._publish(messages.MIC, self._mic.state.encode())
         if self._model is not None:
             self._publish(messages.MODEL, encode(self._model))
         self._publish(messages.AVAILABILITY, b"online")
@@ -70,12 +73,13 @@ class Publisher:
         """Publish that we are offline before a clean stop, as a broker sends no will then; the message's number."""
         return self._publish(messages.AVAILABILITY, b"offline")
 
-    def set_mic(self, state: MicState) -> None:
-        """Publish the microphone's state when it changes."""
-        if state == self._mic:
-            return
-        self._mic = state
-        self._publish(messages.MIC, state.encode())
+    def set_mic(self, mic: MicSignal) -> None:
+        """Publish the microphone's state, and by what it is muted, when they change."""
+        before, self._mic = self._mic, mic
+        if mic.muted_by != before.muted_by:
+            self._publish(messages.MUTED_BY, encode(MuteReasons(mic.muted_by)))
+        if mic.state != before.state:
+            self._publish(messages.MIC, mic.state.encode())
 
     def set_ear(self, ear: ModelInfo) -> None:
         """Publish what the ear runs when it changes."""

@@ -13,9 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from edge.config.settings import Config
-from edge.link.state.directories import state_dir
 from edge.protocol.homeassistant import discovery_topic
-from edge.protocol.messages import TOPICS, topic
+from edge.protocol.messages import TOPICS, announce_topic, topic
 from edge.util.atomic_file import update
 
 log = logging.getLogger(__name__)
@@ -45,22 +44,42 @@ def of(config: Config) -> Identity:
 
 
 def left_over(path: Path, now: Identity) -> set[str]:
-    """Retained topics of the identity before this one that are no longer ours."""
+    """Return the retained topics of the identity before this one that are no longer ours."""
+    before = _read(path)
+    return set() if before is None else before.topics() - now.topics()
+
+
+def _path(config: Config) -> Path:
+    return state_dir(config) / f"{Path(config.runtime.socket).stem}.identity"
+
+
+def _read(path: Path) -> Identity | None:
     try:
-        before = msgspec.json.decode(path.read_bytes(), type=Identity)
-    except FileNotFoundError:
-        return set()
+        return msgspec.json.decode(path.read_bytes(), type=Identity)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.warning(
             "[identity_unreadable] %s cannot be read (%s): old retained messages, if any, stay", path, error
         )
-        return set()
-    return before.topics() - now.topics()
+        return None
+
+
+def subscriptions(identity: Identity) -> set[str]:
+    """Return the topic filters that a device of this identity subscribes to."""
+    found = {topic(identity.base_topic, identity.node, "cmd/+"), announce_topic(identity.base_topic)}
+    return found | ({f"{identity.prefix}/status"} if identity.prefix else set())
+
+
+def stale_subscriptions(config: Config) -> tuple[str, ...]:
+    """Return the filters of the names before, which the broker may still have in our session."""
+    before = _read(_path(config))
+    return () if before is None else tuple(sorted(subscriptions(before) - subscriptions(of(config))))
 
 
 def remove_left_over(config: Config, clear: Callable[[str], object]) -> None:
     """Clear what is retained under the names that this device had before, and remember the present ones."""
-    path = state_dir(config) / f"{Path(config.runtime.socket).stem}.identity"
+    path = _path(config)
     if not path.parent.is_dir():
         return  # That it cannot be made was reported at the start.
     now = of(config)

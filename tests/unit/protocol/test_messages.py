@@ -44,7 +44,14 @@ def test_an_event_survives_the_wire() -> None:
     assert messages.decode_event(messages.encode(EVENT)) == EVENT
 
 
-@pytest.mark.parametrize("signal", [LevelSignal(dbfs=-131.5, speech=False), MicSignal("starting")])
+@pytest.mark.parametrize(
+    "signal",
+    [
+        LevelSignal(dbfs=-131.5, speech=False),
+        MicSignal("starting"),
+        MicSignal("muted", ("device", "remote", "quiet_hours")),
+    ],
+)
 def test_a_signal_fits_into_its_64_bytes(signal: messages.Signal) -> None:
     assert len(messages.encode(signal)) <= messages.MAX_SIGNAL_BYTES
 
@@ -81,8 +88,8 @@ def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
     data = messages.encode(EventReport(EVENT))
     with pytest.raises(ContractError, match="at most 1024"):
         messages.decode_ear_message(data + b" " * messages.MAX_REPORT_BYTES)
-    with pytest.raises(ContractError, match="at most 64"):
-        messages.decode_ear_message(messages.encode(MicSignal("ok")) + b" " * 64)
+    with pytest.raises(ContractError, match="at most 128"):
+        messages.decode_ear_message(messages.encode(MicSignal("ok")) + b" " * 128)
     with pytest.raises(ContractError, match="at most 256"):
         messages.decode_ear_command(messages.encode(messages.Mute()) + b" " * 256)
 
