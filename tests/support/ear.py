@@ -17,7 +17,6 @@ from edge.protocol.messages import (
     EarMessage,
     Event,
     EventReport,
-    MicSignal,
     MicState,
 )
 from tests.support.process import RoomtoneProcess, environment_without, options

@@ -1,10 +1,11 @@
 """Commands over a real broker, carried out by a client in the place of the ear."""
 
+import json
 import time
 
 from edge.protocol import messages
 from edge.protocol.messages import MicSignal, Mute, Unmute
-from tests.support.link import LinkProcess, Subscriber
+from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.waiting import until
 
 
@@ -19,8 +20,9 @@ def test_mute_is_answered_when_the_ear_has_muted(subscriber, ear):
 
 
 def test_a_microphone_that_was_muted_at_the_device_stays_muted_and_the_answer_says_so(subscriber, ear):
-    ear.say(MicSignal("muted"))
+    ear.say(MicSignal("muted", ("device",)))
     until(lambda: subscriber.last("mic") == "muted")
+    assert json.loads(subscriber.last("muted_by")) == {"muted_by": ["device"]}
     asked = subscriber.command("unmute")
     until(lambda: ear.commands == [Unmute()])
     answer = subscriber.answer("unmute", asked)
@@ -29,8 +31,33 @@ def test_a_microphone_that_was_muted_at_the_device_stays_muted_and_the_answer_sa
 
 
 def test_without_an_ear_the_answer_says_so(subscriber, link):
-    for verb in ("mute", "level_on", "restart"):
+    for verb in ("unmute", "level_on", "restart"):
         assert "no ear" in subscriber.answer(verb, subscriber.command(verb)).error
+
+
+def test_a_mute_without_an_ear_is_carried_out_when_one_connects(subscriber, link):
+    assert subscriber.answer("mute", subscriber.command("mute")).ok
+    with EarClient(link.socket) as ear:
+        until(lambda: Mute() in ear.commands)
+
+
+def test_a_command_of_an_old_base_topic_has_no_effect(tmp_path, broker):
+    """The broker keeps the subscription of the session; it is withdrawn."""
+    socket = f"runtime.socket={tmp_path}/link.sock"
+    old = LinkProcess(tmp_path, broker.port, settings=(socket, "node.base_topic=old"))
+    with old:
+        until((tmp_path / "link.identity").exists)
+        old.stop()
+    with (
+        LinkProcess(tmp_path, broker.port, settings=(socket,)) as link,
+        Subscriber(broker.port) as subscriber,
+    ):
+        until(lambda: "connected" in link.codes)
+        until(lambda: "UNSUBSCRIBE" in broker.log)
+        subscriber.publish("old/kitchen/cmd/identify", json.dumps({"transaction": "old"}))
+        assert subscriber.answer("identify", subscriber.command("identify")).ok
+        assert link.codes.count("identify") == 1
+        assert "unknown_topic" not in link.codes
 
 
 def test_a_retained_command_is_ignored_now_and_at_every_connection(ear, link, broker, subscriber):

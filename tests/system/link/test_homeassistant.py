@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 
 import jinja2
 import pytest
@@ -31,7 +32,11 @@ def render(template, payload):
         tree = json.loads(payload)
     except ValueError:
         tree = None
-    return jinja2.Environment().from_string(template).render(value=payload, value_json=tree)
+    return (
+        jinja2.Environment()
+        .from_string(template)
+        .render(value=payload, value_json=tree, now=lambda: datetime.now(UTC))
+    )
 
 
 def test_one_retained_message_announces_all_entities(home, link):
@@ -93,7 +98,11 @@ def test_the_switch_and_the_button_command_the_ear_again_and_again(home, ear):
     switch = parts["mute"]
     for order, state in ((Mute(), "muted"), (Unmute(), "ok"), (Mute(), "muted")):
         count = len(ear.commands)
-        home.publish(switch["command_topic"], switch["payload_on" if state == "muted" else "payload_off"])
+        payload = switch["payload_on" if state == "muted" else "payload_off"]
+        command = render(switch["command_template"], payload)
+        assert json.loads(command)["transaction"] != json.loads(payload)["transaction"]
+        assert json.loads(command)["on"] == (state == "muted")
+        home.publish(switch["command_topic"], command)
         until(lambda count=count: len(ear.commands) > count)
         assert ear.commands[-1] == order
         ear.say(MicSignal(state))
@@ -157,6 +166,6 @@ def test_without_discovery_nothing_is_announced_and_what_was_is_taken_away(tmp_p
         link.stop()
     assert TOPIC in retained_topics(broker.port)
     with LinkProcess(tmp_path, broker.port, settings=("homeassistant.discovery=false",)) as link:
-        until(lambda: link.codes.count("connected") == 2)
+        until(lambda: "renamed" in link.codes)
         link.stop()
     assert TOPIC not in retained_topics(broker.port)
