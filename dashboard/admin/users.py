@@ -19,7 +19,7 @@ def register(verbs: Any) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, text in (
         ("add", "create a user"),
-        ("passwd", "change the password; ends the user's sessions"),
+        ("passwd", "change the password; ends the user's sessions, with --end-tokens also API tokens"),
         ("role", "change the role; ends the user's sessions"),
         ("remove", "delete a user with all sessions and tokens"),
         ("token", "create an API token with the user's rights; it is printed once"),
@@ -41,6 +41,8 @@ def register(verbs: Any) -> None:
             source = sub.add_mutually_exclusive_group()
             source.add_argument("--generate", action="store_true", help="create a password and print it once")
             source.add_argument("--stdin", action="store_true", help="read it from standard input")
+        if action == "passwd":
+            sub.add_argument("--end-tokens", action="store_true", help="also end the user's API tokens")
         if action == "token":
             sub.add_argument("--label", default="token", help="what it is for (default: %(default)s)")
             sub.add_argument(
@@ -72,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
                 target = f"{options.name} {options.role}"
             case "passwd":
                 password = _password(options)
-                accounts.update(options.name, password=password)
+                accounts.update(options.name, password=password, end_tokens=options.end_tokens)
                 _print_generated(options, password)
             case "role":
                 accounts.update(options.name, role=options.role)

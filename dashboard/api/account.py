@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -27,6 +28,7 @@ class NewPassword(BaseModel):
 
     old: str = Field(max_length=passwords.MAX_LENGTH)
     new: str = Field(max_length=passwords.MAX_LENGTH)
+    end_tokens: bool = Field(default=False, description="also end the user's API tokens")
 
 
 class AuditEntry(BaseModel):
@@ -52,7 +54,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/password", status_code=204)
     async def password(request: Request, change: NewPassword) -> None:
-        """Change the own password. All sessions of the user end."""
+        """Change the own password. All sessions of the user end, API tokens if `end_tokens` is set."""
         identity = identity_of(request)
         accounts = require(services.accounts)
         if not identity.session or identity.label:
@@ -63,7 +65,7 @@ def router(services: Services) -> APIRouter:
             await record_action(services, request, "password", identity.name, "refused")
             raise HTTPException(403, "the old password is wrong")
         try:
-            await run_query(accounts.update, identity.name, change.new)
+            await run_query(partial(accounts.update, end_tokens=change.end_tokens), identity.name, change.new)
         except UserError as error:
             raise HTTPException(422, str(error)) from None
         await record_action(services, request, "password", identity.name, "ok")

@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
 from dashboard.api.common import Services, record_action, require, run_query
@@ -17,6 +17,7 @@ from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
 
+RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Emotion = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
 
 
@@ -126,7 +127,7 @@ def router(services: Services) -> APIRouter:
         return _rule(row | {"id": number})
 
     @routes.delete("/rules/{number}", status_code=204)
-    async def remove(request: Request, number: int) -> None:
+    async def remove(request: Request, number: RuleId) -> None:
         """Delete a rule and its alerts."""
         if not await run_query(require(services.rules).remove, number):
             raise HTTPException(404, f"there is no rule {number}")

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from dashboard.api.common import Services, run_query
 from dashboard.live.feed import Feed
 from dashboard.values import now_ms
 from edge.protocol.messages import Availability, MicState
+from edge.util.prometheus import render
 from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
@@ -83,8 +83,8 @@ def router(services: Services) -> APIRouter:
         registry = CollectorRegistry()
         registry.register(process)
         registry.register(HubMetrics(services.feed, await _read_figures(services)))
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), media_type=content_type)
+        body, content_type = render(registry, request.headers.get("accept", ""))
+        return Response(body, media_type=content_type)
 
     return routes
 

@@ -22,6 +22,8 @@ from edge.util.errors import UserError
 Role = Literal["viewer", "operator"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator")
 SESSION_MS: Final = 30 * 86_400_000
+MAX_SESSION_MS: Final = 90 * 86_400_000
+"""A session ends this long after the login, even if it is in use."""
 RENEW_MS: Final = 86_400_000
 """A session in use is extended, which is written at most once a day."""
 
@@ -101,8 +103,18 @@ class Accounts:
         with self._engine.connect() as connection:
             return [dict(row._mapping) for row in connection.execute(statement)]
 
-    def update(self, name: str, password: str | None = None, role: Role | None = None) -> None:
-        """Change the password or the role. The user's sessions end, API tokens stay. Raises `UserError`."""
+    def update(
+        self,
+        name: str,
+        password: str | None = None,
+        role: Role | None = None,
+        *,
+        end_tokens: bool = False,
+    ) -> None:
+        """Change the password or the role. The user's sessions end; API tokens only with `end_tokens`.
+
+        Raises `UserError`.
+        """
         values: dict[str, Any] = {}
         if password is not None:
             if problem := passwords.problem_with(password, name):
@@ -113,7 +125,10 @@ class Accounts:
         with self._engine.begin() as connection:
             if connection.execute(users.update().where(users.c.name == name).values(**values)).rowcount != 1:
                 raise _unknown_user(name)
-            connection.execute(delete(sessions).where(sessions.c.user == name, sessions.c.label == ""))
+            ended = sessions.c.user == name
+            if not end_tokens:
+                ended &= sessions.c.label == ""
+            connection.execute(delete(sessions).where(ended))
 
     def remove(self, name: str) -> None:
         """Delete a user with all sessions and tokens. Raises `UserError`."""
@@ -155,7 +170,7 @@ class Accounts:
         """Return the user of a session or token that has not expired; a session is extended by being used."""
         now = now_ms()
         statement = (
-            select(users.c.name, users.c.role, sessions.c.expires, sessions.c.label)
+            select(users.c.name, users.c.role, sessions.c.created, sessions.c.expires, sessions.c.label)
             .join(users, users.c.name == sessions.c.user)
             .where(sessions.c.id == session, sessions.c.expires > now)
         )
@@ -163,9 +178,10 @@ class Accounts:
             row = connection.execute(statement).first()
         if row is None:
             return None
-        if not row.label and row.expires < now + SESSION_MS - RENEW_MS:
+        expires = min(now + SESSION_MS, row.created + MAX_SESSION_MS)
+        if not row.label and row.expires < expires - RENEW_MS:
             with self._engine.begin() as connection:
-                extend = sessions.update().where(sessions.c.id == session).values(expires=now + SESSION_MS)
+                extend = sessions.update().where(sessions.c.id == session).values(expires=expires)
                 connection.execute(extend)
         return Identity(row.name, row.role, session, row.label)
 

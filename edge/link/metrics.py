@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from edge.protocol.messages import EarHealth, Health, MicState
 from edge.util.errors import UserError
+from edge.util.prometheus import render
 
 HOST: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 5.0
@@ -115,8 +115,8 @@ def _response(request: str, collect: Callable[[], Collector]) -> bytes:
     headers = {name.strip().lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
     registry = CollectorRegistry()
     registry.register(collect())
-    encode, content_type = choose_encoder(headers.get("accept", ""))
-    return _with_head("200 OK", content_type, encode(registry))
+    body, content_type = render(registry, headers.get("accept", ""))
+    return _with_head("200 OK", content_type, body)
 
 
 def _with_head(status: str, content_type: str, body: bytes) -> bytes:

@@ -85,6 +85,9 @@ def test_the_format_follows_the_accept_header():
     head, _, body = _response(wanted, collect).partition(b"\r\n\r\n")
     assert b"application/openmetrics-text" in head
     assert body.endswith(b"# EOF\n")
+    for odd in ("text/plain; version=x.y", "application/openmetrics-text; version=", "\xff;;=,", "*/*"):
+        head = _response(f"GET /metrics HTTP/1.1\r\nAccept: {odd}\r\n\r\n", collect)
+        assert head.startswith(b"HTTP/1.1 200"), odd
     for other in ("GET / HTTP/1.1\r\n\r\n", "POST /metrics HTTP/1.1\r\n\r\n", "\r\n\r\n"):
         assert _response(other, collect).startswith(b"HTTP/1.1 404")
 
