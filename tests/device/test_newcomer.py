@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
@@ -49,13 +50,12 @@ class Newcomer:
         self, command: str, *, folder: str = f"{HOME}/roomtone", timeout_s: float = 900
     ) -> tuple[int, str]:
         """Run a command as this user; return its status and all that it printed."""
-        environment = " ".join(
-            f"{name}={value!r}"
-            for name, value in (MACHINE | {"PIP_CERT": "/mnt/authorities", "HOME": HOME}).items()
-        )
+        settings = MACHINE | {"PIP_CERT": "/mnt/authorities", "HOME": HOME}
+        environment = [f"{name}={value}" for name, value in settings.items()]
         script = f"cd {folder} && {command}"
+        typed = shlex.join(["runuser", "-u", USER, "--", "env", *environment, "bash", "-c", script])
         done = subprocess.run(
-            self.container.way_in(f"exec runuser -u {USER} -- env {environment} bash -c {script!r}"),
+            self.container.way_in(f"exec {typed}"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=timeout_s, check=False,
         )  # fmt: skip
@@ -74,6 +74,8 @@ def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
         (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
         (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
         (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
+        # The checkout of the test belongs to another user.
+        (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
         container = Container(root, {str(ROOT): "/mnt/source"})
         try:
             container.boot()
@@ -85,7 +87,7 @@ def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
 
 def test_help_installs_nothing(newcomer: Newcomer) -> None:
     status, said = newcomer.types(
-        "git -c safe.directory='*' clone -q /mnt/source roomtone && cd roomtone && ./run demo --help",
+        "git clone -q /mnt/source roomtone && cd roomtone && ./run demo --help",
         folder=HOME,
     )
     assert status == 0, said
