@@ -15,7 +15,7 @@ NONCE: Final = "roomtone.nonce"
 
 _STRICT: Final = (
     "default-src 'self'",
-    # Vue and ECharts set styles on elements; nobody runs a script that way.
+    # Vue and ECharts set styles on elements; no script can run that way.
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' data:",
     "font-src 'self'",

@@ -21,5 +21,5 @@ def install(application: FastAPI, services: Services) -> None:
 
     @application.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        said = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return JSONResponse({"error": said[:500]}, 422)
+        text = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return JSONResponse({"error": text[:500]}, 422)

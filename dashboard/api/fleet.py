@@ -66,7 +66,7 @@ class Alert(BaseModel):
 
 
 class Fleet(BaseModel):
-    """All boxes, those that require help first, and how well the hub was reached."""
+    """All devices, those that require help first, and how well the hub was reached."""
 
     version: str
     broker: str

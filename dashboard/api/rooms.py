@@ -76,7 +76,7 @@ class RoomOut(BaseModel):
     model: str | None
     emotion: str | None = Field(description="of the newest utterance")
     first_seen: str | None
-    last_heard: str | None
+    last_utterance: str | None
     utterances: int
 
 
@@ -208,7 +208,7 @@ def _room(node: str, live: Room | None, recorded: dict[str, Any] | None) -> Room
         model=info.ear.model if info is not None and info.ear is not None else None,
         emotion=view.get("emotion"),
         first_seen=was.get("first_seen"),
-        last_heard=was.get("last_heard"),
+        last_utterance=was.get("last_heard"),
         utterances=was.get("utterances", 0),
     )
 

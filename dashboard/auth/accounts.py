@@ -1,6 +1,6 @@
 """Users, their sessions and their API tokens, stored in the recorder's database.
 
-Only the SHA-256 of a session or token is stored: whoever reads the database or a backup cannot use it.
+Only the SHA-256 of a session or token is stored: a reader of the database or of a backup cannot use it.
 """
 
 from __future__ import annotations

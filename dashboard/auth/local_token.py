@@ -1,6 +1,6 @@
 """Access without a login: a token that is printed at the start, as Jupyter does.
 
-Whoever can read the terminal may open the pages. The token comes once in the address (`/?token=...`), where it is
+Any user who can read the terminal may open the pages. The token comes once in the address (`/?token=...`), where it is
 exchanged for a cookie, or in the header `Authorization: Bearer`.
 """
 

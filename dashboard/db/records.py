@@ -60,7 +60,7 @@ class Records:
                     "name": row.name,
                     "first_seen": from_unix(row.first_seen / 1000),
                     "utterances": int(row.n or 0),
-                    "last_heard": None if row.last is None else from_unix(row.last / 1000),
+                    "last_utterance": None if row.last is None else from_unix(row.last / 1000),
                 }
                 for row in connection.execute(statement)
             }

@@ -53,7 +53,7 @@ class Broker:
         self.address = address
         self.base_topic = base_topic
         self.connection = Connection("connecting")
-        self.settled = threading.Event()
+        self.first_attempt_ended = threading.Event()
         """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
@@ -111,10 +111,10 @@ class Broker:
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
                     self._set(Connection("connected", detail))
-                self.settled.set()
+                self.first_attempt_ended.set()
             case Disconnected(reason):
                 self._set(Connection("lost", reason.text))
-                self.settled.set()
+                self.first_attempt_ended.set()
             case Message():
                 self._receive(event)
 

@@ -68,7 +68,7 @@ class Feed:
         self._loop = asyncio.get_running_loop()
         self.broker.start()
         # Events are not retained: one that is published before the subscription would be seen by no page.
-        await asyncio.to_thread(self.broker.settled.wait, FIRST_CONNECTION_S)
+        await asyncio.to_thread(self.broker.first_attempt_ended.wait, FIRST_CONNECTION_S)
         self._tasks = [asyncio.create_task(self._push_changes()), asyncio.create_task(self._request_levels())]
 
     async def stop(self) -> None:

@@ -49,7 +49,7 @@ class _Boot:
     asks: int
     first_seen: int
 
-    def can_have_said(self, events: int, now_ms: int) -> bool:
+    def can_have_published(self, events: int, now_ms: int) -> bool:
         """Return whether a device can have published so many events that were not received."""
         return events <= INITIAL_EVENTS + EVENTS_PER_S * max(0, now_ms - self.first_seen) / 1000
 
@@ -142,7 +142,7 @@ class GapTracker:
             self._record_lost(connection, boot, complete_to + 1, behind.seq - 1, now_ms)
             asked, asks = 1, 0
             complete_to, behind = self._contiguous(connection, boot, behind.seq)
-        if behind is not None and not boot.can_have_said(behind.seq - complete_to - 1, now_ms):
+        if behind is not None and not boot.can_have_published(behind.seq - complete_to - 1, now_ms):
             complete_to, behind = self._after_jump(connection, boot, complete_to, behind)
             asked, asks = 0, 0
         if behind is None:

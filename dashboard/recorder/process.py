@@ -39,7 +39,7 @@ BATCH_WINDOW_S: Final = 0.05
 GAP_CHECK_INTERVAL_S: Final = 2.0
 EXPIRY_INTERVAL_S: Final = 3600.0
 READY_TIMEOUT_S: Final = 10.0
-"""How long `ready` is held back for the first subscription: nobody keeps what is published before it."""
+"""How long `ready` is held back for the first subscription: what is published before it is not kept."""
 NEW_FLOOD_S: Final = 60.0
 """Refused events that are further apart belong to different gaps."""
 RETRY_DELAYS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)

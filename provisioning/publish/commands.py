@@ -49,7 +49,7 @@ def keys_init(options: argparse.Namespace) -> int:
     catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
     say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
-    say("2. boxes get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
+    say("2. devices get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
     say(f"   (without one: {catalogue.roots()[0]} as updates.root_file, where only root may write)")
     say("3. keep root*.key on a stick in a drawer: you need them only to change keys")
     print(catalogue.roots()[0])
