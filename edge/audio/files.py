@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.audio import containers
+from edge.audio.channels import ChannelMixer
 from edge.util.errors import UserError
 from edge.util.walk import files_below
 
@@ -154,6 +155,7 @@ class AudioFile:
 
     def _mono(self) -> Iterator[NDArray[np.float32]]:
         size = max(1, CHUNK // self.channels)
+        mixer = ChannelMixer(self.channels, "mean", self.rate)
         while True:
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
@@ -168,7 +170,7 @@ class AudioFile:
                 raise AudioFileError(
                     f"{self.name}: a sample of {peak:.4g} where full scale is 1; export it as 16-bit audio"
                 )
-            yield block.mean(axis=1, dtype=np.float32) if self.channels > 1 else block[:, 0]
+            yield mixer.mix(block)
 
     def _resampler(self) -> Any:
         if self.rate == RATE:

@@ -8,12 +8,18 @@ from typing import Final
 
 import numpy as np
 
-from edge.audio.segmenter import Samples
+from edge.audio.segmenter import BLOCK, RATE, Samples
 
 SILENCE_DBFS: Final = -100.0
 """Level of digital silence; below the quantisation noise of 16 bits."""
 MEMORY_BLOCKS: Final = 94
 """Blocks over which the noise floor is computed: three seconds."""
+
+LOWEST_HZ: Final = 100.0
+"""Lowest frequency that counts as sound: hum of 50 or 60 Hz is below it."""
+_WINDOW: Final = np.hanning(BLOCK + 1)[:BLOCK]
+_WINDOW_ENERGY: Final = float(np.square(_WINDOW).sum())
+_LOWEST_BIN: Final = math.ceil(LOWEST_HZ * BLOCK / RATE)
 
 
 def power(samples: Samples) -> float:
@@ -22,6 +28,19 @@ def power(samples: Samples) -> float:
         return 0.0
     wide = samples.astype(np.float32)
     return float(np.dot(wide, wide)) / samples.size / 32768.0**2
+
+
+def sound_power(samples: Samples) -> float:
+    """Mean square of int16 samples `[n]`, 16 kHz, above `LOWEST_HZ`, relative to full scale; 0 for an empty array.
+
+    Mains hum and a constant offset are no sound of the room: they would raise the noise floor and hide the voice.
+    """
+    if samples.size < BLOCK:
+        return power(samples)
+    blocks = samples[: samples.size // BLOCK * BLOCK].reshape(-1, BLOCK)
+    spectrum = np.fft.rfft(blocks * _WINDOW, axis=1)[:, _LOWEST_BIN:]
+    energy = np.square(spectrum.real).sum() + np.square(spectrum.imag).sum()
+    return float(2.0 * energy / (len(blocks) * BLOCK * _WINDOW_ENERGY * 32768.0**2))
 
 
 def dbfs(mean_square: float) -> float:
@@ -43,7 +62,7 @@ class NoiseFloor:
         self._powers: deque[float] = deque(maxlen=MEMORY_BLOCKS)
 
     def add(self, block_power: float) -> None:
-        """Add the power (mean square, see `power`) of a block without speech."""
+        """Add the power (mean square, see `sound_power`) of a block without speech."""
         self._powers.append(block_power)
 
     def snr_db(self, speech: Samples, block: int) -> float:
@@ -52,11 +71,11 @@ class NoiseFloor:
         While no block without speech was added, the quietest tenth of the speech's own blocks (of `block` samples) are
         used.
         """
-        loud = power(speech)
+        loud = sound_power(speech)
         if self._powers:
             floor = float(np.median(self._powers))
         else:
-            parts = [power(speech[at : at + block]) for at in range(0, speech.size, block)]
+            parts = [sound_power(speech[at : at + block]) for at in range(0, speech.size, block)]
             floor = float(np.quantile(parts, 0.1)) if parts else 0.0
         # The noise is contained in the speech, too.
         above = max(loud - floor, loud * 1e-3)

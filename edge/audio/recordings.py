@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from edge.audio.files import AudioFile, AudioFileError
+from edge.audio.filters import DcBlocker
 from edge.audio.segmenter import BLOCK, RATE, Samples, Segmenter, Utterance
 from edge.audio.vad import Vad
 from edge.config.settings import Config
@@ -113,13 +114,15 @@ class RecordingClassifier:
     def _read(self, parts: Iterable[Samples], contents: _Contents, *, segments: bool) -> None:
         segmenter = Segmenter(self._config)
         self._vad.reset()
+        dc_blocker = DcBlocker()
         waiting: list[Utterance] = []
 
         def classify_waiting() -> None:
             contents.segments.extend(self._segment(utterance) for utterance in waiting)
             waiting.clear()
 
-        for block, length in _blocks(parts, BLOCK):
+        for raw, length in _blocks(parts, BLOCK):
+            block = dc_blocker.process(raw)
             contents.samples += length
             probability = self._vad.probability(block)
             contents.speech += length if probability >= self._config.vad.onset else 0

@@ -84,7 +84,7 @@ def make_source(config: Config, stopped: threading.Event) -> AudioSource:
         return PlaybackSource(config.audio, stopped)
     from edge.ear.capture.microphone import MicrophoneSource
 
-    return MicrophoneSource(config.audio.device)
+    return MicrophoneSource(config.audio.device, config.audio.channel)
 
 
 def _log_to_stderr(config: Config) -> None:

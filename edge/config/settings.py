@@ -41,6 +41,8 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     """A microphone, or the audio files of a folder (`playback_dir`)."""
     device: Annotated[str, Meta(max_length=200)] = ""
     """The microphone, as `roomtone devices` lists it; empty: the default of the system."""
+    channel: Literal["mean", "loudest"] | Annotated[int, Meta(ge=1, le=64)] = "mean"
+    """What is used of a microphone with several channels: the mean of those with sound, the loudest, or a number."""
     playback_dir: Annotated[str, Meta(max_length=4096)] = ""
     """Folder whose audio files are played one after another, for `source = "playback"`."""
     speed: Annotated[float, Meta(gt=0, le=100)] = 1.0

@@ -1,8 +1,8 @@
 """The state of the microphone, and whether the watchdog of the service manager may be notified.
 
 In `ok` the watchdog is notified only while blocks arrive in real time and the self-test of the model passed within the
-last 60 s; in `lost` and `muted` only while the capture thread's waiting loop runs. A source of digital zeros for a
-minute counts as lost: a muted or broken capture device delivers nothing else.
+last 60 s; in `lost` and `muted` only while the capture thread's waiting loop runs. A source that delivers no sound for
+a minute counts as lost (`edge.ear.signal_check`): a muted, stuck or overloaded device delivers samples all the same.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from edge.ear.capture.source import BLOCK_S
+from edge.ear.signal_check import Fault
 from edge.protocol.messages import MicState
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,12 @@ SELF_TEST_LATEST_S: Final = 50.0
 SELF_TEST_LIMIT_S: Final = 60.0
 HEARTBEAT_LIMIT_S: Final = 20.0
 """Longest time without a heartbeat of the capture thread: opening a device may take 15 s."""
-ZEROS_S: Final = 60.0
+NO_SOUND_S: Final = 60.0
+"""Seconds of blocks without sound after which the microphone counts as lost."""
+REASONS: Final[dict[Fault, str]] = {
+    "unchanging": "the samples do not change: is it muted in a mixer, or broken?",
+    "overloaded": "the samples are at full scale: lower the input level",
+}
 
 
 class Liveness:
@@ -55,20 +61,18 @@ class Liveness:
         """The state that is published."""
         return self._state
 
-    def on_block(self, now: float, *, zeros: bool) -> None:
-        """Register a processed block; `zeros`: every sample of it was 0."""
+    def on_block(self, now: float, *, fault: Fault | None = None) -> None:
+        """Register a processed block; `fault`: why it is no sound."""
         self._progress = now
         # A leaky bucket: missing sound adds up and late sound reduces it, but early sound is no credit.
         self._behind = max(0.0, self._behind + self._pace * (now - self._last_block) - BLOCK_S)
         self._last_block = now
-        if not zeros:
+        if fault is None:
             self._last_sound = now
             self._silent = False
-        elif not self._silent and now - self._last_sound > ZEROS_S:
+        elif not self._silent and now - self._last_sound > NO_SOUND_S:
             self._silent = True
-            self._enter(
-                "lost", f"nothing but digital zeros for {ZEROS_S:.0f} s: is it muted in a mixer, or broken?"
-            )
+            self._enter("lost", f"no sound for {NO_SOUND_S:.0f} s: {REASONS[fault]}")
         if not self._silent and self._self_test is not None:
             self._enter("ok", "sound arrives")
 

@@ -15,12 +15,13 @@ import numpy as np
 from msgspec import UNSET
 from ulid import ULID
 
+from edge.audio.filters import DcBlocker
 from edge.audio.level import (
     SILENCE_DBFS,
     NoiseFloor,
     clipped,
     dbfs,
-    power,
+    sound_power,
 )
 from edge.audio.segmenter import BLOCK, Samples, Segmenter, Utterance
 from edge.audio.vad import Vad
@@ -72,6 +73,7 @@ class Pipeline:
         self._model = model
         self._listener = listener
         self._noise = NoiseFloor()
+        self._dc_blocker = DcBlocker()
         self._starts: deque[float] = deque(maxlen=STARTS)
         self._level = LevelSignal(dbfs=SILENCE_DBFS, speech=False)
         self._smooth = 0.0
@@ -105,12 +107,13 @@ class Pipeline:
 
     def feed(self, block: Block) -> list[Event]:
         """Process one block; returns the events that it completes."""
-        probability = self._vad.probability(block.samples)
+        samples = self._dc_blocker.process(block.samples)
+        probability = self._vad.probability(samples)
         self.frames += 1
         self._starts.append(block.started)
-        loudness = power(block.samples)
+        loudness = sound_power(samples)
         self._smooth += 0.15 * (loudness - self._smooth)
-        utterances = self._segmenter.push(block.samples, probability)
+        utterances = self._segmenter.push(samples, probability)
         if not self._segmenter.speaking and probability < self._offset:
             self._noise.add(loudness)
         self._level = LevelSignal(dbfs=round(dbfs(self._smooth), 1), speech=self._segmenter.speaking)
@@ -120,13 +123,14 @@ class Pipeline:
         """End an open utterance at a gap or at the end of the sound, and reset the detector."""
         events = [self._event(utterance) for utterance in self._segmenter.flush()]
         self._vad.reset()
+        self._dc_blocker.reset()
         return events
 
     def _event(self, utterance: Utterance) -> Event:
         decided = time.monotonic()
         result = self._classifier.classify(utterance.samples, utterance.duration_ms)
         speech = utterance.samples[utterance.speech]
-        level = dbfs(power(speech))
+        level = dbfs(sound_power(speech))
         snr = self._noise.snr_db(speech, BLOCK)
         started = _utc(self._started(utterance))
         self.utterances += 1

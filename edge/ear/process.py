@@ -28,6 +28,7 @@ from edge.ear.model_selection import LoadedModel, ModelSelector
 from edge.ear.mute import button, requests
 from edge.ear.mute.requests import MuteRequests
 from edge.ear.pipeline import Pipeline
+from edge.ear.signal_check import SignalCheck
 from edge.ear.uplink.client import Uplink
 from edge.inference import pace
 from edge.inference.classifier import Classifier
@@ -101,6 +102,7 @@ class Ear:
         self._uplink = Uplink(config.runtime.socket, self._info, self._pipeline.level, self._handle_command)
         now = time.monotonic()
         speed = config.audio.speed if config.audio.source == "playback" else 1.0
+        self._signal_check = SignalCheck()
         self._liveness = Liveness(self._on_mic_state, now, speed)
         self._watchdog_s = watchdog_interval_s()
         self._watchdog_due = now
@@ -151,7 +153,7 @@ class Ear:
             if self._on_probation:
                 self._report_prediction_counts()
             self._notify_status()
-        self._liveness.on_block(time.monotonic(), zeros=not block.samples.any())
+        self._liveness.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
         if not self._ready and self._liveness.state == "ok":
             self._ready = True
             seconds = seconds_since_start()

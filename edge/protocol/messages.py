@@ -147,6 +147,8 @@ class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
     channels: Annotated[int, Meta(ge=1, le=1024)]
+    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]\d{0,3})\Z")] = "mean"
+    """What is used of the channels: their mean, the loudest one, or the number of one."""
 
 
 class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Final, TextIO
 
 import numpy as np
 
-from edge.audio.level import SILENCE_DBFS, dbfs, power
+from edge.audio.level import SILENCE_DBFS, dbfs, sound_power
 from edge.audio.segmenter import Samples
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture
@@ -87,7 +87,7 @@ def show(source: AudioSource, seconds: float | None, out: TextIO, *, as_json: bo
 
 
 def _write(recent: Samples, out: TextIO, *, live: bool, as_json: bool) -> None:
-    level = dbfs(power(recent))
+    level = dbfs(sound_power(recent))
     peak = dbfs((float(np.abs(recent.astype(np.int32)).max()) / 32768.0) ** 2)
     if as_json:
         out.write(json.dumps({"dbfs": round(level, 1), "peak_dbfs": round(peak, 1)}) + "\n")

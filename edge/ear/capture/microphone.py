@@ -1,7 +1,8 @@
 """The microphone, through PyAudio (PortAudio on ALSA, PulseAudio or PipeWire).
 
 PortAudio looks for devices only when it is initialised, so every `open` is a new one, and every `close` ends it.
-A device that cannot do 16 kHz mono is read in a format that it has and converted. Another thread must watch the time:
+A device is read with all its channels and in a sample rate that it has, and converted: PortAudio opens devices with
+fewer channels than they have, but delivers the first ones only, whatever they hold. Another thread must watch the time:
 after a USB microphone was unplugged, a read may never return.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge.audio.channels import ChannelChoice, ChannelMixer
 from edge.audio.segmenter import BLOCK, RATE, Samples
 from edge.ear.capture import device_holder
 from edge.ear.capture.clock_gaps import GapDetector
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 RATES: Final = (16_000, 48_000, 32_000, 44_100, 96_000, 8_000)
 CLOSE_LIMIT_S: Final = 10.0
+MOST_CHANNELS: Final = 16
+"""No microphone has more; what offers more is a plug-in that converts."""
 PERIOD_BLOCKS: Final = 4
 """Blocks in a period of the device. PortAudio uses two periods on ALSA, so 256 ms may pass without a read (64 ms, with
 one block, were too few for a busy device)."""
@@ -57,9 +61,16 @@ class MicrophoneSource:
 
     waits = False
 
-    def __init__(self, wanted: str = "", sysfs: Path = SYSFS, proc: Path = device_holder.PROC) -> None:
+    def __init__(
+        self,
+        wanted: str = "",
+        channel: ChannelChoice = "mean",
+        sysfs: Path = SYSFS,
+        proc: Path = device_holder.PROC,
+    ) -> None:
         self._library = portaudio()
         self._wanted = wanted
+        self._channel = channel
         self._sysfs = sysfs
         self._proc = proc
         self._system: Any = None
@@ -92,6 +103,7 @@ class MicrophoneSource:
             self._system = self._library.PyAudio()
             device = select_device(list_devices(self._system, self._sysfs), self._wanted)
             rate, channels = self._best(device)
+            mixer = ChannelMixer(channels, self._channel, rate)
             self._stream = self._system.open(
                 format=self._library.paInt16,
                 channels=channels,
@@ -103,10 +115,9 @@ class MicrophoneSource:
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
             raise SourceLostError(device_holder.explain(_error_text(error), self._proc)) from None
-        self._given = MicFormat(rate_hz=rate, channels=channels)
-        converted = "" if (rate, channels) == (RATE, 1) else f", converted to {RATE} Hz, 1 channel"
-        self._name = f"{device.name} [{device.identity}], {rate} Hz, {channels} channel(s){converted}"
-        self._blocks = self._convert(rate, channels)
+        self._given = MicFormat(rate_hz=rate, channels=channels, used=str(self._channel))
+        self._name = f"{device.name} [{device.identity}], {_format_name(rate, channels, self._channel)}"
+        self._blocks = self._convert(rate, mixer, channels)
 
     def read(self) -> Block:
         """Wait for the next block. Raises `SourceLostError`."""
@@ -140,9 +151,7 @@ class MicrophoneSource:
             {*RATES, device.rate}, key=lambda rate: (rate != RATE, rate != device.rate, rate < RATE)
         )
         for rate in rates:
-            for channels in (1, 2):
-                if channels > device.channels:
-                    continue
+            for channels in channel_counts(device.channels):
                 try:
                     if self._system.is_format_supported(
                         rate,
@@ -155,7 +164,7 @@ class MicrophoneSource:
                     continue
         raise NoSuchDeviceError(f"{device.name} supports no known sample rate; try another device")
 
-    def _convert(self, rate: int, channels: int) -> Iterator[Samples]:
+    def _convert(self, rate: int, mixer: ChannelMixer, channels: int) -> Iterator[Samples]:
         """Read without end, as blocks of int16 `[512]`, mono, 16 kHz."""
         resampler = _resampler(rate)
         size = BLOCK * rate // RATE
@@ -172,14 +181,31 @@ class MicrophoneSource:
             if channels == 1 and resampler is None and raw.size == BLOCK:
                 yield raw
                 continue
-            mono = raw.reshape(-1, channels).mean(axis=1)
+            mono = mixer.mix(raw.reshape(-1, channels).astype(np.float32))
             if resampler is not None:
-                mono = resampler.resample_chunk(mono.astype(np.float32))
+                mono = resampler.resample_chunk(mono)
             part = np.clip(np.rint(mono), -32768, 32767).astype(np.int16)
             rest = np.concatenate((rest, part))
             whole = rest.size // BLOCK * BLOCK
             yield from rest[:whole].reshape(-1, BLOCK)
             rest = rest[whole:]
+
+
+def channel_counts(offered: int) -> list[int]:
+    """Numbers of channels to try: all that the device has, then fewer.
+
+    A plug-in of ALSA or a sound server offers dozens and converts; two of it show what the device has on each side.
+    """
+    most = offered if offered <= MOST_CHANNELS else 2
+    return sorted({most, 2, 1} - set(range(most + 1, 3)), reverse=True)
+
+
+def _format_name(rate: int, channels: int, choice: ChannelChoice) -> str:
+    """`48000 Hz, 2 channels (mean), converted to 16000 Hz, 1 channel`."""
+    count = f"{channels} channel{'s' if channels > 1 else ''}"
+    used = "" if channels == 1 else f" ({choice})" if isinstance(choice, str) else f" (number {choice})"
+    converted = "" if (rate, channels) == (RATE, 1) else f", converted to {RATE} Hz, 1 channel"
+    return f"{rate} Hz, {count}{used}{converted}"
 
 
 def _resampler(rate: int) -> Any:

@@ -17,6 +17,7 @@ from typing import Final, Literal
 from edge.protocol.types import MutedBy
 from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
+from edge.util.local_time import LocalClock
 from edge.util.restarts import runtime_dir
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,14 @@ ORIGINS: Final[tuple[Origin, ...]] = ("device", "remote")
 
 
 class MuteRequests:
-    """The requests and quiet hours that are in force; `now` returns local time."""
+    """The requests and quiet hours that are in force; `now` returns local time (by default `LocalClock`)."""
 
     def __init__(
-        self, folder: Path, quiet_hours: Sequence[str] = (), now: Callable[[], datetime] = datetime.now
+        self, folder: Path, quiet_hours: Sequence[str] = (), now: Callable[[], datetime] | None = None
     ) -> None:
         self._folder = folder
         self._quiet = [_parse_span(text) for text in quiet_hours]
-        self._now = now
+        self._now = now or LocalClock().now
         self._unsaved = False
 
     def muted_by(self) -> tuple[MutedBy, ...]:

@@ -181,7 +181,7 @@ def test_it_loads_nothing_that_speaks_over_a_network(room: Path) -> None:
     code = (
         "import sys, threading\n"
         "from edge.cli import main as cli\n"
-        "options = cli.parser(only='ear').parse_args(['ear'])\n"
+        "options = cli.create_parser(only='ear').parse_args(['ear'])\n"
         "import edge.ear.process, edge.ear.capture.playback, edge.ear.capture.microphone\n"
         "from edge.config.load import load\n"
         "from edge.audio.vad import make_vad\n"

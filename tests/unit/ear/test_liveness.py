@@ -4,10 +4,10 @@ from edge.ear.capture.source import BLOCK_S
 from edge.ear.liveness import (
     FRAME_LIMIT_S,
     HEARTBEAT_LIMIT_S,
+    NO_SOUND_S,
     SELF_TEST_LATEST_S,
     SELF_TEST_LIMIT_S,
     SELF_TEST_PERIOD_S,
-    ZEROS_S,
     Liveness,
 )
 from edge.protocol.messages import MicState
@@ -30,16 +30,16 @@ def live(told: Told) -> Liveness:
 def to_ok(live: Liveness) -> None:
     live.on_self_test(1.0)
     live.on_opened(1.0)
-    live.on_block(1.1, zeros=False)
+    live.on_block(1.1, fault=None)
 
 
 def test_it_is_ok_only_after_a_self_test_and_a_block_of_sound(live: Liveness, told: Told) -> None:
     live.on_opened(0.1)
-    live.on_block(0.2, zeros=False)
+    live.on_block(0.2, fault=None)
     assert live.state == "starting"
     live.on_self_test(0.3)
     assert live.state == "starting"
-    live.on_block(0.4, zeros=False)
+    live.on_block(0.4, fault=None)
     assert told == ["ok"]
 
 
@@ -48,12 +48,12 @@ def test_a_transition_is_told_once_and_logged_in_one_line(
 ) -> None:
     caplog.set_level("INFO")
     to_ok(live)
-    live.on_block(1.2, zeros=False)
+    live.on_block(1.2, fault=None)
     live.on_lost(2.0, "unplugged")
     live.on_lost(3.0, "still unplugged")
     live.on_opened(4.0)
     assert live.state == "lost"
-    live.on_block(4.1, zeros=False)
+    live.on_block(4.1, fault=None)
     live.on_muted(5.0)
     assert told == ["ok", "lost", "ok", "muted"]
     lines = [record.getMessage() for record in caplog.records]
@@ -85,7 +85,7 @@ def hear(live: Liveness, begin: float, seconds: float, speed: float = 1.0, toget
     for _ in range(int(seconds * speed / BLOCK_S / together)):
         now += together * BLOCK_S / speed
         for _ in range(together):
-            live.on_block(now, zeros=False)
+            live.on_block(now, fault=None)
     return now
 
 
@@ -138,7 +138,7 @@ def test_a_pause_of_a_busy_box_is_forgiven_and_made_good_by_what_waited(live: Li
         now = hear(live, now, 10.0)
         now += 1.9
         for _ in range(int(1.9 / BLOCK_S)):
-            live.on_block(now, zeros=False)
+            live.on_block(now, fault=None)
         assert live.alive(now)
 
 
@@ -173,20 +173,20 @@ def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(live: Livenes
 def test_a_minute_of_digital_zeros_is_a_lost_microphone(live: Liveness, told: Told) -> None:
     to_ok(live)
     now = 1.1
-    while now < 1.1 + ZEROS_S:
-        live.on_block(now, zeros=True)
+    while now < 1.1 + NO_SOUND_S:
+        live.on_block(now, fault="unchanging")
         assert live.state == "ok"
         now += 0.5
-    live.on_block(now + 0.5, zeros=True)
+    live.on_block(now + 0.5, fault="unchanging")
     assert live.state == "lost"
-    live.on_block(now + 1.0, zeros=True)
+    live.on_block(now + 1.0, fault="unchanging")
     assert live.alive(now + 1.0)  # it goes on listening
-    live.on_block(now + 1.5, zeros=False)
+    live.on_block(now + 1.5, fault=None)
     assert told == ["ok", "lost", "ok"]
 
 
 def test_a_room_where_nothing_was_ever_heard_but_zeros_is_ok_until_the_minute_is_over(live: Liveness) -> None:
     live.on_self_test(0.0)
     live.on_opened(0.0)
-    live.on_block(0.1, zeros=True)
+    live.on_block(0.1, fault="unchanging")
     assert live.state == "ok"

@@ -87,4 +87,4 @@ def test_it_is_converted_and_says_so(source: MicrophoneSource) -> None:
     assert abs(spectrum.argmax() * RATE / sound.size - TONE_HZ) < 2
     assert np.abs(sound).max() == pytest.approx(6000, rel=0.02)  # the mean of 8000 and 4000
     assert source.format == MicFormat(rate_hz=GIVEN, channels=CHANNELS)
-    assert source.name.endswith("44100 Hz, 2 channel(s), converted to 16000 Hz, 1 channel")
+    assert source.name.endswith("44100 Hz, 2 channels (mean), converted to 16000 Hz, 1 channel")

@@ -1,0 +1,40 @@
+"""Recognises blocks in which a microphone delivers no sound, however its samples look.
+
+A stuck converter delivers a constant (not always 0) or flickers by one step; a stuck driver delivers the same block
+again and again; an overloaded input delivers little but full scale. `Liveness` decides how long that may last.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import numpy as np
+
+from edge.audio.segmenter import Samples
+
+Fault = Literal["unchanging", "overloaded"]
+
+FLICKER: Final = 1
+"""Steps of int16 between the lowest and the highest sample of a block that count as no change."""
+FULL_SCALE: Final = 32_700
+"""Absolute value from which a sample counts as clipped."""
+MOST_CLIPPED: Final = 0.3
+"""Share of clipped samples of a block above which nothing can be understood."""
+
+
+class SignalCheck:
+    """Checks the blocks of one source in order. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._previous: Samples | None = None
+
+    def fault(self, samples: Samples) -> Fault | None:
+        """What is wrong with a block, int16 `[n]`; None where it may be sound."""
+        previous, self._previous = self._previous, samples
+        low, high = int(samples.min(initial=32_767)), int(samples.max(initial=-32_768))
+        if high - low <= FLICKER or (previous is not None and np.array_equal(samples, previous)):
+            return "unchanging"
+        if max(high, -low) < FULL_SCALE:
+            return None
+        clipped = np.count_nonzero((samples >= FULL_SCALE) | (samples <= -FULL_SCALE))
+        return "overloaded" if clipped > MOST_CLIPPED * samples.size else None
