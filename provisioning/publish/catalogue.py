@@ -29,6 +29,7 @@ from edge.util.errors import UserError
 ROOT_DAYS: Final = 3650
 TARGETS_DAYS: Final = 400
 DUE_DAYS: Final = 60
+CLOCK_TOLERANCE: Final = timedelta(days=1)
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 
 
@@ -190,8 +191,24 @@ class Catalogue:
         return [r for r in ("root", "targets") if self._load(r).signed.expires < self.in_days(days)]
 
     def in_days(self, days: float) -> datetime:
-        """So long from now, to the second."""
-        return (self._now() + timedelta(days=days)).replace(microsecond=0)
+        """A time in so many days, to the second. Raises `UserError` where the clock cannot be right."""
+        now = self._now()
+        signed = self._signed_at()
+        if signed is not None and not -CLOCK_TOLERANCE <= now - signed <= timedelta(days=ROOT_DAYS):
+            raise UserError(
+                f"the clock of this computer says {now:%Y-%m-%d}, and the newest metadata was signed on "
+                f"{signed:%Y-%m-%d}: set the clock"
+            )
+        return (now + timedelta(days=days)).replace(microsecond=0)
+
+    def _signed_at(self) -> datetime | None:
+        """When root or targets were last signed."""
+        times = [
+            self._load(role).signed.expires - timedelta(days=days)
+            for role, days in (("root", ROOT_DAYS), ("targets", TARGETS_DAYS))
+            if self._versions(role)
+        ]
+        return max(times, default=None)
 
     def _versions(self, role: str) -> dict[int, Path]:
         return {

@@ -14,7 +14,7 @@ import hmac
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,10 +31,15 @@ from tuf.repository import Repository
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
+from edge.util.guarded_clock import GuardedClock
+from edge.util.system_clock import boottime
 from edge.util.timestamps import rfc3339
 
 TIMESTAMP_DAYS: Final = 3
 SNAPSHOT_DAYS: Final = 14
+CLOCK_TOLERANCE: Final = timedelta(hours=1)
+MAX_OFF_S: Final = 90 * 86_400.0
+"""A hub that was off for longer signs by its clock only after a while (`GuardedClock`)."""
 MAX_METADATA: Final = 2_000_000
 METADATA_NAME: Final = re.compile(r"(?:([1-9]\d{0,8})\.)?(root|targets|snapshot|timestamp)\.json\Z")
 TARGET_NAME: Final = re.compile(r"([0-9a-f]{64})\.[a-z0-9][a-z0-9.-]{0,80}\.tar\Z")
@@ -45,13 +50,24 @@ class RefusedError(UserError):
 
 
 class HubRepository(Repository):
-    """One folder; a lock keeps two processes from signing at once. `now` is UTC. Raises `UserError`."""
+    """One folder; a lock keeps two processes from signing at once. Raises `UserError`.
 
-    def __init__(self, folder: Path, now: Any = lambda: datetime.now(UTC)) -> None:
+    `now` is UTC; what is signed or compared with it is guarded by monotonic progress (`steady`, in seconds), so that a
+    clock that is set wrong does not sign metadata for years.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], float] = boottime,
+        max_off_s: float = MAX_OFF_S,
+    ) -> None:
         self.folder = folder
         self.metadata = folder / "metadata"
         self.targets_folder = folder / "targets"
-        self._now = now
+        self._wall, self._steady, self._max_off_s = now, steady, max_off_s
+        self._guard: GuardedClock | None = None
         self._thread_lock = threading.RLock()
         self._inside = False
         try:
@@ -59,6 +75,24 @@ class HubRepository(Repository):
                 made.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}") from None
+
+    def _now(self) -> datetime:
+        """The guarded time; the hub may have been off since its last signature, for `max_off_s` at most."""
+        if self._guard is None:
+            self._guard = GuardedClock(
+                self._signed_at(),
+                allowance_s=self._max_off_s,
+                wall=lambda: self._wall().timestamp(),
+                steady=self._steady,
+            )
+        return datetime.fromtimestamp(self._guard.now(), UTC)
+
+    def _signed_at(self) -> float | None:
+        path = self.metadata / "timestamp.json"
+        if not path.exists():
+            return None
+        expires: datetime = self.open(Timestamp.type).signed.expires
+        return (expires - timedelta(days=TIMESTAMP_DAYS)).timestamp()
 
     def has_keys(self) -> bool:
         """Whether `fleet keys init` has been here; before that there is nothing to serve or to sign."""
@@ -170,16 +204,15 @@ class HubRepository(Repository):
             return int(self.timestamp().version)
 
     def refresh(self, force: bool = False) -> int:
-        """Signs anew what has used up half of its time, or was signed by a key of before; the timestamp's version."""
+        """Sign what has used up half of its time, is valid for too long, or has the signature of an old key.
+
+        Returns the timestamp's version.
+        """
         with self._locked():
             now = self._now()
-            self.do_snapshot(force=self._half_gone(self.snapshot().expires, SNAPSHOT_DAYS, now))
-            self.do_timestamp(force=force or self._half_gone(self.timestamp().expires, TIMESTAMP_DAYS, now))
+            self.do_snapshot(force=_is_due(self.snapshot().expires, SNAPSHOT_DAYS, now))
+            self.do_timestamp(force=force or _is_due(self.timestamp().expires, TIMESTAMP_DAYS, now))
             return int(self.timestamp().version)
-
-    @staticmethod
-    def _half_gone(expires: datetime, days: float, now: datetime) -> bool:
-        return bool(expires - now < timedelta(days=days) / 2)
 
     def status(self) -> dict[str, Any]:
         """Versions and ends, for people and for `fleet`."""
@@ -235,6 +268,12 @@ class HubRepository(Repository):
             finally:
                 self._inside = False
                 os.close(descriptor)
+
+
+def _is_due(expires: datetime, days: float, now: datetime) -> bool:
+    """Whether half of its time is over, or it was signed by a clock that was wrong and is valid for too long."""
+    left = expires - now
+    return left < timedelta(days=days) / 2 or left > timedelta(days=days) + CLOCK_TOLERANCE
 
 
 def _parsed(data: bytes, kind: type) -> Metadata[Any]:

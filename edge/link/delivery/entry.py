@@ -148,6 +148,12 @@ def count(table: sqlite3.Connection) -> int:
     return int(table.execute("select count(*) from event").fetchone()[0])
 
 
+def newest_at(table: sqlite3.Connection) -> float | None:
+    """When the newest entry was made, in seconds since 1970; None for an empty table."""
+    found = table.execute("select max(at) from event").fetchone()[0]
+    return None if found is None else float(found)
+
+
 def last_n(table: sqlite3.Connection) -> int:
     """The highest number given so far; 0 for an empty table."""
     return int(table.execute("select coalesce(max(n), 0) from event").fetchone()[0])

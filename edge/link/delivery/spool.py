@@ -18,6 +18,8 @@ from typing import Final
 
 from edge.link.delivery import entry
 from edge.link.delivery.entry import Entry
+from edge.util.guarded_clock import GuardedClock
+from edge.util.system_clock import boottime
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +34,21 @@ _OLDEST: Final = "n in (select n from event order by n limit ?)"
 
 
 class Spool:
-    """`path` None: there is no usable disk. `clock` gives wall-clock seconds, as age has to outlive a restart."""
+    """`path` None: there is no usable disk. `clock` gives wall-clock seconds, as age has to outlive a restart.
+
+    `steady` measures progress only: what is dropped by its age is dropped by a guarded clock, so that a clock that was
+    set wrong drops nothing.
+    """
 
     def __init__(
-        self, path: Path | None, limit: int, max_age_s: float, clock: Callable[[], float], first_n: int = 1
+        self,
+        path: Path | None,
+        limit: int,
+        max_age_s: float,
+        clock: Callable[[], float],
+        first_n: int = 1,
+        *,
+        steady: Callable[[], float] = boottime,
     ) -> None:
         self._path = path
         self._limit = limit
@@ -53,6 +66,8 @@ class Spool:
         if path is not None and path.exists():
             self._open()
         highest = entry.last_n(self._table) if self._table is not None else 0
+        newest = entry.newest_at(self._table) if self._table is not None else None
+        self._guard = GuardedClock(newest, wall=clock, steady=steady)
         self.next_n = max(first_n, highest + 1)
         """The number that the next event gets."""
 
@@ -141,7 +156,7 @@ class Spool:
         """Drops and counts what has waited longer than the limit, or than `age_s`."""
         if self.on_disk:
             age = self._max_age_s if age_s is None else min(age_s, self._max_age_s)
-            self._try_drop("at < ?", (self._clock() - age,))
+            self._try_drop("at < ?", (self._guard.now() - age,))
 
     def rewrite(self, from_n: int, change: Callable[[Entry], Entry]) -> None:
         """Changes time and payload of what waits, from the number `from_n` on."""

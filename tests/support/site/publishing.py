@@ -46,7 +46,7 @@ class Site:
         self.catalogue: Catalogue = setup.init(
             folder / "models", About(profile=profile, url=url), ask, self.now
         )
-        self.hub = HubRepository(self.catalogue.hub, self.now)
+        self.hub = HubRepository(self.catalogue.hub, self.now, lambda: self.now().timestamp())
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as real
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
 from provisioning.publish import keys, rotation, setup
+from provisioning.publish.repository import MAX_OFF_S
 from tests.support.bundles import tiny
 from tests.support.site.publishing import Site, ask
 from tests.support.site.updating_device import UpdatingDevice
@@ -61,7 +62,7 @@ def clock(monkeypatch, site):
     monkeypatch.setattr(site, "now", lambda: state.now)
     for one in (site.catalogue, site.hub):
         monkeypatch.setattr(one, "_now", lambda: state.now)
-    monkeypatch.setattr(setup, "HubRepository", lambda folder: _online(folder, state))
+    monkeypatch.setattr(setup, "HubRepository", lambda folder, **more: _online(folder, state, **more))
 
     def go(by: timedelta) -> None:
         state.now += by
@@ -69,10 +70,14 @@ def clock(monkeypatch, site):
     return SimpleNamespace(go=go, state=state)
 
 
-def _online(folder: Path, state):
+def _online(folder: Path, state, **more):
     from provisioning.publish.repository import HubRepository
 
-    return HubRepository(folder, lambda: state.now)
+    def steady() -> float:
+        seconds: float = state.now.timestamp()
+        return seconds
+
+    return HubRepository(folder, lambda: state.now, steady, **more)
 
 
 @pytest.fixture
@@ -188,3 +193,45 @@ def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
     assert rotation.sign(site.catalogue, [second], ask) == (True, "online")
     site.publish(make("1.1.0"))
     assert box.check(fetcher=Memory(site)).result == "switched"
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_hub_whose_clock_is_ten_years_ahead_signs_nothing_for_ten_years(site, restarted: bool) -> None:
+    """Otherwise that timestamp could be shown to devices for ten years: no protection against a freeze any more."""
+    from provisioning.publish.repository import TIMESTAMP_DAYS, HubRepository
+
+    wall = datetime.now(UTC)
+    hub = HubRepository(site.catalogue.hub, lambda: wall)
+    hub.refresh(force=True)
+    right, wall = wall, wall + timedelta(days=3650)
+    if restarted:
+        hub = HubRepository(site.catalogue.hub, lambda: wall)
+    hub.refresh(force=True)
+    latest = right + timedelta(days=TIMESTAMP_DAYS) + timedelta(seconds=MAX_OFF_S if restarted else 3600)
+    assert hub.timestamp().expires <= latest
+
+
+def test_metadata_that_is_valid_too_far_ahead_is_signed_again(site, monkeypatch) -> None:
+    from provisioning.publish.repository import HubRepository
+
+    now = datetime.now(UTC)
+    wrong = HubRepository(site.catalogue.hub, lambda: now)
+    monkeypatch.setattr(wrong, "_now", lambda: now + timedelta(days=365))
+    wrong.refresh(force=True)
+    hub = HubRepository(site.catalogue.hub, lambda: now)
+    before = hub.timestamp().version
+    hub.refresh()
+    assert hub.timestamp().version > before
+    assert hub.timestamp().expires <= now + timedelta(days=4)
+    assert hub.snapshot().expires <= now + timedelta(days=15)
+
+
+def test_a_workstation_whose_clock_cannot_be_right_signs_nothing(site, monkeypatch) -> None:
+    from edge.util.errors import UserError
+
+    for days in (-2, 3700):
+        monkeypatch.setattr(
+            site.catalogue, "_now", lambda days=days: datetime.now(UTC) + timedelta(days=days)
+        )
+        with pytest.raises(UserError, match="set the clock"):
+            setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))

@@ -28,7 +28,7 @@ def clock():
 
 
 def make(path, clock, limit=1000, age=7 * DAY):
-    return Spool(path, limit, age, clock)
+    return Spool(path, limit, age, clock, steady=clock)
 
 
 def name(seq):
@@ -171,3 +171,22 @@ def test_what_is_committed_is_synchronised_to_the_medium(tmp_path, clock):
     with sqlite3.connect(tmp_path / "s") as table:
         assert table.execute("pragma integrity_check").fetchone() == ("ok",)
     assert spool._table.execute("pragma synchronous").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_clock_that_is_set_wrong_drops_nothing(tmp_path, clock, restarted):
+    """8 days ahead, with a link that goes on, or starts at that clock: nobody has waited for a week."""
+    steady = Clock()
+    spool = Spool(tmp_path / "s", 1000, 7 * DAY, clock, steady=steady)
+    add(spool, 1, 2, 3)
+    spool.spill()
+    clock.now += 8 * DAY
+    steady.now += 60
+    if restarted:
+        spool.close()
+        spool = Spool(tmp_path / "s", 1000, 7 * DAY, clock, steady=steady)
+    spool.drop_old()
+    assert (seqs(spool), spool.drops) == ([1, 2, 3], 0)
+    clock.now, steady.now = clock.now + 7 * DAY, steady.now + 7 * DAY
+    spool.drop_old()
+    assert (seqs(spool), spool.drops) == ([], 3)
