@@ -1,8 +1,8 @@
 """Episodes of agitation: a few utterances in a row that are more agitated than is usual in the room.
 
 One utterance is weak evidence; a quarrel is ten. An episode starts when the mean arousal of the last `UTTERANCES`
-utterances reaches `ON` and ends when it falls below `OFF`, or when there was no speech for `MAX_GAP_S`. The arousal of an
-event is scaled (`edge.inference.decision`) such that these numbers suit every model.
+utterances reaches `ON` and ends when it falls below `OFF`, or when there was no speech for `MAX_GAP_S`. The arousal of
+an event is scaled (`edge.inference.decision`) such that these numbers suit every model.
 """
 
 from __future__ import annotations
