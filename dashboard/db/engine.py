@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -111,9 +112,13 @@ def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
 
 
 def _create_private(file: Path) -> None:
-    """Create the file readable for its owner only; SQLite gives its log and index files the same mode."""
+    """Create the file readable for its owner only; SQLite gives its log and index files the same mode.
+
+    An existing file is not opened: closing it would release the locks of all connections of this process.
+    """
     try:
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
         for path in (file, file.with_name(f"{file.name}-wal"), file.with_name(f"{file.name}-shm")):
             if path.exists() and path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o077:
                 path.chmod(FILE_MODE)
