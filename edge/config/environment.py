@@ -27,6 +27,7 @@ VARIABLES: Final = (
     Variable(
         "ROOMTONE_PUBLIC_HOST", "dashboard, proxy", "public host name of the hub, with a public certificate"
     ),
+    Variable("ROOMTONE_TOKEN", "dashboard, demo", "token for requests of the API from this computer"),
     Variable("ROOMTONE_DATA", "`roomtone train`, `roomtone fleet`", "folder of the corpora, as `--data`"),
     Variable("ROOMTONE_HOSTS", "proxy", "addresses of the page in the own network"),
     Variable("ROOMTONE_DEFAULT_SNI", "proxy", "host name for clients that send none"),

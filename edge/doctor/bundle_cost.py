@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from edge.util.memory import rss_mb
+from edge.util.process_stats import rss_mb
 
 ROUNDS: Final = 9
 SECONDS: Final = 3

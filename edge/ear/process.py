@@ -44,7 +44,7 @@ from edge.protocol.messages import (
 )
 from edge.util.errors import UserError
 from edge.util.notify import notify, watchdog_interval_s
-from edge.util.process_stats import rss_mb, seconds_since_start
+from edge.util.process_stats import rss_mb_or_zero, seconds_since_start
 from edge.util.restarts import Restarts
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Ear:
             seconds = seconds_since_start()
             log.info(
                 "ready after %.2f s (model %s, vad %s, %.0f MB)",
-                seconds, self._classifier.bundle.full_name, self._vad.engine, rss_mb(),
+                seconds, self._classifier.bundle.full_name, self._vad.engine, rss_mb_or_zero(),
             )  # fmt: skip
             self._on_ready(seconds)
 
@@ -308,7 +308,7 @@ class Ear:
             utterances=self._pipeline.utterances,
             inference_p50_ms=self._pipeline.latency_ms(0.5),
             inference_p95_ms=self._pipeline.latency_ms(0.95),
-            rss_mb=round(rss_mb(), 1),
+            rss_mb=round(rss_mb_or_zero(), 1),
             dropped=self._uplink.dropped,
             baseline_utterances=self._baseline_store.baseline.utterances
             if self._baseline_store is not None

@@ -86,7 +86,7 @@ class Baseline:
         return Relative(away[:7] + self._bias, float(away[7]))
 
     def add(self, outputs: ArrayLike) -> bool:
-        """Learn from the outputs `[8]` of an utterance, after it was classified.
+        """Learn from the outputs, float64 `[8]`, of an utterance, after it was classified.
 
         Returns False, and learns nothing, where they are not eight finite numbers.
         """
@@ -112,12 +112,12 @@ class Baseline:
         return BaselineState(self.utterances, self._weight, location)
 
     def restore(self, state: BaselineState) -> None:
-        """Go on from a state. Raises `ValueError` where it makes no sense; then nothing has changed."""
+        """Restore a saved state. Raises `ValueError` where it is invalid; nothing is changed then."""
         location: Vector = np.array(state.location, np.float64)
         if location.shape != self._origin.shape:
             raise ValueError(f"{location.size} outputs, not {self._origin.size}")
         if not _is_finite(location) or not 0 <= state.weight <= state.utterances:
-            raise ValueError("the numbers make no sense")
+            raise ValueError("the numbers are invalid")
         self._location, self._weight = location, float(state.weight)
         self.utterances = int(state.utterances)
 

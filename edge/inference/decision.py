@@ -48,7 +48,7 @@ def decide(found: Relative, head: RelativeHead) -> Decision:
 
 
 def score(logits: NDArray[np.float64], label_weight: float) -> float:
-    """What is compared with the threshold: evidence of any emotion, less what its label lacks in clearness."""
+    """Score of logits, float64 `[7]`, for the threshold: evidence of any emotion, less the ambiguity of its label."""
     share = float(_softmax(logits[1:]).max())
     return log_odds(logits) + label_weight * math.log(share)
 

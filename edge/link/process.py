@@ -54,8 +54,8 @@ from edge.protocol.messages import (
 )
 from edge.releases.manager import ReleaseManager
 from edge.util import system_clock
-from edge.util.memory import rss_mb
 from edge.util.notify import notify
+from edge.util.process_stats import rss_mb
 
 if TYPE_CHECKING:
     from edge.link.metrics import DeviceMetrics

@@ -1,7 +1,8 @@
 """The messages between ear, link, broker and subscribers, and how they are encoded and validated.
 
-The types (`edge.protocol.types`), commands (`edge.protocol.commands`) and topics (`edge.protocol.topics`) can be
-imported from here, too. All structs are frozen and refuse unknown keys; decoding raises `ContractError`. JSON has no
+The published messages (`edge.protocol.published`), those of the socket between ear and link (`edge.protocol.ear_link`),
+commands (`edge.protocol.commands`), topics (`edge.protocol.topics`) and types (`edge.protocol.types`) can be imported
+from here, too. All structs are frozen and refuse unknown keys; decoding raises `ContractError`. JSON has no
 NaN or infinity, so no such number can pass.
 
     data = encode(MicSignal("ok"))
@@ -10,12 +11,53 @@ NaN or infinity, so no such number can pass.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Struct
 
 from edge.protocol.commands import Command, Response
+from edge.protocol.ear_link import (
+    MAX_EAR_COMMAND_BYTES,
+    MAX_REPORT_BYTES,
+    MAX_SIGNAL_BYTES,
+    REPORTS_BURST,
+    REPORTS_PER_SECOND,
+    SIGNALS_BURST,
+    SIGNALS_PER_SECOND,
+    Ack,
+    EarCommand,
+    EarMessage,
+    EventReport,
+    HealthReport,
+    InfoReport,
+    LevelOn,
+    LevelSignal,
+    MicSignal,
+    Mute,
+    PredictionCountsReport,
+    ReloadModel,
+    Report,
+    Restart,
+    Signal,
+    Unmute,
+)
+from edge.protocol.published import (
+    PROTOCOL,
+    Announcement,
+    EarHealth,
+    Event,
+    Health,
+    Info,
+    Level,
+    MicFormat,
+    ModelInfo,
+    ModelStatus,
+    MuteReasons,
+    Probabilities,
+    State,
+    UpdateState,
+)
 from edge.protocol.topics import (
     AVAILABILITY,
     EVENT,
@@ -52,270 +94,6 @@ from edge.protocol.types import (
     Ulid,
     VersionText,
 )
-
-PROTOCOL: Final = 1
-
-# Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 in
-# telephone quality: the limits are a fraction of that, and the schema has no field that could carry sound.
-MAX_REPORT_BYTES: Final = 1024
-MAX_SIGNAL_BYTES: Final = 128
-MAX_EAR_COMMAND_BYTES: Final = 256
-REPORTS_PER_SECOND: Final = 2.0
-REPORTS_BURST: Final = 10
-SIGNALS_PER_SECOND: Final = 4.0
-SIGNALS_BURST: Final = 8
-
-
-class Probabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The probability of each label, rounded to three digits; they sum to about 1."""
-
-    neutral: Share
-    happy: Share
-    sad: Share
-    angry: Share
-    fearful: Share
-    disgust: Share
-    surprised: Share
-
-
-class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One utterance: topic `B/N/event`, QoS 1, not retained, at most 1 KiB."""
-
-    v: Literal[1] = PROTOCOL
-    id: Ulid
-    """ULID assigned by the ear, by which a subscriber detects duplicates."""
-    boot: BootId
-    """Changes with every start of the ear."""
-    seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
-    """Sequence number within one `boot`, from 1 without gaps."""
-    event_type: EventType
-    confidence: Share
-    """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
-    probabilities: Probabilities
-    arousal: Signed | UnsetType = UNSET
-    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
-    started_at: Timestamp
-    """Start of the speech (UTC)."""
-    duration_ms: Milliseconds
-    """Length of the speech without the hang-over."""
-    snr_db: Decibel
-    """Level of the speech above the noise of the room, in dB."""
-    level_dbfs: Decibel
-    """RMS level of the speech, in dB of full scale."""
-    model: ModelName
-    latency_ms: Milliseconds
-    """Time from the detected end of speech to the finished event."""
-    clock: Literal["unsynced"] | UnsetType = UNSET
-    """Present only while the clock of the device is not synchronised: use the time of arrival, not `started_at`."""
-
-
-class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Health of the ear, once a minute; the link adds its own and publishes `B/N/health`."""
-
-    frames: Count
-    overruns: Count
-    utterances: Count
-    inference_p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
-    inference_p95_ms: Annotated[float, Meta(ge=0, le=1e6)]
-    rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
-    dropped: Count
-    """Events that the ear dropped because no link acknowledged them."""
-    baseline_utterances: Count | None = None
-    """Utterances in the baseline of this room; null where there is no baseline."""
-
-
-class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/health`, QoS 0, every 60 s. Unknown values are left out."""
-
-    clock: Literal["synced", "unsynced"]
-    uptime_s: Count
-    spool: Count
-    """Events that are not delivered yet."""
-    drops: Count
-    reconnects: Count
-    rejected: Count
-    """Invalid messages of the ear."""
-    link_rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
-    temperature_c: Annotated[float, Meta(ge=-60, le=200)] | None = None
-    certificate_expires: Timestamp | None = None
-    """When the client certificate of this device expires; left out without one."""
-    ear: EarHealth | None = None
-
-
-class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Format of the microphone before its conversion to 16 kHz and one channel."""
-
-    rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
-    channels: Annotated[int, Meta(ge=1, le=1024)]
-    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]\d{0,3})\Z")] = "mean"
-    """What is used of the channels: their mean, the loudest one, or the number of one."""
-
-
-class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Model, runtime and version of the ear; part of `B/N/info`."""
-
-    model: ModelName
-    model_sha256: Sha256
-    feature_spec_sha256: Sha256
-    runtime: Annotated[str, Meta(pattern=r"^[a-z0-9 ._-]{1,40}\Z")]
-    vad: Literal["silero", "webrtc"]
-    ear_version: VersionText
-    config_sha256: Sha256
-    mic: MicFormat | None = None
-    """Null while it is not open, and for a playback."""
-
-
-class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/info`, QoS 1, retained."""
-
-    node: NodeId
-    name: Annotated[str, Meta(max_length=64)]
-    """Display name of the room; never used in a topic."""
-    version: VersionText
-    labels: tuple[Label, ...] = LABELS
-    ear: ModelInfo | None = None
-
-
-class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why the microphone is closed (retained)."""
-
-    muted_by: tuple[MutedBy, ...] = ()
-    """Empty: it may be open."""
-
-
-class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/level`, QoS 0, twice a second while it was requested with `cmd/level_on`."""
-
-    dbfs: Decibel
-    speech: bool
-
-
-class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/state`: the smoothed emotion of the room, on change and every 60 s."""
-
-    emotion: EventType
-    confidence: Share
-    since: Timestamp
-    model: ModelName
-
-
-UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]
-
-
-class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Topic `B/N/model`, QoS 1, retained: the model and the progress of an update, as Home Assistant expects it."""
-
-    installed_version: Annotated[str, Meta(max_length=32)]
-    latest_version: Annotated[str, Meta(max_length=32)]
-    """The newest version offered to this device; the installed one where none is newer."""
-    in_progress: bool = False
-    update_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
-    state: UpdateState = "idle"
-    error: Annotated[str, Meta(max_length=300)] = ""
-    """The last error; empty for none."""
-    model: Annotated[str, Meta(max_length=64)] = ""
-    release: Count = 0
-    """Number of the release that runs; 0 for the model of the package."""
-    refused: Count = 0
-    """Number of the last release that was refused or rolled back; 0 for none."""
-
-
-# --- the socket: messages of the ear to the link ---
-
-
-class EventReport(Struct, frozen=True, forbid_unknown_fields=True, tag="event", tag_field="t"):
-    """An event, at most 1 KiB; the ear keeps it until it is acknowledged."""
-
-    event: Event
-
-
-class HealthReport(Struct, frozen=True, forbid_unknown_fields=True, tag="health", tag_field="t"):
-    """Health of the ear, at most 1 KiB; not acknowledged."""
-
-    health: EarHealth
-
-
-class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", tag_field="t"):
-    """Description of the ear, at most 1 KiB: the first message of a connection, and again on every change."""
-
-    info: ModelInfo
-
-
-class PredictionCountsReport(
-    Struct, frozen=True, forbid_unknown_fields=True, tag="prediction_counts", tag_field="t", kw_only=True
-):
-    """Counts of a model's predictions without the baseline, at most 1 KiB; nothing about a single utterance."""
-
-    model_sha256: Sha256
-    utterances: Count
-    uncertain: Count
-    labels: Annotated[tuple[Count, ...], Meta(min_length=7, max_length=7)]
-    """How often each label was the most likely, in the order of `LABELS`."""
-    p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
-
-
-class MicSignal(
-    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="mic", tag_field="t"
-):
-    """State of the microphone, at most 128 bytes; on every change and on every connection."""
-
-    state: MicState
-    muted_by: tuple[MutedBy, ...] = ()
-    """Why it is to be closed; empty: it may be open."""
-
-
-class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", tag_field="t"):
-    """Level, at most 128 bytes; twice a second while the link requests it."""
-
-    dbfs: Decibel
-    speech: bool
-
-
-Report = EventReport | HealthReport | InfoReport | PredictionCountsReport
-Signal = MicSignal | LevelSignal
-EarMessage = Report | Signal
-
-# --- the socket: commands of the link to the ear ---
-
-
-class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag="ack", tag_field="t"):
-    """Acknowledge an event: it is at the broker or on disk, and the ear may drop it."""
-
-    id: Ulid
-
-
-class Mute(Struct, frozen=True, forbid_unknown_fields=True, tag="mute", tag_field="t"):
-    """Close the microphone."""
-
-
-class Unmute(Struct, frozen=True, forbid_unknown_fields=True, tag="unmute", tag_field="t"):
-    """Open the microphone again, unless it was muted at the device."""
-
-
-class LevelOn(Struct, frozen=True, forbid_unknown_fields=True, tag="level_on", tag_field="t"):
-    """Send the level twice a second for so many seconds; 0 ends it."""
-
-    seconds: Annotated[int, Meta(ge=0, le=60)]
-
-
-class Restart(Struct, frozen=True, forbid_unknown_fields=True, tag="restart", tag_field="t"):
-    """End the process cleanly; the service manager restarts it."""
-
-
-class ReloadModel(Struct, frozen=True, forbid_unknown_fields=True, tag="reload_model", tag_field="t"):
-    """Read the release store and run its current model; the link cannot choose another one."""
-
-
-EarCommand = Ack | Mute | Unmute | LevelOn | Restart | ReloadModel
-
-
-class Announcement(Struct, frozen=True, kw_only=True):
-    """Topic `B/fleet/announce`, QoS 1, retained: a hint to check for releases soon; nothing in it is trusted."""
-
-    timestamp_version: Count
-
-
-# --- encoding and validation ---
 
 T = TypeVar("T")
 

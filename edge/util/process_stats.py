@@ -6,13 +6,20 @@ import os
 import time
 from pathlib import Path
 
-from edge.util import memory
-
 
 def rss_mb() -> float:
+    """Return the resident memory of this process in megabytes (10^6 bytes).
+
+    Raises `OSError` or `ValueError` without /proc.
+    """
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def rss_mb_or_zero() -> float:
     """Return the resident memory of this process in megabytes (10^6 bytes); 0 where it cannot be read."""
     try:
-        return memory.rss_mb()
+        return rss_mb()
     except (OSError, IndexError, ValueError):
         return 0.0
 

@@ -1,12 +1,18 @@
-"""The system clock: whether it is synchronised, the time since boot, and the id of the boot."""
+"""The system clock: local time, whether it is synchronised, the time since boot, and the id of the boot."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
+import struct
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
+LOCALTIME: Final = Path("/etc/localtime")
 _TIME_ERROR: Final = 5
 _TIMEX_BYTES: Final = 512
 """More than `struct timex` on any Linux (208 bytes on 64-bit)."""
@@ -40,3 +46,36 @@ def machine_boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+class LocalClock:
+    """Local time that follows the time zone of the system, as `timedatectl set-timezone` sets it.
+
+    The C library reads /etc/localtime only once in the life of a process; this class reads it when it has changed.
+
+    Where `TZ` is set, that holds for the whole process, as everywhere. Not thread-safe.
+    """
+
+    def __init__(self, file: Path = LOCALTIME) -> None:
+        self._file = file
+        self._seen: tuple[int, int, int] | None = None
+        self._zone: tzinfo | None = None
+
+    def now(self) -> datetime:
+        """The present local time, with its zone; by the C library where there is no readable time zone file."""
+        if os.environ.get("TZ"):
+            return datetime.now().astimezone()
+        self._refresh()
+        return datetime.now(self._zone) if self._zone is not None else datetime.now().astimezone()
+
+    def _refresh(self) -> None:
+        try:
+            status = self._file.stat()
+        except OSError:
+            return  # being replaced just now, or never there
+        seen = (status.st_dev, status.st_ino, status.st_mtime_ns)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        with contextlib.suppress(OSError, ValueError, struct.error), self._file.open("rb") as file:
+            self._zone = ZoneInfo.from_file(file)

@@ -17,8 +17,8 @@ from typing import Final, Literal
 from edge.protocol.types import MutedBy
 from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
-from edge.util.local_time import LocalClock
 from edge.util.restarts import runtime_dir
+from edge.util.system_clock import LocalClock
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from edge.inference.interpreter import Interpreter
 from edge.releases.state import manifest_sha256
 from edge.releases.validation.messages import Budget, ValidationRequest, Verdict
 from edge.util.errors import UserError
-from edge.util.memory import rss_mb
+from edge.util.process_stats import rss_mb
 
 WARM_UP_RUNS: Final = 3
 LATENCY_RUNS: Final = 9

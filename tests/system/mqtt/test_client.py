@@ -9,7 +9,7 @@ from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Acknowledged, Connected, Message, State
 from edge.mqtt.session import ClientOptions, Subscription, Will
-from edge.util.memory import rss_mb
+from edge.util.process_stats import rss_mb
 from tests.support.broker import Broker, free_port
 from tests.support.waiting import until
 

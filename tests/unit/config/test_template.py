@@ -73,7 +73,7 @@ def test_an_address_becomes_settings(address: str, settings: dict[str, object]) 
         ("http://hub.local", "mqtts://USER@HOST"),
         ("mqtt://hub:99999", "mqtts://USER@HOST"),
         ("mqtt://hub/path", "mqtts://USER@HOST"),
-        ("mqtts://me:secret@hub", "can be read by everybody"),
+        ("mqtts://me:secret@hub", "can be read by every user"),
     ],
 )
 def test_what_is_no_address_is_refused_with_an_example(address: str, words: str) -> None:
@@ -110,7 +110,7 @@ def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
     models = Updates(url="https://127.0.0.1:8443/updates")
     assert (
         "IPAddressAllow=localhost"
-        in connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), updates=models))["roomtone-link"]
+        in connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), updates=models))["roomtone-update@"]
     )
     watched = connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), runtime=Runtime(metrics_port=9100)))[
         "roomtone-link"

@@ -10,7 +10,7 @@ from edge.link.delivery.journal import Journal
 from edge.link.delivery.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, Outbox
 from edge.link.delivery.spool import Spool
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
-from edge.util.memory import rss_mb
+from edge.util.process_stats import rss_mb
 from tests.support.messages import BOOT, event
 
 

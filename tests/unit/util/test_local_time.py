@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.ear.mute.requests import MuteRequests
-from edge.util.local_time import LocalClock
+from edge.util.system_clock import LocalClock
 
 ZONES = Path("/usr/share/zoneinfo")
 

@@ -1,0 +1,188 @@
+"""The messages that are published over MQTT."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from edge.protocol.types import (
+    LABELS,
+    BootId,
+    Count,
+    Decibel,
+    EventType,
+    Label,
+    Milliseconds,
+    ModelName,
+    MutedBy,
+    NodeId,
+    Sha256,
+    Share,
+    Signed,
+    Timestamp,
+    Ulid,
+    VersionText,
+)
+
+PROTOCOL: Final = 1
+
+
+class Probabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The probability of each label, rounded to three digits; they sum to about 1."""
+
+    neutral: Share
+    happy: Share
+    sad: Share
+    angry: Share
+    fearful: Share
+    disgust: Share
+    surprised: Share
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One utterance: topic `B/N/event`, QoS 1, not retained, at most 1 KiB."""
+
+    v: Literal[1] = PROTOCOL
+    id: Ulid
+    """ULID assigned by the ear, by which a subscriber detects duplicates."""
+    boot: BootId
+    """Changes with every start of the ear."""
+    seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """Sequence number within one `boot`, from 1 without gaps."""
+    event_type: EventType
+    confidence: Share
+    """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
+    probabilities: Probabilities
+    arousal: Signed | UnsetType = UNSET
+    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
+    started_at: Timestamp
+    """Start of the speech (UTC)."""
+    duration_ms: Milliseconds
+    """Length of the speech without the hang-over."""
+    snr_db: Decibel
+    """Level of the speech above the noise of the room, in dB."""
+    level_dbfs: Decibel
+    """RMS level of the speech, in dB of full scale."""
+    model: ModelName
+    latency_ms: Milliseconds
+    """Time from the detected end of speech to the finished event."""
+    clock: Literal["unsynced"] | UnsetType = UNSET
+    """Present only while the clock of the device is not synchronised: use the time of arrival, not `started_at`."""
+
+
+class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Health of the ear, once a minute; the link adds its own and publishes `B/N/health`."""
+
+    frames: Count
+    overruns: Count
+    utterances: Count
+    inference_p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
+    inference_p95_ms: Annotated[float, Meta(ge=0, le=1e6)]
+    rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
+    dropped: Count
+    """Events that the ear dropped because no link acknowledged them."""
+    baseline_utterances: Count | None = None
+    """Utterances in the baseline of this room; null where there is no baseline."""
+
+
+class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/health`, QoS 0, every 60 s. Unknown values are left out."""
+
+    clock: Literal["synced", "unsynced"]
+    uptime_s: Count
+    spool: Count
+    """Events that are not delivered yet."""
+    drops: Count
+    reconnects: Count
+    rejected: Count
+    """Invalid messages of the ear."""
+    link_rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
+    temperature_c: Annotated[float, Meta(ge=-60, le=200)] | None = None
+    certificate_expires: Timestamp | None = None
+    """When the client certificate of this device expires; left out without one."""
+    ear: EarHealth | None = None
+
+
+class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Format of the microphone before its conversion to 16 kHz and one channel."""
+
+    rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
+    channels: Annotated[int, Meta(ge=1, le=1024)]
+    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]\d{0,3})\Z")] = "mean"
+    """What is used of the channels: their mean, the loudest one, or the number of one."""
+
+
+class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Model, runtime and version of the ear; part of `B/N/info`."""
+
+    model: ModelName
+    model_sha256: Sha256
+    feature_spec_sha256: Sha256
+    runtime: Annotated[str, Meta(pattern=r"^[a-z0-9 ._-]{1,40}\Z")]
+    vad: Literal["silero", "webrtc"]
+    ear_version: VersionText
+    config_sha256: Sha256
+    mic: MicFormat | None = None
+    """Null while it is not open, and for a playback."""
+
+
+class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/info`, QoS 1, retained."""
+
+    node: NodeId
+    name: Annotated[str, Meta(max_length=64)]
+    """Display name of the room; never used in a topic."""
+    version: VersionText
+    labels: tuple[Label, ...] = LABELS
+    ear: ModelInfo | None = None
+
+
+class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the microphone is closed (retained)."""
+
+    muted_by: tuple[MutedBy, ...] = ()
+    """Empty: it may be open."""
+
+
+class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/level`, QoS 0, twice a second while it was requested with `cmd/level_on`."""
+
+    dbfs: Decibel
+    speech: bool
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/state`: the smoothed emotion of the room, on change and every 60 s."""
+
+    emotion: EventType
+    confidence: Share
+    since: Timestamp
+    model: ModelName
+
+
+UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]
+
+
+class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/model`, QoS 1, retained: the model and the progress of an update, as Home Assistant expects it."""
+
+    installed_version: Annotated[str, Meta(max_length=32)]
+    latest_version: Annotated[str, Meta(max_length=32)]
+    """The newest version offered to this device; the installed one where none is newer."""
+    in_progress: bool = False
+    update_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
+    state: UpdateState = "idle"
+    error: Annotated[str, Meta(max_length=300)] = ""
+    """The last error; empty for none."""
+    model: Annotated[str, Meta(max_length=64)] = ""
+    release: Count = 0
+    """Number of the release that runs; 0 for the model of the package."""
+    refused: Count = 0
+    """Number of the last release that was refused or rolled back; 0 for none."""
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """Topic `B/fleet/announce`, QoS 1, retained: a hint to check for releases soon; nothing in it is trusted."""
+
+    timestamp_version: Count
