@@ -15,9 +15,9 @@ SILENCE_DBFS: Final = -100.0
 MEMORY_BLOCKS: Final = 94
 """Blocks over which the noise floor is computed: three seconds."""
 
-LOWEST_HZ: Final = 100.0
-"""Lowest frequency that counts as sound: hum of 50 or 60 Hz is below it."""
-_WINDOW: Final = np.hanning(BLOCK + 1)[:BLOCK]
+LOWEST_HZ: Final = 150.0
+"""Lowest frequency that counts as sound: far enough above hum of 50 and 60 Hz, seen through the window."""
+_WINDOW: Final = np.blackman(BLOCK + 1)[:BLOCK]
 _WINDOW_ENERGY: Final = float(np.square(_WINDOW).sum())
 _LOWEST_BIN: Final = math.ceil(LOWEST_HZ * BLOCK / RATE)
 

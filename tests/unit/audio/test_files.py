@@ -34,6 +34,16 @@ def test_16_bit_at_16_khz_comes_through_bit_for_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "gains", [(1.0, -1.0), (0.0, 1.0), (1.0, 0.0), (1.0, -0.5), (0.0, 0.0, 1.0, -1.0, 0.0, 0.0)]
+)
+def test_no_arrangement_of_channels_silences_a_file(tmp_path: Path, gains: tuple[float, ...]) -> None:
+    signal = tone(3.0, RATE)
+    sf.write(tmp_path / "a.wav", np.stack([gain * signal for gain in gains], axis=1), RATE, subtype="PCM_16")
+    level = np.abs(files.load(tmp_path / "a.wav").astype(float)).max()
+    assert level > 0.7 * 32768 * np.abs(signal).max()
+
+
+@pytest.mark.parametrize(
     ("name", "subtype", "rate", "channels"),
     [
         ("u8.wav", "PCM_U8", 16_000, 1),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge.audio.filters import DcBlocker
-from edge.audio.level import dbfs, power
+from edge.audio.level import dbfs, sound_power
 from edge.audio.segmenter import BLOCK, Samples
 from edge.config.load import load
+from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.pipeline import Pipeline
 from edge.inference.classifier import Result
@@ -33,7 +34,7 @@ class LoudIsSpeech:
         self.resets = 0
 
     def probability(self, block: Samples) -> float:
-        return 0.9 if dbfs(power(block)) > -50 else 0.1
+        return 0.9 if dbfs(sound_power(block)) > -50 else 0.1
 
     def reset(self) -> None:
         self.resets += 1
@@ -143,6 +144,59 @@ def test_the_classifier_is_given_the_speech_with_its_surroundings_and_nothing_el
     assert heard.size == (6 + 40 + 6) * BLOCK
     assert listener.lengths == [40 * 32]
     np.testing.assert_array_equal(heard[6 * BLOCK : 46 * BLOCK], filtered[20 * BLOCK :])
+
+
+def with_disturbance(blocks: list[Samples], disturbance: np.ndarray) -> list[Samples]:
+    whole = np.concatenate(blocks) + np.resize(disturbance, len(blocks) * BLOCK)
+    return list(np.clip(np.rint(whole), -32768, 32767).astype(np.int16).reshape(-1, BLOCK))
+
+
+SECOND = np.arange(16_000) / 16_000
+DISTURBANCES = {
+    "none": np.zeros(1),
+    "an offset of 0.2": np.full(1, 0.2 * 32768),
+    "a negative offset": np.full(1, -0.4 * 32768),
+    "hum of 50 Hz": 0.1 * 32768 * np.sin(2 * np.pi * 50 * SECOND),
+    "hum of 60 Hz": 0.05 * 32768 * np.sin(2 * np.pi * 60 * SECOND),
+    "both": 0.1 * 32768 * (1 + np.sin(2 * np.pi * 50 * SECOND)),
+}
+
+
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_level_and_signal_to_noise_ratio_are_those_of_the_sound_alone(
+    pipeline: Pipeline, disturbance: str
+) -> None:
+    blocks = sound(-60, 60) + sound(-25, 40) + sound(-60, 100)
+    (event,) = feed(pipeline, with_disturbance(blocks, DISTURBANCES[disturbance]))
+    assert event.level_dbfs == pytest.approx(-25, abs=1.0)
+    assert event.snr_db == pytest.approx(35, abs=2.5)
+    assert pipeline.level().dbfs == pytest.approx(-60, abs=4)
+
+
+def test_what_was_disturbed_updates_the_baseline_all_the_same(listener: Listener) -> None:
+    qualities: list[Quality] = []
+
+    class Recorder:
+        def update(self, result: Result, quality: Quality) -> None:
+            qualities.append(quality)
+
+    pipeline = Pipeline(load(), LoudIsSpeech(), listener, "base-1.2.0", Recorder())
+    blocks = sound(-60, 60) + sound(-25, 40) + sound(-60, 40)
+    feed(pipeline, with_disturbance(blocks, DISTURBANCES["both"]))
+    assert [quality.good for quality in qualities] == [True]
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 315_576_000.0, -315_576_000.0])
+def test_times_are_those_of_the_clock_after_it_was_set(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    feed(pipeline, sound(-70, 20) + sound(-25, 20))
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump_s)
+    (event,) = feed(pipeline, sound(-70, 40), time.monotonic())
+    started = datetime.fromisoformat(event.started_at).timestamp()
+    assert started == pytest.approx(real() + jump_s, abs=10)
+    assert event.duration_ms == 20 * 32
 
 
 def test_the_level_follows_the_room(pipeline: Pipeline) -> None:
