@@ -1,0 +1,68 @@
+"""`./run` and the environment of a checkout: help installs nothing, and what an interruption left is noticed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the scripts alone."""
+    folder = tmp_path / "roomtone"
+    (folder / "provisioning").mkdir(parents=True)
+    for name in ("run", "provisioning/setup.sh", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def in_setup(checkout: Path, script: str) -> int:
+    """The exit status of a script that may use the functions of setup.sh."""
+    command = f"set -uo pipefail; ROOT={checkout} VENV={checkout}/.venv; . {checkout}/provisioning/setup.sh; {script}"
+    return subprocess.run(["bash", "-c", command], check=False, stdin=subprocess.DEVNULL).returncode
+
+
+@pytest.mark.parametrize("command", ["demo", "test", "lint", "hub", "train", "test-device", "help"])
+def test_help_installs_nothing_and_works_from_another_folder(
+    checkout: Path, tmp_path: Path, command: str
+) -> None:
+    before = sorted(checkout.rglob("*"))
+    done = subprocess.run(
+        [checkout / "run", command, "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "usage: ./run COMMAND" in done.stdout
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_an_unknown_command_is_refused(checkout: Path) -> None:
+    for words in (["nosuch"], ["packages", "nosuch"]):
+        done = subprocess.run([checkout / "run", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "nosuch" in done.stderr
+
+
+@pytest.mark.timeout(900)
+def test_an_environment_is_made_anew_when_it_is_not_whole_or_was_moved(checkout: Path) -> None:
+    assert in_setup(checkout, "venv_works") == 1
+    assert in_setup(checkout, f"make_venv {sys.executable}") == 0
+    assert in_setup(checkout, "venv_works") == 0
+    moved = checkout.rename(checkout.with_name("renamed"))
+    assert in_setup(moved, "venv_works") == 1
+    back = moved.rename(checkout)
+    assert in_setup(back, "venv_works") == 0
+    shutil.rmtree(next((back / ".venv").glob("lib/python3*/site-packages/pip")))
+    assert in_setup(back, "venv_works") == 1
+
+
+def test_services_are_noted_once_their_package_is_missing_and_only_then(checkout: Path) -> None:
+    assert in_setup(checkout, "note_services jq curl") == 0
+    noted = checkout / ".venv.services"
+    assert not noted.exists()
+    assert in_setup(checkout, "note_services jq caddy docker.io") == 0
+    assert noted.read_text().splitlines() == ["caddy", "docker docker.socket containerd"]
