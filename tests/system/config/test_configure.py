@@ -31,7 +31,7 @@ def test_the_password_is_a_credential_and_never_in_the_configuration(tmp_path: P
         "--broker",
         "mqtts://me@hub.local",
     ]
-    assert "nobody can be asked here" in device(*where).stderr
+    assert "there is no terminal" in device(*where).stderr
     assert not config.exists()
     done = device(*where, "--password-file", secret)
     assert done.returncode == 0, done.stderr

@@ -270,7 +270,7 @@ def test_deploying_fills_in_the_place_and_tells_the_broker(site, tmp_path):
 
 def test_a_broker_that_cannot_be_told_is_said_and_the_revocation_stands(site, tmp_path, capsys):
     fleet(site, "enrol", "kitchen")
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()))
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true")
     assert fleet(site, "deploy", *where, "--restart", "true") == 0
     assert fleet(site, "deploy", *where, "--restart", "false") == 2
     assert "run it yourself" in capsys.readouterr().err
@@ -338,7 +338,7 @@ def test_root_leaves_the_site_to_its_owner(site, tmp_path):
 def test_an_enrolment_that_the_broker_was_not_told_of_stands_and_says_where_the_join_file_is(
     site, tmp_path, capsys
 ):
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart")
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart")
     assert fleet(site, "deploy", *where, "true") == 0
     assert fleet(site, "deploy", *where, "false") == 2
     capsys.readouterr()
@@ -351,7 +351,7 @@ def test_an_enrolment_that_the_broker_was_not_told_of_stands_and_says_where_the_
 def test_a_revocation_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path, capsys):
     told, broken = tmp_path / "told", tmp_path / "broken"
     restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", restart)
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", restart)
     assert fleet(site, "deploy", *where) == 0
     assert fleet(site, "enrol", "kitchen") == 0
     broken.touch()
@@ -367,7 +367,7 @@ def test_a_revocation_that_failed_at_the_broker_is_finished_by_the_same_command(
 def test_an_enrolment_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path):
     told, broken = tmp_path / "told", tmp_path / "broken"
     restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", restart)
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", restart)
     assert fleet(site, "deploy", *where) == 0
     broken.touch()
     assert fleet(site, "enrol", "kitchen") == 2
@@ -379,7 +379,16 @@ def test_an_enrolment_that_failed_at_the_broker_is_finished_by_the_same_command(
 
 def test_deploy_remembers_its_place(site, tmp_path):
     told = tmp_path / "told"
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", f"sh -c 'echo x >> {told}'")
+    where = (
+        "--to",
+        tmp_path / "m",
+        "--owner",
+        str(os.getuid()),
+        "--reload",
+        "true",
+        "--restart",
+        f"sh -c 'echo x >> {told}'",
+    )
     assert fleet(site, "deploy") == 2
     assert fleet(site, "deploy", *where) == 0
     (tmp_path / "m" / "acl").unlink()
@@ -393,7 +402,7 @@ def test_without_the_right_to_restart_the_broker_nothing_is_changed(
     site, tmp_path, monkeypatch, capsys, command
 ):
     assert fleet(site, "enrol", "kitchen") == 0
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", "true")
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", "true")
     assert fleet(site, "deploy", *where) == 0
     settings = json.loads((site / "site.json").read_text())
     settings["deployed"]["restart"] = "systemctl restart mosquitto"
