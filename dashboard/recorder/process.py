@@ -38,8 +38,8 @@ BATCH_WINDOW_S: Final = 0.05
 """How long the first message of a batch waits for more, which then share one commit."""
 GAP_CHECK_INTERVAL_S: Final = 2.0
 EXPIRY_INTERVAL_S: Final = 3600.0
-READY_TIMEOUT_S: Final = 10.0
-"""How long `ready` is held back for the first subscription: what is published before it is not kept."""
+NOT_RECORDING_S: Final = 10.0
+"""After so long without a subscription it is said that nothing is recorded."""
 NEW_FLOOD_S: Final = 60.0
 """Refused events that are further apart belong to different gaps."""
 RETRY_DELAYS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -74,13 +74,11 @@ class Recorder:
         self._stop.set()
 
     def run(self, ready: Callable[[], object] = lambda: None) -> None:
-        """Record until `stop` is called. `ready` is called once subscribed, or after 10 s without a broker."""
+        """Record until `stop` is called. `ready` is called when it records: when the broker has subscribed it."""
         self._session.start()
-        end = time.monotonic() + READY_TIMEOUT_S
-        while not self._stop.is_set() and time.monotonic() < end:
-            if self._session.subscribed.wait(0.1):
-                break
-        ready()
+        self._wait_until_subscribed()
+        if not self._stop.is_set():
+            ready()
         next_gap_check = time.monotonic() + GAP_CHECK_INTERVAL_S
         next_expiry = time.monotonic() + 60.0
         try:
@@ -105,6 +103,19 @@ class Recorder:
                 self.rejected,
                 self.refused,
             )
+
+    def _wait_until_subscribed(self) -> None:
+        """Wait, and say once that nothing is recorded yet: what is published before the subscription is lost.
+
+        What an earlier session has left at the broker is not waited for: it is there already.
+        """
+        warn_at = time.monotonic() + NOT_RECORDING_S
+        while not (self._stop.is_set() or self._session.subscribed.wait(0.1)):
+            if not self._session.arrived.empty():
+                return
+            if time.monotonic() >= warn_at:
+                warn_at = float("inf")
+                log.warning("[not_recording] no event is recorded: %s", self._session.problem())
 
     def _collect_batch(self) -> list[Message]:
         try:

@@ -35,10 +35,12 @@ class Session:
         self.connected = threading.Event()
         self.subscribed = threading.Event()
         """Set once, when the broker has accepted the first subscription: from then on it keeps what comes."""
+        self._refused = ""
+        self._events = messages.topic(base_topic, "+", messages.EVENT)
         options = ClientOptions(
             f"roomtone-recorder-{name}",
             (
-                Subscription(messages.topic(base_topic, "+", messages.EVENT), share=share),
+                Subscription(self._events, share=share),
                 Subscription(messages.topic(base_topic, "+", messages.INFO)),
                 Subscription(messages.topic(base_topic, "+", messages.AVAILABILITY)),
             ),
@@ -60,12 +62,19 @@ class Session:
         """Send a command; return whether there is a broker to take it."""
         return self._client.publish(topic, payload) is not None
 
+    def problem(self) -> str:
+        """Return why nothing is recorded, in one line."""
+        reason = self._client.last_reason
+        return self._refused or (reason.text if reason else "the broker has not answered yet")
+
     def _handle(self, event: Event) -> None:
         match event:
             case Connected():
                 self.connected.set()
             case Subscribed(refused):
-                if not refused:
+                # Without names and availability it still records; without events it does not.
+                self._refused = next((reason.text for topic, reason in refused if topic == self._events), "")
+                if not self._refused:
                     self.subscribed.set()
             case Disconnected():
                 self.connected.clear()

@@ -86,7 +86,7 @@ def test_the_broker_killed_and_back_is_only_a_pause(recorder, mosquitto, rooms):
     say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1)
     mosquitto.kill()
-    until(lambda: "no broker at" in recorder.log)
+    until(lambda: {"connection_closed", "connection_reset", "connection_refused"} & set(recorder.codes))
     mosquitto.start()
     until(lambda: recorder.codes.count("connected") == 2, 20)
     rooms.client.reconnect()
@@ -212,3 +212,17 @@ def test_junk_is_refused_and_does_not_stop_it(recorder, rooms):
     until(lambda: recorder.count() == 1)
     assert recorder.stop(signal.SIGTERM) == 0
     assert "refused 4" in recorder.log
+
+
+def test_it_is_ready_only_when_it_records(mosquitto, tmp_path):
+    """Without a broker it says that nothing is recorded, and is ready when the broker is there."""
+    mosquitto.stop()
+    child = Recorder(mosquitto, tmp_path)
+    try:
+        child.start(wait=False)
+        until(lambda: "not_recording" in child.codes, 90)
+        assert not child.READY.search(child.log)
+        mosquitto.start()
+        child.wait_ready(60)
+    finally:
+        child.kill()
