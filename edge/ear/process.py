@@ -43,7 +43,7 @@ from edge.protocol.messages import (
     Unmute,
 )
 from edge.util.errors import UserError
-from edge.util.notify import notify, watchdog_interval_s
+from edge.util.notify import is_supervised, notify, watchdog_interval_s
 from edge.util.process_stats import rss_mb_or_zero, seconds_since_start
 from edge.util.restarts import Restarts
 
@@ -296,10 +296,12 @@ class Ear:
             case ReloadModel():
                 if self._models is not None:
                     self._models.request_reload()
-            case Restart():
+            case Restart() if is_supervised():
                 log.info("restart requested by the link")
                 self._status = EXIT_RESTART
                 self._stopped.set()
+            case Restart():
+                log.warning("restart refused: no service manager would start this process again")
 
     def _health(self) -> EarHealth:
         return EarHealth(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from edge.config.settings import Config
 from edge.link.commands import Handler, Reply, failed, ok
@@ -20,6 +21,13 @@ from edge.protocol.messages import (
 from edge.releases.manager import ReleaseManager
 
 log = logging.getLogger(__name__)
+
+
+RESTART_S: Final = 4.0
+"""How long the ear may take to end; a subscriber waits five seconds for the response."""
+NOT_RESTARTED: Final = (
+    "the ear does not restart: it does not run as a service, so nothing would start it again"
+)
 
 
 class LinkServices(Protocol):
@@ -46,6 +54,7 @@ class CommandHandlers:
         self._link = link
         self._loop = loop
         self._level_until = 0.0
+        self._on_ear_gone: list[Callable[[], None]] = []
         self.table: dict[str, Handler] = {
             "mute": mute.mute,
             "unmute": mute.unmute,
@@ -69,7 +78,25 @@ class CommandHandlers:
         reply(ok(command))
 
     def _handle_restart(self, command: Command, reply: Reply) -> None:
-        reply(ok(command) if self._link.send_to_ear(Restart()) else failed(command, NO_EAR))
+        if not self._link.send_to_ear(Restart()):
+            reply(failed(command, NO_EAR))
+            return
+        timer = self._loop.call_later(RESTART_S, lambda: finish(failed(command, NOT_RESTARTED)))
+
+        def finish(response: Response) -> None:
+            timer.cancel()
+            self._on_ear_gone.remove(gone)
+            reply(response)
+
+        def gone() -> None:
+            finish(ok(command))
+
+        self._on_ear_gone.append(gone)
+
+    def on_ear_disconnected(self) -> None:
+        """Answer the restarts that waited for the ear to end."""
+        for call in list(self._on_ear_gone):
+            call()
 
     def _handle_model_check(self, command: Command, reply: Reply) -> None:
         why_not = self._link.releases.request_check()

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from edge.config.settings import Config
+from edge.link.availability import OwnAvailability
 from edge.link.command_handlers import CommandHandlers
 from edge.link.commands import Commands
 from edge.link.delivery.entry import Entry
@@ -85,9 +86,13 @@ class Link:
         self._homeassistant = HomeAssistantStatus(config, self._publish_all, self._loop)
         self._announce = announce_topic(config.node.base_topic) if config.updates.url else ""
         self._commands_topic = topic(config.node.base_topic, config.node.id, "cmd/")
+        self._online_topic = topic(config.node.base_topic, config.node.id, AVAILABILITY)
         self._identity = reason_codes.Identity(from_config(config), device_client_id(config.node.id))
         self._client = Client(self._identity.address, self._client_options(), self._post)
         self._publisher = Publisher(config, self._client.publish)
+        self._availability = OwnAvailability(
+            self._online_topic, self._publisher.publish_online, self._is_online, self._loop.time
+        )
         self._outbox = self._make_outbox()
         self._clock = clock.Clock(
             runtime_dir(config) / f"{config.node.id}.clock", self._outbox, self._outbox.next_n
@@ -108,13 +113,12 @@ class Link:
         self._ear_health: EarHealth | None = None
 
     def _client_options(self) -> ClientOptions:
-        node = self._config.node
-        wanted = (f"{self._commands_topic}+", self._announce, self._homeassistant.topic)
+        wanted = (f"{self._commands_topic}+", self._announce, self._homeassistant.topic, self._online_topic)
         return ClientOptions(
             client_id=self._identity.client_id,
             subscriptions=tuple(Subscription(name, retained=False) for name in wanted if name),
             unsubscribe=published_names.stale_subscriptions(self._config),
-            will=Will(topic(node.base_topic, node.id, AVAILABILITY), b"offline"),
+            will=Will(self._online_topic, b"offline"),
             session_expiry_s=SESSION_EXPIRY_S,
         )
 
@@ -181,6 +185,7 @@ class Link:
         """Without an ear there is no microphone."""
         self._ear_health = None
         self._releases.on_ear_disconnected()
+        self._handlers.on_ear_disconnected()
         self._set_mic_lost()
 
     def on_ear_message(self, message: EarMessage) -> None:
@@ -264,6 +269,8 @@ class Link:
         name = message.topic
         if name == self._homeassistant.topic:
             self._homeassistant.handle(message.payload)
+        elif name == self._online_topic:
+            self._availability.handle(message.payload)
         elif name == self._announce:
             self._releases.on_announcement(message.payload)
         elif name.startswith(self._commands_topic):
@@ -293,6 +300,9 @@ class Link:
         return self._releases
 
     # --- the rest ---
+
+    def _is_online(self) -> bool:
+        return self._connected and not self._stopping.is_set()
 
     def _publish_all(self) -> None:
         """Publish all that a new subscriber should know."""

@@ -29,6 +29,11 @@ def notify(*states: str) -> bool:
     return True
 
 
+def is_supervised() -> bool:
+    """Return whether a service manager has started this process, and will start it again."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watchdog_interval_s() -> float | None:
     """Return the interval of `WATCHDOG=1` notifications, half of the limit, in seconds; None without a watchdog."""
     pid = os.environ.get("WATCHDOG_PID", "")

@@ -17,6 +17,7 @@ HEAD: Final = """# Written by `roomtone fleet`; edits are lost. %u is the name i
 pattern write {base}/%u/#
 pattern write {ha}/device/%u/config
 pattern read {base}/%u/cmd/+
+pattern read {base}/%u/availability
 pattern read {base}/fleet/announce
 pattern read {ha}/status
 """

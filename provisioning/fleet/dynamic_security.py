@@ -29,7 +29,13 @@ def subscription_rules(base: str, ha: str, devices: Iterable[str]) -> bytes:
         ],
     }
     own = [
-        {"rolename": node, "acls": [_rule("subscribePattern", f"{base}/{node}/cmd/+", allow=True)]}
+        {
+            "rolename": node,
+            "acls": [
+                _rule("subscribePattern", f"{base}/{node}/cmd/+", allow=True),
+                _rule("subscribeLiteral", f"{base}/{node}/availability", allow=True),
+            ],
+        }
         for node in nodes
     ]
     tree = {

@@ -67,6 +67,10 @@ class Publisher:
         self._publish(messages.MIC, self._mic.state.encode())
         if self._model is not None:
             self._publish(messages.MODEL, encode(self._model))
+        self.publish_online()
+
+    def publish_online(self) -> None:
+        """Publish that we are online."""
         self._publish(messages.AVAILABILITY, b"online")
 
     def publish_offline(self) -> int | None:

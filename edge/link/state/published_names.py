@@ -68,7 +68,8 @@ def _read(path: Path) -> Identity | None:
 
 def subscriptions(identity: Identity) -> set[str]:
     """Return the topic filters that a device of this identity subscribes to."""
-    found = {topic(identity.base_topic, identity.node, "cmd/+"), announce_topic(identity.base_topic)}
+    own = {topic(identity.base_topic, identity.node, leaf) for leaf in ("cmd/+", "availability")}
+    found = own | {announce_topic(identity.base_topic)}
     return found | ({f"{identity.prefix}/status"} if identity.prefix else set())
 
 

@@ -96,11 +96,23 @@ def test_mute_closes_the_source_and_unmute_opens_it(
 def test_a_restart_that_was_asked_for_has_its_own_status(
     tmp_path: Path, room: Path, link: Link, ears: list[Ear]
 ) -> None:
-    ear = start(ears, tmp_path, playback(room))
+    ear = start(ears, tmp_path, playback(room), {"NOTIFY_SOCKET": str(tmp_path / "manager")})
     link.accept()
     link.wait_for("ok")
     link.order(Restart())
     assert ear.wait() == EXIT_RESTART
+
+
+def test_a_restart_is_refused_where_nothing_would_start_it_again(
+    tmp_path: Path, room: Path, link: Link, ears: list[Ear]
+) -> None:
+    ear = start(ears, tmp_path, playback(room), {"NOTIFY_SOCKET": ""})
+    link.accept()
+    link.wait_for("ok")
+    link.order(Restart())
+    link.order(Mute())
+    link.wait_for("muted")
+    assert ear.running
 
 
 def test_a_new_link_is_told_the_state_and_gets_what_the_old_one_did_not_acknowledge(

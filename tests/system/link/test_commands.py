@@ -4,7 +4,7 @@ import json
 import time
 
 from edge.protocol import messages
-from edge.protocol.messages import MicSignal, Mute, Unmute
+from edge.protocol.messages import MicSignal, Mute, Restart, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.waiting import until
 
@@ -116,3 +116,21 @@ def test_commands_of_another_room_do_not_reach_this_one(subscriber, link, tmp_pa
         until(lambda: "connected" in other.codes)
         assert subscriber.answer("identify", subscriber.command("identify", node="hall")).ok
     assert "identify" not in link.codes
+
+
+def test_availability_that_another_client_overwrote_is_put_right(subscriber, link):
+    until(lambda: subscriber.last("availability") == "online")
+    subscriber.publish("roomtone/kitchen/availability", b"offline", retain=True)
+    until(lambda: [m.payload for m in subscriber.of("availability")][-2:] == [b"offline", b"online"])
+    assert link.stop() == 0
+    until(lambda: subscriber.last("availability") == "offline")
+
+
+def test_a_restart_is_answered_when_the_ear_has_ended_and_refused_when_it_does_not(subscriber, link, ear):
+    asked = subscriber.command("restart")
+    until(lambda: Restart() in ear.commands)
+    assert not subscriber.answer("restart", asked).ok
+    asked = subscriber.command("restart")
+    until(lambda: ear.commands.count(Restart()) == 2)
+    ear.close()
+    assert subscriber.answer("restart", asked).ok
