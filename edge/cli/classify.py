@@ -23,8 +23,8 @@ PROGRESS_FROM_S: Final = 60.0
 
 DESCRIPTION: Final = """Classifies the emotion of recordings with the model of this device.
 
-A recording of up to a minute is classified like an utterance of the microphone. Of a longer one only the stretches of
-speech are classified, and their results are averaged by length. A recording without speech is `uncertain`.
+Every stretch of speech is classified like an utterance of the microphone in a new room; the answer is that of their
+mean, weighted by length. A recording without speech is `uncertain`.
 """
 EPILOG: Final = """examples:
   roomtone classify speech.wav

@@ -92,13 +92,13 @@ class Classifier:
         if speech.size < features.MIN_SAMPLES:
             # Too short for a single feature frame: every label is equally likely.
             nothing = np.zeros(len(LABELS) + (self._head is not None))
-            return self._result(nothing, np.zeros(manifest.embedding_size), False)
+            return self.result(nothing, np.zeros(manifest.embedding_size), False)
         outputs, embedding = self.outputs(speech)
         begin, end = features.speech_bounds(speech, self._spec, margin_ms=0)
         length_ms = (end - begin) / 16
         if speech_ms is not None:
             length_ms = min(length_ms, speech_ms)
-        return self._result(outputs, embedding, length_ms >= manifest.min_ms)
+        return self.result(outputs, embedding, length_ms >= manifest.min_ms)
 
     def outputs(self, speech: Float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Run trimmed float32 speech `[n]` at 16 kHz; average over windows, weighted by their length.
@@ -124,9 +124,10 @@ class Classifier:
             outputs = np.concatenate([outputs, found[self._head.arousal][0]])
         return outputs.astype(np.float64), found[manifest.embedding][0].astype(np.float64)
 
-    def _result(
+    def result(
         self, outputs: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
     ) -> Result:
+        """Decide outputs, `[7]` or `[8]` as those of `outputs`, and their embedding `[size]`."""
         found, unadapted = self._decide(outputs, self._baseline), self._decide(outputs, self._origin)
         sure = enough_speech and found.event_type != UNCERTAIN and self._confident(found)
         return Result(

@@ -102,7 +102,12 @@ class Link:
         self._mute = MuteCommands(self.send_to_ear, self._loop, state_dir(config) / f"{config.node.id}.mute")
         self._handlers = CommandHandlers(config, self, self._loop, self._mute)
         self._commands = Commands(self._handlers.table, self._publisher.publish_response, system_clock.synced)
-        self._room = RoomState(config.state.half_life_s, self._publisher.publish_state, self._loop.time)
+        self._room = RoomState(
+            config.state.half_life_s,
+            self._publisher.publish_state,
+            self._publisher.publish_episode,
+            self._loop.time,
+        )
         self._stopping = asyncio.Event()
         self._offline: int | None = None
         self._offline_acknowledged = asyncio.Event()

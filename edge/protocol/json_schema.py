@@ -27,6 +27,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
     ("muted_by", 1, "yes", "JSON", messages.MuteReasons, "why the microphone is closed: on every change"),
     ("event", 1, "no", "JSON", messages.Event, "one for each utterance"),
     ("state", 1, "if `state.retain`", "JSON", messages.State, "smoothed emotion: on change and every 60 s"),
+    ("episode", 1, "no", "JSON", messages.Episode, "when an episode of agitation starts or ends"),
     (
         "level",
         0,
@@ -102,6 +103,9 @@ DELIVERY: Final = """
 `state.half_life_s` (60 s). A constant weight of 1 s stands for `uncertain`, so one short word does not determine the
 state, and a silent room returns to `uncertain`. `emotion` is the label with the greatest share, and `confidence` that
 share; a label appears from a share of 0.35 and stays until it is below 0.25 or another one is ahead by 0.05.
+`arousal` is the mean of the last five utterances in relation to what is usual in the room, and `agitated` is true from
+a mean of 0.5 until it is below 0.25 or nobody has spoken for five minutes: one utterance is weak evidence, a quarrel is
+ten. `episode` says when that begins and ends.
 Nothing is published while the microphone is muted or lost.
 
 ## Commands

@@ -46,6 +46,7 @@ from edge.protocol.published import (
     PROTOCOL,
     Announcement,
     EarHealth,
+    Episode,
     Event,
     Health,
     Info,
@@ -60,6 +61,7 @@ from edge.protocol.published import (
 )
 from edge.protocol.topics import (
     AVAILABILITY,
+    EPISODE,
     EVENT,
     HEALTH,
     INFO,

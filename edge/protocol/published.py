@@ -159,6 +159,22 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     confidence: Share
     since: Timestamp
     model: ModelName
+    arousal: Signed | None = None
+    """Mean of the last utterances: -1 (calmer than is usual here) to 1 (more agitated); null: nothing lately."""
+    agitated: bool = False
+    """Whether an episode is under way: several utterances more agitated than is usual in this room."""
+
+
+class Episode(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/episode`, QoS 1, not retained: an episode of agitation has started or ended."""
+
+    v: Literal[1] = PROTOCOL
+    event_type: Literal["started", "ended"]
+    started_at: Timestamp
+    """When it started (UTC)."""
+    peak: Signed
+    """Highest mean arousal so far."""
+    model: ModelName
 
 
 UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]

@@ -18,11 +18,12 @@ MIC: Final = Topic("mic", 1, True)
 MUTED_BY: Final = Topic("muted_by", 1, True)
 EVENT: Final = Topic("event", 1, False)
 STATE: Final = Topic("state", 1, False)
+EPISODE: Final = Topic("episode", 1, False)
 LEVEL: Final = Topic("level", 0, False)
 HEALTH: Final = Topic("health", 0, False)
 INFO: Final = Topic("info", 1, True)
 MODEL: Final = Topic("model", 1, True)
-TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, STATE, LEVEL, HEALTH, INFO, MODEL)
+TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, STATE, EPISODE, LEVEL, HEALTH, INFO, MODEL)
 
 
 def announce_topic(base: str) -> str:

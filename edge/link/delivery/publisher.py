@@ -9,6 +9,7 @@ from edge.link.delivery.entry import Entry
 from edge.protocol import messages
 from edge.protocol.homeassistant import AnnouncedDevice, announcement, discovery_topic
 from edge.protocol.messages import (
+    Episode,
     Health,
     Info,
     Level,
@@ -106,6 +107,10 @@ class Publisher:
             retain=retain,
             expiry_s=None if retain else 2 * MOMENT_EXPIRY_S,
         )
+
+    def publish_episode(self, episode: Episode) -> None:
+        """Publish that an episode of agitation has started or ended."""
+        self._publish(messages.EPISODE, encode(episode), EVENT_EXPIRY_S)
 
     def publish_event(self, entry: Entry) -> int | None:
         """Publish one event; the number of the message, None without a connection."""

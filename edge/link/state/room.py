@@ -1,4 +1,4 @@
-"""The smoothed emotion of the room, published when it changes and once a minute."""
+"""The state of the room, published when it changes and once a minute, and its episodes of agitation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import UNSET, structs
+
 from edge.link.state.smoothing import Smoother
-from edge.protocol.messages import Event, State
+from edge.protocol.messages import Episode, Event, State
+from edge.util.episodes import Episode as Change
+from edge.util.episodes import Episodes
+from edge.util.timestamps import from_unix
 
 REPEAT_S: Final = 60.0
 CONFIDENCE_STEP: Final = 0.1
@@ -16,33 +21,66 @@ CONFIDENCE_STEP: Final = 0.1
 
 
 class RoomState:
-    """`publish` is given every state that is worth a message; `clock` returns monotonic seconds."""
+    """`publish` gets every state that is worth a message, `publish_episode` the start and end of each episode.
+
+    `clock` returns monotonic seconds.
+    """
 
     def __init__(
-        self, half_life_s: float, publish: Callable[[State], None], clock: Callable[[], float]
+        self,
+        half_life_s: float,
+        publish: Callable[[State], None],
+        publish_episode: Callable[[Episode], None],
+        clock: Callable[[], float],
     ) -> None:
         self._smoother = Smoother(half_life_s)
+        self._episodes = Episodes()
+        self._model = ""
         self._publish = publish
+        self._publish_episode = publish_episode
         self._clock = clock
         self._published: State | None = None
         self._published_at = -math.inf
 
     def add(self, event: Event) -> None:
         """Add an utterance that has just come."""
-        self._smoother.add(event, self._clock())
+        now = self._clock()
+        self._smoother.add(event, now)
+        self._model = event.model
+        self._on_change(self._episodes.expire(now), now)
+        if event.arousal is not UNSET:
+            self._on_change(self._episodes.add(event.arousal, now), now)
 
     def update(self, *, anew: bool = False) -> None:
         """Publish the state if it has changed or is due; `anew`: in any case, for subscribers that know nothing."""
         now = self._clock()
+        self._on_change(self._episodes.expire(now), now)
         state = self._smoother.state(now, time.time())
         if state is None:
             return
+        arousal = self._episodes.arousal
+        state = structs.replace(
+            state, arousal=None if arousal is None else round(arousal, 3), agitated=self._episodes.agitated
+        )
         before = None if anew else self._published
         changed = (
             before is None
-            or before.emotion != state.emotion
+            or (before.emotion, before.agitated) != (state.emotion, state.agitated)
             or abs(before.confidence - state.confidence) >= CONFIDENCE_STEP
         )
         if changed or now - self._published_at >= REPEAT_S:
             self._published, self._published_at = state, now
             self._publish(state)
+
+    def _on_change(self, change: Change | None, now: float) -> None:
+        if change is None:
+            return
+        started = time.time() - (now - change.started_s)
+        self._publish_episode(
+            Episode(
+                event_type="ended" if change.ended else "started",
+                started_at=from_unix(started),
+                peak=round(change.peak, 3),
+                model=self._model,
+            )
+        )
