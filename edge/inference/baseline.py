@@ -8,7 +8,8 @@ the embedding: their mean says as much as the mean of the embedding would, and n
 While little has been heard, the location is shrunk towards `origin`, that of ordinary speech in general, as the
 posterior mean under a normal prior is (Efron and Morris, JASA 1973, 68:117-130). An utterance that is far away moves it
 no more than one at `step_limit` does (Huber, Ann. Math. Stat. 1964, 35:73-101), and after `memory` utterances each
-moves it little: a loud evening does not make shouting ordinary.
+moves it little: a loud evening does not make shouting ordinary. How far the calm half of a room's speech varies is
+learnt, too: where it varies little, less is remarkable.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ Vector = NDArray[np.float64]
 
 LARGEST: Final = 1e6
 """Outputs beyond are not taken."""
+MOST_BELOW: Final = 3.0
+"""Typical distances below the usual that one utterance counts for at most."""
 
 
 class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,6 +41,13 @@ class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the location, in utterances; at most the memory."""
     location: tuple[float, ...]
     """Usual outputs `[8]`: seven logits and the arousal."""
+    evidence_below: float
+    """Mean distance below the typical median of evidence, of the utterances below it."""
+    evidence_weight: float
+    """Of it, in utterances."""
+    arousal_below: float
+    """The same of arousal below that of the location."""
+    arousal_weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class Relative:
     """Float64 `[7]`."""
     arousal: float
     """0: as usual."""
+    evidence_spread: float = 1.0
+    """How far the calm half of this room's speech varies, against the typical room, within bounds."""
+    arousal_spread: float = 1.0
 
 
 class Baseline:
@@ -76,14 +89,26 @@ class Baseline:
     def reset(self) -> None:
         """Return to the state before the first utterance."""
         self._location = self._origin.copy()
-        self._weight = 0.0
+        self._weight = self._evidence_weight = self._arousal_weight = 0.0
+        self._evidence_below = self._spec.spread.evidence_below
+        self._arousal_below = self._spec.spread.arousal_below
         self.utterances = 0
         """Learnt from since the beginning."""
 
     def relative(self, outputs: ArrayLike) -> Relative:
         """Compare the outputs `[8]` of an utterance (logits, arousal) with the baseline, which does not change."""
         away = np.asarray(outputs, np.float64) - self._location
-        return Relative(away[:7] + self._bias, float(away[7]))
+        spread = self._spec.spread
+
+        def bounded(own: float, typical: float) -> float:
+            return min(spread.most, max(spread.least, own / typical))
+
+        return Relative(
+            away[:7] + self._bias,
+            float(away[7]),
+            bounded(self._evidence_below, spread.evidence_below),
+            bounded(self._arousal_below, spread.arousal_below),
+        )
 
     def add(self, outputs: ArrayLike) -> bool:
         """Learn from the outputs, float64 `[8]`, of an utterance, after it was classified.
@@ -98,8 +123,21 @@ class Baseline:
         self._weight = min(self._weight + 1.0, self._memory)
         step = min(1.0, self._spec.step_limit / distance) / (self._weight + self._spec.prior)
         self._location += step * away
+        self._learn_spread(log_odds(away[:7] + self._bias), float(away[7]))
         self.utterances += 1
         return True
+
+    def _learn_spread(self, evidence: float, arousal: float) -> None:
+        """From the calm half alone: how lively a room is says nothing of how loud its quarrels are."""
+        spread = self._spec.spread
+        if evidence < spread.evidence_median:
+            self._evidence_weight = min(self._evidence_weight + 1.0, spread.memory)
+            below = min(spread.evidence_median - evidence, MOST_BELOW * spread.evidence_below)
+            self._evidence_below += (below - self._evidence_below) / (self._evidence_weight + spread.prior)
+        if arousal < 0.0:
+            self._arousal_weight = min(self._arousal_weight + 1.0, spread.memory)
+            below = min(-arousal, MOST_BELOW * spread.arousal_below)
+            self._arousal_below += (below - self._arousal_below) / (self._arousal_weight + spread.prior)
 
     @property
     def shrinkage(self) -> float:
@@ -109,17 +147,32 @@ class Baseline:
     def to_state(self) -> BaselineState:
         """Return all that has to be kept; the specification is not part of it."""
         location = tuple(float(value) for value in self._location)
-        return BaselineState(self.utterances, self._weight, location)
+        return BaselineState(
+            self.utterances, self._weight, location, self._evidence_below, self._evidence_weight,
+            self._arousal_below, self._arousal_weight,
+        )  # fmt: skip
 
     def restore(self, state: BaselineState) -> None:
         """Restore a saved state. Raises `ValueError` where it is invalid; nothing is changed then."""
         location: Vector = np.array(state.location, np.float64)
         if location.shape != self._origin.shape:
             raise ValueError(f"{location.size} outputs, not {self._origin.size}")
-        if not _is_finite(location) or not 0 <= state.weight <= state.utterances:
+        weights = (state.weight, state.evidence_weight, state.arousal_weight)
+        below = np.array([state.evidence_below, state.arousal_below])
+        sound = _is_finite(location) and _is_finite(below) and bool((below > 0).all())
+        if not sound or not all(0 <= weight <= state.utterances for weight in weights):
             raise ValueError("the numbers are invalid")
-        self._location, self._weight = location, float(state.weight)
+        self._location = location
+        self._weight, self._evidence_weight, self._arousal_weight = (float(weight) for weight in weights)
+        self._evidence_below, self._arousal_below = float(below[0]), float(below[1])
         self.utterances = int(state.utterances)
+
+
+def log_odds(logits: Vector) -> float:
+    """Return the log odds of any emotion against `neutral`, of logits `[7]` in the order of `LABELS`."""
+    rest = logits[1:7]
+    top = float(rest.max())
+    return top + math.log(float(np.exp(rest - top).sum())) - float(logits[0])
 
 
 def _is_finite(vector: Vector) -> bool:

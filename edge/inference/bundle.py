@@ -59,6 +59,24 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True):
     dtype: Literal["float32", "int8"]
 
 
+class SpreadSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far the calm half of ordinary speech typically varies, and how fast a room's own is learnt."""
+
+    evidence_median: Finite
+    """Typical median of the evidence of ordinary speech."""
+    evidence_below: Positive
+    """Typical mean distance of the lower half from it."""
+    arousal_below: Positive
+    """The same of relative arousal, whose median is 0."""
+    prior: Positive
+    """Utterances for which the typical values stand."""
+    memory: Positive
+    """Utterances beyond which a room's own adapt no slower."""
+    least: Positive
+    """Least share of the typical value that a room's own counts for."""
+    most: Positive
+
+
 class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Constants of the baseline: `edge.inference.baseline` has the formulas."""
 
@@ -74,6 +92,7 @@ class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """Utterances beyond which the location adapts no slower."""
     step_limit: Positive
     """Distance, in typical deviations, beyond which an utterance moves the location no further."""
+    spread: SpreadSpec
 
 
 class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,6 +101,8 @@ class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     threshold: Finite
     """Score from which an emotion is named: evidence, and the log share of the label times `label_weight`."""
     label_weight: Annotated[float, Meta(ge=0, le=100)]
+    spread_power: Annotated[float, Meta(ge=0, le=10)]
+    """How much a room whose calm half varies little lowers the evidence that is asked for, and the other way round."""
     slope: Positive
     """Of the logistic function from evidence to the probability of any emotion."""
     offset: Finite
@@ -90,10 +111,11 @@ class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ArousalScale(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Relative arousal that becomes -1 and 1."""
+    """Relative arousal, scaled by the spread of the room, that becomes -1 and 1."""
 
     low: Annotated[float, Meta(ge=-1e6, lt=0)]
     high: Positive
+    spread_power: Annotated[float, Meta(ge=0, le=10)]
 
 
 class RelativeHead(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

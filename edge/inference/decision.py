@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import Relative
+from edge.inference.baseline import Relative, log_odds
 from edge.inference.bundle import RelativeHead
 from edge.protocol.messages import LABELS, UNCERTAIN
 
@@ -32,40 +32,43 @@ def decide(found: Relative, head: RelativeHead) -> Decision:
 
     Example: `decide(baseline.relative(outputs), bundle.manifest.relative)`.
     """
-    rule, evidence = head.decision, log_odds(found.logits)
+    rule, evidence = head.decision, evidence_of(found, head)
     emotional = 1.0 / (1.0 + math.exp(min(60.0, max(-60.0, -(rule.slope * evidence + rule.offset)))))
     probabilities = np.empty(len(LABELS))
     probabilities[0] = 1.0 - emotional
     probabilities[1:] = emotional * _softmax(found.logits[1:] / rule.temperature)
     best = 1 + int(found.logits[1:].argmax())
-    if score(found.logits, rule.label_weight) >= rule.threshold:
+    if score(found, head) >= rule.threshold:
         event_type, confidence = LABELS[best], float(probabilities[best])
     elif emotional < 0.5:
         event_type, confidence = LABELS[0], float(probabilities[0])
     else:
         event_type, confidence = UNCERTAIN, float(probabilities.max())
-    return Decision(event_type, confidence, probabilities, arousal_of(found.arousal, head))
+    return Decision(event_type, confidence, probabilities, arousal_of(found, head))
 
 
-def score(logits: NDArray[np.float64], label_weight: float) -> float:
-    """Score of logits, float64 `[7]`, for the threshold: evidence of any emotion, less the ambiguity of its label."""
-    share = float(_softmax(logits[1:]).max())
-    return log_odds(logits) + label_weight * math.log(share)
+def evidence_of(found: Relative, head: RelativeHead) -> float:
+    """Log odds of any emotion against `neutral`, in a room as varied as the typical one."""
+    rule, spread = head.decision, head.baseline.spread
+    ratio = float(found.evidence_spread**rule.spread_power)
+    return log_odds(found.logits) + (rule.threshold - spread.evidence_median) * (1.0 - ratio)
 
 
-def log_odds(logits: NDArray[np.float64]) -> float:
-    """Return the log odds of any emotion against `neutral`, of logits `[7]` in the order of `LABELS`."""
-    rest = logits[1 : len(LABELS)]
-    top = float(rest.max())
-    return top + math.log(float(np.exp(rest - top).sum())) - float(logits[0])
+def score(found: Relative, head: RelativeHead) -> float:
+    """What is compared with the threshold: evidence of any emotion, less what its label lacks in clearness."""
+    share = float(_softmax(found.logits[1:]).max())
+    return evidence_of(found, head) + head.decision.label_weight * math.log(share)
 
 
-def arousal_of(relative: float, head: RelativeHead) -> float:
-    """Map a relative arousal to -1..1 by the scale of a bundle's head."""
-    scale = head.arousal_scale
-    if relative >= 0:
-        return min(1.0, relative / scale.high)
-    return -min(1.0, relative / scale.low)
+def scaled_arousal(found: Relative, head: RelativeHead) -> float:
+    """Relative arousal in a room as varied as the typical one; not bounded."""
+    return found.arousal / float(found.arousal_spread**head.arousal_scale.spread_power)
+
+
+def arousal_of(found: Relative, head: RelativeHead) -> float:
+    """Map relative arousal to -1..1 by the scale of a bundle's head."""
+    arousal, scale = scaled_arousal(found, head), head.arousal_scale
+    return min(1.0, arousal / scale.high) if arousal >= 0 else -min(1.0, arousal / scale.low)
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -103,9 +103,9 @@ DELIVERY: Final = """
 `state.half_life_s` (60 s). A constant weight of 1 s stands for `uncertain`, so one short word does not determine the
 state, and a silent room returns to `uncertain`. `emotion` is the label with the greatest share, and `confidence` that
 share; a label appears from a share of 0.35 and stays until it is below 0.25 or another one is ahead by 0.05.
-`arousal` is the mean of the last five utterances in relation to what is usual in the room, and `agitated` is true from
-a mean of 0.5 until it is below 0.25 or nobody has spoken for five minutes: one utterance is weak evidence, a quarrel is
-ten. `episode` says when that begins and ends.
+`arousal` is an exponential mean over the last utterances (six of them, roughly) in relation to what is usual in the
+room, and `agitated` is true from a mean of 0.4 until it is below 0.2 or there was no speech for five minutes: one
+utterance is weak evidence, a quarrel is ten. `episode` says when that begins and ends.
 Nothing is published while the microphone is muted or lost.
 
 ## Commands

@@ -1,19 +1,20 @@
-"""Episodes of agitation: a few utterances in a row that are more agitated than is usual in the room.
+"""Episodes of agitation: a few utterances that are more agitated than is usual in the room.
 
-One utterance is weak evidence; a quarrel is ten. An episode starts when the mean arousal of the last `UTTERANCES`
-utterances reaches `ON` and ends when it falls below `OFF`, or when there was no speech for `MAX_GAP_S`. The arousal of
-an event is scaled (`edge.inference.decision`) such that these numbers suit every model.
+One utterance is weak evidence; a quarrel is ten. The arousal of the utterances of a room is averaged exponentially, one
+step an utterance; an episode starts when the mean reaches `ON` and ends when it falls below `OFF`, or when there was no
+speech for `MAX_GAP_S`. The arousal of an event is scaled such that these numbers suit every model: `ON` is reached by
+ordinary speech about once in 1,000 utterances (`training/calibrate/relative_head.py`).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-UTTERANCES: Final = 5
-ON: Final = 0.5
-OFF: Final = 0.25
+UTTERANCES: Final = 6.0
+"""Length of the exponential mean."""
+ON: Final = 0.4
+OFF: Final = 0.2
 MAX_GAP_S: Final = 300.0
 
 
@@ -25,7 +26,7 @@ class Episode:
     started_s: float
     """Time of the utterance with which it started, on the clock of `Episodes.add`."""
     peak: float
-    """Highest mean arousal so far, 0.5 to 1."""
+    """Highest mean arousal so far."""
 
 
 class Episodes:
@@ -35,15 +36,15 @@ class Episodes:
     """
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque(maxlen=UTTERANCES)
+        self._mean: float | None = None
         self._last_s = 0.0
         self._started_s: float | None = None
         self._peak = 0.0
 
     @property
     def arousal(self) -> float | None:
-        """Mean arousal of the last utterances, -1 to 1; None where there is none yet, or not lately."""
-        return sum(self._recent) / len(self._recent) if self._recent else None
+        """Mean arousal of the last utterances, -1 to 1; None where there was none lately."""
+        return self._mean
 
     @property
     def agitated(self) -> bool:
@@ -56,21 +57,21 @@ class Episodes:
         Call `expire` before, or an episode that ended by silence goes on.
         """
         self._last_s = now_s
-        self._recent.append(arousal)
-        mean = sum(self._recent) / UTTERANCES
+        before = self._mean or 0.0
+        self._mean = before + (arousal - before) / UTTERANCES
         if self._started_s is None:
-            if mean < ON:
+            if self._mean < ON:
                 return None
-            self._started_s, self._peak = now_s, mean
-            return Episode(False, now_s, mean)
-        self._peak = max(self._peak, mean)
-        return self._end() if mean < OFF else None
+            self._started_s, self._peak = now_s, self._mean
+            return Episode(False, now_s, self._mean)
+        self._peak = max(self._peak, self._mean)
+        return self._end() if self._mean < OFF else None
 
     def expire(self, now_s: float) -> Episode | None:
         """Forget utterances after a long silence; returns an episode that ends with it."""
-        if not self._recent or now_s - self._last_s < MAX_GAP_S:
+        if self._mean is None or now_s - self._last_s < MAX_GAP_S:
             return None
-        self._recent.clear()
+        self._mean = None
         return self._end() if self._started_s is not None else None
 
     def _end(self) -> Episode:

@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead
+from edge.inference.baseline import log_odds
+from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead, SpreadSpec
 from edge.protocol.messages import LABELS
-from edge.util.episodes import ON, UTTERANCES
+from edge.util.episodes import Episodes
 from edge.util.errors import UserError
 from training.fit.out_of_fold import OutOfFold
 from training.metrics import replay
@@ -31,12 +32,17 @@ SETTLED: Final = 20
 """Utterances after which a baseline is taken to be good."""
 FEWEST: Final = 20
 """Ordinary utterances below which a room says nothing."""
-FALSE_EPISODES: Final = 0.004
+FALSE_EPISODES: Final = 0.001
 """Starts of an episode per ordinary utterance that the scale of arousal allows."""
-LENGTH: Final = 400
+LENGTH: Final = 1000
 """Utterances of one simulated stream."""
 LABEL_WEIGHT: Final = 1.0
 """How far the clearness of a label counts in the score that is compared with the threshold."""
+SPREAD_POWER: Final = 1.5
+AROUSAL_SPREAD_POWER: Final = 1.0
+CALM_SHARE: Final = 0.7
+"""Of the relative arousal that becomes 1: so far below the usual becomes -1."""
+ROUNDS: Final = 4
 SEED: Final = 3
 
 
@@ -61,29 +67,37 @@ def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], 
     if not rooms:
         raise UserError("no room of ordinary speech is among the out-of-fold predictions")
     spec = _baseline(left_out, rooms, bias)
-    draft = RelativeHead(
-        arousal=output, baseline=spec, arousal_scale=ArousalScale(low=-3.0, high=3.0),
-        decision=DecisionSpec(threshold=2.0, slope=1.0, offset=-2.0, temperature=1.0, label_weight=LABEL_WEIGHT),
+    head = RelativeHead(
+        arousal=output, baseline=spec,
+        arousal_scale=ArousalScale(low=-CALM_SHARE, high=1.0, spread_power=AROUSAL_SPREAD_POWER),
+        decision=DecisionSpec(
+            threshold=0.0, slope=1.0, offset=-2.0, temperature=1.0, label_weight=LABEL_WEIGHT,
+            spread_power=SPREAD_POWER,
+        ),
     )  # fmt: skip
-    talk = [_stream(left_out, draft, name, 1.0) for name in rooms]
+    for _ in range(ROUNDS):
+        # The threshold scales the evidence of a room, so it is found by going round.
+        talk = [_stream(left_out, head, name, 1.0) for name in rooms]
+        threshold = float(np.mean([np.quantile(one.score, 1 - ORDINARY_SHARE) for one in talk]))
+        decision = msgspec.structs.replace(head.decision, threshold=round(threshold, 4))
+        head = msgspec.structs.replace(head, decision=decision)
     homes = [
-        _stream(left_out, draft, name, NEUTRAL_SHARE)
-        for name in np.unique(left_out.rooms)
-        if _ordinary(left_out, name).sum() >= FEWEST
-        and (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
+        _stream(left_out, head, name, NEUTRAL_SHARE)
+        for name in rooms
+        if (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
     ]
-    threshold = float(np.mean([np.quantile(one.score, 1 - ORDINARY_SHARE) for one in talk]))
     slope, offset = _calibrated(talk, homes)
     high = _scale([one.arousal for one in talk])
     return msgspec.structs.replace(
-        draft,
+        head,
         baseline=msgspec.structs.replace(spec, origin=tuple(float(value) for value in origin)),
-        decision=DecisionSpec(
-            threshold=round(threshold, 4), slope=slope, offset=offset, temperature=_temperature(homes),
-            label_weight=LABEL_WEIGHT,
+        decision=msgspec.structs.replace(
+            head.decision, slope=slope, offset=offset, temperature=_temperature(homes)
         ),
-        arousal_scale=ArousalScale(low=-high, high=high),
-    )  # fmt: skip
+        arousal_scale=msgspec.structs.replace(
+            head.arousal_scale, low=-round(CALM_SHARE * high, 4), high=high
+        ),
+    )
 
 
 def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
@@ -93,14 +107,26 @@ def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
 
 def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) -> BaselineSpec:
     """Typical deviations of ordinary speech around its own room's mean; the origin is that of the predictions."""
-    scatter, means = [], []
+    scatter, means, medians, below = [], [], [], []
     for name in rooms:
         outputs = left_out.logits[_ordinary(left_out, name)]
+        away = outputs - outputs.mean(axis=0)
+        odds = np.array([log_odds(one[:7] + np.asarray(bias)) for one in away])
+        median = float(np.median(odds))
         means.append(outputs.mean(axis=0))
         scatter.append(outputs.std(axis=0))
+        medians.append(median)
+        below.append(
+            (float((median - odds[odds < median]).mean()), float(-away[:, 7][away[:, 7] < 0].mean()))
+        )
+    evidence_below, arousal_below = np.mean(below, axis=0).tolist()
+    spread = SpreadSpec(
+        evidence_median=float(np.mean(medians)), evidence_below=evidence_below, arousal_below=arousal_below,
+        prior=20.0, memory=200.0, least=0.6, most=1.6,
+    )  # fmt: skip
     return BaselineSpec(
         origin=tuple(np.mean(means, axis=0).tolist()), bias=tuple(float(value) for value in bias),
-        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.0,
+        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.0, spread=spread,
     )  # fmt: skip
 
 
@@ -154,13 +180,13 @@ def _temperature(homes: Sequence[_Stream]) -> float:
 
 def _scale(talk: Sequence[Float]) -> float:
     """Relative arousal that becomes 1: the least at which ordinary speech starts few enough episodes."""
-    for high in np.exp(np.linspace(np.log(1.0), np.log(20.0), 120)):
-        rates = []
+    for high in np.exp(np.linspace(np.log(0.5), np.log(30.0), 160)):
+        starts = 0
         for arousal in talk:
-            mapped = np.clip(arousal / high, -1.0, 1.0)
-            total = np.cumsum(np.concatenate([[0.0], mapped]))
-            means = (total[UTTERANCES:] - total[:-UTTERANCES]) / UTTERANCES
-            rates.append(float(((means[1:] >= ON) & (means[:-1] < ON)).mean()))
-        if np.mean(rates) <= FALSE_EPISODES:
+            episodes = Episodes()
+            mapped = np.where(arousal >= 0, arousal / high, arousal / (CALM_SHARE * high))
+            changes = [episodes.add(float(one), 0.0) for one in np.clip(mapped, -1.0, 1.0)]
+            starts += sum(change is not None and not change.ended for change in changes)
+        if starts <= FALSE_EPISODES * sum(map(len, talk)):
             return round(float(high), 4)
-    return 20.0
+    return 30.0

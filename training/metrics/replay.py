@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError, RelativeHead
-from edge.inference.decision import decide, log_odds, score
+from edge.inference.decision import decide, evidence_of, scaled_arousal, score
 from edge.protocol.messages import LABELS, UNCERTAIN
 from training.metrics.predictions import Predictions, softmax
 
@@ -78,8 +78,8 @@ def replay(
             labels[index] = LABELS.index(decision.event_type)
         probabilities[index] = decision.probabilities
         balanced[index] = softmax(found.logits / head.decision.temperature)
-        scores[index] = score(found.logits, head.decision.label_weight)
-        evidence[index], relative[index] = log_odds(found.logits), found.arousal
+        scores[index], evidence[index] = score(found, head), evidence_of(found, head)
+        relative[index] = scaled_arousal(found, head)
         arousal[index] = decision.arousal
         if enough_speech[index] and (learn is None or learn[index]):
             room.add(output)

@@ -26,9 +26,13 @@ RELATIVE = {
     "baseline": {
         "origin": [0.0] * 8, "bias": [1.0, *[0.0] * 6], "scatter": [1.0] * 8, "prior": 5.0, "memory": 300.0,
         "step_limit": 1.0,
+        "spread": {
+            "evidence_median": -1.0, "evidence_below": 1.0, "arousal_below": 1.0, "prior": 20.0, "memory": 200.0,
+            "least": 0.6, "most": 1.6,
+        },
     },
-    "decision": {"threshold": 2.0, "label_weight": 1.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0},
-    "arousal_scale": {"low": -3.0, "high": 3.0},
+    "decision": {"threshold": 2.0, "label_weight": 1.0, "spread_power": 1.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0},
+    "arousal_scale": {"low": -3.0, "high": 3.0, "spread_power": 1.0},
 }  # fmt: skip
 """A relative head with constants of the right order of magnitude."""
 

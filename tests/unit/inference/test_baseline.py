@@ -2,9 +2,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.inference.baseline import LARGEST, Baseline, BaselineState
+from edge.inference.baseline import LARGEST, Baseline, BaselineState, Relative, log_odds
 from edge.inference.bundle import RelativeHead
-from edge.inference.decision import arousal_of, decide, log_odds, score
+from edge.inference.decision import arousal_of, decide, evidence_of, score
 from tests.support.bundles.tiny import RELATIVE
 
 HEAD = msgspec.convert(RELATIVE, RelativeHead)
@@ -115,12 +115,13 @@ GOOD = Baseline(SPEC).to_state()
     [
         {"location": (0.0,) * 7}, {"location": (float("nan"),) * 8}, {"location": (1e9,) * 8},
         {"weight": 1.0}, {"utterances": 1, "weight": -1.0}, {"utterances": 1, "weight": float("nan")},
+        {"evidence_below": 0.0}, {"arousal_below": float("nan")}, {"utterances": 1, "evidence_weight": 2.0},
     ],
 )  # fmt: skip
 def test_a_state_that_makes_no_sense_is_refused_and_changes_nothing(changes):
     baseline = learnt(np.ones((3, 8)))
     before = baseline.to_state()
-    with pytest.raises(ValueError, match=r"sense|outputs"):
+    with pytest.raises(ValueError, match=r"invalid|outputs"):
         baseline.restore(msgspec.structs.replace(GOOD, **changes))
     assert baseline.to_state() == before
 
@@ -134,8 +135,7 @@ def test_log_odds_are_those_of_the_softmax():
 def at(wanted: float, *emotions: float) -> np.ndarray:
     """Outputs with these six logits of emotions, and that score in a new room."""
     outputs = np.array([0.0, *(emotions or (3.0, 0, 0, 0, 0, 0)), 0.0])
-    relative = Baseline(SPEC).relative(outputs).logits
-    outputs[0] += score(relative, HEAD.decision.label_weight) - wanted
+    outputs[0] += score(Baseline(SPEC).relative(outputs), HEAD) - wanted
     return outputs
 
 
@@ -159,9 +159,32 @@ def test_an_emotion_that_could_be_any_is_uncertain():
     assert found.probabilities[0] < 0.5
 
 
+def relative(arousal: float, evidence_spread: float = 1.0, arousal_spread: float = 1.0) -> Relative:
+    return Relative(np.zeros(7), arousal, evidence_spread, arousal_spread)
+
+
 def test_arousal_is_zero_where_it_is_usual_and_ends_at_one():
-    assert arousal_of(0.0, HEAD) == 0.0
-    assert arousal_of(1.5, HEAD) == pytest.approx(0.5)
-    assert arousal_of(-1.5, HEAD) == pytest.approx(-0.5)
-    assert arousal_of(99.0, HEAD) == 1.0
-    assert arousal_of(-99.0, HEAD) == -1.0
+    assert arousal_of(relative(0.0), HEAD) == 0.0
+    assert arousal_of(relative(1.5), HEAD) == pytest.approx(0.5)
+    assert arousal_of(relative(-1.5), HEAD) == pytest.approx(-0.5)
+    assert arousal_of(relative(99.0), HEAD) == 1.0
+    assert arousal_of(relative(-99.0), HEAD) == -1.0
+
+
+def test_where_calm_speech_varies_little_less_is_remarkable():
+    assert arousal_of(relative(1.0, arousal_spread=0.6), HEAD) > arousal_of(relative(1.0), HEAD)
+    assert evidence_of(relative(0.0, evidence_spread=0.6), HEAD) > evidence_of(relative(0.0), HEAD)
+    assert evidence_of(relative(0.0, evidence_spread=1.6), HEAD) < evidence_of(relative(0.0), HEAD)
+
+
+def test_the_spread_of_a_room_is_that_of_its_calm_half(random):
+    def spread(outputs: np.ndarray) -> float:
+        return learnt(outputs).relative(np.zeros(8)).arousal_spread
+
+    lively, flat = ordinary(random, 400), 0.2 * ordinary(random, 400)
+    shouting = flat.copy()
+    shouting[::10, 7] += 30.0
+    assert spread(flat) == 0.6
+    assert spread(lively) > spread(flat)
+    assert spread(shouting) < spread(lively)
+    assert spread(10 * lively) == 1.6

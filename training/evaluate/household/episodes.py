@@ -78,11 +78,13 @@ def _episode(
 
 
 def _means(head: Any, found: Predictions, places: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean published arousal of the last utterances, `[n]`; what has too little speech is not published with one."""
+    """Exponential mean of the published arousal, `[n]`; utterances of too little speech have none."""
     made = replay.replay(head, found.outputs[places], found.enough_speech[places])
-    arousal = np.where(found.enough_speech[places], made.arousal, 0.0)
-    total = np.cumsum(np.concatenate([np.zeros(UTTERANCES), arousal]))
-    means: NDArray[np.float64] = (total[UTTERANCES:] - total[:-UTTERANCES]) / UTTERANCES
+    means, mean = np.empty(len(places)), 0.0
+    for index, (arousal, enough) in enumerate(zip(made.arousal, found.enough_speech[places], strict=True)):
+        if enough:
+            mean += (arousal - mean) / UTTERANCES
+        means[index] = mean
     return means
 
 
