@@ -82,7 +82,8 @@ class ReleaseManager:
         self._connected = False
         self._progress: Progress | None = None
         self._check_task: asyncio.Task[None] | None = None
-        self._change_task: asyncio.Task[None] | None = None
+        self._changes: set[asyncio.Task[None]] = set()
+        self._one_change = asyncio.Lock()
         self._change_at = -math.inf
         self._save_at = math.inf
 
@@ -143,8 +144,6 @@ class ReleaseManager:
         """Go back to the previous model; `on_done` is called when that is done, or cannot be."""
         if self._state.current is None:
             on_done("the model of the package runs: there is nothing to go back from")
-        elif self._change_task is not None:
-            on_done("another change of the model is in progress: try again")
         else:
             self._submit(RollBack(reason[:300]), on_done)
 
@@ -159,7 +158,7 @@ class ReleaseManager:
             self.publish_changes()
         now = self._loop.time()
         if self._state.probation is not None:
-            if self._change_task is None and now >= self._change_at:
+            if not self._changes and now >= self._change_at:
                 self._on_probation(now)
         elif self._schedule.due(now) and self._check_task is None and self._info is not None:
             self._schedule.begin()
@@ -167,7 +166,7 @@ class ReleaseManager:
 
     async def close(self) -> None:
         """End a check that is running (the next one resumes it), and save the progress of the probation."""
-        tasks = [task for task in (self._check_task, self._change_task) if task is not None]
+        tasks = [*self._changes, *([self._check_task] if self._check_task is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -236,13 +235,13 @@ class ReleaseManager:
 
     def _submit(self, request: Request, on_done: OnDone = lambda _: None) -> None:
         """Have the update service change the store, one request at a time."""
-        self._change_task = self._loop.create_task(self._change(request, on_done))
+        task = self._loop.create_task(self._change(request, on_done))
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
 
     async def _change(self, request: Request, on_done: OnDone) -> None:
-        try:
+        async with self._one_change:
             outcome = await self._service.send(request)
-        finally:
-            self._change_task = None
         if outcome.result == "done":
             self._log_change(request)
         else:
