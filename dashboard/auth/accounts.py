@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Engine, delete, func, select
 
 from dashboard.auth import passwords
+from dashboard.db.clock import guarded_ms
 from dashboard.db.statements import insert
 from dashboard.db.tables import sessions, users
 from dashboard.values import now_ms, printable
@@ -93,7 +94,7 @@ class Accounts:
     def list_users(self) -> list[dict[str, Any]]:
         """Return all users: name, role, created, and the number of open sessions and tokens."""
         count = func.count(sessions.c.id).label("sessions")
-        open_sessions = (sessions.c.user == users.c.name) & (sessions.c.expires > now_ms())
+        open_sessions = (sessions.c.user == users.c.name) & (sessions.c.expires > guarded_ms(self._engine))
         statement = (
             select(users.c.name, users.c.role, users.c.created, count)
             .outerjoin(sessions, open_sessions)
@@ -146,7 +147,7 @@ class Accounts:
     def create_session(self, name: str, label: str = "", lifetime_ms: int = SESSION_MS) -> str:
         """Create a session or, with a label, an API token; return its secret. Raises `UserError`."""
         secret = secrets.token_urlsafe(32)
-        now = now_ms()
+        now = guarded_ms(self._engine)
         row = {
             "id": digest(secret),
             "user": name,
@@ -168,7 +169,7 @@ class Accounts:
 
     def identify(self, session: bytes) -> Identity | None:
         """Return the user of a session or token that has not expired; a session is extended by being used."""
-        now = now_ms()
+        now = guarded_ms(self._engine)
         statement = (
             select(users.c.name, users.c.role, sessions.c.created, sessions.c.expires, sessions.c.label)
             .join(users, users.c.name == sessions.c.user)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, delete, select
 
+from dashboard.db.clock import guarded_ms
 from dashboard.db.tables import audit
 from dashboard.values import now_ms, printable
 
@@ -20,7 +21,7 @@ class AuditLog:
 
     def record(self, user: str, address: str, action: str, target: str = "", result: str = "ok") -> None:
         """Add an entry; entries older than a year are deleted."""
-        now = now_ms()
+        now, before = now_ms(), guarded_ms(self._engine) - KEPT_MS
         row = {
             "at": now,
             "who": printable(user)[:64],
@@ -30,7 +31,7 @@ class AuditLog:
             "result": printable(result)[:200],
         }
         with self._engine.begin() as connection:
-            connection.execute(delete(audit).where(audit.c.at < now - KEPT_MS))
+            connection.execute(delete(audit).where(audit.c.at < before))
             connection.execute(audit.insert(), [row])
 
     def entries(self, before_ms: int, limit: int) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, case, delete, func, select
 
+from dashboard.db.clock import guarded_ms
 from dashboard.db.tables import QUARTER_MS, alerts, boots, events, lost, quarters, rooms
-from dashboard.values import now_ms
 
 DAY_MS: Final = 86_400_000
 STEP: Final = 5_000
@@ -38,6 +38,7 @@ def erase_room(engine: Engine, node: str) -> bool:
     While the device may still replay its events, the room's bare id and its sequence numbers stay for a day: otherwise
     the erased events would look like a gap, and the recorder would request them again.
     """
+    now = guarded_ms(engine)
     with engine.begin() as connection:
         room = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
         if room is None:
@@ -45,7 +46,7 @@ def erase_room(engine: Engine, node: str) -> bool:
         _mark_as_complete(connection, room)
         for table in (events, quarters, lost, alerts):
             connection.execute(delete(table).where(table.c.room_id == room))
-        stale = (boots.c.room_id == room) & (boots.c.touched < now_ms() - DAY_MS)
+        stale = (boots.c.room_id == room) & (boots.c.touched < now - DAY_MS)
         connection.execute(delete(boots).where(stale))
         if connection.execute(select(boots.c.boot).where(boots.c.room_id == room)).first() is None:
             connection.execute(delete(rooms).where(rooms.c.id == room))

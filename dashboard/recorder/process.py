@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard.db import retention
+from dashboard.db.clock import guarded_ms
 from dashboard.db.engine import describe_error
 from dashboard.live.decode import decode
 from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
@@ -92,8 +93,7 @@ class Recorder:
                     self._with_database(lambda: self._gaps.check(now_ms()))
                 if time.monotonic() >= next_expiry:
                     next_expiry = time.monotonic() + EXPIRY_INTERVAL_S
-                    before = now_ms() - self._keep_days * retention.DAY_MS
-                    self._with_database(lambda before=before: retention.expire(self._engine, before))
+                    self._with_database(self._expire)
         finally:
             self._session.stop()
             log.info(
@@ -116,6 +116,11 @@ class Recorder:
             if time.monotonic() >= warn_at:
                 warn_at = float("inf")
                 log.warning("[not_recording] no event is recorded: %s", self._session.problem())
+
+    def _expire(self) -> None:
+        """Delete old events, by a time that a wrong clock does not move."""
+        before = guarded_ms(self._engine) - self._keep_days * retention.DAY_MS
+        retention.expire(self._engine, before)
 
     def _collect_batch(self) -> list[Message]:
         try:

@@ -3,6 +3,7 @@
 from dashboard.db.tables.alerts import alerts, rules
 from dashboard.db.tables.auth import audit, sessions, users
 from dashboard.db.tables.base import EMOTIONS, QUARTER_MS, metadata
+from dashboard.db.tables.clock import clock
 from dashboard.db.tables.reachability import minutes
 from dashboard.db.tables.recorder import boots, events, lost, quarters, rooms
 
@@ -12,6 +13,7 @@ __all__ = [
     "alerts",
     "audit",
     "boots",
+    "clock",
     "events",
     "lost",
     "metadata",

@@ -16,7 +16,7 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def clock(monkeypatch):
     times = [START]
-    monkeypatch.setattr(module, "now_ms", lambda: times[-1])
+    monkeypatch.setattr(module, "guarded_ms", lambda _engine: times[-1])
     return times
 
 
