@@ -1,4 +1,4 @@
-"""The web application: FastAPI with the API, and NiceGUI with the pages."""
+"""The web application: the API, one WebSocket for live data, and the files of the front end."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from fastapi import FastAPI, Request
-from nicegui import app as nicegui_app
-from nicegui import ui
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
-from dashboard import api, theme
+from dashboard import api, spa
 from dashboard.alerts.notifier import Notifier
 from dashboard.alerts.rules import RuleStore
 from dashboard.api.common import Services
@@ -26,19 +23,18 @@ from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
 from dashboard.auth.limits import RequestLimiter
 from dashboard.auth.middleware import IDENTITY, AuthMiddleware
-from dashboard.auth.open_pages import close_ended_sessions
+from dashboard.auth.open_sockets import OpenSockets
 from dashboard.db.engine import connect, describe_error
 from dashboard.db.history import History
 from dashboard.db.lock import hold_shared
 from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.db.schema import NewerSchemaError, migrate
-from dashboard.headers import SecurityHeaders, install_nonces
+from dashboard.headers import SecurityHeaders
 from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed
 from dashboard.live.probe import run_probe
 from dashboard.live.registry import RECENT_UTTERANCES
-from dashboard.pages import alerts, fleet, models, room, rooms, try_it
 from dashboard.releases import api as releases_api
 from dashboard.releases.catalogue import Releases
 from dashboard.settings import Settings
@@ -63,6 +59,7 @@ class Application:
         self._pool = None if settings.bundle is None else ClassifierPool(settings.bundle)
         repository = None if settings.updates is None else HubRepository(settings.updates)
         self._services = _services(settings, repository)
+        self._sockets = OpenSockets()
         self._app = FastAPI(
             lifespan=self._lifespan,
             # FastAPI's own documentation pages load their scripts from other sites.
@@ -76,44 +73,18 @@ class Application:
         self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter, settings.token)
 
     def build(self) -> ASGIApp:
-        """Add all routes and pages; return the application with its middleware."""
+        """Add all routes and files; return the application with its middleware."""
         services = self._services
         _add_health(self._app, services.feed)
         if services.repository is not None:
             releases_api.install(self._app, services.repository)
         if self._pool is not None:
             tryit_api.install(self._app, self._pool, services.limiter)
-        api.install(self._app, services)
+        api.install(self._app, services, self._sockets)
         if self._settings.login and services.accounts is not None and services.audit is not None:
             login.install(self._app, services.accounts, services.audit, services.limiter, self._middleware)
-        self._add_pages()
+        spa.install(self._app)
         return SecurityHeaders(self._middleware)
-
-    def _add_pages(self) -> None:
-        # NiceGUI warns about each request of an unknown page.
-        logging.getLogger("nicegui").setLevel(logging.ERROR)
-        nicegui_app.add_static_files("/assets", Path(__file__).parent / "static", max_cache_age=86_400)
-        install_nonces()
-        pages = [("/", "Rooms"), ("/fleet", "Fleet"), ("/models", "Models"), ("/alerts", "Alerts")]
-        rooms.register(self._services.feed)
-        room.register(self._services.feed, self._services.history)
-        fleet.register()
-        models.register()
-        alerts.register()
-        if self._pool is not None:
-            pages.append(("/try", "Try it"))
-            try_it.register()
-        theme.install(pages)
-        ui.run_with(
-            self._app,
-            title="Roomtone",
-            favicon=theme.FAVICON,
-            dark=None,
-            language="en-US",
-            tailwind=False,
-            binding_refresh_interval=None,
-            show_welcome_message=False,
-        )
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -144,7 +115,7 @@ class Application:
     def _background_tasks(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
         services = self._services
         if services.accounts is not None and self._settings.login:
-            yield close_ended_sessions(services.accounts, self._middleware)
+            yield self._sockets.watch(services.accounts, self._middleware)
         if services.rules is not None and services.audit is not None:
             yield Notifier(services.rules, services.feed, services.audit.record).run()
         if services.reachability is not None:
@@ -165,7 +136,9 @@ def _services(settings: Settings, repository: HubRepository | None) -> Services:
     limiter = RequestLimiter()
     releases = Releases(repository)
     if settings.database is None:
-        return Services(feed, limiter, releases=releases, repository=repository)
+        return Services(
+            feed, limiter, releases=releases, repository=repository, try_it=settings.bundle is not None
+        )
     hold_shared(settings.database)
     try:
         engine = connect(settings.database)
@@ -192,6 +165,7 @@ def _services(settings: Settings, repository: HubRepository | None) -> Services:
         reachability=Reachability(engine),
         releases=releases,
         repository=repository,
+        try_it=settings.bundle is not None,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import signal
 import socket
@@ -50,10 +49,6 @@ def url_of(listener: socket.socket) -> str:
 
 def serve(settings: Settings, listener: socket.socket) -> int:
     """Serve until SIGINT or SIGTERM and return the exit status 0. Raises `UserError`."""
-    # NiceGUI keeps its storage in files (by default in the working directory) and reads this once, at import.
-    # Without a secret it stores nothing, and with this path it could not.
-    os.environ["NICEGUI_STORAGE_PATH"] = "/dev/null/roomtone"
-    os.environ.pop("NICEGUI_REDIS_URL", None)
     # Each slow client holds a descriptor: raise the limit as far as the kernel allows.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     asyncio.run(_serve(settings, listener))

@@ -6,14 +6,16 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from dashboard.api import account, fleet, metrics, models, rooms
+from dashboard.api import account, fleet, live, metrics, models, rooms
 from dashboard.api.common import Services
+from dashboard.auth.open_sockets import OpenSockets
 
 
-def install(application: FastAPI, services: Services) -> None:
+def install(application: FastAPI, services: Services, sockets: OpenSockets) -> None:
     """Add all routes; errors are answered as `{"error": "..."}`."""
     for module in (rooms, fleet, models, account, metrics):
         application.include_router(module.router(services))
+    application.include_router(live.router(services, sockets))
 
     @application.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> JSONResponse:

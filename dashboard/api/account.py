@@ -13,6 +13,7 @@ from dashboard.auth import passwords
 from dashboard.auth.limits import LOGIN, client_network
 from dashboard.auth.middleware import client_address, identity_of
 from edge.util.errors import UserError
+from edge.util.version import VERSION
 
 
 class Me(BaseModel):
@@ -21,6 +22,16 @@ class Me(BaseModel):
     name: str
     role: str
     login: bool = Field(description="false: no login is required, the user of this machine is `local`")
+
+
+class HubInfo(Me):
+    """The user, and what this hub offers."""
+
+    broker: str = Field(description="address of the broker")
+    base_topic: str
+    recorded: bool = Field(description="whether there is a database with the past")
+    try_it: bool = Field(description="whether recordings can be classified here")
+    version: str
 
 
 class NewPassword(BaseModel):
@@ -51,6 +62,22 @@ def router(services: Services) -> APIRouter:
         """Return the user of the request and the role."""
         identity = identity_of(request)
         return Me(name=identity.name, role=identity.role, login=bool(identity.session))
+
+    @routes.get("/hub")
+    async def hub(request: Request) -> HubInfo:
+        """Return the user and what this hub offers; the pages need it before they show anything."""
+        identity = identity_of(request)
+        broker = services.feed.broker
+        return HubInfo(
+            name=identity.name,
+            role=identity.role,
+            login=bool(identity.session),
+            broker=str(broker.address),
+            base_topic=broker.base_topic,
+            recorded=services.history is not None,
+            try_it=services.try_it,
+            version=VERSION,
+        )
 
     @routes.post("/password", status_code=204)
     async def password(request: Request, change: NewPassword) -> None:

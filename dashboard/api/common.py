@@ -48,6 +48,8 @@ class Services:
     rules: RuleStore | None = None
     reachability: Reachability | None = None
     releases: Releases = field(default_factory=lambda: Releases(None))
+    try_it: bool = False
+    """Whether recordings can be classified here."""
     repository: HubRepository | None = None
     """The repository of models that this hub serves."""
 

@@ -142,6 +142,18 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
         """Return sums for charts in a time zone: hours of today, of the week, and days of the month."""
         return await run_query(require(services.history).charts, node, zone_of(zone[:64]), datetime.now(UTC))
 
+    @routes.get("/{node}/utterances")
+    async def utterances(
+        node: Node,
+        before: Annotated[
+            int | None, Query(ge=0, description="milliseconds since 1970; default: now")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    ) -> list[dict[str, Any]]:
+        """Return the newest utterances before a time, newest first, as the pages show them."""
+        until = round(far_future() * 1000) if before is None else before
+        return await run_query(require(services.history).utterances, node, until, limit)
+
     @routes.get("/{node}/events.csv", response_class=StreamingResponse)
     async def export(request: Request, node: Node, begin: From = None, to: To = None) -> StreamingResponse:
         """Return all utterances of a period as CSV with a header line."""

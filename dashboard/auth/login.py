@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import ClientDisconnect
 
+from dashboard import spa
 from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
 from dashboard.auth.limits import LOGIN, LOGIN_NAME, RequestLimiter, client_network
@@ -37,9 +38,9 @@ COOKIE_MAX_AGE_S: Final = 400 * 86_400
 PAGE: Final = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>{title} · Roomtone</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="/assets/favicon.svg"><link rel="stylesheet" href="/assets/theme.css"></head>
+<link rel="icon" href="/favicon.svg"><link rel="stylesheet" href="{style}"></head>
 <body class="rt-plain"><main class="rt-login rt-card">
-<p class="rt-brand"><img src="/assets/favicon.svg" alt="" width="28" height="28"><span>Roomtone</span></p>
+<p class="rt-brand"><img src="/favicon.svg" alt="" width="28" height="28"><span>Roomtone</span></p>
 <h1 class="rt-title">{title}</h1>{error}
 <form method="post" action="/login?next={next}">
 <label>{name}<input name="name" value="{given}" autocomplete="username" autocapitalize="none"
@@ -161,6 +162,7 @@ def _page(request: Request, error: str = "", name: str = "", status: int = 200) 
     return HTMLResponse(
         PAGE.format(
             language=language,
+            style=spa.stylesheet(),
             title=escape(text["login"]),
             error=alert,
             next=escape(quote(next_path(request), safe="/")),

@@ -50,7 +50,7 @@ DATABASE_OUTAGE_S: Final = 600.0
 """How long cached sessions are accepted while the database does not answer."""
 MAX_CACHED_SESSIONS: Final = 2000
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-PUBLIC: Final = ("/login", "/healthz", "/favicon.ico", "/robots.txt")
+PUBLIC: Final = ("/login", "/healthz", "/favicon.ico", "/favicon.svg", "/manifest.webmanifest", "/robots.txt")
 VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password")
 """Requests that change something and are open to viewers as well."""
 STREAMED: Final = "/api/try"
@@ -78,8 +78,6 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # NiceGUI would copy it into its pages; Roomtone is always served at the root of its host.
-        MutableHeaders(scope=scope).__delitem__("x-forwarded-prefix")
         connection = HTTPConnection(scope)
         if scope["type"] == "http" and scope["path"].startswith(RELEASES):
             allowed = self._limiter.allows(READ, "models", client_network(client_address(connection)))
@@ -160,10 +158,6 @@ class AuthMiddleware:
         path = scope["path"]
         if scope["type"] == "websocket":
             return self._limiter.allows(SOCKET, "socket", *key)
-        if path.startswith("/_nicegui_ws"):
-            return self._limiter.allows(SOCKET_MESSAGES, "socket-messages", *key)
-        if path.startswith("/_nicegui"):
-            return True
         if scope["method"] not in SAFE_METHODS:
             return self._limiter.allows(WRITE, "write", *key)
         return self._limiter.allows(READ if path.startswith("/api/") else PAGE, path[:5], *key)
@@ -237,7 +231,7 @@ def same_origin(connection: HTTPConnection) -> bool:
 
 
 def _required_role(method: str, path: str) -> Role:
-    if path in VIEWER_WRITES or path.startswith("/_nicegui"):
+    if path in VIEWER_WRITES:
         return "viewer"
     return "operator" if method not in SAFE_METHODS or path.startswith("/api/audit") else "viewer"
 

@@ -1,4 +1,4 @@
-"""The live state of all rooms: plain data, independent of NiceGUI and MQTT.
+"""The live state of all rooms: plain data, independent of the web framework and MQTT.
 
 `RoomRegistry.apply` takes validated messages. Each change increments the revision and is stamped with it, so that a
 page that remembers the last revision it has seen is sent only what changed since. Not thread-safe: everything runs on

@@ -42,10 +42,7 @@ class Dashboard(RoomtoneProcess):
         (folder / "cwd").mkdir(exist_ok=True)
         super().__init__(
             folder, "dashboard", "--port", "0", *arguments,
-            # NiceGUI behaves differently where it believes to be part of a test.
-            environment=environment_without(
-                "PYTEST", "NICEGUI", "ROOMTONE", **{"ROOMTONE_TOKEN": TOKEN} | environment
-            ),
+            environment=environment_without("PYTEST", "ROOMTONE", **{"ROOMTONE_TOKEN": TOKEN} | environment),
             cwd=folder / "cwd", stdout=subprocess.PIPE,
         )  # fmt: skip
         self.start(wait=False)

@@ -9,10 +9,8 @@ import statistics
 import tempfile
 import time
 import urllib.request
-import uuid
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import websockets
 from playwright.async_api import Page, async_playwright
@@ -115,39 +113,23 @@ async def _open(page: Page, url: str) -> list[tuple[str, float]]:
 
 
 async def _client(url: str, said: dict[str, float], heard: list[float], ready: asyncio.Semaphore) -> None:
-    """What a browser does on the wire: the page, then Engine.IO 4 and Socket.IO 5 over a WebSocket."""
-    html = await asyncio.to_thread(
-        lambda: (
-            urllib.request.urlopen(urllib.request.Request(url, headers=AUTHORIZED), timeout=60)
-            .read()
-            .decode()
-        )
-    )
-    found = re.search(r"client_id\W+([0-9a-f-]{36})", html)
-    assert found is not None, "the page names no client"
-    number = str(uuid.uuid4())
-    query = urlencode({
-        "EIO": 4, "transport": "websocket", "client_id": found[1], "tab_id": number, "document_id": number,
-        "next_message_id": 0, "implicit_handshake": "true",
-    })  # fmt: skip
-    address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{query}"
+    """What a browser does on the wire: the page, then its WebSocket."""
+    page = urllib.request.Request(url, headers=AUTHORIZED)
+    await asyncio.to_thread(lambda: urllib.request.urlopen(page, timeout=60).read())
+    address = f"{url.replace('http', 'ws', 1)}/api/live"
     seen: set[str] = set()
     async with websockets.connect(
         address, max_size=None, ping_interval=None, origin=url, additional_headers=AUTHORIZED
     ) as socket:  # type: ignore[arg-type]
         await socket.recv()
-        await socket.send("40")
+        ready.release()
+        await socket.send('{"visible":true}')
         async for frame in socket:
             text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-            if text == "2":
-                await socket.send("3")
-            elif text.startswith("40"):
-                ready.release()
-            else:
-                now = time.time()
-                for number in set(re.findall(r"[0-9A-HJKMNP-TV-Z]{26}", text)) & said.keys() - seen:
-                    seen.add(number)
-                    heard.append((now - said[number]) * 1000)
+            now = time.time()
+            for number in set(re.findall(r"[0-9A-HJKMNP-TV-Z]{26}", text)) & said.keys() - seen:
+                seen.add(number)
+                heard.append((now - said[number]) * 1000)
 
 
 def _late(moods: list[tuple[str, float]], seen: list[tuple[str, float]]) -> list[float]:

@@ -31,7 +31,9 @@ RELATIVE = {
             "least": 0.6, "most": 1.6,
         },
     },
-    "decision": {"threshold": 2.0, "label_weight": 1.0, "spread_power": 1.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0},
+    "decision": {
+        "threshold": 2.0, "label_weight": 1.0, "spread_power": 1.0, "slope": 1.0, "offset": -2.0, "temperature": 1.0,
+    },
     "arousal_scale": {"low": -3.0, "high": 3.0, "spread_power": 1.0},
 }  # fmt: skip
 """A relative head with constants of the right order of magnitude."""

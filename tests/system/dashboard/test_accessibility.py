@@ -40,7 +40,7 @@ def test_no_page_has_a_violation(browser, hub, scheme):
     found = {}
     for path, ready in (
         ("/", ".rt-emotion"),
-        ("/room/kitchen", ".rt-chart svg"),
+        ("/room/kitchen", ".rt-chart canvas"),
         ("/try", ".rt-record"),
         ("/fleet", ".rt-device"),
         ("/models", ".rt-models li"),

@@ -51,7 +51,7 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
     for name, options, words in (
         ("desktop", DESKTOP, ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK")),
         ("phone", PHONE, ("3 devices · 1 needs attention", "Check the cable")),
-        ("spanish", SPANISH, ("3 dispositivos · 1 necesita ayuda", "Sin micrófono", "Silenciado")),
+        ("spanish", SPANISH, ("3 dispositivos · 1 necesita atención", "Sin micrófono", "Silenciado")),
     ):
         with open_page(browser, url, "/fleet", **options) as (page, trouble):
             expect(page.locator(".rt-device")).to_have_count(3)

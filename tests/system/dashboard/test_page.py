@@ -194,7 +194,7 @@ def test_it_can_be_used_without_a_mouse_and_read_without_eyes(browser, url, room
     until(lambda: health(url)["events"] == 1)
     with open_page(browser, url) as (page, _):
         expect(page.locator(".rt-row")).to_have_count(1)
-        assert page.evaluate("document.documentElement.lang") == "en-US"
+        assert page.evaluate("document.documentElement.lang") == "en"
         expect(page.get_by_role("article", name="Kitchen")).to_be_visible()
         expect(page.get_by_role("meter", name="Sound level")).to_be_visible()
         expect(page.get_by_role("img", name="Last 1 utterances, the newest last: Happy")).to_be_visible()

@@ -44,7 +44,7 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
     url, recorder = place
     with open_page(browser, url, "/room/kitchen", **options) as (page, trouble):
         expect(page.locator("h1")).to_have_text("Kitchen")
-        expect(page.locator(".rt-chart svg")).to_have_count(3, timeout=10_000)
+        expect(page.locator(".rt-chart canvas")).to_have_count(3, timeout=10_000)
         expect(page.locator(".rt-row")).to_have_count(100)
         page.get_by_role("button", name="Show more").click()
         expect(page.locator(".rt-row")).to_have_count(140)
@@ -67,7 +67,7 @@ def test_a_tile_leads_to_its_room_and_back(browser, place):
     url, _ = place
     with open_page(browser, url) as (page, _):
         page.get_by_role("link", name="Kitchen").click()
-        expect(page.locator(".rt-chart svg")).to_have_count(3, timeout=10_000)
+        expect(page.locator(".rt-chart canvas")).to_have_count(3, timeout=10_000)
         page.get_by_role("link", name="All rooms").click()
         expect(page.locator(".rt-tile")).to_have_count(1)
 

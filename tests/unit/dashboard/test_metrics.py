@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-pytest.importorskip("nicegui", reason="nicegui is installed with roomtone[dashboard]")
+pytest.importorskip("fastapi", reason="fastapi is installed with roomtone[dashboard]")
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest

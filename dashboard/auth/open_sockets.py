@@ -1,0 +1,66 @@
+"""The open sockets of pages: they were let in once, and are closed when their session ends or its rights change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Final, NoReturn
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from dashboard.auth.accounts import Accounts, Identity
+from dashboard.auth.middleware import AuthMiddleware
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 5.0
+SESSION_ENDED: Final = 4401
+"""Close code: log in again."""
+
+
+class OpenSockets:
+    """Sockets with the identity that they were opened by; used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._open: dict[WebSocket, Identity] = {}
+
+    @contextlib.contextmanager
+    def registered(self, socket: WebSocket, identity: Identity) -> Iterator[None]:
+        """Keep the socket while the block runs."""
+        self._open[socket] = identity
+        try:
+            yield
+        finally:
+            del self._open[socket]
+
+    def count(self, identity: Identity) -> int:
+        """Return how many sockets one user has open."""
+        return sum(other.name == identity.name for other in self._open.values())
+
+    async def close_ended(self, accounts: Accounts, middleware: AuthMiddleware) -> None:
+        """Close the sockets whose session is over or has other rights now. Database errors close nothing."""
+        identities = {identity for identity in self._open.values() if identity.session}
+        try:
+            ended = await asyncio.to_thread(_changed, accounts, identities)
+        except SQLAlchemyError:
+            return
+        for identity in ended:
+            # The middleware remembers sessions for a few seconds: it must not let this one in once more.
+            middleware.forget_session(identity.session)
+        for socket, identity in list(self._open.items()):
+            if identity in ended:
+                with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+                    await socket.close(SESSION_ENDED)
+
+    async def watch(self, accounts: Accounts, middleware: AuthMiddleware) -> NoReturn:
+        """Check all open sockets every five seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self.close_ended(accounts, middleware)
+
+
+def _changed(accounts: Accounts, identities: Iterable[Identity]) -> set[Identity]:
+    return {identity for identity in identities if accounts.identify(identity.session) != identity}

@@ -1,0 +1,23 @@
+// The messages of the reader's language: the one they chose, else the first of their browser's that there is.
+
+import { en, type Messages } from "./en";
+import { es } from "./es";
+
+const YEAR_S = 31_536_000;
+const tables: Record<string, Messages> = { en, es };
+
+const chosen = /(?:^|; )rt-language=(\w\w)/.exec(document.cookie)?.[1];
+const wanted = [chosen, ...navigator.languages.map((name) => name.slice(0, 2))];
+
+export const language = wanted.find((code) => code !== undefined && code in tables) ?? "en";
+/** For `Intl`: the browser's own conventions unless the reader chose another language here. */
+export const locale = navigator.language.startsWith(language) ? undefined : language;
+export const text: Messages = tables[language] ?? en;
+
+/** Keeps the reader's choice for a year and loads the page again in that language. */
+export function chooseLanguage(code: string): void {
+  document.cookie = `rt-language=${code}; path=/; max-age=${YEAR_S}; SameSite=Lax`;
+  location.reload();
+}
+
+document.documentElement.lang = language;

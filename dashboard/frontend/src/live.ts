@@ -1,0 +1,169 @@
+// What is live: one WebSocket for the whole application. The server sends everything once, then what has changed.
+
+import { reactive, readonly } from "vue";
+
+import type { Emotion } from "@/lib/emotions";
+
+export interface Utterance {
+  id: string;
+  node: string;
+  /** Begin of the speech, milliseconds since 1970. */
+  at: number;
+  emotion: Emotion;
+  confidence: number;
+  /** Milliseconds. */
+  duration: number;
+  /** The likeliest label of an uncertain one. */
+  maybe?: Emotion;
+}
+
+export interface RoomView {
+  node: string;
+  name: string;
+  availability: string;
+  mic: string;
+  strip: Utterance[];
+  emotion?: Emotion;
+  confidence?: number;
+  since?: number;
+  maybe?: Emotion;
+  certificate?: number;
+}
+
+export interface SoundLevel {
+  dbfs: number;
+  speech: boolean;
+  at: number;
+}
+
+export interface Patch {
+  now?: number;
+  broker?: { state: BrokerState; detail: string };
+  rooms?: RoomView[];
+  gone?: string[];
+  levels?: Record<string, [dbfs: number, speech: boolean]>;
+  events?: Utterance[];
+}
+
+export type BrokerState = "connecting" | "connected" | "lost";
+
+const KEPT = 200;
+const RETRY_MS = [500, 1000, 2000, 4000];
+const SILENT_MS = 4500;
+
+interface LiveState {
+  rooms: Record<string, RoomView>;
+  levels: Record<string, SoundLevel>;
+  events: Utterance[];
+  broker: { state: BrokerState; detail: string };
+  /** Whether the hub's own socket is open. */
+  hub: "connecting" | "connected" | "lost";
+  /** The server's clock, milliseconds since 1970, moved on once a second. */
+  now: number;
+}
+
+const state = reactive<LiveState>({
+  rooms: {},
+  levels: {},
+  events: [],
+  broker: { state: "connecting", detail: "" },
+  hub: "connecting",
+  now: Date.now(),
+});
+export const live = readonly(state) as Readonly<LiveState>;
+
+let skew = 0;
+let socket: WebSocket | undefined;
+let failures = 0;
+let heardAt = 0;
+const listeners = new Set<(events: Utterance[]) => void>();
+
+/** Calls back with new utterances; returns the function that ends it. */
+export function onUtterances(listener: (events: Utterance[]) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Applies what the server sent. Exported for tests. */
+export function apply(patch: Patch, whole = false): void {
+  if (whole) {
+    state.rooms = {};
+    state.levels = {};
+  }
+  if (patch.now) skew = patch.now - Date.now();
+  tick();
+  if (patch.broker) state.broker = patch.broker;
+  if (patch.gone) {
+    const isThere = ([node]: [string, unknown]) => !patch.gone?.includes(node);
+    state.rooms = Object.fromEntries(Object.entries(state.rooms).filter(isThere));
+    state.levels = Object.fromEntries(Object.entries(state.levels).filter(isThere));
+  }
+  for (const room of patch.rooms ?? []) state.rooms[room.node] = room;
+  for (const [node, [dbfs, speech]] of Object.entries(patch.levels ?? {}))
+    state.levels[node] = { dbfs, speech, at: state.now };
+  if (patch.events?.length) {
+    const known = new Set(state.events.map((event) => event.id));
+    const fresh = patch.events.filter((event) => !known.has(event.id));
+    state.events = [...fresh, ...state.events].sort((a, b) => b.at - a.at).slice(0, KEPT);
+    if (fresh.length) listeners.forEach((listener) => listener(fresh));
+  }
+}
+
+function tick(): void {
+  state.now = Date.now() + skew;
+}
+
+function send(message: { visible: boolean } | { ping: true }): void {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+function open(): void {
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
+  let first = true;
+  heardAt = Date.now();
+  socket.onopen = () => send({ visible: !document.hidden });
+  socket.onmessage = ({ data }) => {
+    heardAt = Date.now();
+    failures = 0;
+    state.hub = "connected";
+    const message = JSON.parse(String(data)) as Patch & { pong?: boolean };
+    if (message.pong) return;
+    apply(message, first);
+    first = false;
+  };
+  socket.onclose = () => void retry();
+}
+
+async function retry(): Promise<void> {
+  state.hub = "lost";
+  socket = undefined;
+  // A session that has ended is not let in again: without this the page would try for ever, where a login is asked for.
+  const reply = await fetch("/api/me").catch(() => undefined);
+  if (reply?.status === 401) {
+    location.reload();
+    return;
+  }
+  window.setTimeout(open, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+}
+
+/** Connects, once for the whole application. */
+export function start(): void {
+  open();
+  window.setInterval(() => {
+    if (!document.hidden) tick();
+    if (socket?.readyState === WebSocket.OPEN) {
+      // A frozen server or a network that swallows packets closes no socket: ask, and give up without an answer.
+      if (Date.now() - heardAt > SILENT_MS) socket.close();
+      else if (Date.now() - heardAt > SILENT_MS / 2) send({ ping: true });
+    }
+  }, 1000);
+  window.addEventListener("offline", () => {
+    state.hub = "lost";
+    socket?.close();
+  });
+  document.addEventListener("visibilitychange", () => {
+    heardAt = Date.now();
+    send({ visible: !document.hidden });
+    if (!document.hidden) tick();
+  });
+}

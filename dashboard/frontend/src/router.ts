@@ -1,0 +1,31 @@
+import { createRouter, createWebHistory } from "vue-router";
+
+import { text } from "@/i18n";
+import RoomsPage from "@/pages/RoomsPage.vue";
+
+export const router = createRouter({
+  history: createWebHistory(),
+  routes: [
+    { path: "/", component: RoomsPage, meta: { title: () => text.rooms } },
+    { path: "/room/:node", component: () => import("@/pages/RoomPage.vue"), props: true },
+    { path: "/fleet", component: () => import("@/pages/FleetPage.vue"), meta: { title: () => text.fleet } },
+    {
+      path: "/models",
+      component: () => import("@/pages/ModelsPage.vue"),
+      meta: { title: () => text.models },
+    },
+    {
+      path: "/alerts",
+      component: () => import("@/pages/AlertsPage.vue"),
+      meta: { title: () => text.alerts },
+    },
+    { path: "/try", component: () => import("@/pages/TryPage.vue"), meta: { title: () => text.try_title } },
+    { path: "/:rest(.*)*", component: () => import("@/pages/NotFoundPage.vue") },
+  ],
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+});
+
+router.afterEach((to) => {
+  const title = (to.meta.title as (() => string) | undefined)?.() ?? String(to.params.node ?? "");
+  document.title = title ? `${title} · Roomtone` : "Roomtone";
+});

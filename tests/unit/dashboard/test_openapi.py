@@ -1,0 +1,43 @@
+"""The front end's types are made from the API as it is, and the pages that are served are built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi", reason="fastapi is installed with roomtone[dashboard]")
+from dashboard import spa
+from dashboard.api import openapi
+
+FRONTEND = Path(__file__).parents[3] / "dashboard" / "frontend"
+
+
+def test_the_front_ends_copy_of_the_openapi_document_is_that_of_the_api():
+    assert json.loads((FRONTEND / "openapi.json").read_text()) == json.loads(
+        json.dumps(openapi.document())
+    ), "run: python -m dashboard.api.openapi > dashboard/frontend/openapi.json, npm run types, ./run frontend"
+
+
+def test_the_built_page_names_files_that_are_there():
+    manifest = json.loads((spa.STATIC / "manifest.json").read_text())
+    entry = manifest["index.html"]
+    page = (spa.STATIC / "index.html").read_text()
+    for name in (entry["file"], *entry["css"]):
+        assert (spa.STATIC / name).is_file()
+        assert f"/{name}" in page
+    assert (spa.STATIC / spa.stylesheet().lstrip("/")).is_file()
+
+
+def test_the_first_page_is_small_and_names_no_other_host():
+    manifest = json.loads((spa.STATIC / "manifest.json").read_text())
+    loaded, pending = set(), ["index.html"]
+    while pending:
+        key = pending.pop()
+        if key not in loaded:
+            loaded.add(key)
+            pending += manifest[key].get("imports", [])
+    size = sum((spa.STATIC / manifest[key]["file"]).stat().st_size for key in loaded)
+    assert size < 400_000, "bytes before compression; 250 KiB gzipped is the limit"
+    assert "//" not in (spa.STATIC / "index.html").read_text().replace("<!--", "")
