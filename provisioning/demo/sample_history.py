@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -52,7 +53,9 @@ class SampleHistory:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
+        # Where the demo itself has a lower priority than that, a user may not raise it.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
         self._thread.start()
 
     def stop(self) -> None:
@@ -62,7 +65,8 @@ class SampleHistory:
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
-            self._thread.join(timeout=2.0)
+            if self._thread.is_alive():
+                self._thread.join(timeout=2.0)
 
     def _fill(self) -> None:
         body = msgspec.json.encode(RULE)
