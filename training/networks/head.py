@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
 
-TOLERANCE: Final = 0.15
+TOLERANCE: Final = 0.3
 """Of the size of the logits: rounding to int8 in the graph moves them by less."""
 
 

@@ -50,6 +50,11 @@ def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
         f"test {entry['clips']['test']} clips | {entry['licence']} |"
         for entry in manifest.corpora
     ]
+    if manifest.relative is not None:
+        rows.append(
+            "| ordinary speech (five sources) | fitted as ordinary; held-back speakers: test | per source |"
+        )
+        rows.append("| emospeech, places House and Misc | fit | CC BY-NC-SA 4.0 |")
     rows.append("| EMOVO | evaluation only | research |")
     spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
     return {
@@ -59,8 +64,25 @@ def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
         "origin": model_card.ORIGIN[recipe.architecture], "recipe": recipe.name,
         "seed": history["seed"], "course": model_card.course(recipe), "shipped": model_card.shipped(recipe, made.epoch),
         "keras": history["keras"], "backend": history["backend"], "where": f", {made.machine}" if made.machine else "",
-        "temperature": manifest.temperature, "threshold": manifest.abstain_below,
+        "calibration": _calibration(manifest), "relation": _relation(manifest),
         "corpora": "\n".join(rows), "fit_speakers": len({clip.speaker for clip in fitting}), "languages": spoken,
         "disgust": len(disgust), "disgust_speakers": len({clip.speaker for clip in disgust}), "min_ms": manifest.min_ms,
         "megabytes": made.megabytes, "runtime": made.runtime,
     }  # fmt: skip
+
+
+def _relation(manifest: bundles.Manifest) -> str:
+    return (
+        "" if manifest.relative is None else " and of arousal,\nboth in relation to the baseline of the room"
+    )
+
+
+def _calibration(manifest: bundles.Manifest) -> str:
+    if manifest.relative is None:
+        return (
+            f"temperature {manifest.temperature} and threshold {manifest.abstain_below} from `calibrate` and from "
+            "out-of-fold\npredictions of the speakers of `fit`"
+        )
+    return (
+        "the baseline, the operating point and the scales from out-of-fold\npredictions of the same speakers"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge.protocol.messages import LABELS
-from training.evaluate.report import plots
+from training.evaluate.report import household_card, plots
 from training.recipes.recipe import Recipe, Student
 
 HEAD = """\
@@ -22,7 +22,7 @@ safety device.
 
 ## What it is
 
-{architecture}, an embedding of {embedding} and a linear output of {labels} labels:
+{architecture}, an embedding of {embedding} and a linear output of {labels} labels{relation}:
 {label_list}.
 `calm` counts as neutral.
 {kernels}; {megabytes:.1f} MB. Input: log-mel features of 3 s (`edge/inference/features.py`) and a mask of valid tokens.
@@ -32,10 +32,9 @@ safety device.
 `roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}: {course},
 Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
-The three disjoint lists of speakers are in `training/data/splits.toml`: the weights come from `fit`;
-temperature {temperature} and threshold {threshold} from `calibrate` and from what heads solved
-without them say of the speakers of `fit`, as do the moods from which a room's mean counts; the numbers below
-from speakers that were in neither. {shipped}
+The disjoint lists of speakers are in `training/data/splits.toml` and `training/data/ordinary_test_speakers.txt`: the
+weights come from `fit` and from ordinary speech; {calibration}.
+The numbers below are of speakers that no training heard. {shipped}
 
 | corpus | used for | licence |
 |---|---|---|
@@ -96,15 +95,14 @@ def shipped(recipe: Recipe, epoch: int) -> str:
 LIMITS = """\
 ## Limits
 
-- Strangers differ widely: `plots/speakers.png`.
-- It was trained on **acted** speech of {fit_speakers} people, {languages}.
-  Real, mixed and mild moods are harder than acted ones.
+- What it can tell is **arousal in relation to how a room usually sounds**. Which emotion it is, it can tell less well,
+  and in another language hardly: see the precision of each label. `sad` is seldom told from ordinary speech.
+- A room that is angry all day becomes its own normal.
+- The labels come from **acted** speech of {fit_speakers} people, {languages}. Real emotions are mixed and mild.
 - Only RAVDESS has `disgust`: that label rests on {disgust} recordings of {disgust_speakers} people.
-- A stranger in a language it never heard is where it is weakest: see the table. Confidence is calibrated on
-  strangers of the corpora it knows; elsewhere it is too high.
-- False alarms were counted with recordings of appliances, taps, a person's miaowing and noise, not with television,
-  music or animals.
-- {min_ms} ms is the shortest speech that it says anything about; below its threshold it says `uncertain`.
+- Unseen speakers differ widely: `plots/speakers.png`, where there is one.
+- False alarms were counted with recordings of appliances, taps and noise, not with television, music or animals.
+- Speech of less than {min_ms} ms is `uncertain` and has no arousal.
 """
 
 
@@ -202,14 +200,10 @@ def _false_alarms(one: dict[str, Any], bundle: str) -> list[str]:
 
 def numbers(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
     """The section of the card that says how good the bundle is, each table with its command."""
-    parts = [_main(found, bundle)]
-    if "one-emotion" in found:
-        one = found["one-emotion"][0]
-        parts.append(
-            f"Adaptation where a room says {one['length']} utterances of one mood in a row: a loss of "
-            f"{one['loss']:+.1f} points on them (worst: {one['worst']['label']}, {one['worst']['loss']:+.1f}), and "
-            f"{one['loss_after'] or 0:+.1f} points on everything else afterwards. {_command('one-emotion', bundle)}"
-        )
+    parts = household_card.section(found, bundle)
+    if "held-out" in found:
+        title = "### Acted speech, label by label\n\nBy argmax, where all labels are equally likely."
+        parts += [title, _main(found, bundle)]
     if "calibration" in found:
         one = found["calibration"][0]
         parts.append(
@@ -229,10 +223,10 @@ def text(
     pictures = "\n".join(f"- `plots/{name}`: {plots.NOTES[name]}" for name in drawn)
     parts = [
         HEAD.format(**facts),
-        f"## Numbers\n\nThe bundle itself, int8, through {facts['runtime']}, by argmax, nothing left out.\n",
+        f"## Numbers\n\nThe bundle itself, int8, through {facts['runtime']}, nothing left out.\n",
         numbers(found, facts["name"]),
         notes,
-        f"## Pictures\n\n{pictures}\n",
+        f"## Pictures\n\n{pictures}\n" if drawn else "",
         LIMITS.format(**facts),
     ]
     return "\n".join(part for part in parts if part)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.inference.bundle import HEAD, Bundle
+from edge.inference.bundle import Bundle
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from training.evaluate import registry
@@ -48,12 +48,14 @@ def measure(evaluator: Evaluator, thin: Thinning) -> Objects:
     where not even `held-out` can.
     """
     evaluator.hours = thin.hours
-    wanted: list[tuple[str, str | None, int]] = [
+    wanted: list[tuple[str, str | None, int]] = [("ordinary", None, 1), ("household", None, 1)]
+    if evaluator.bundle.manifest.relative is not None:
+        wanted += [(name, None, 1) for name in ("episodes", "arousal", "one-emotion")]
+        wanted += [("held-out", "baseline", 1), ("unseen-language", "baseline", 1)]
+    wanted += [
         ("held-out", None, 1), ("unseen-language", None, 1), ("calibration", None, 1), ("noise", None, thin.noise),
         ("reverberation", None, thin.reverberation), ("false-alarms", None, 1),
     ]  # fmt: skip
-    if HEAD in evaluator.bundle.manifest.files:
-        wanted += [("held-out", "baseline", 1), ("unseen-language", "baseline", 1), ("one-emotion", None, 1)]
     found: Objects = {}
     every = evaluator.every
     for protocol, adapt, part in wanted:
@@ -75,10 +77,8 @@ def measure(evaluator: Evaluator, thin: Thinning) -> Objects:
 
 
 def _short(objects: Sequence[dict[str, Any]]) -> str:
-    first = objects[0]
-    if first["accuracy"] is None:
-        return f"{first['n']} events in {first['hours']} h"
-    return ", ".join(f"{one.get('condition', 'accuracy')} {one['accuracy']:.3f}" for one in objects)
+    keys = ("set", "condition", "accuracy", "called", "named", "found", "auc", "loss", "hours", "n")
+    return "; ".join(str({key: one[key] for key in keys if one.get(key) is not None}) for one in objects)
 
 
 def draw(folder: Path, evaluator: Evaluator, found: Objects, history: Mapping[str, Any] | None) -> list[str]:
