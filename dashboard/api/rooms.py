@@ -49,6 +49,9 @@ class Event(BaseModel):
     event_type: str
     confidence: float
     probabilities: dict[str, float]
+    arousal: float | None = Field(
+        description="-1 (calmer than is usual in the room) to 1 (more agitated); null: not known"
+    )
     duration_ms: int
     snr_db: float
     level_dbfs: float

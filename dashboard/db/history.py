@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from msgspec import UNSET
 from sqlalchemy import Engine, case, func, select
 from ulid import ULID
 
@@ -61,7 +62,13 @@ class History:
         shares = [events.c[f"p_{label}"] for label in LABELS]
         statement = (
             select(
-                events.c.id, events.c.at, events.c.emotion, events.c.confidence, events.c.duration_ms, *shares
+                events.c.id,
+                events.c.at,
+                events.c.emotion,
+                events.c.confidence,
+                events.c.arousal,
+                events.c.duration_ms,
+                *shares,
             )
             .join(rooms, rooms.c.id == events.c.room_id)
             .where(rooms.c.node == node, events.c.at < before_ms)
@@ -141,6 +148,8 @@ def _utterance(node: str, row: Any) -> View:
         "confidence": row.confidence / 1000,
         "duration": row.duration_ms,
     }
+    if row.arousal is not None:
+        view["arousal"] = row.arousal / 1000
     if view["emotion"] == UNCERTAIN:
         view["maybe"] = max(LABELS, key=lambda label: getattr(row, f"p_{label}"))
     return view
@@ -155,6 +164,7 @@ def _event(row: Any) -> Event:
         event_type=EMOTIONS[row.emotion],
         confidence=row.confidence / 1000,
         probabilities=Probabilities(**shares),
+        arousal=UNSET if row.arousal is None else row.arousal / 1000,
         started_at=from_unix(row.at / 1000),
         duration_ms=row.duration_ms,
         snr_db=row.snr_db,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from dashboard.live.registry import Room, RoomRegistry, Utterance
 from dashboard.values import parse_timestamp
@@ -44,6 +45,8 @@ def event_view(utterance: Utterance) -> View:
     }
     if event.event_type == UNCERTAIN:
         view["maybe"] = most_likely_label(event)
+    if event.arousal is not UNSET:
+        view["arousal"] = event.arousal
     return view
 
 
@@ -61,6 +64,9 @@ def room_view(room: Room) -> View:
         "mic": room.mic,
         "strip": [event_view(utterance) for utterance in room.recent],
     }
+    if room.state is not None:
+        view["agitated"] = room.state.agitated
+        view["arousal"] = room.state.arousal
     if room.health is not None and room.health.certificate_expires is not None:
         view["certificate"] = round(parse_timestamp(room.health.certificate_expires, 0.0) * 1000)
     if last is not None:

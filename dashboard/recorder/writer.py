@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy import Connection, Engine, func, select
 
 from dashboard.db.statements import bulk_insert, bulk_rows, chunks, insert
@@ -171,6 +172,7 @@ def _row(room: int, received: Received) -> dict[str, Any]:
         "seq": event.seq,
         "emotion": EMOTIONS.index(event.event_type),
         "confidence": round(event.confidence * 1000),
+        "arousal": None if event.arousal is UNSET else round(event.arousal * 1000),
         **{f"p_{label}": round(shares[label] * 1000) for label in LABELS},
         "duration_ms": event.duration_ms,
         "snr_db": event.snr_db,

@@ -38,6 +38,7 @@ events = Table(
     Column("seq", BigInteger, nullable=False),
     Column("emotion", SmallInteger, nullable=False),
     Column("confidence", SmallInteger, nullable=False),
+    Column("arousal", SmallInteger, nullable=True),
     *(Column(f"p_{label}", SmallInteger, nullable=False) for label in LABELS),
     Column("duration_ms", Integer, nullable=False),
     Column("snr_db", Float, nullable=False),

@@ -13,6 +13,8 @@ export interface Utterance {
   confidence: number;
   /** Milliseconds. */
   duration: number;
+  /** -1 (calmer than is usual in the room) to 1 (more agitated). */
+  arousal?: number;
   /** The likeliest label of an uncertain one. */
   maybe?: Emotion;
 }
@@ -28,6 +30,10 @@ export interface RoomView {
   since?: number;
   maybe?: Emotion;
   certificate?: number;
+  /** Whether an episode of agitation is under way. */
+  agitated?: boolean;
+  /** Mean arousal of the last utterances, -1 to 1. */
+  arousal?: number | null;
 }
 
 export interface SoundLevel {

@@ -538,6 +538,11 @@ export interface components {
          * @description One utterance, with the fields of docs/mqtt.md.
          */
         Event: {
+            /**
+             * Arousal
+             * @description -1 (calmer than is usual in the room) to 1 (more agitated); null: not known
+             */
+            arousal: number | null;
             /** Boot */
             boot: string;
             /** Confidence */
