@@ -81,7 +81,10 @@ class GapTracker:
         for gap in found:
             if self._request_replay(gap):
                 log.info(
-                    "%s: events %d to %d are missing, replay requested", gap.node, gap.from_seq, gap.to_seq
+                    "[gap] %s: events %d to %d are missing, replay requested",
+                    gap.node,
+                    gap.from_seq,
+                    gap.to_seq,
                 )
                 requested.append(gap)
         return requested
@@ -172,7 +175,9 @@ class GapTracker:
 
         A device that was running before this hub knew it is asked for what it can still have.
         """
-        log.warning("%s: sequence number %d after %d is not plausible", boot.node, behind.seq, complete_to)
+        log.warning(
+            "[jump] %s: sequence number %d after %d is not plausible", boot.node, behind.seq, complete_to
+        )
         if complete_to == 0 and behind.seq <= LONGEST_BOOT_EVENTS:
             return behind.seq - 1 - INITIAL_EVENTS, behind
         return self._contiguous(connection, boot, behind.seq - 1)
@@ -209,6 +214,6 @@ class GapTracker:
         return connection.execute(statement).scalar() or 0
 
     def _record_lost(self, connection: Connection, boot: _Boot, first: int, last: int, now_ms: int) -> None:
-        log.warning("%s: events %d to %d of this boot are lost", boot.node, first, last)
+        log.warning("[lost] %s: events %d to %d of this boot are lost", boot.node, first, last)
         row = {"room_id": boot.room, "boot": boot.boot, "from_seq": first, "to_seq": last, "found": now_ms}
         connection.execute(insert(connection, lost).on_conflict_do_nothing(), [row])

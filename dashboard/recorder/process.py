@@ -97,7 +97,7 @@ class Recorder:
         finally:
             self._session.stop()
             log.info(
-                "written %d, duplicates %d, rejected %d, refused %d",
+                "[stopped] written %d, duplicates %d, rejected %d, refused %d",
                 self.written,
                 self.duplicates,
                 self.rejected,
@@ -190,7 +190,7 @@ class Recorder:
         """Count an event beyond the budget of its device; all of one flood become one gap."""
         if time.monotonic() - self._refused_at > NEW_FLOOD_S:
             self._refused.clear()
-            log.warning("%s publishes more events than anyone can speak: events are refused", node)
+            log.warning("[flood] %s publishes more events than people can speak: events are refused", node)
         self._refused_at = time.monotonic()
         self._refused.add(node, event.boot, event.seq)
         self.refused += 1
@@ -202,12 +202,13 @@ class Recorder:
             message = describe_error(error)
             if message != self._database_error:
                 log.error(
-                    "the database cannot be written: %s; retrying, the broker keeps the events", message
+                    "[database_failed] it cannot be written: %s; retrying, the broker keeps the events",
+                    message,
                 )
             self._database_error = message
             return False
         if self._database_error:
-            log.warning("the database can be written again")
+            log.warning("[database_recovered] it can be written again")
         self._database_error = ""
         return True
 

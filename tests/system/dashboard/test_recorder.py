@@ -102,17 +102,17 @@ def test_a_database_that_takes_nothing_for_a_while_costs_no_event(recorder, room
     blocker.execute("begin exclusive")
     for n in range(2, 30):
         say(rooms, "kitchen", n)
-    until(lambda: "the database does not take anything: database is locked" in recorder.log, 15)
+    until(lambda: "database_failed" in recorder.codes, 15)
     blocker.execute("rollback")
     blocker.close()
     until(lambda: recorder.count() == 29, 15)
-    assert recorder.log.count("does not take anything") == 1
+    assert recorder.codes.count("database_failed") == 1
 
 
 def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path, rooms):
     recorder = Recorder(mosquitto, tmp_path)
     recorder.file = small_disk / "events.db"
-    recorder._arguments[-1] = f"sqlite:///{recorder.file}"
+    recorder.words[-1] = f"sqlite:///{recorder.file}"
     recorder.start()
     try:
         recorder.wait_connected()
@@ -124,11 +124,11 @@ def test_a_full_disk_is_said_and_costs_no_event(mosquitto, small_disk, tmp_path,
                 file.write(b"x" * 4096)
         for n in range(2, 400):
             say(rooms, "kitchen", n)
-        until(lambda: "the database does not take anything: database or disk is full" in recorder.log)
+        until(lambda: "database_failed" in recorder.codes)
         assert recorder.running
         filler.unlink()
         until(lambda: recorder.count() == 399)
-        assert "the database works again" in recorder.log
+        assert "database_recovered" in recorder.codes
     finally:
         recorder.stop(signal.SIGTERM)
 
@@ -146,7 +146,7 @@ def test_a_database_that_restarts_is_a_pause_and_nothing_is_lost(mosquitto, post
             return None
 
     recorder = Recorder(mosquitto, tmp_path)
-    recorder._arguments[-1] = postgres.url
+    recorder.words[-1] = postgres.url
     recorder.start()
     try:
         recorder.wait_connected()
@@ -211,7 +211,7 @@ def test_junk_is_refused_and_does_not_stop_it(recorder, rooms):
     say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1)
     assert recorder.stop(signal.SIGTERM) == 0
-    assert "refused 4" in recorder.log
+    assert "rejected 4" in recorder.coded("stopped")[0]
 
 
 def test_it_is_ready_only_when_it_records(mosquitto, tmp_path):
