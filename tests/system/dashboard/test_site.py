@@ -69,7 +69,9 @@ def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
         dashboard.address()
-        until(lambda: {"certificate_revoked", "certificate_refused", "connection_closed"} & set(dashboard.codes))
+        until(
+            lambda: {"certificate_revoked", "certificate_refused", "connection_closed"} & set(dashboard.codes)
+        )
         assert dashboard.running
     finally:
         dashboard.kill()
