@@ -57,6 +57,7 @@ class ReleaseManager:
         send_to_ear: sends a command to the ear; False without one.
         publish: is called with every change of the status.
         loop: the link's event loop; no method may be called from another thread.
+        service: the update service; replaced in tests.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ReleaseManager:
         send_to_ear: Callable[[EarCommand], bool],
         publish: Callable[[ModelStatus], None],
         loop: asyncio.AbstractEventLoop,
+        service: UpdateClient | None = None,
     ) -> None:
         self._config = config
         self._send_to_ear = send_to_ear
@@ -72,7 +74,7 @@ class ReleaseManager:
         self._loop = loop
         self._enabled = bool(config.updates.url)
         self._folder = folder_of(config)
-        self._service = UpdateClient(config)
+        self._service = service or UpdateClient(config)
         self._schedule = CheckSchedule(config.updates)
         self._monitor = ProbationMonitor(config.updates)
         self._state = State()
