@@ -23,6 +23,12 @@ EXPIRE_AFTER_S: Final = 180
 """Seconds after which the state expires: it is published every minute, so three are missing."""
 
 
+EVENT_TYPES: Final = [*LABELS, UNCERTAIN]
+
+Entity = tuple[str, dict[str, Any]]
+"""Key and configuration of an entity."""
+
+
 def discovery_topic(prefix: str, node: str) -> str:
     """Return the topic of the discovery message of a node."""
     return f"{prefix}/device/{node}/config"
@@ -39,146 +45,165 @@ class AnnouncedDevice(Struct, frozen=True, kw_only=True):
     """Whether releases can be pushed to it."""
 
 
-def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
-    """Build the payload for `discovery_topic`."""
+class _Entities:
+    """Builds the entities of a device."""
 
-    def at(leaf: str) -> str:
-        return topic(node.base_topic, node.id, leaf)
+    def __init__(self, node: AnnouncedDevice) -> None:
+        self._node = node
+        self.online = {"topic": self._at("availability")}
+        # Emotions are available while both the link and the microphone work.
+        self._available = {
+            "availability": [
+                self.online,
+                {
+                    "topic": self._at("mic"),
+                    "value_template": "{{ 'online' if value in ('ok', 'muted') else 'offline' }}",
+                },
+            ],
+            "availability_mode": "all",
+        }
 
-    def entity(platform: str, key: str, name: str | None, **rest: Any) -> tuple[str, dict[str, Any]]:
-        unique = f"roomtone_{node.id}_{key}"
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Every entity by its key."""
+        found = [*self._sensors(), *self._events(), *self._controls()]
+        return dict([*found, self._update()] if self._node.updates else found)
+
+    def _at(self, leaf: str) -> str:
+        return topic(self._node.base_topic, self._node.id, leaf)
+
+    def _entity(self, platform: str, key: str, name: str | None, **rest: Any) -> Entity:
+        unique = f"roomtone_{self._node.id}_{key}"
         return key, {"platform": platform, "unique_id": unique, "name": name, **rest}
 
-    # Emotions are available while both the link and the microphone work.
-    online = {"topic": at("availability")}
-    available = {
-        "availability": [
-            online,
-            {
-                "topic": at("mic"),
-                "value_template": "{{ 'online' if value in ('ok', 'muted') else 'offline' }}",
-            },
-        ],
-        "availability_mode": "all",
-    }
-    event_types = [*LABELS, UNCERTAIN]
-    components = dict(
-        (
-            entity(
+    def _sensors(self) -> tuple[Entity, ...]:
+        return (
+            self._entity(
                 "sensor",
                 "emotion",
                 "Emotion",
                 device_class="enum",
-                options=event_types,
-                state_topic=at("state"),
+                options=EVENT_TYPES,
+                state_topic=self._at("state"),
                 value_template="{{ value_json.emotion }}",
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:emoticon-outline",
-                **available,
+                **self._available,
             ),
-            entity(
+            self._entity(
                 "sensor",
                 "confidence",
                 "Confidence",
-                state_topic=at("state"),
+                state_topic=self._at("state"),
                 value_template="{{ (value_json.confidence * 100) | round(0) }}",
                 unit_of_measurement="%",
                 state_class="measurement",
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:percent",
                 entity_category="diagnostic",
-                **available,
+                **self._available,
             ),
-            entity(
+            self._entity(
                 "binary_sensor",
                 "agitated",
                 "Agitated",
-                state_topic=at("state"),
+                state_topic=self._at("state"),
                 value_template="{{ 'ON' if value_json.agitated else 'OFF' }}",
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:account-alert",
-                **available,
+                **self._available,
             ),
-            entity(
+            self._entity(
                 "sensor",
                 "arousal",
                 "Arousal",
-                state_topic=at("state"),
+                state_topic=self._at("state"),
                 value_template="{{ value_json.arousal }}",
                 state_class="measurement",
                 suggested_display_precision=2,
                 expire_after=EXPIRE_AFTER_S,
                 icon="mdi:gauge",
-                **available,
+                **self._available,
             ),
-            entity(
+        )
+
+    def _events(self) -> tuple[Entity, ...]:
+        return (
+            self._entity(
                 "event",
                 "episode",
                 "Episode",
-                state_topic=at("episode"),
+                state_topic=self._at("episode"),
                 event_types=["started", "ended"],
                 icon="mdi:account-alert-outline",
-                **available,
+                **self._available,
             ),
-            entity(
+            self._entity(
                 "event",
                 "utterance",
                 "Utterance",
-                state_topic=at("event"),
-                event_types=event_types,
+                state_topic=self._at("event"),
+                event_types=EVENT_TYPES,
                 icon="mdi:account-voice",
-                **available,
+                **self._available,
             ),
-            entity(
+        )
+
+    def _controls(self) -> tuple[Entity, ...]:
+        return (
+            self._entity(
                 "binary_sensor",
                 "microphone",
                 "Microphone",
                 device_class="problem",
-                state_topic=at("mic"),
+                state_topic=self._at("mic"),
                 value_template="{{ 'ON' if value == 'lost' else 'OFF' }}",
                 entity_category="diagnostic",
             ),
-            entity(
+            self._entity(
                 "switch",
                 "mute",
                 "Mute",
-                state_topic=at("mic"),
+                state_topic=self._at("mic"),
                 value_template="{{ 'ON' if value == 'muted' else 'OFF' }}",
                 state_on="ON",
                 state_off="OFF",
-                command_topic=at("cmd/mute"),
+                command_topic=self._at("cmd/mute"),
                 payload_on='{"transaction":"home-assistant","on":true}',
                 payload_off='{"transaction":"home-assistant","on":false}',
                 command_template=FRESH_TRANSACTION,
-                json_attributes_topic=at("muted_by"),
+                json_attributes_topic=self._at("muted_by"),
                 icon="mdi:microphone-off",
                 qos=1,
             ),
-            entity(
+            self._entity(
                 "button",
                 "restart",
                 "Restart",
                 device_class="restart",
-                command_topic=at("cmd/restart"),
+                command_topic=self._at("cmd/restart"),
                 payload_press='{"transaction":"home-assistant"}',
                 command_template=FRESH_TRANSACTION,
                 entity_category="config",
                 qos=1,
             ),
         )
-    )
-    if node.updates:
-        key, update = entity(
+
+    def _update(self) -> Entity:
+        return self._entity(
             "update",
             "model",
             "Model",
-            state_topic=at("model"),
-            command_topic=at("cmd/model_check"),
+            state_topic=self._at("model"),
+            command_topic=self._at("cmd/model_check"),
             payload_install='{"transaction":"home-assistant"}',
             entity_category="config",
             qos=1,
         )
-        components[key] = update
+
+
+def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
+    """Build the payload for `discovery_topic`."""
+    entities = _Entities(node)
     device: dict[str, Any] = {
         "identifiers": [f"roomtone_{node.id}"],
         "name": node.name or node.id,
@@ -190,9 +215,9 @@ def announcement(node: AnnouncedDevice, ear: ModelInfo | None) -> bytes:
         {
             "device": device,
             "origin": {"name": "roomtone", "sw_version": VERSION},
-            "availability": [online],
+            "availability": [entities.online],
             "availability_mode": "all",
-            "components": components,
+            "components": entities.all(),
         }
     )
 
