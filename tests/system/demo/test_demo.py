@@ -9,8 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ import soundfile
 
 from edge.protocol.messages import LABELS, UNCERTAIN
 from tests.conftest import SPEECH
+from tests.support.waiting import until
 
 ROOMTONE = [sys.executable, "-m", "edge.cli.main"]
 # Three rooms, a broker and a page on two busy cores; a Pi is not faster.
@@ -206,3 +210,27 @@ def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
     assert "Traceback" not in err
     assert processes_of(tmp_path) == []
     assert left_behind(tmp_path) == []
+
+
+def test_the_pages_about_the_past_and_about_alerts_are_not_empty(tmp_path: Path, room: Path) -> None:
+    demo = started(tmp_path, "--playback", str(room), "--seconds", "120")
+    assert demo.stderr is not None
+    page = next(line for line in demo.stderr if "http://" in line).split()[-1]
+    address, _, token = page.partition("?token=")
+
+    def answer(path: str) -> Any:
+        request = urllib.request.Request(f"{address}api/{path}", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    try:
+        until(lambda: answer("rules"), 60)
+        until(lambda: any(known["node"].startswith("sim-") for known in answer("rooms")), 60)
+        simulated = next(known["node"] for known in answer("rooms") if known["node"].startswith("sim-"))
+        oldest = answer(f"rooms/{simulated}/events?limit=1")["events"][0]["started_at"]
+        assert datetime.now(UTC) - datetime.fromisoformat(oldest) > timedelta(days=20)
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=60)
+    assert demo.returncode == 0
+    assert processes_of(tmp_path) == []
