@@ -92,7 +92,7 @@ class RecordingClassifier:
             )
         result = self._average(contents.results)
         return RecordingResult(
-            file=printable(name),
+            file=json_text(name),
             event_type=UNCERTAIN if result is None else result.event_type,
             confidence=round(1 / len(LABELS) if result is None else result.confidence, 3),
             probabilities=_rounded(result),
@@ -146,7 +146,7 @@ def _rounded(result: Result | None) -> dict[str, float]:
     return {label: round(share, 3) for label, share in shares.items()}
 
 
-def printable(name: str) -> str:
+def json_text(name: str) -> str:
     """Replace the bytes of a file name that are not UTF-8: Linux allows them, JSON does not."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
 

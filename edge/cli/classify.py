@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.util.errors import UserError
+from edge.util.terminal import printable
 
 if TYPE_CHECKING:
     from edge.audio.files import AudioFile
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     """Classify each file and continue after errors. Raises `UserError` without a model."""
     import msgspec
 
-    from edge.audio.recordings import RecordingClassifier, printable
+    from edge.audio.recordings import RecordingClassifier, json_text
     from edge.audio.vad import make_vad
     from edge.config.load import load
     from edge.inference import bundle
@@ -83,9 +84,9 @@ def run(options: argparse.Namespace) -> int:
             result = recordings.classify(name, segments=options.segments, progress=_with_progress)
         except UserError as error:
             failed = True
-            print(f"roomtone: {error}", file=sys.stderr, flush=True)
+            print(f"roomtone: {printable(str(error))}", file=sys.stderr, flush=True)
             if options.json:
-                line = msgspec.json.encode({"file": printable(name), "error": str(error)})
+                line = msgspec.json.encode({"file": json_text(name), "error": json_text(str(error))})
                 print(line.decode(), flush=True)
             continue
         print(msgspec.json.encode(result).decode() if options.json else format_result(result), flush=True)
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
 def format_result(result: RecordingResult) -> str:
     """The result as text: one line, a bar for each label, and a line for each segment."""
     note = "" if result.speech_s else "; no speech detected"
-    name = "standard input" if result.file == "-" else result.file
+    name = "standard input" if result.file == "-" else printable(result.file)
     lines = [f"{name}: {result.event_type}, {result.confidence:.0%} ({result.duration_s:.1f} s{note})"]
     for label, share in sorted(result.probabilities.items(), key=lambda pair: -pair[1]):
         lines.append(f"  {label:<10} {'█' * round(share * BAR):<{BAR}} {share:4.0%}")
@@ -125,7 +126,7 @@ def _with_progress(file: AudioFile) -> Iterator[Samples]:
                 share = min(1.0, done / RATE / total)
                 left = (now - begun) * (1 - share) / share if share else 0.0
                 bar = "#" * round(share * 30)
-                name = Path(file.name).name[:30]
+                name = printable(Path(file.name).name)[:30]
                 text = f"\r{name} [{bar:<30}] {share:4.0%}, {left:.0f} s left "
                 print(text, end="", file=sys.stderr, flush=True)
     finally:

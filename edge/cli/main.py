@@ -16,6 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from edge.util.errors import UserError
+from edge.util.terminal import prepare_output, printable
 from edge.util.version import VERSION
 
 EPILOG = """examples:
@@ -58,12 +59,13 @@ def _load(entry: Any) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status, 2 for errors that the user can correct, 130 for Ctrl-C."""
+    prepare_output()
     given = sys.argv[1:] if arguments is None else arguments
     options = create_parser(only=given[0] if given else None).parse_args(given)
     try:
         status: int = options.run(options)
     except UserError as error:
-        print(f"roomtone: {error}", file=sys.stderr)
+        print(f"roomtone: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader (`| head`) has ended; without this Python would report the error again when it flushes at exit.

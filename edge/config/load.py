@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from msgspec import Struct
 
 from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
+from edge.util.text_file import read_toml
 
 SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 """Path of the configuration on an installed device."""
@@ -60,15 +60,12 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; create it, or name another one with --config")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; create it, or name another one with --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except (ValueError, RecursionError) as error:
-        # Not only TOMLDecodeError: 5,000 digits or 1,000 brackets raise other exceptions.
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        return read_toml(path)
+    except UserError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, prefix: str) -> None:

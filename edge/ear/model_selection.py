@@ -199,7 +199,10 @@ class ModelSelector:
     def _attempts(self, slot: Slot) -> int:
         try:
             found = msgspec.json.decode(self._file.read_bytes(), type=StartAttempts)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except FileNotFoundError:
+            return 0
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("%s is damaged (%s): counting the starts anew", self._file, error)
             return 0
         return found.count if found.target_sha256 == slot.target_sha256 else 0
 

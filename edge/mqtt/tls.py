@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.mqtt.address import BrokerAddress
-from edge.mqtt.credentials import password, read_text
+from edge.mqtt.credentials import password
 from edge.util.errors import UserError
+from edge.util.text_file import read_text
 
 CONNECT_TIMEOUT_S: Final = 10.0
 HANDSHAKE_ANSWER_S: Final = 2.0

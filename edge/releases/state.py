@@ -18,6 +18,8 @@ from edge.protocol.messages import ModelName, Sha256
 from edge.releases.metadata import Number, Release
 
 log = logging.getLogger(__name__)
+_reported: dict[Path, str] = {}
+"""What was logged of a file last: it is read every few seconds, and a fault is said once."""
 
 STATE: Final = "state.json"
 FLOOR: Final = "floor"
@@ -148,15 +150,34 @@ def read(folder: Path) -> State:
 def read_or_new(folder: Path) -> State:
     """Read the state; where the file cannot be used, only the floor is kept."""
     try:
-        return read(folder)
+        state = read(folder)
     except StateError as error:
-        log.error("the state of the model store cannot be used, so the shipped model runs: %s", error)
+        _report(
+            folder / STATE, f"the state of the model store cannot be used, so the shipped model runs: {error}"
+        )
         return State(floor=read_floor(folder))
+    else:
+        _reported.pop(folder / STATE, None)
+        return state
 
 
 def read_floor(folder: Path) -> int:
     """Read the floor from its own file, which outlives a damaged `state.json`."""
     try:
-        return max(0, int((folder / FLOOR).read_text(encoding="ascii")[:12]))
-    except (OSError, ValueError):
+        floor = max(0, int((folder / FLOOR).read_text(encoding="ascii")[:12]))
+    except FileNotFoundError:
         return 0
+    except (OSError, ValueError) as error:
+        _report(
+            folder / FLOOR,
+            f"{folder / FLOOR} is damaged ({error}): only {STATE} knows the lowest release now",
+        )
+        return 0
+    _reported.pop(folder / FLOOR, None)
+    return floor
+
+
+def _report(path: Path, text: str) -> None:
+    if _reported.get(path) != text:
+        _reported[path] = text
+        log.error("%s", text)

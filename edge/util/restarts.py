@@ -6,6 +6,7 @@ ten failures in a year a device would wait a minute each time. Here a run of `LA
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -47,13 +48,17 @@ class Restarts:
         """Clear the count: this run has lasted, or it ends cleanly."""
         self._clear_at = None
         if self._file is not None:
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # That it cannot be written was reported at the start.
+                self._file.unlink(missing_ok=True)
 
     def _read(self) -> int:
         assert self._file is not None
         try:
             return max(0, int(self._file.read_text(encoding="ascii")[:9]))
-        except (OSError, ValueError):
+        except FileNotFoundError:
+            return 0
+        except (OSError, ValueError) as error:
+            log.warning("%s is damaged (%s): counting the failures anew", self._file, error)
             return 0
 
     def _write(self, failures: int) -> None:

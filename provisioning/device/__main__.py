@@ -12,6 +12,7 @@ from typing import Any
 from edge.config.load import load
 from edge.util.atomic_file import update
 from edge.util.errors import UserError
+from edge.util.text_file import first_line, read_text
 from provisioning.device import connection
 
 
@@ -60,7 +61,7 @@ def _configure(options: argparse.Namespace) -> None:
                 options.credentials / connection.PASSWORD, _password(options, settings["mqtt.host"]), 0o600
             )
         if options.ca is not None:
-            update(options.credentials / connection.CA, _text(options.ca), 0o600)
+            update(options.credentials / connection.CA, read_text(options.ca, "`--ca`"), 0o600)
     if options.join is not None:
         settings = connection.from_join(options.join, options.credentials)
         if options.node not in {None, settings.get("node.id")}:
@@ -86,10 +87,7 @@ def _configure(options: argparse.Namespace) -> None:
 
 def _password(options: argparse.Namespace, host: str) -> str:
     if options.password_file is not None:
-        text = _text(options.password_file).splitlines()
-        if not text or not text[0]:
-            raise UserError(f"{options.password_file}: empty; the first line must be the password")
-        return text[0] + "\n"
+        return first_line(options.password_file, "`--password-file`") + "\n"
     kept: Path = options.credentials / connection.PASSWORD
     if not sys.stdin.isatty():
         if kept.exists():
@@ -113,14 +111,6 @@ def _dropins(options: argparse.Namespace) -> None:
         elif file.exists():
             file.unlink()
             print(f"removed {file}")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
-        raise UserError(f"{path}: cannot be read ({why})") from None
 
 
 if __name__ == "__main__":

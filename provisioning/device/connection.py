@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -15,6 +14,7 @@ from edge.config.load import load
 from edge.config.settings import Config
 from edge.config.template import render
 from edge.util.errors import UserError
+from edge.util.text_file import read_toml
 
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
 """Where the link finds its credentials (systemd's `LoadCredential=site:...`)."""
@@ -73,7 +73,7 @@ def merged(path: Path, settings: dict[str, Any], *, anew: bool) -> str:
     values: Values = {}
     if path.exists():
         load(path)
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     if anew:
         # The certificate for one broker has no meaning for the next.
         kept = {"keepalive_s", "version"}

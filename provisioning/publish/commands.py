@@ -13,6 +13,7 @@ from edge.inference import bundle as bundles
 from edge.releases import archive
 from edge.releases.metadata import Release, Target
 from edge.util.errors import UserError
+from edge.util.text_file import read_text
 from provisioning.fleet.console import print_status as say
 from provisioning.fleet.site import MODELS
 from provisioning.publish import bundle_checks, keys, rotation, setup
@@ -40,7 +41,7 @@ def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
 def keys_init(options: argparse.Namespace) -> int:
     """Makes the keys."""
     try:
-        ca = "" if options.ca is None else options.ca.read_text(encoding="ascii")
+        ca = "" if options.ca is None else read_text(options.ca, "`--ca`")
         about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--ca {options.ca}: cannot be read ({error})") from None

@@ -22,6 +22,7 @@ from securesystemslib.signer import CryptoSigner
 
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
+from edge.util.text_file import first_line
 
 MIN_PASSPHRASE: Final = 8
 
@@ -77,10 +78,7 @@ def asker(file: Path | None) -> Passphrase:
 
 
 def _from_file(file: Path) -> bytes:
-    try:
-        return file.read_bytes().split(b"\n", 1)[0].rstrip(b"\r")
-    except OSError as error:
-        raise UserError(f"--passphrase-file {file}: {error.strerror}") from None
+    return first_line(file, "`--passphrase-file`").encode()
 
 
 def _from_terminal(name: str, is_new: bool) -> bytes:

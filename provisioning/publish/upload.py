@@ -9,6 +9,7 @@ from typing import Any, Final
 import urllib3
 
 from edge.util.errors import UserError
+from edge.util.text_file import first_line, read_text
 from provisioning.publish.catalogue import Catalogue
 
 TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=120.0)
@@ -78,16 +79,9 @@ def hub_of(catalogue: Catalogue, ca_file: Path | None) -> Hub:
     """As `keys init` has noted it."""
     own = catalogue.folder.parent / "ca.crt"
     public = ca_file is None and not catalogue.about.ca
-    try:
-        if ca_file is not None:
-            ca = ca_file.read_text(encoding="ascii")
-        else:
-            ca = catalogue.about.ca or (own.read_text(encoding="ascii") if own.exists() else "")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--ca {ca_file}: cannot be read ({error})") from None
-    path = catalogue.folder / "upload.token"
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: the token for the hub cannot be read ({error})") from None
+    if ca_file is not None:
+        ca = read_text(ca_file, "`--ca`")
+    else:
+        ca = catalogue.about.ca or (read_text(own) if own.exists() else "")
+    token = first_line(catalogue.folder / "upload.token", "`roomtone fleet keys`").strip()
     return Hub(catalogue.about.url, token, ca, public)

@@ -25,6 +25,7 @@ create table if not exists event (
 );
 create table if not exists counter (name text primary key, value integer not null);
 """
+_ALL_COLUMNS: Final = {"n", "id", "boot", "seq", "at", "again", "payload"}
 _COLUMNS: Final = "n, id, boot, seq, at, payload"
 
 
@@ -49,7 +50,9 @@ def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
     try:
         return _open(path, durable)
     except sqlite3.DatabaseError as error:
-        if path is None or not path.exists() or isinstance(error, sqlite3.OperationalError):
+        if path is None or not path.exists():
+            raise
+        if isinstance(error, sqlite3.OperationalError) and not path.is_dir():
             raise
         aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
         log.error(
@@ -62,6 +65,8 @@ def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
 
 def _open(path: Path | None, durable: bool) -> sqlite3.Connection:
     # Events say how people feel: only this process reads them here.
+    if path is not None and path.is_file() and path.stat().st_size == 0:
+        log.error("[file_damaged] %s is empty: beginning anew", path)
     before = os.umask(0o077)
     try:
         table = sqlite3.connect(":memory:" if path is None else path, timeout=2.0, isolation_level=None)
@@ -73,6 +78,9 @@ def _open(path: Path | None, durable: bool) -> sqlite3.Connection:
         table.execute("pragma journal_mode = persist")
         table.execute(f"pragma synchronous = {'full' if durable else 'off'}")
         new = not list(table.execute("select 1 from sqlite_master"))
+        columns = {row[1] for row in table.execute("pragma table_info(event)")}
+        if columns and columns != _ALL_COLUMNS:
+            raise sqlite3.DatabaseError("of another version of Roomtone")
         table.executescript(_SCHEMA)
         if new and durable:
             _reserve(table)

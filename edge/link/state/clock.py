@@ -101,7 +101,10 @@ class Clock:
     def _recall(self) -> Memory | None:
         try:
             found = msgspec.json.decode(self._path.read_bytes(), type=Memory)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("[clock_state_damaged] %s cannot be read (%s): beginning anew", self._path, error)
             return None
         return found if found.boot == self._boot else None
 

@@ -1,0 +1,115 @@
+"""Every state file of a device survives garbage: it starts, says so in one line, and loses that file's content only."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.util.errors import UserError
+from tests.support.state_files import STATE_FILES, WRITERS, StateFile, writers
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def random_bytes(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 40)
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def byte_order_mark(path: Path) -> None:
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+
+def utf_16(path: Path) -> None:
+    path.write_bytes(path.read_bytes().decode("latin-1").encode("utf-16"))
+
+
+def other_version(path: Path) -> None:
+    """Of another version of Roomtone: another structure."""
+    if path.read_bytes().startswith(b"SQLite format 3"):
+        path.unlink()
+        with sqlite3.connect(path) as table:
+            table.execute("create table event (number integer primary key, body blob)")
+        table.close()
+    else:
+        path.write_bytes(b'{"format":99,"v":99,"from":"the future"}')
+
+
+def deep(path: Path) -> None:
+    path.write_bytes(b"[" * 100_000)
+
+
+DAMAGES = (truncated, random_bytes, half, byte_order_mark, utf_16, other_version, deep)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.name)
+def test_a_damaged_state_file_is_lost_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: StateFile, damage: Callable[[Path], None]
+) -> None:
+    fresh = file.start(tmp_path)
+    assert file.start(tmp_path) != fresh
+    damage(tmp_path / file.path)
+    caplog.clear()
+    found = file.start(tmp_path)
+    said = complaints(caplog)
+    if found == fresh:
+        assert len(said) == 1, said
+    # Understood all the same, such as half of a number, or what another file knows as well.
+    assert len(said) <= 1, said
+    assert all(str(tmp_path / file.path) in line and "\n" not in line for line in said)
+    caplog.clear()
+    assert file.start(tmp_path) != fresh
+    assert complaints(caplog) == []
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.name)
+def test_the_other_files_are_kept(tmp_path: Path, file: StateFile) -> None:
+    others = [
+        other
+        for other in STATE_FILES
+        if other != file and {other.name, file.name} != {"floor", "model store"}
+    ]
+    fresh = {other.name: other.start(tmp_path) for other in others}
+    file.start(tmp_path)
+    random_bytes(tmp_path / file.path)
+    file.start(tmp_path)
+    assert not [other.name for other in others if other.start(tmp_path) == fresh[other.name]]
+
+
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.name)
+def test_a_folder_in_the_place_of_a_state_file_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: StateFile
+) -> None:
+    """It is put aside, or everything works without being saved; only the model store refuses to install anything."""
+    (tmp_path / file.path).mkdir()
+    (tmp_path / file.path / "x").touch()
+    if file.name in ("model store", "floor"):
+        with pytest.raises(UserError, match=file.path):
+            file.start(tmp_path)
+    else:
+        file.start(tmp_path)
+        assert [line for line in complaints(caplog) if str(tmp_path / file.path) in line]
+
+
+def test_every_module_of_the_device_that_writes_files_is_listed() -> None:
+    assert writers() == set(WRITERS)
+
+
+def test_every_state_file_of_the_list_is_tested() -> None:
+    listed = {name for names in WRITERS.values() for name in names.split(", ")}
+    assert {file.name for file in STATE_FILES} <= listed
