@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from dashboard.auth.local_token import PARAMETER
 from dashboard.settings import Settings
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise UserError(f"--host {host}: {error.strerror or error}") from None
+        raise UserError(f"--host {host}: {reason(error)}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise UserError(
-            f"cannot serve on {host} port {port}: {(error.strerror or str(error)).lower()}; choose another with --port"
+            f"cannot serve on {host} port {port}: {(reason(error)).lower()}; choose another with --port"
         ) from None
     return listener
 

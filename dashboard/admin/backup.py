@@ -11,7 +11,7 @@ from typing import Any
 
 from dashboard.admin.options import add_database
 from edge.util.atomic_file import move_into_place
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 
 def register(verbs: Any) -> None:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             postgres.run("pg_dump", parsed, "--format=custom", f"--file={partial}")
         move_into_place(partial, options.to)
     except OSError as error:
-        raise UserError(f"--to {options.to}: {error.strerror}") from None
+        raise UserError(f"--to {options.to}: {reason(error)}") from None
     except sqlite3.Error as error:
         raise UserError(f"the backup failed: {error}") from None
     finally:

@@ -17,7 +17,7 @@ from typing import Any
 
 from dashboard.admin.options import add_database
 from edge.util.atomic_file import move_into_place
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 
 def register(verbs: Any) -> None:
@@ -90,7 +90,7 @@ def _restore_sqlite(backup: Path, database: Path) -> None:
             database.with_name(database.name + suffix).unlink(missing_ok=True)
         move_into_place(new, database)
     except OSError as error:
-        raise UserError(f"{error.filename or database}: {error.strerror}; nothing was changed") from None
+        raise UserError(f"{error.filename or database}: {reason(error)}; nothing was changed") from None
     except sqlite3.Error as error:
         raise UserError(f"{backup}: cannot be restored: {error}; nothing was changed") from None
     finally:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 BUSY_TIMEOUT_MS: Final = 5000
 FILE_MODE: Final = 0o600
@@ -123,4 +123,4 @@ def _create_private(file: Path) -> None:
             if path.exists() and path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o077:
                 path.chmod(FILE_MODE)
     except OSError as error:
-        raise DatabaseError(f"--database: {file}: {error.strerror}") from None
+        raise DatabaseError(f"--database: {file}: {reason(error)}") from None

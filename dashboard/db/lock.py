@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from dashboard.db.engine import APPLICATION_NAME, FILE_MODE, DatabaseError, parse_url, sqlite_file
+from edge.util.errors import reason
 
 _held: list[int] = []
 
@@ -55,7 +56,7 @@ def _lock(file: Path, how: int, refusal: str) -> int:
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
-        raise DatabaseError(f"--database: {path}: {error.strerror}") from None
+        raise DatabaseError(f"--database: {path}: {reason(error)}") from None
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:

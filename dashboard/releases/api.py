@@ -21,7 +21,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from provisioning.publish.repository import MAX_METADATA, METADATA_NAME, HubRepository, RefusedError
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def _install_upload(application: FastAPI, repository: HubRepository) -> None:
         except UserError as error:
             raise HTTPException(409, str(error)) from None
         except OSError as error:
-            raise HTTPException(507, f"the hub's disk: {error.strerror}") from None
+            raise HTTPException(507, f"the hub's disk: {reason(error)}") from None
 
     @application.put(f"{PREFIX}/api/root")
     async def root(request: Request) -> dict[str, int]:

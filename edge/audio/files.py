@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edge.audio import containers
 from edge.audio.channels import ChannelMixer
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.walk import files_below
 
 RATE: Final = 16_000
@@ -245,7 +245,7 @@ def _regular(path: Path) -> int:
     except FileNotFoundError:
         raise AudioFileError(f"{path}: no such file") from None
     except OSError as error:
-        raise AudioFileError(f"{path}: cannot be opened: {error.strerror}") from None
+        raise AudioFileError(f"{path}: cannot be opened: {reason(error)}") from None
     status = os.fstat(handle)
     problem = ""
     if stat.S_ISDIR(status.st_mode):

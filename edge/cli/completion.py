@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.version import VERSION
 
 EPILOG: Final = """examples:
@@ -115,7 +115,7 @@ def _write_manual(options: argparse.Namespace) -> int:
                 name = "-".join(("roomtone", *words))
                 (options.to / f"{name}.1").write_text(manual_page(name, parser, below), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{error.filename or options.to}: {error.strerror}") from None
+        raise UserError(f"{error.filename or options.to}: {reason(error)}") from None
     print(f"manual pages are in {options.to}", file=sys.stderr)
     return 0
 

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from edge.config.settings import BaseTopic, Config, Port
 from edge.protocol.types import Timestamp
 from edge.util.atomic_file import write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 MAX_BYTES: Final = 65_536
 CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
@@ -69,7 +69,7 @@ def read(path: Path) -> Join:
             raise UserError(f"{path}: too large for a join file; create one with `roomtone fleet enrol`")
         found = msgspec.json.decode(path.read_bytes(), type=Join)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: not a join file of `roomtone fleet enrol` ({error})") from None
     parts = [("ca", found.ca), ("certificate", found.certificate)]
@@ -108,7 +108,7 @@ def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:
                 write(folder / MODELS_CA, join.models.ca, 0o644)
         write(folder / ABOUT, msgspec.json.encode(msgspec.structs.replace(join, key="")), 0o644)
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text"
+        why = reason(error) if isinstance(error, OSError) else "not text"
         where = getattr(error, "filename", None) or key or folder
         raise UserError(f"{where}: {why}") from None
     return settings

@@ -24,7 +24,8 @@ from edge.util.text_file import read_toml
 
 SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 """Path of the configuration on an installed device."""
-
+MAX_SOCKET_BYTES: Final = 107
+"""What Linux allows, without the zero at the end."""
 
 RENAMED: Final = {
     "room": "baseline",
@@ -120,6 +121,17 @@ def _bounds(dotted: str) -> str:
 
 
 def _refuse_contradictions(config: Config, where: str) -> None:
+    for key, path in (
+        ("runtime.socket", config.runtime.socket),
+        ("updates.service_socket", config.updates.service_socket),
+        ("updates.validation_socket", config.updates.validation_socket),
+    ):
+        size = len(path.encode(errors="surrogatepass"))
+        if size > MAX_SOCKET_BYTES:
+            raise ConfigError(
+                f"{where}: `{key}`: a path of {size} bytes; the path of a socket has at most {MAX_SOCKET_BYTES}, "
+                "and a letter with an accent counts twice: choose a shorter one"
+            )
     audio, vad, segmenter, mqtt = config.audio, config.vad, config.segmenter, config.mqtt
     problems = (
         (

@@ -132,9 +132,9 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     clock: Literal["checked", "trusted"] = "checked"
     """`checked`: downloads wait until a time service has set the clock. `trusted`: they do not, for containers, where
     the host keeps the clock and the kernel does not report it."""
-    service_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/update.sock"
+    service_socket: Annotated[str, Meta(max_length=4096)] = "/run/roomtone/update.sock"
     """Socket of the update service, which alone writes the releases; where it is missing, a child process does."""
-    validation_socket: Annotated[str, Meta(max_length=100)] = "/run/roomtone/validation.sock"
+    validation_socket: Annotated[str, Meta(max_length=4096)] = "/run/roomtone/validation.sock"
     """Socket of the service that validates a new model; where it is missing, a child process does."""
 
 
@@ -184,7 +184,7 @@ class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
 class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     """Processes, folders and logs."""
 
-    socket: Annotated[str, Meta(min_length=1, max_length=100)] = "/run/roomtone/link.sock"
+    socket: Annotated[str, Meta(min_length=1, max_length=4096)] = "/run/roomtone/link.sock"
     """Unix socket between ear and link."""
     state_dir: Annotated[str, Meta(max_length=4096)] = ""
     """Folder of undelivered events; empty: systemd's `STATE_DIRECTORY`, without it the folder of the socket."""

@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from edge.protocol.messages import EarHealth, Health, MicState
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.prometheus import render
 
 HOST: Final = "127.0.0.1"
@@ -104,7 +104,7 @@ async def serve(port: int, collect: Callable[[], Collector]) -> asyncio.Server:
     try:
         return await asyncio.start_server(answer, HOST, port, limit=8192)
     except OSError as error:
-        raise UserError(f"port {port}: {error.strerror}; choose another `runtime.metrics_port`") from None
+        raise UserError(f"port {port}: {reason(error)}; choose another `runtime.metrics_port`") from None
 
 
 def _response(request: str, collect: Callable[[], Collector]) -> bytes:

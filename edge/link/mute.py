@@ -15,6 +15,7 @@ from typing import Final
 
 from edge.link.commands import Reply, failed, ok
 from edge.protocol.messages import Command, EarCommand, MicSignal, Mute, MutedBy, Unmute
+from edge.util.errors import reason
 
 log = logging.getLogger(__name__)
 
@@ -124,5 +125,5 @@ class MuteCommands:
                 self._file.unlink(missing_ok=True)
         except OSError as error:
             log.warning(
-                "[mute_not_saved] %s cannot be written (%s): kept in memory", self._file, error.strerror
+                "[mute_not_saved] %s cannot be written (%s): kept in memory", self._file, reason(error)
             )

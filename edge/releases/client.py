@@ -28,7 +28,7 @@ from edge.releases.download import SlowError
 from edge.releases.metadata import MAX_ARCHIVE_BYTES, Target
 from edge.releases.update_messages import Code
 from edge.util.atomic_file import move_into_place, sync_folder
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 MAX_ROOT: Final = 64 << 10
 LIMITS: Final = UpdaterConfig(
@@ -94,7 +94,7 @@ class Client:
             trusted = root_file.read_bytes()[: MAX_ROOT + 1]
         except OSError as error:
             raise UpdateError(
-                f"{root_file}: {error.strerror}; without the site's root metadata nothing can be verified",
+                f"{root_file}: {reason(error)}; without the site's root metadata nothing can be verified",
                 "no-root",
             ) from None
         self._cache = cache
@@ -132,7 +132,7 @@ class Client:
         except (RepositoryError, DownloadError) as error:
             raise explained(error) from None
         except OSError as error:
-            raise UpdateError(f"{error.filename or self._cache}: {error.strerror or error}", "disk") from None
+            raise UpdateError(f"{error.filename or self._cache}: {reason(error)}", "disk") from None
         finally:
             sync_folder(self._cache)
         return found
@@ -164,7 +164,7 @@ class Client:
                 part.unlink(missing_ok=True)
             raise explained(error, info.path) from None
         except OSError as error:
-            raise UpdateError(f"{part}: {error.strerror or error}", "disk") from None
+            raise UpdateError(f"{part}: {reason(error)}", "disk") from None
         move_into_place(part, path)
 
 

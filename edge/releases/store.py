@@ -33,7 +33,7 @@ from edge.releases.state import (
 )
 from edge.util import atomic_file
 from edge.util.atomic_file import Step, no_step, sync_folder
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Store:
                     created.mkdir(parents=True, exist_ok=True)
                     created.chmod(0o755)  # whatever the umask: the ear is another user
         except OSError as error:
-            raise StoreError(f"{error.filename or folder}: {error.strerror}") from None
+            raise StoreError(f"{error.filename or folder}: {reason(error)}") from None
 
     @property
     def incoming(self) -> Path:
@@ -302,7 +302,7 @@ class Store:
         try:
             atomic_file.write(self.folder / state.STATE, msgspec.json.encode(new), step=self._step, what=what)
         except OSError as error:
-            raise StoreError(f"{self.folder / state.STATE}: cannot be written ({error.strerror})") from None
+            raise StoreError(f"{self.folder / state.STATE}: cannot be written ({reason(error)})") from None
         return new
 
     @contextlib.contextmanager
@@ -310,7 +310,7 @@ class Store:
         try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise StoreError(f"{self.folder}: {error.strerror}") from None
+            raise StoreError(f"{self.folder}: {reason(error)}") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -3,3 +3,8 @@
 
 class UserError(ValueError):
     """An error that the user can correct. The text is one line: what is wrong, where, and the remedy."""
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused something, in words: many errors of sockets and TLS have no `strerror`."""
+    return error.strerror or str(error) or type(error).__name__

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 MAX_BYTES: Final = 1 << 20
 CURLY_QUOTES: Final = re.compile("[\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb]")
@@ -28,7 +28,7 @@ def read_text(path: Path, see: str = "", max_bytes: int = MAX_BYTES) -> str:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}){hint}") from None
+        raise UserError(f"{path}: cannot be read ({reason(error)}){hint}") from None
     if len(data) > max_bytes:
         raise UserError(f"{path}: longer than {max_bytes} bytes; is it the right file?{hint}")
     try:

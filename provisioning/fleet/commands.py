@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from edge.config.join_file import Join, Models, Role, read
 from edge.util.atomic_file import write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from provisioning.fleet import authority, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
@@ -111,7 +111,7 @@ def enrol(options: argparse.Namespace) -> int:
             # No client has this certificate.
             site.issued.pop()
             site.save()
-            raise UserError(f"{out}: {error.strerror}; nothing was enrolled") from None
+            raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
         secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
         print_status(f"{name}: enrolled as {role} until {join.expires[:10]}")
         print_status(f"{out} is {secret}; at the client: roomtone join {out.name}")
@@ -143,7 +143,7 @@ def request(options: argparse.Namespace) -> int:
         write(key_file, authority.key_pem(key), 0o600)
         write(out, made.public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
-        raise UserError(f"{error.filename or out}: {error.strerror}") from None
+        raise UserError(f"{error.filename or out}: {reason(error)}") from None
     print_status(
         f"{key_file} stays here; where the site is: roomtone fleet enrol {options.node} --csr {out.name}"
     )

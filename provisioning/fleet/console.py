@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 
 def print_status(text: str) -> None:
@@ -40,7 +40,7 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(65_536)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from None
 
 
 def command_as_root() -> str:

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from edge.util.atomic_file import write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from provisioning.fleet.console import command_as_root, print_status
 from provisioning.fleet.records import Deployment
 from provisioning.fleet.site import BROKER_FILES, Site, broker_config
@@ -84,7 +84,7 @@ def _copy_files(site: Site, deployment: Deployment) -> None:
             write(folder / name, content, 0o640 if name in SECRET else 0o644)
             _set_owner(folder / name, deployment.owner)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror}. Run: {command_as_root()}") from None
+        raise UserError(f"{error.filename or folder}: {reason(error)}. Run: {command_as_root()}") from None
 
 
 def _set_owner(path: Path, owner: str) -> None:

@@ -25,7 +25,7 @@ from edge.config.join_file import Join, Role
 from edge.config.settings import RESERVED_IDS
 from edge.protocol.messages import NodeId
 from edge.util.atomic_file import move_into_place, write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
 from provisioning.fleet.access_list import access_list
@@ -183,12 +183,12 @@ def create_site(folder: Path, settings: SiteSettings, days: int) -> Site:
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
+        raise UserError(f"{folder}: cannot be made ({reason(error)})") from None
     try:
         _fill(new, settings, days)
         move_into_place(new, folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be made ({error.strerror})") from None
+        raise UserError(f"{folder}: cannot be made ({reason(error)})") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
     with open_site(folder) as site:
@@ -240,7 +240,7 @@ def open_site(folder: Path) -> Iterator[Site]:
             finally:
                 _restore_owner(folder)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+        raise UserError(f"{error.filename or folder}: {reason(error)}") from None
 
 
 def _restore_owner(folder: Path) -> None:

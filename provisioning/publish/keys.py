@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner
 
 from edge.util.atomic_file import write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.text_file import first_line
 
 MIN_PASSPHRASE: Final = 8
@@ -43,7 +43,7 @@ def save(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None) -> None:
     try:
         write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how), 0o600)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(f"{path}: {reason(error)}") from None
 
 
 def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
@@ -52,7 +52,7 @@ def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(
-            f"{path}: {error.strerror}; this key signs: bring the stick that it is on, or name it with --key"
+            f"{path}: {reason(error)}; this key signs: bring the stick that it is on, or name it with --key"
         ) from None
     try:
         key = load_pem_private_key(data, passphrase(path.name, False) if b"ENCRYPTED" in data else None)

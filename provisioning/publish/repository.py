@@ -30,7 +30,7 @@ from tuf.repository import Repository
 
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from edge.util.atomic_file import move_into_place, write
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.guarded_clock import GuardedClock
 from edge.util.system_clock import boottime
 from edge.util.timestamps import rfc3339
@@ -74,7 +74,7 @@ class HubRepository(Repository):
             for made in (self.metadata, self.targets_folder):
                 made.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{error.filename}: {error.strerror}") from None
+            raise UserError(f"{error.filename}: {reason(error)}") from None
 
     def _now(self) -> datetime:
         """The guarded time; the hub may have been off since its last signature, for `max_off_s` at most."""

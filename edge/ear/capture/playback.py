@@ -21,7 +21,7 @@ from edge.audio.files import AudioFileError
 from edge.audio.segmenter import BLOCK, Samples
 from edge.config.settings import Audio
 from edge.ear.capture.source import BLOCK_S, Block, SourceEndedError, SourceLostError
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def _recordings(folder: Path) -> list[Path]:
     try:
         found = audiofile.find(folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{folder}: cannot be read: {reason(error)}") from None
     if not found:
         known = ", ".join(sorted(audiofile.SUFFIXES))
         raise UserError(f"{folder}: no audio files in it; put some there ({known})")

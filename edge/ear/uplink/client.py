@@ -38,6 +38,7 @@ from edge.protocol.messages import (
     MutedBy,
     PredictionCountsReport,
 )
+from edge.util.errors import reason
 from edge.util.rate_limit import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -178,7 +179,7 @@ class Uplink:
                     self._serve(channel)
             except OSError as error:
                 broken = isinstance(error, BrokenPipeError | ConnectionResetError)
-                why = REFUSED if broken and time.monotonic() - begun < LASTING_S else error.strerror or error
+                why = REFUSED if broken and time.monotonic() - begun < LASTING_S else reason(error)
                 self._log_change(f"no link at {self._path} ({why}); keeping events, trying again")
             # A link that closes at once (another ear is connected) must not be tried ten times a second.
             if time.monotonic() - begun > LASTING_S:

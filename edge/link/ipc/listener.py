@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def listen(path: Path) -> Listener:
         ) from None
     except OSError as error:
         channel.close()
-        raise UserError(f"{path}: cannot listen there ({error.strerror}); set `runtime.socket`") from None
+        raise UserError(f"{path}: cannot listen there ({reason(error)}); set `runtime.socket`") from None
     except BaseException:
         channel.close()
         raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge.config.settings import Config
 from edge.util import restarts
+from edge.util.errors import reason
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,6 @@ def made_state_dir(config: Config) -> Path:
             "[state_dir_missing] %s cannot be made (%s): in an outage of the broker events wait in memory only, "
             "and after a renaming old retained messages will stay; make it for this user, or set `runtime.state_dir`",
             place,
-            error.strerror,
+            reason(error),
         )
     return place

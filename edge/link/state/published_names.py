@@ -17,6 +17,7 @@ from edge.link.state.directories import state_dir
 from edge.protocol.homeassistant import discovery_topic
 from edge.protocol.messages import TOPICS, announce_topic, topic
 from edge.util.atomic_file import update
+from edge.util.errors import reason
 
 log = logging.getLogger(__name__)
 
@@ -100,5 +101,5 @@ def remember(path: Path, now: Identity) -> None:
             "[identity_unwritable] %s cannot be written (%s): after a renaming, old retained messages will stay; "
             "let this user write there, or set `runtime.state_dir`",
             path,
-            error.strerror,
+            reason(error),
         )

@@ -1,4 +1,4 @@
-"""Text of any editor: byte order marks, line ends, UTF-16 and curly quotes are understood, or the refusal says what to do."""
+"""Text of any editor: marks, line ends, UTF-16 and curly quotes are understood, or the refusal says what to do."""
 
 from __future__ import annotations
 
