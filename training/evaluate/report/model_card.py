@@ -25,11 +25,13 @@ safety device.
 {architecture}, an embedding of {embedding} and a linear output of {labels} labels{relation}:
 {label_list}.
 `calm` counts as neutral.
-{kernels}; {megabytes:.1f} MB. Input: log-mel features of 3 s (`edge/inference/features.py`) and a mask of valid tokens.
+{kernels}; {megabytes:.1f} MB.
+Input: log-mel features of 3 s (`edge/inference/features.py`) and a mask of valid tokens.
 
 ## How it was made
 
-`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}: {course},
+`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}:
+{course},
 Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The disjoint lists of speakers are in `training/data/splits.toml` and `training/data/ordinary_test_speakers.txt`: the
