@@ -89,7 +89,7 @@ class RoomtoneProcess:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds: float = 30.0) -> str:
+    def wait_ready(self, seconds: float = 90.0) -> str:
         """Until this start is ready; the line that says so. Fails at once when the process ends."""
         return self.wait_for_line(self.READY, seconds)
 
