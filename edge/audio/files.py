@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from edge.audio import containers
 from edge.audio.channels import ChannelMixer
+from edge.audio.walk import files_below
 from edge.util.errors import UserError, reason
-from edge.util.walk import files_below
 
 RATE: Final = 16_000
 SUFFIXES: Final = frozenset(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.util.errors import UserError
-from edge.util.terminal import printable
+from edge.util.text.terminal import printable
 
 if TYPE_CHECKING:
     from edge.audio.files import AudioFile

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from edge.util.errors import UserError
-from edge.util.terminal import prepare_output, printable
+from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
 
 EPILOG = """examples:

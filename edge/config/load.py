@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
-from edge.util.text_file import read_toml
+from edge.util.text.text_file import read_toml
 
 SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
 """Path of the configuration on an installed device."""

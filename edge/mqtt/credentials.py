@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.mqtt.address import BrokerAddress
-from edge.util.text_file import first_line
+from edge.util.text.text_file import first_line
 
 
 def password(address: BrokerAddress) -> str | None:

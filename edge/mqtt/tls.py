@@ -11,7 +11,7 @@ from typing import Final
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.credentials import password
 from edge.util.errors import UserError
-from edge.util.text_file import read_text
+from edge.util.text.text_file import read_text
 
 CONNECT_TIMEOUT_S: Final = 10.0
 HANDSHAKE_ANSWER_S: Final = 2.0

@@ -12,7 +12,7 @@ from typing import Any
 from edge.config.load import load
 from edge.util.atomic_file import update
 from edge.util.errors import UserError
-from edge.util.text_file import first_line, read_text
+from edge.util.text.text_file import first_line, read_text
 from provisioning.device import connection
 
 

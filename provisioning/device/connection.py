@@ -14,7 +14,7 @@ from edge.config.load import load
 from edge.config.settings import Config
 from edge.config.template import render
 from edge.util.errors import UserError
-from edge.util.text_file import read_toml
+from edge.util.text.text_file import read_toml
 
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
 """Where the link finds its credentials (systemd's `LoadCredential=site:...`)."""

@@ -13,7 +13,7 @@ from edge.inference import bundle as bundles
 from edge.releases import archive
 from edge.releases.metadata import Release, Target
 from edge.util.errors import UserError
-from edge.util.text_file import read_text
+from edge.util.text.text_file import read_text
 from provisioning.fleet.console import print_status as say
 from provisioning.fleet.site import MODELS
 from provisioning.publish import bundle_checks, keys, rotation, setup

@@ -22,7 +22,7 @@ from securesystemslib.signer import CryptoSigner
 
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
-from edge.util.text_file import first_line
+from edge.util.text.text_file import first_line
 
 MIN_PASSPHRASE: Final = 8
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import urllib3
 
 from edge.util.errors import UserError
-from edge.util.text_file import first_line, read_text
+from edge.util.text.text_file import first_line, read_text
 from provisioning.publish.catalogue import Catalogue
 
 TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=120.0)

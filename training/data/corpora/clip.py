@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.audio import files
-from edge.util.walk import files_below
+from edge.audio.walk import files_below
 
 # Every corpus's own word for an emotion, in one place. `calm` counts as neutral; `None` is left out, visibly.
 LABEL_WORDS: dict[str, str | None] = {

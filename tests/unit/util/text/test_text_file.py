@@ -10,7 +10,7 @@ import pytest
 
 from edge.config.load import load
 from edge.util.errors import UserError
-from edge.util.text_file import first_line, read_text, read_toml
+from edge.util.text.text_file import first_line, read_text, read_toml
 from provisioning.publish import keys
 
 TOML = '[node]\nid = "kitchen"\nname = "Küche"\n'

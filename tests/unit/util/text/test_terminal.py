@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.util.terminal import ERRORS, prepare_output, printable
+from edge.util.text.terminal import ERRORS, prepare_output, printable
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])

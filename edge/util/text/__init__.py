@@ -1,0 +1,1 @@
+"""Text that people write, and text that they read in a terminal."""
