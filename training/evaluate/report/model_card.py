@@ -13,7 +13,8 @@ HEAD = """\
 # {name}
 
 **Licence of these weights: CC BY-NC-SA 4.0** (not for commercial use; derived works under the same licence),
-because the recordings they were made from are under it. {origin}
+because the recordings they were made from are under it.
+{origin}
 
 **Intended use:** a private room or a study whose occupants know of it and agree; feedback about the tone in which
 something was said. **Not for** inferring the emotions of people at work or in education: the EU AI Act, Art. 5(1)(f),
@@ -22,7 +23,8 @@ safety device.
 
 ## What it is
 
-{architecture}, an embedding of {embedding} and a linear output of {labels} labels{relation}:
+{architecture},
+an embedding of {embedding} and a linear output of {labels} labels{relation}:
 {label_list}.
 `calm` counts as neutral.
 {kernels}; {megabytes:.1f} MB.
@@ -65,7 +67,7 @@ def architecture(recipe: Recipe) -> str:
     tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
     return (
         f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
-        "each layer,\nprincipal components of these"
+        f"layers\n{recipe.first_pooled} to {recipe.layers}, principal components of these"
     )
 
 
@@ -74,8 +76,8 @@ def course(recipe: Recipe) -> str:
     parts = []
     if recipe.distil is not None:
         parts.append(
-            f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}, of learning to say what layer "
-            f"{recipe.distil.layers} of Whisper base says"
+            f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}, of learning to predict layer "
+            f"{recipe.distil.layers} of Whisper base"
         )
     if recipe.probe is not None:
         parts.append(
@@ -83,7 +85,7 @@ def course(recipe: Recipe) -> str:
         )
     if recipe.epochs and recipe.distil is None:
         parts.append(f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}")
-    return ", then ".join(parts)
+    return ",\nthen ".join(parts)
 
 
 def shipped(recipe: Recipe, epoch: int) -> str:
@@ -100,7 +102,8 @@ LIMITS = """\
 - What it can tell is **arousal in relation to how a room usually sounds**. Which emotion it is, it can tell less well,
   and in another language hardly: see the precision of each label. `sad` is seldom told from ordinary speech.
 - A room that is angry all day becomes its own normal.
-- The labels come from **acted** speech of {fit_speakers} people, {languages}. Real emotions are mixed and mild.
+- The labels come from **acted** speech of {fit_speakers} people, {languages}.
+  Real emotions are mixed and mild.
 - Only RAVDESS has `disgust`: that label rests on {disgust} recordings of {disgust_speakers} people.
 - Unseen speakers differ widely: `plots/speakers.png`, where there is one.
 - False alarms were counted with recordings of appliances, taps and noise, not with television, music or animals.
