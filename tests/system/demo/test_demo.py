@@ -213,6 +213,7 @@ def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.timeout(600)
 def test_the_pages_about_the_past_and_about_alerts_are_not_empty(tmp_path: Path, room: Path) -> None:
     demo = started(tmp_path, "--playback", str(room), "--seconds", "120")
     assert demo.stderr is not None
