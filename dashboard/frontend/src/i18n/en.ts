@@ -78,7 +78,7 @@ export const en = {
   try_none: "No microphone found.",
   try_failed: "Failed",
   try_large: "at most 8 MiB",
-  try_nobody: "No speech detected",
+  try_no_speech: "No speech detected",
   try_speech: (time: string) => `${time} of speech`,
   try_promise:
     "The recording is sent to this dashboard only. It is classified in memory by the same program that runs on the devices, and then discarded: nothing is stored or used for training.",

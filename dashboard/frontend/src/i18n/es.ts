@@ -82,7 +82,7 @@ export const es: Messages = {
   try_none: "No se encuentra ningún micrófono.",
   try_failed: "Error",
   try_large: "como máximo 8 MiB",
-  try_nobody: "No se detecta voz",
+  try_no_speech: "No se detecta voz",
   try_speech: (time: string) => `${time} de voz`,
   try_promise:
     "La grabación se envía solo a este servidor. La clasifica en memoria el mismo programa que se ejecuta en los dispositivos y después se descarta: no se guarda ni se usa para entrenar.",

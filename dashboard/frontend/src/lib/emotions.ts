@@ -1,4 +1,4 @@
-// The labels, and one shape for each of them, so that nobody needs the colour to tell them apart.
+// The labels, and one shape for each of them, so that they can be told apart without colour.
 
 export const LABELS = ["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"] as const;
 export const EMOTIONS = [...LABELS, "uncertain"] as const;
