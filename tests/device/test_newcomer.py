@@ -50,7 +50,7 @@ class Newcomer:
         self, command: str, *, folder: str = f"{HOME}/roomtone", timeout_s: float = 900
     ) -> tuple[int, str]:
         """Run a command as this user; return its status and all that it printed."""
-        settings = MACHINE | {"PIP_CERT": "/mnt/authorities", "HOME": HOME}
+        settings = MACHINE | {"HOME": HOME}
         environment = [f"{name}={value}" for name, value in settings.items()]
         script = f"cd {folder} && {command}"
         typed = shlex.join(["runuser", "-u", USER, "--", "env", *environment, "bash", "-c", script])
@@ -74,6 +74,8 @@ def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
         (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
         (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
         (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
+        # Also for root: `sudo` hands on no variables.
+        (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
         # The checkout of the test belongs to another user.
         (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
         container = Container(root, {str(ROOT): "/mnt/source"})
