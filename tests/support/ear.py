@@ -30,7 +30,7 @@ class Link:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(path))
         self._listener.listen(1)
-        self._listener.settimeout(10)
+        self._listener.settimeout(60)
         self.ear: socket.socket | None = None
         self.sizes: list[int] = []
         self.raw: list[bytes] = []
