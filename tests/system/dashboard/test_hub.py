@@ -50,7 +50,7 @@ def hub(tmp_path):
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
-        until(lambda: "A box" in log.read_text() or process.poll() is not None, 90)
+        until(lambda: "  Device " in log.read_text() or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
         yield process, tmp_path / "hub", https, mqtt, log
     finally:
