@@ -295,7 +295,14 @@ class Store:
         """Done before everything else: whatever happens afterwards, no older release is installed."""
         with self._locked():
             if release > state.read_floor(self.folder):
-                atomic_file.write(self.folder / state.FLOOR, f"{release}\n", step=self._step, what="floor")
+                try:
+                    atomic_file.write(
+                        self.folder / state.FLOOR, f"{release}\n", step=self._step, what="floor"
+                    )
+                except OSError as error:
+                    raise StoreError(
+                        f"{self.folder / state.FLOOR}: cannot be written ({reason(error)})"
+                    ) from None
 
     def _write(self, now: State, what: str, **changes: Any) -> State:
         new = msgspec.structs.replace(now, **changes)

@@ -1,16 +1,11 @@
 """When an event goes, when the ear may forget it, when we may; the clock is the test's."""
 
-import gc
-import tempfile
-from pathlib import Path
-
 import pytest
 
 from edge.link.delivery.journal import Journal
 from edge.link.delivery.outbox import DRAIN_PER_SECOND, UNHEARD_KEEP_S, WINDOW, Outbox
 from edge.link.delivery.spool import Spool
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
-from edge.util.process_stats import rss_mb
 from tests.support.messages import BOOT, event
 
 
@@ -50,13 +45,6 @@ class World:
     @property
     def on_disk(self):
         return (self.folder / "spool").exists()
-
-
-@pytest.fixture
-def quick_disk():
-    """Thousands of commits to a real disk take minutes."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture
@@ -124,54 +112,6 @@ def test_only_so_many_are_on_the_way_at_once_and_a_backlog_drains_at_a_limited_r
         world.answer()
         world.pass_time(0.25)
     assert world.sent == list(range(1, 201))
-
-
-def test_a_day_without_a_broker_delivers_the_newest_events_and_counts_the_others(quick_disk):
-    world = World(quick_disk, limit=300)
-    world.outbox.disconnected()
-    for seq in range(1, 721):
-        world.now += 120
-        accept(world, seq)
-        world.outbox.tick()
-    assert len(world.acks) == 720
-    world.begin()  # the link was restarted meanwhile
-    world.outbox.connected(False)
-    while world.outbox.waiting:
-        world.answer()
-        world.pass_time(0.25)
-    assert world.sent == list(range(421, 721))
-    assert world.outbox.drops == 420
-
-
-@pytest.mark.parametrize("disk", [True, False])
-def test_a_day_without_a_broker_needs_no_more_memory_and_disk_than_its_first_hours(quick_disk, disk):
-    """An event every eight seconds; what is measured is the resident memory of the process, SQLite's included."""
-    world = World(quick_disk, limit=1000)
-    if not disk:
-        world.outbox.close()
-        world.outbox = Outbox(
-            Spool(None, 1000, 7 * 86_400, world.wall),
-            Journal(world.folder / "journal", world.wall),
-            world.send,
-            world.acks.append,
-            lambda: world.now,
-        )
-    memory, bytes_on_disk = [], []
-    for hour in range(24):
-        for seq in range(hour * 450 + 1, hour * 450 + 451):
-            world.now += 8
-            accept(world, seq)
-            world.outbox.tick()
-        world.acks.clear()
-        gc.collect()
-        memory.append(rss_mb())
-        bytes_on_disk.append(sum(path.stat().st_size for path in world.folder.iterdir()))
-    print(f"memory {memory[3]:.1f} to {memory[-1]:.1f} MB, disk at most {max(bytes_on_disk)} bytes")
-    # Full after 2.2 hours. Were events kept in memory, 9,000 more of them would be 10 MB and more.
-    assert max(memory[4:]) < memory[3] + 3
-    assert max(bytes_on_disk[4:]) < (1.1 * bytes_on_disk[3] if disk else 200_000)
-    assert max(bytes_on_disk) < 1_500_000
-    assert (world.outbox.waiting, world.outbox.drops) == (1000, 24 * 450 - 1000)
 
 
 def test_events_that_nobody_hears_wait_on_disk_and_one_of_them_is_tried_now_and_then(world):
