@@ -91,6 +91,17 @@ class RefusedModel(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     at: float
 
 
+def with_refused(
+    refused: tuple[RefusedModel, ...], slot: Slot, why: str, at: float
+) -> tuple[RefusedModel, ...]:
+    """Add a model to those that are refused; of more than `MAX_REFUSED` the oldest are forgotten."""
+    one = RefusedModel(
+        name=slot.name, target_sha256=slot.target_sha256, model_sha256=slot.model_sha256,
+        release=slot.release, why=why[:300], at=at,
+    )  # fmt: skip
+    return (*refused, one)[-MAX_REFUSED:]
+
+
 class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`state.json`. `None` as current or previous means the bundle of the package."""
 

@@ -10,9 +10,7 @@ The bundle of the package is not in here and is never removed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,11 +24,12 @@ from edge.releases.state import (
     Candidate,
     Probation,
     ReferenceCounts,
-    RefusedModel,
     Slot,
     Stage,
     State,
+    with_refused,
 )
+from edge.releases.store_lock import locked
 from edge.util import atomic_file
 from edge.util.atomic_file import Step, no_step, sync_folder
 from edge.util.errors import UserError, reason
@@ -231,7 +230,7 @@ class Store:
             now = self.state
             refused = now.refused_models
             if for_good:
-                refused = _with(refused, self._refused(candidate.slot, why))
+                refused = with_refused(refused, candidate.slot, why, self._clock())
             new = self._write(now, "abandoned", candidate=None, refused_models=refused, error=why)
             cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
@@ -280,16 +279,10 @@ class Store:
             self._step("rollback: begin")
             new = self._write(
                 now, "rolled back", current=back, previous=None, probation=None, error=why,
-                refused_models=_with(now.refused_models, self._refused(now.current, why)),
+                refused_models=with_refused(now.refused_models, now.current, why, self._clock()),
             )  # fmt: skip
             cleanup.remove_unreferenced(self.folder, new, self._step)
             return new
-
-    def _refused(self, slot: Slot, why: str) -> RefusedModel:
-        return RefusedModel(
-            name=slot.name, target_sha256=slot.target_sha256, model_sha256=slot.model_sha256,
-            release=slot.release, why=why[:300], at=self._clock(),
-        )  # fmt: skip
 
     def _raise_floor(self, release: int) -> None:
         """Done before everything else: whatever happens afterwards, no older release is installed."""
@@ -314,16 +307,9 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        try:
-            descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise StoreError(f"{self.folder}: {reason(error)}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder))
+            except OSError as error:
+                raise StoreError(f"{self.folder}: {error.strerror}") from None
             yield
-        finally:
-            os.close(descriptor)
-
-
-def _with(refused: tuple[RefusedModel, ...], one: RefusedModel) -> tuple[RefusedModel, ...]:
-    return (*refused, one)[-state.MAX_REFUSED :]
