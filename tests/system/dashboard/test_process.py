@@ -111,7 +111,7 @@ def test_the_password_comes_from_the_environment_and_a_wrong_one_is_said(tmp_pat
                 url = child.address()
                 until(lambda url=url, state=state: health(url)["broker"] == state)
                 assert ("not_authorized" in child.codes) == (password == "wrong")
-                assert child.stop()[0] == 0
+                assert child.stop() == 0
             finally:
                 child.kill()
 
