@@ -127,7 +127,7 @@ class Classifier:
     def result(
         self, outputs: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
     ) -> Result:
-        """Decide outputs, `[7]` or `[8]` as those of `outputs`, and their embedding `[size]`."""
+        """Decide outputs, float64 `[7]` or `[8]`, and their embedding, float64 `[size]`."""
         found, unadapted = self._decide(outputs, self._baseline), self._decide(outputs, self._origin)
         sure = enough_speech and found.event_type != UNCERTAIN and self._confident(found)
         return Result(
