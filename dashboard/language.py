@@ -65,7 +65,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def texts(language: str) -> Mapping[str, str]:
-    """Return the texts of a language."""
+    """Return the user-interface texts of `language` by key; those of the default language where it is unknown."""
     return TABLES.get(language, TABLES[DEFAULT])
 
 

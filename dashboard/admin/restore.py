@@ -21,7 +21,7 @@ from edge.util.errors import UserError, reason
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `restore` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "restore",
         help="replace the database by a backup",

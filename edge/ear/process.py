@@ -65,7 +65,9 @@ SLOW_S: Final = 0.05
 
 
 class Ear:
-    """Listens until it is told to stop, or until a playback that does not loop has ended."""
+    """Main loop of the ear: captures audio, finds utterances, classifies them and sends events to the link.
+
+    Ends when `stopped` is set, or at the end of a playback that does not loop."""
 
     def __init__(
         self,

@@ -14,7 +14,10 @@ MAX_MODELS: Final = 4
 
 
 class ProbationMonitor:
-    """Collects reports of the ear and decides from them. All times are the caller's monotonic seconds."""
+    """Collects the ear's reports on a model on probation (crashes, memory, predictions) and decides from them.
+
+    All times are the caller's monotonic seconds.
+    """
 
     def __init__(self, config: Updates) -> None:
         self._criteria = Criteria(config.probation_minutes * 60, config.probation_utterances)

@@ -68,7 +68,7 @@ class Episodes:
         return self._end() if self._mean < OFF else None
 
     def expire(self, now_s: float) -> Episode | None:
-        """Forget utterances after a long silence; returns an episode that ends with it."""
+        """Forget the utterances once there was none for `MAX_GAP_S`; return the episode that this ends, else None."""
         if self._mean is None or now_s - self._last_s < MAX_GAP_S:
             return None
         self._mean = None

@@ -79,7 +79,7 @@ class Catalogue:
         return [path for _, path in sorted(self._versions("root").items())]
 
     def pending(self) -> Path:
-        """A root that waits for further signatures."""
+        """Return the path of the TUF root metadata that lacks signatures; the file exists only while one is waiting."""
         return self.folder / "root.pending.json"
 
     def sign_root(self, new: Metadata[Root], signers: Sequence[Signer]) -> bool:

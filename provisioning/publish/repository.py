@@ -222,7 +222,7 @@ class HubRepository(Repository):
         }
 
     def is_operator(self, token: str) -> bool:
-        """Whether this is the token of the upload. Raises nothing."""
+        """Return whether `token` is the operator's, which permits uploads; False if its stored hash is damaged."""
         try:
             known = (self.folder / "token.sha256").read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):

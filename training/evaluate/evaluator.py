@@ -67,7 +67,7 @@ class Evaluator:
         return self._found[key]
 
     def changes(self) -> dict[str, corruptions.Change]:
-        """All corruptions for which there are recordings, by name."""
+        """Return the corruptions (noise, rooms) that can be applied, by name; without recordings they are left out."""
         found: dict[str, corruptions.Change] = {}
         for make in (self.noises, self.rooms):
             try:

@@ -34,7 +34,7 @@ JUDGES: Final = 5
 
 @dataclass(frozen=True)
 class Further:
-    """Where a run goes on from, and with what."""
+    """What retraining starts from: recipe, initial weights, old and added clips, and facts for the run's history."""
 
     recipe: Recipe
     weights: list[NDArray[Any]]

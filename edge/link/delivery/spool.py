@@ -85,7 +85,7 @@ class Spool:
         return self._drops
 
     def knows(self, event_id: str) -> bool:
-        """Whether the event waits here, safe or not."""
+        """Return whether the event is still queued, in memory or on disk."""
         return event_id in self._memory_ids or self.is_safe(event_id)
 
     def is_safe(self, event_id: str) -> bool:
