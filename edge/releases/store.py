@@ -311,5 +311,5 @@ class Store:
             try:
                 stack.enter_context(locked(self.folder))
             except OSError as error:
-                raise StoreError(f"{self.folder}: {error.strerror}") from None
+                raise StoreError(f"{self.folder}: {reason(error)}") from None
             yield

@@ -18,6 +18,7 @@ ALLOWED = {
     "dashboard/api/models.py router",
     "dashboard/api/rooms.py _add_read_routes",
     "edge/link/process.py",
+    "edge/releases",
 }
 
 
