@@ -103,11 +103,11 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
             network, source, loader.batches, lengths, seed=1, out=tmp_path / "out", quiet=True
         )
 
-    pooled, truth = gather()
+    pooled, truth, _ = gather()
     assert len(pooled) == 2 * len(own.fitting)
     parts = sorted((tmp_path / "out").iterdir())
     parts[-1].unlink()
-    again, _ = gather()
+    again, *_ = gather()
     np.testing.assert_array_equal(pooled, again)
 
     head = closed_form.solve(pooled, truth, np.ones(len(truth)), RECIPE.probe, 16)
@@ -120,7 +120,7 @@ def test_the_network_says_what_was_solved_and_a_part_that_is_lost_is_computed_ag
 
 @pytest.mark.long
 def test_runs_that_share_what_a_frozen_encoder_says_learn_only_from_their_own_clips(tmp_path, monkeypatch):
-    from training.fit import trainer
+    from training.fit import inputs, trainer
 
     data = corpora(tmp_path / "data")
     monkeypatch.setattr(pretrained, "SHA256", encoder(data))
@@ -139,7 +139,7 @@ def test_runs_that_share_what_a_frozen_encoder_says_learn_only_from_their_own_cl
             )
             out = tmp_path / f"{shared}-{left_out.replace('/', '-')}"
             together = {"pooled": tmp_path, "also": own.validation} if shared else {}
-            trainer.run(trainer.Job(how, data, out, 1, quiet=True, workers=0, task=own, **together))
+            trainer.run(inputs.Job(how, data, out, 1, quiet=True, workers=0, task=own, **together))
             with np.load(out / "epoch-00.npz") as kept:
                 found.append([kept[name] for name in kept.files][-2:])
     assert len(list(tmp_path.glob("pooled-*"))) == 1

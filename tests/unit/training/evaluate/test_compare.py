@@ -21,7 +21,10 @@ def made_up(rights, clips=60, seed=0):
     decided = np.where(right, truth, (truth + 1 + random.integers(6, size=truth.size)) % len(LABELS))
     logits = np.eye(len(LABELS))[decided]
     names = tuple(f"{index}.wav" for index in range(truth.size))
-    return Predictions(logits, np.zeros((truth.size, 1)), truth, tuple(speakers), ("x",) * truth.size, names)
+    enough = np.ones(truth.size, np.bool_)
+    return Predictions(
+        logits, np.zeros((truth.size, 1)), truth, tuple(speakers), ("x",) * truth.size, names, enough
+    )
 
 
 def row(old, new):

@@ -1,4 +1,4 @@
-"""Each speaker is judged by a head that was solved without them, and that is what confidence is calibrated by."""
+"""Every speaker is predicted by a head that was fitted without them, and confidence is calibrated by that."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,9 @@ pytest.importorskip("keras", reason="keras is installed with roomtone[training] 
 
 from edge.util.errors import UserError
 from training.calibrate import confidence
-from training.fit import closed_form, out_of_fold
+from training.fit import closed_form, out_of_fold, relative
 from training.metrics.predictions import Predictions, softmax
+from training.networks.head import Solved
 from training.recipes.recipe import Probe
 
 HOW = Probe(rounds=2, penalty=0.001)
@@ -27,55 +28,65 @@ def voices(count: int = 12, each: int = 35, shift: float = 4.0) -> tuple[np.ndar
     return np.concatenate([clean, varied]).astype(np.float32), truth, names
 
 
-def judged(pooled: np.ndarray, truth: np.ndarray, names: list[str]) -> out_of_fold.OutOfFold:
-    found = out_of_fold.predict(
-        pooled, np.tile(truth, 2), np.ones(2 * len(truth)), speakers=names, how=HOW, size=20
+def utterances(pooled: np.ndarray, truth: np.ndarray, names: list[str]) -> relative.Utterances:
+    homes = np.repeat([-1, 0], len(truth))
+    corpora = [name.split("/")[0] for name in names]
+    return relative.Utterances(
+        pooled, np.tile(truth, 2), np.tile(corpora, 2), np.tile(names, 2), homes.astype(np.int64)
     )
-    assert found is not None
-    return found
 
 
-def test_the_speakers_of_each_corpus_are_dealt_out_and_none_is_in_two_groups():
+def predicted(pooled: np.ndarray, truth: np.ndarray, names: list[str]) -> out_of_fold.OutOfFold | None:
+    def fit(some: relative.Utterances, places: np.ndarray) -> Solved:
+        return closed_form.solve(some.pooled, some.label, np.ones(len(some.label)), HOW, 20)
+
+    return out_of_fold.predict(utterances(pooled, truth, names), len(truth), fit)
+
+
+def test_the_speakers_of_each_corpus_are_spread_over_the_folds_and_none_is_in_two():
     names = [f"{corpus}/{number}" for corpus in ("a", "b") for number in range(10) for _ in range(3)]
-    found = out_of_fold.groups(names)
-    assert all(len({g for g, n in zip(found, names, strict=True) if n == name}) == 1 for name in names)
-    for corpus in ("a", "b"):
-        own = [g for g, n in zip(found, names, strict=True) if n.startswith(corpus)]
-        assert np.bincount(own).tolist() == [6] * out_of_fold.GROUPS
+    corpora = [name.split("/")[0] for name in names]
+    found = list(out_of_fold.folds(names, corpora))
+    assert len(found) == out_of_fold.FOLDS
+    assert (np.sum(found, axis=0) == 1).all()
+    for tested in found:
+        held = {name for name, out in zip(names, tested, strict=True) if out}
+        assert not held & {name for name, out in zip(names, tested, strict=True) if not out}
+        assert {name.split("/")[0] for name in held} == {"a", "b"}
 
 
-def test_a_stranger_is_answered_worse_and_everybody_is_judged_once():
+def test_an_unseen_speaker_is_answered_worse_and_every_speaker_is_predicted_once():
     pooled, truth, names = voices()
-    found = judged(pooled, truth, names)
+    found = predicted(pooled, truth, names)
+    assert found is not None
     assert sorted(found.speakers.tolist()) == names
     known = closed_form.solve(pooled, np.tile(truth, 2), np.ones(len(pooled)), HOW, 20).logits(pooled)
     right = (known[: len(truth)].argmax(axis=1) == truth).mean()
-    strange = (found.logits.argmax(axis=1) == found.truth).mean()
-    assert strange < right - 0.1
+    unseen = (found.logits.argmax(axis=1) == found.truth).mean()
+    assert unseen < right - 0.1
 
 
-def test_what_only_one_speaker_says_cannot_be_judged_without_them():
+def test_a_label_of_one_speaker_cannot_be_predicted_without_them():
     pooled, truth, names = voices()
     truth = np.where(truth == 6, 5, truth)
     truth[:10] = 6
-    found = judged(pooled, truth, names)
+    found = predicted(pooled, truth, names)
+    assert found is not None
     assert names[0] not in found.speakers
     assert 0 < len(found.truth) < len(truth)
-    alone = ["corpus/1"] * len(truth)
-    assert (
-        out_of_fold.predict(pooled, np.tile(truth, 2), np.ones(len(pooled)), speakers=alone, how=HOW, size=20)
-        is None
-    )
+    assert predicted(pooled, truth, ["corpus/1"] * len(truth)) is None
 
 
-def test_a_model_that_is_too_sure_choose_is_made_less_sure(tmp_path):
+def test_a_model_that_is_too_confident_on_unseen_speakers_gets_a_higher_temperature(tmp_path):
     pooled, truth, names = voices()
-    found = judged(pooled, truth, names)
+    found = predicted(pooled, truth, names)
+    assert found is not None
     found.write(tmp_path / out_of_fold.FILE)
     again = out_of_fold.read(tmp_path / out_of_fold.FILE)
+    assert again is not None
     easy = Predictions(
         8.0 * np.eye(7)[np.arange(70) % 7], np.zeros((70, 1)), np.arange(70) % 7, ("corpus/easy",) * 70,
-        ("corpus",) * 70, ("",) * 70,
+        ("corpus",) * 70, ("",) * 70, np.ones(70, np.bool_),
     )  # fmt: skip
     alone, _ = confidence.choose(easy, None)
     together, threshold = confidence.choose(easy, again)
