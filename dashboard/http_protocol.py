@@ -28,8 +28,6 @@ class LimitedHTTPProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         super().data_received(data)
         if self._is_answering():
             self._stop_waiting()
-        else:
-            self._wait_for_head()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, part of which may have been received already."""
