@@ -4,7 +4,7 @@ import pytest
 from edge.inference import bundle
 from edge.protocol.messages import LABELS
 from edge.util.errors import UserError
-from training.metrics.predictions import Predictions
+from training.metrics.predictions import Predictions, softmax
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
@@ -46,7 +46,7 @@ def test_numbers_are_those_of_the_measures():
     found = row(old, new)
     for key in ("macro_f1", "accuracy"):
         for name, one in (("old", old), ("new", new)):
-            expected = metrics.summary(one.probabilities(1.0), one.truth, LABELS)[key]
+            expected = metrics.summary(softmax(one.logits), one.truth, LABELS)[key]
             assert found[key][name] == pytest.approx(expected)
     assert found["n"] == 180 and found["speakers"] == 3 and found["drawn"] == "speakers"
 
@@ -102,6 +102,6 @@ def test_a_protocol_without_labels_is_refused(tmp_path):
 def test_measures_of_tables_are_those_of_the_summary():
     one = made_up([0.5, 0.7])
     table = metrics.confusion(one.truth, one.logits.argmax(axis=1), len(LABELS)).astype(float)
-    summary = metrics.summary(one.probabilities(1.0), one.truth, LABELS)
+    summary = metrics.summary(softmax(one.logits), one.truth, LABELS)
     assert metrics.macro_f1_of(table[None])[0] == pytest.approx(summary["macro_f1"])
     assert metrics.accuracy_of(table[None])[0] == pytest.approx(summary["accuracy"])
