@@ -47,8 +47,8 @@ def bootstrap(
     flat = values.reshape(count, -1)
 
     def of_clusters(chosen: NDArray[np.int64], axis: int = -1) -> Any:
-        weights = (chosen[..., None] == np.arange(count)).sum(axis=axis - 1 if axis < 0 else axis)
-        sums = (np.atleast_2d(weights) @ flat).reshape(-1, *values.shape[1:])
+        # `chosen` `[clusters]`, or `[draws, clusters]`: SciPy asks for both.
+        sums = flat[np.atleast_2d(chosen)].sum(axis=1).reshape(-1, *values.shape[1:])
         found = statistic(sums)
         return found if chosen.ndim > 1 else found[0]
 
