@@ -1,5 +1,6 @@
 """Restoring a backup: checks come before anything that cannot be undone."""
 
+import signal
 import sqlite3
 from contextlib import closing
 
@@ -40,6 +41,16 @@ def set_revision(file, revision):
 def database(tmp_path):
     filled(tmp_path / "hub.db", "kitchen")
     return tmp_path / "hub.db"
+
+
+@pytest.fixture
+def signals():
+    """The handlers of this process, which the recorder replaces by its own."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -135,7 +146,7 @@ def test_a_damaged_database_can_be_replaced(database, backup):
     [("hub", "user", "list"), ("hub", "backup", "--to", "x"), ("recorder",), ("hub", "simulate", "--remove")],
     ids=" ".join,
 )
-def test_a_newer_database_is_refused_in_one_line(database, words, tmp_path, monkeypatch, capsys):
+def test_a_newer_database_is_refused_in_one_line(database, words, tmp_path, monkeypatch, capsys, signals):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lock, "_held", [])
     set_revision(database, "9999")
