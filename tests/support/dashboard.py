@@ -55,8 +55,8 @@ class Dashboard(RoomtoneProcess):
 class Recorder(RoomtoneProcess):
     """`roomtone recorder` with a database in the folder. `where`: how it finds its broker, if not by the URL."""
 
-    def __init__(self, broker: Broker, folder: Path, *where: str) -> None:
-        self.file = folder / "events.db"
+    def __init__(self, broker: Broker, folder: Path, *where: str, file: Path | None = None) -> None:
+        self.file = file or folder / "events.db"
         super().__init__(
             folder, "recorder", *(where or ("--broker", broker.url)), "--database", f"sqlite:///{self.file}"
         )

@@ -184,9 +184,8 @@ def test_a_gap_is_closed_by_the_room_it_came_from(recorder, rooms):
 def test_two_recorders_share_the_work(recorder, mosquitto, rooms, tmp_path):
     recorder.wait_connected()
     (tmp_path / "second").mkdir()
-    second = Recorder(mosquitto, tmp_path / "second")
-    second._arguments += ["--name", "2"]
-    second._arguments[3] = f"sqlite:///{recorder.file}"
+    where = ("--broker", mosquitto.url, "--name", "2")
+    second = Recorder(mosquitto, tmp_path / "second", *where, file=recorder.file)
     second.start()
     try:
         second.wait_connected()

@@ -98,7 +98,7 @@ def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_m
     ("arguments", "said"),
     [
         (("--join", "/absent"), "make it with `roomtone join"),
-        (("--join", "/tmp", "--broker", "mqtt://x"), "leave --broker"),
+        (("--join", "/tmp", "--broker", "mqtt://x"), "leave out --broker"),
         (("--broker", "mqtt://x", "--ca-file", "/x"), "write --broker mqtts://host"),
         (("--broker", "mqtts://x", "--ca-file", "/absent"), "/absent: cannot be read"),
         (("--broker", "mqtts://x", "--ca-file", "/etc/hostname"), "/etc/hostname: not a certificate"),

@@ -117,12 +117,12 @@ def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, 
     settings = site.settings(site.folder / "device-study")
     with LinkProcess(tmp_path, site.port, settings=settings) as link, EarClient(link.socket) as ear:
         ear.tell(event(1))
-        until(lambda: link.codes.count("not_authorized") == 2)
+        until(lambda: link.codes.count("not_authorized") >= 2)
         time.sleep(0.3)
-        # One line for what it cannot read, one for what it cannot write.
-        reads, writes = link.coded("not_authorized")
-        assert f"cannot read {ROOM}/cmd/+" in reads
-        for line in (reads, writes):
+        # A line for each topic that it cannot read, one for what it cannot write.
+        lines = link.coded("not_authorized")
+        assert any(f"cannot read {ROOM}/cmd/+" in line for line in lines)
+        for line in lines:
             assert "this device's certificate is for 'study', and its `node.id` is 'kitchen'" in line
 
 

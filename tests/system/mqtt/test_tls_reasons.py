@@ -131,8 +131,8 @@ def test_mutual_tls_says_what_is_wrong_with_our_certificate(folder, strict_broke
             f"mqtt.key_file={folder / 'tls' / client}.key",
         ]
     with LinkProcess(folder, strict_broker.port, settings=tuple(settings)) as link:
-        until(lambda: "connected" in link.codes or warnings(link), 20)
-        assert code in link.codes, link.log + strict_broker.log
+        # That the certificate expires soon is said first, whatever the broker makes of it.
+        until(lambda: code in link.codes, 30, lambda: link.log + strict_broker.log)
 
 
 def test_a_broker_with_an_expired_certificate_is_not_trusted(folder):

@@ -110,7 +110,10 @@ def test_the_broker_knows_by_name_what_each_device_may_subscribe_to(site, tmp_pa
     fleet(site, "enrol", "study")
     fleet(site, "enrol", "main", "--role", "operator")
     shared = {"roomtone/fleet/announce", "homeassistant/status", "#"}
-    assert named() == {node: {f"roomtone/{node}/cmd/+", *shared} for node in ("kitchen", "study")}
+    assert named() == {
+        node: {f"roomtone/{node}/cmd/+", f"roomtone/{node}/availability", *shared}
+        for node in ("kitchen", "study")
+    }
     fleet(site, "revoke", "kitchen")
     assert set(named()) == {"study"}
 

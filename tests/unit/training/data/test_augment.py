@@ -74,7 +74,7 @@ def test_the_same_seed_and_epoch_give_the_same_batches(tmp_path):
 
 def test_a_batch_is_padded_as_the_device_pads(tmp_path):
     source = batches.Source(clips(tmp_path), LABELS, Sounds(), [], recipe.load("base"))
-    found = source.batch(([0, 11], [7]))
+    found = source.batch(([0, 11], [7, 0]))
     assert found.features.shape[1] == 2 * found.mask.shape[1]
     hidden = np.repeat(found.mask, 2, axis=1) == 0
     assert not found.features[hidden].any()
