@@ -35,7 +35,10 @@ def test_the_installer_leaves_a_box_that_hears(box: Box) -> None:
     assert "0 failed" in said
     assert box.speak_until_heard(30.0) < 30.0
     assert box.heard.last("mic") == "ok"
-    assert json.loads(box.heard.last("info"))["ear"]["mic"] == {"rate_hz": 16000, "channels": 1}
+    mic = json.loads(box.heard.last("info"))["ear"]["mic"]
+    # All channels that the sound server offers are opened, and said to be mixed.
+    assert mic["rate_hz"] == 16000
+    assert mic["channels"] == 1 or mic["used"] == "mean"
 
 
 def test_systemd_has_nothing_to_say_about_the_units(box: Box) -> None:
