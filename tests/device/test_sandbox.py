@@ -116,7 +116,7 @@ def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
         good.replace('"seq":1', '"seq":1,"pcm":"AAAA"'),
         re.sub(r'"confidence":[0-9.]+', '"confidence":NaN', good),
         re.sub(r'"confidence":[0-9.]+', '"confidence":1e999', good),
-        good.replace('"event_type":"angry"', '"event_type":"whisper"'),
+        re.sub(r'"event_type":"[a-z]+"', '"event_type":"whisper"', good),
         json.dumps({"t": "pcm", "data": base64.b64encode(b"\0" * 64).decode()}),
     ]
     assert all(message != good for message in bad)
