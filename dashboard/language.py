@@ -1,4 +1,4 @@
-"""The texts that the server renders, in English and Spanish; all others are in `web/text.js`."""
+"""The texts that the server renders, in English and Spanish; all others are in `frontend/src/i18n`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ DEFAULT: Final = "en"
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "en": {
         "login": "Log in",
-        "logout": "Log out",
         "name": "Name",
         "password": "Password",
         "login_hint": "No account? The administrator of this hub can create one: roomtone hub user add NAME",
@@ -23,22 +22,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Too many attempts. Wait a minute.",
         "login_busy": "Too many login attempts at the moment. Try again later.",
         "login_database": "The database does not answer. Try again later.",
-        "skip": "Skip to the content",
-        "home": "Roomtone, home page",
-        "pages": "Pages",
-        "Rooms": "Rooms",
-        "Fleet": "Fleet",
-        "Alerts": "Alerts",
-        "Models": "Models",
-        "Try it": "Try it",
-        "Room": "Room",
-        "language": "Español",
-        "language_code": "es",
-        "theme": "Dark or light",
     },
     "es": {
         "login": "Iniciar sesión",
-        "logout": "Cerrar sesión",
         "name": "Nombre",
         "password": "Contraseña",
         "login_hint": "¿Sin cuenta? El administrador de este servidor puede crearla: roomtone hub user add NOMBRE",
@@ -48,18 +34,6 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Demasiados intentos. Espere un minuto.",
         "login_busy": "Demasiados inicios de sesión en este momento. Inténtelo más tarde.",
         "login_database": "La base de datos no responde. Inténtelo más tarde.",
-        "skip": "Ir al contenido",
-        "home": "Roomtone, página de inicio",
-        "pages": "Páginas",
-        "Rooms": "Salas",
-        "Fleet": "Dispositivos",
-        "Alerts": "Alertas",
-        "Models": "Modelos",
-        "Try it": "Probar",
-        "Room": "Sala",
-        "language": "English",
-        "language_code": "en",
-        "theme": "Oscuro o claro",
     },
 }
 

@@ -36,10 +36,6 @@ class OpenSockets:
         finally:
             del self._open[socket]
 
-    def count(self, identity: Identity) -> int:
-        """Return how many sockets one user has open."""
-        return sum(other.name == identity.name for other in self._open.values())
-
     async def close_ended(self, accounts: Accounts, middleware: AuthMiddleware) -> None:
         """Close the sockets whose session is over or has other rights now. Database errors close nothing."""
         identities = {identity for identity in self._open.values() if identity.session}

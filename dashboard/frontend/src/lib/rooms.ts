@@ -23,7 +23,7 @@ export function conditionOf(room: RoomView): Condition {
 
 export const needsAttention = (room: RoomView) => ["offline", "lost"].includes(conditionOf(room));
 
-/** Rooms that need attention first, then by name. */
+/** Rooms by name. */
 export function sortedRooms(rooms: Record<string, RoomView>): RoomView[] {
   return Object.values(rooms).sort((a, b) => a.name.localeCompare(b.name) || a.node.localeCompare(b.node));
 }
