@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 
 from tests.conftest import ROOT
+from tests.support.sources import python_files
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
 MARK = "<!-- generated from the source by `python -m tests.support.refusals`: do not edit below -->\n"
@@ -65,7 +66,7 @@ def user_errors() -> set[str]:
     """Names of `UserError` and all classes below it."""
     bases: dict[str, set[str]] = {}
     for top in ("edge", "dashboard", "provisioning"):
-        for path in (ROOT / top).rglob("*.py"):
+        for path in python_files(ROOT / top):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.ClassDef):
                     bases[node.name] = {base.id for base in node.bases if isinstance(base, ast.Name)}
@@ -90,7 +91,7 @@ def template(node: ast.expr) -> str | None:
 def refusals_of(folder: str, errors: set[str]) -> list[str]:
     """All messages below a folder, sorted."""
     found = set()
-    for path in (ROOT / folder).rglob("*.py"):
+    for path in python_files(ROOT / folder):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -31,6 +31,7 @@ from tests.conftest import ROOT
 from tests.support.bundles import tiny
 from tests.support.messages import event
 from tests.support.site.releases import bring, target
+from tests.support.sources import python_files
 
 WRITERS = {
     "edge/util/restarts.py": "restarts",
@@ -55,7 +56,7 @@ WRITERS = {
 def writers() -> set[str]:
     """Modules of the device that write files."""
     found = set()
-    for path in sorted((ROOT / "edge").rglob("*.py")):
+    for path in python_files(ROOT / "edge"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(_writes(node) for node in ast.walk(tree)) or _imports_writer(tree):
             found.add(str(path.relative_to(ROOT)))

@@ -10,6 +10,7 @@ import tomllib
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.sources import python_files
 
 OWN = {"edge", "training", "dashboard", "provisioning"}
 EXTRAS = {
@@ -39,7 +40,7 @@ OPTIONAL = {"systemd", "tflite_runtime", "onnxruntime", "keras_tuner"}
 def imported(package: str) -> dict[str, str]:
     """Libraries that a package imports, each with a file that does."""
     found: dict[str, str] = {}
-    for path in sorted((ROOT / package).rglob("*.py")):
+    for path in python_files(ROOT / package):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.Import):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.sources import python_files
 
 PARTS = ("edge",)
 SHAPE = re.compile(r"`?\[[a-zA-Z0-9_.,*/+ -]+\]`?")
@@ -57,7 +58,7 @@ def undocumented(source: str, aliases: set[str]) -> list[str]:
 
 
 def sources() -> list[Path]:
-    return sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+    return python_files(*(ROOT / part for part in PARTS))
 
 
 def test_array_functions_state_shape_and_dtype_or_unit() -> None:

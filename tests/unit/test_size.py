@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.sources import python_files
 
 FOLDERS = ("edge", "training", "dashboard", "provisioning", "tests")
 FUNCTION_LINES = 60
@@ -23,7 +24,7 @@ ALLOWED = {
 
 
 def sources() -> list[Path]:
-    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    return python_files(*(ROOT / folder for folder in FOLDERS))
 
 
 def long_functions(source: str) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import refusals
+from tests.support.sources import python_files
 
 
 def page() -> str:
@@ -26,7 +27,7 @@ def attention_codes() -> set[str]:
     """Codes of messages at the levels warning and error."""
     found = set()
     for top in ("edge", "dashboard"):
-        for path in (ROOT / top).rglob("*.py"):
+        for path in python_files(ROOT / top):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 match node:
                     case ast.Call(
@@ -61,7 +62,7 @@ def test_a_message_is_found_with_marks_for_what_is_filled_in(
 
 def strerrors() -> Iterator[str]:
     for top in ("edge", "dashboard", "provisioning", "training"):
-        for path in (ROOT / top).rglob("*.py"):
+        for path in python_files(ROOT / top):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not isinstance(node, ast.Attribute) or node.attr != "strerror" or path.name == "errors.py":
                     continue

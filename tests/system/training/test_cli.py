@@ -1,10 +1,9 @@
+"""The commands of `roomtone train`, as processes."""
+
 import subprocess
 import sys
 
 import pytest
-
-from edge.util.errors import UserError
-from training.recipes import recipe
 
 
 def train(*arguments):
@@ -36,15 +35,3 @@ def test_bad_input_is_one_line_and_status_2(arguments, words):
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_an_unknown_key_of_a_recipe_is_refused(tmp_path):
-    path = tmp_path / "x.toml"
-    path.write_text('name = "x"\narchitecture = "whisper"\nepochs = 1\ndraws = 1\nlearnin_rate = 3\n')
-    with pytest.raises(UserError, match="learnin_rate"):
-        recipe.load(str(path))
-
-
-def test_the_shipped_recipes_are_valid():
-    for path in recipe.FOLDER.glob("*.toml"):
-        assert recipe.load(path.stem).name == path.stem
