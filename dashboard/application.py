@@ -40,7 +40,7 @@ from dashboard.releases.catalogue import Releases
 from dashboard.settings import Settings
 from dashboard.tryit import api as tryit_api
 from dashboard.tryit.pool import ClassifierPool
-from edge.protocol import messages
+from edge import protocol
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 from provisioning.publish.repository import HubRepository
@@ -110,7 +110,7 @@ class Application:
         except SQLAlchemyError as error:
             log.error("the database does not answer: %s", describe_error(error))
             return
-        self._services.feed.restore(Incoming(node, messages.EVENT.leaf, event) for node, event in recent)
+        self._services.feed.restore(Incoming(node, protocol.EVENT.leaf, event) for node, event in recent)
 
     def _background_tasks(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
         services = self._services

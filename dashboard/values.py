@@ -6,7 +6,7 @@ import time
 
 from msgspec import UNSET
 
-from edge.protocol.messages import Event
+from edge.protocol import Event
 from edge.util import timestamps
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from ulid import ULID
 
 from dashboard.recorder.writer import Received, Writer
-from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
+from edge.protocol import LABELS, UNCERTAIN, Event, Probabilities
 from edge.util.timestamps import from_unix
 
 MODEL: Final = "simulated-1"

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from dashboard.api.common import Services, run_query
 from dashboard.live.feed import Feed
 from dashboard.values import now_ms
-from edge.protocol.messages import Availability, MicState
+from edge.protocol import Availability, MicState
 from edge.util.prometheus import render
 from edge.util.version import VERSION
 

@@ -15,7 +15,7 @@ from dashboard.live.broker import ANNOUNCE
 from dashboard.live.registry import Room, RoomRegistry
 from dashboard.releases import cards
 from dashboard.releases.catalogue import MissingError, Model
-from edge.protocol.messages import Announcement, encode
+from edge.protocol import Announcement, encode
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
 from provisioning.publish import progress

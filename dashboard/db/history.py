@@ -21,7 +21,7 @@ from dashboard.db.tables import (
     quarters,
     rooms,
 )
-from edge.protocol.messages import LABELS, UNCERTAIN, Event, Probabilities
+from edge.protocol import LABELS, UNCERTAIN, Event, Probabilities
 from edge.util.timestamps import from_unix
 
 MAX_MARKS: Final = 4000

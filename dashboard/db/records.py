@@ -17,7 +17,7 @@ from dashboard.db.tables import (
     quarters,
     rooms,
 )
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.timestamps import from_unix
 
 CSV_PAGE: Final = 5000

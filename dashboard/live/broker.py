@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from dashboard.live.decode import LEAVES, Incoming, decode, decode_response
+from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.request import Requests
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol import messages
-from edge.protocol.messages import Command, ContractError, Response
+from edge.protocol import Command, ContractError, Response
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +57,16 @@ class Broker:
         """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
-        self._probe_topic = messages.topic(base_topic, FLEET, PROBE)
+        self._probe_topic = protocol.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
         topics = [
             *(
-                Subscription(messages.topic(base_topic, "+", t), t.qos)
-                for t in messages.TOPICS
+                Subscription(protocol.topic(base_topic, "+", t), t.qos)
+                for t in protocol.TOPICS
                 if t.leaf in LEAVES
             ),
-            Subscription(messages.topic(base_topic, "+", "resp/+")),
+            Subscription(protocol.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
         ]
         options = ClientOptions(
@@ -85,13 +85,13 @@ class Broker:
 
     def send(self, node: str, verb: str, command: Command) -> bool:
         """Publish a command to a room; return whether there is a broker to take it."""
-        name = messages.topic(self.base_topic, node, f"cmd/{verb}")
-        return self._client.publish(name, messages.encode(command)) is not None
+        name = protocol.topic(self.base_topic, node, f"cmd/{verb}")
+        return self._client.publish(name, protocol.encode(command)) is not None
 
     def request(self, node: str, verb: str, command: Command) -> Future[Response]:
         """Publish a command; the device's response becomes the result. Raises `ConnectionError`."""
-        name = messages.topic(self.base_topic, node, f"cmd/{verb}")
-        return self._requests.send(name, messages.encode(command), (node, command.transaction))
+        name = protocol.topic(self.base_topic, node, f"cmd/{verb}")
+        return self._requests.send(name, protocol.encode(command), (node, command.transaction))
 
     def request_echo(self) -> Future[Response]:
         """Publish a message to ourselves; it becomes the result when it comes back. Raises `ConnectionError`."""
@@ -100,7 +100,7 @@ class Broker:
 
     def publish(self, leaf: str, payload: bytes, retain: bool = False) -> bool:
         """Publish below `B/fleet`, where no room can be; return whether there is a broker to take it."""
-        name = messages.topic(self.base_topic, FLEET, leaf)
+        name = protocol.topic(self.base_topic, FLEET, leaf)
         return self._client.publish(name, payload, retain=retain) is not None
 
     def _handle(self, event: Event) -> None:
@@ -129,7 +129,7 @@ class Broker:
                 self._requests.answered((node, response.transaction), response)
                 return
             incoming = decode(self.base_topic, message.topic, message.payload)
-            if message.retain and incoming.leaf == messages.EVENT.leaf:
+            if message.retain and incoming.leaf == protocol.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")
         except ContractError as error:
             self.ignored += 1

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge import protocol
+from edge.protocol import (
     Availability,
     ContractError,
     Event,
@@ -32,14 +32,14 @@ Message = Event | State | Level | Health | Info | ModelStatus | str | None
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
-    messages.EVENT.leaf: msgspec.json.Decoder(Event),
-    messages.STATE.leaf: msgspec.json.Decoder(State),
-    messages.LEVEL.leaf: msgspec.json.Decoder(Level),
-    messages.HEALTH.leaf: msgspec.json.Decoder(Health),
-    messages.INFO.leaf: msgspec.json.Decoder(Info),
-    messages.MODEL.leaf: msgspec.json.Decoder(ModelStatus),
+    protocol.EVENT.leaf: msgspec.json.Decoder(Event),
+    protocol.STATE.leaf: msgspec.json.Decoder(State),
+    protocol.LEVEL.leaf: msgspec.json.Decoder(Level),
+    protocol.HEALTH.leaf: msgspec.json.Decoder(Health),
+    protocol.INFO.leaf: msgspec.json.Decoder(Info),
+    protocol.MODEL.leaf: msgspec.json.Decoder(ModelStatus),
 }
-_words: dict[str, Any] = {messages.MIC.leaf: MicState, messages.AVAILABILITY.leaf: Availability}
+_words: dict[str, Any] = {protocol.MIC.leaf: MicState, protocol.AVAILABILITY.leaf: Availability}
 
 LEAVES: Final = frozenset(_decoders) | frozenset(_words)
 """The last levels of the topics that `decode` reads."""
@@ -77,7 +77,7 @@ def decode(base: str, topic: str, payload: bytes) -> Incoming:
         raise ContractError(f"not a topic of a room: {topic[:100]!r}")
     if len(payload) > MAX_BYTES:
         raise ContractError(f"{len(payload)} bytes, at most {MAX_BYTES} are read")
-    if leaf == messages.AVAILABILITY.leaf and not payload:
+    if leaf == protocol.AVAILABILITY.leaf and not payload:
         return Incoming(node, leaf, None)
     try:
         if leaf in _words:

@@ -19,7 +19,7 @@ from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import RoomRegistry
 from dashboard.live.views import Cursor, View, patch
 from edge.mqtt.address import BrokerAddress
-from edge.protocol.messages import Command, Response
+from edge.protocol import Command, Response
 from edge.util import timestamps
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 from dashboard.live.decode import Incoming
 from dashboard.values import printable, spoken_at
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge import protocol
+from edge.protocol import (
     Event,
     Health,
     Info,
@@ -34,7 +34,7 @@ KEPT_EVENTS: Final = 200
 """Utterances kept for the list of all rooms."""
 KNOWN_IDS: Final = 10_000
 """Event ids remembered to recognise duplicates."""
-NOT_RETAINED: Final = tuple(topic.leaf for topic in messages.TOPICS if not topic.retain)
+NOT_RETAINED: Final = tuple(topic.leaf for topic in protocol.TOPICS if not topic.retain)
 
 
 class Utterance(NamedTuple):
@@ -123,7 +123,7 @@ class RoomRegistry:
                 return True
             case State() | Health() | Info() | ModelStatus():
                 setattr(room, leaf, message)  # The attributes are named like the topics.
-            case str() if leaf == messages.MIC.leaf:
+            case str() if leaf == protocol.MIC.leaf:
                 room.mic = message
             case str():
                 room.availability = message

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from dashboard.live.registry import Room, RoomRegistry, Utterance
 from dashboard.values import parse_timestamp
-from edge.protocol.messages import LABELS, UNCERTAIN, Event
+from edge.protocol import LABELS, UNCERTAIN, Event
 
 View = dict[str, Any]
 

@@ -27,9 +27,9 @@ from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.session import Session
 from dashboard.recorder.writer import Received, Writer
 from dashboard.values import now_ms
+from edge import protocol
 from edge.mqtt.events import Message
-from edge.protocol import messages
-from edge.protocol.messages import Command, ContractError, Event, Info
+from edge.protocol import Command, ContractError, Event, Info
 from edge.util import timestamps
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Recorder:
                     self._refuse(node, message)
             elif isinstance(message, Info):
                 names[node] = message.name
-            elif leaf == messages.AVAILABILITY.leaf:
+            elif leaf == protocol.AVAILABILITY.leaf:
                 (self._online.add if message == "online" else self._online.discard)(node)
         for attempt in range(1_000_000):
             if self._with_database(lambda: self._write(events, names)):
@@ -223,8 +223,8 @@ class Recorder:
             from_seq=gap.from_seq,
             to_seq=gap.to_seq,
         )
-        topic = messages.topic(self._base_topic, gap.node, "cmd/replay")
-        if not self._session.publish(topic, messages.encode(command)):
+        topic = protocol.topic(self._base_topic, gap.node, "cmd/replay")
+        if not self._session.publish(topic, protocol.encode(command)):
             return False
         self._admission.allow_replay(gap.node, gap.to_seq - gap.from_seq + 1)
         return True

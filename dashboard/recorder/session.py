@@ -10,12 +10,12 @@ import queue
 import threading
 from typing import Final
 
+from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol import messages
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ class Session:
         self.subscribed = threading.Event()
         """Set once, when the broker has accepted the first subscription: from then on it keeps what comes."""
         self._refused = ""
-        self._events = messages.topic(base_topic, "+", messages.EVENT)
+        self._events = protocol.topic(base_topic, "+", protocol.EVENT)
         options = ClientOptions(
             f"roomtone-recorder-{name}",
             (
                 Subscription(self._events, share=share),
-                Subscription(messages.topic(base_topic, "+", messages.INFO)),
-                Subscription(messages.topic(base_topic, "+", messages.AVAILABILITY)),
+                Subscription(protocol.topic(base_topic, "+", protocol.INFO)),
+                Subscription(protocol.topic(base_topic, "+", protocol.AVAILABILITY)),
             ),
             session_expiry_s=SESSION_S,
             manual_ack=True,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, func, select
 from dashboard.db.statements import bulk_insert, bulk_rows, chunks, insert
 from dashboard.db.tables import EMOTIONS, QUARTER_MS, boots, events, lost, quarters, rooms
 from dashboard.values import now_ms, printable, spoken_at
-from edge.protocol.messages import LABELS, Event
+from edge.protocol import LABELS, Event
 
 ROWS_PER_STATEMENT: int = 1000
 """SQLite accepts at most 32,766 values in a statement; a row of `events` has 20."""

@@ -19,7 +19,7 @@ from edge.audio.segmenter import BLOCK, RATE, Samples, Segmenter, Utterance
 from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.inference.classifier import Classifier, Result
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 
 MIN_S: Final = 0.1
 

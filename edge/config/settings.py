@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
-from edge.protocol.messages import NodeId
+from edge.protocol import NodeId
 
 BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
 QuietHours = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z")]

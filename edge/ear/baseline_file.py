@@ -20,7 +20,7 @@ from msgspec import Struct
 from edge.config.settings import Config
 from edge.ear import state_dir
 from edge.inference.baseline import BaselineState
-from edge.protocol.messages import ModelName, Sha256, Timestamp
+from edge.protocol import ModelName, Sha256, Timestamp
 from edge.util import atomic_file
 from edge.util.atomic_file import sync_folder, temporary_path
 

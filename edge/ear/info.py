@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.inference.classifier import Classifier
-from edge.protocol.messages import ModelInfo
+from edge.protocol import ModelInfo
 from edge.util.version import VERSION
 
 

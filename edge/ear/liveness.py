@@ -13,7 +13,7 @@ from typing import Final
 
 from edge.ear.capture.source import BLOCK_S
 from edge.ear.signal_check import Fault
-from edge.protocol.messages import MicState
+from edge.protocol import MicState
 
 log = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.prediction_counts import PredictionCounts
 from edge.inference.classifier import Result
-from edge.protocol.messages import Event, EventType, LevelSignal, Probabilities
+from edge.protocol import Event, EventType, LevelSignal, Probabilities
 from edge.util.timestamps import from_unix
 
 log = logging.getLogger(__name__)

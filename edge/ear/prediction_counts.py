@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from edge.inference.classifier import Result
-from edge.protocol.messages import LABELS, PredictionCountsReport
+from edge.protocol import LABELS, PredictionCountsReport
 
 RECENT: Final = 64
 

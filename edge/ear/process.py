@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from edge import protocol
 from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.ear import state_dir as state
@@ -32,8 +33,7 @@ from edge.ear.signal_check import SignalCheck
 from edge.ear.uplink.client import Uplink
 from edge.inference import pace
 from edge.inference.classifier import Classifier
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge.protocol import (
     EarCommand,
     EarHealth,
     MicState,
@@ -291,7 +291,7 @@ class Ear:
     def _handle_command(self, command: EarCommand) -> None:
         """Handle a command of the link; called by the uplink's thread."""
         match command:
-            case messages.Mute():
+            case protocol.Mute():
                 self._mute.set_remote(True)
             case Unmute():
                 self._mute.set_remote(False)

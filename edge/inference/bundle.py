@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from packaging.version import Version as ParsedVersion
 
 from edge.inference.features import FeatureSpec
+from edge.protocol import LABELS, ModelName, Sha256, Share
 from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName, family_of, is_family
-from edge.protocol.messages import LABELS, ModelName, Sha256, Share
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 

@@ -13,7 +13,7 @@ from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.decision import Decision, decide
 from edge.inference.interpreter import Interpreter
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 
 Float = NDArray[np.float32]
 MIN_COSINE: Final = 0.98

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.inference.baseline import Relative, log_odds
 from edge.inference.bundle import RelativeHead
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 
 
 @dataclass(frozen=True, slots=True)

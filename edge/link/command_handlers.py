@@ -11,7 +11,7 @@ from edge.config.settings import Config
 from edge.link.commands import Handler, Reply, failed, ok
 from edge.link.delivery.entry import Entry
 from edge.link.mute import NO_EAR, MuteCommands
-from edge.protocol.messages import (
+from edge.protocol import (
     Command,
     EarCommand,
     LevelOn,

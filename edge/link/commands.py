@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.protocol.messages import Command, Response
+from edge.protocol import Command, Response
 from edge.util import timestamps
 from edge.util.rate_limit import TokenBucket
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
 from prometheus_client.registry import Collector
 
-from edge.protocol.messages import EarHealth, Health, MicState
+from edge.protocol import EarHealth, Health, MicState
 from edge.util.errors import UserError, reason
 from edge.util.prometheus import render
 

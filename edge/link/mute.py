@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.link.commands import Reply, failed, ok
-from edge.protocol.messages import Command, EarCommand, MicSignal, Mute, MutedBy, Unmute
+from edge.protocol import Command, EarCommand, MicSignal, Mute, MutedBy, Unmute
 from edge.util.errors import reason
 
 log = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ from edge.mqtt.client import Client
 from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message
 from edge.mqtt.events import Event as ClientEvent
 from edge.mqtt.session import ClientOptions, Subscription, Will
-from edge.protocol.messages import (
+from edge.protocol import (
     AVAILABILITY,
     Ack,
     EarCommand,

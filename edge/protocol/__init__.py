@@ -1,1 +1,92 @@
-"""Messages, topics and Home Assistant discovery, shared by all parts."""
+"""Messages and topics, shared by all parts: between ear and link, and over MQTT.
+
+Everything can be imported from here: the published messages (`edge.protocol.messages`), those of the socket between
+ear and link (`edge.protocol.ear_link`), commands (`edge.protocol.commands`), topics (`edge.protocol.topics`), value
+types (`edge.protocol.types`), encoding and validation (`edge.protocol.codec`). All structs are frozen and refuse
+unknown keys; decoding raises `ContractError`. JSON has no NaN or infinity, so no such number can pass.
+
+    data = encode(MicSignal("ok"))
+    assert decode_ear_message(data) == MicSignal("ok")
+"""
+
+from edge.protocol.codec import ContractError, decode_ear_command, decode_ear_message, decode_event, encode
+from edge.protocol.commands import Command, Response
+from edge.protocol.ear_link import (
+    MAX_EAR_COMMAND_BYTES,
+    MAX_REPORT_BYTES,
+    MAX_SIGNAL_BYTES,
+    REPORTS_BURST,
+    REPORTS_PER_SECOND,
+    SIGNALS_BURST,
+    SIGNALS_PER_SECOND,
+    Ack,
+    EarCommand,
+    EarMessage,
+    EventReport,
+    HealthReport,
+    InfoReport,
+    LevelOn,
+    LevelSignal,
+    MicSignal,
+    Mute,
+    PredictionCountsReport,
+    ReloadModel,
+    Report,
+    Restart,
+    Signal,
+    Unmute,
+)
+from edge.protocol.messages import (
+    PROTOCOL,
+    Announcement,
+    EarHealth,
+    Episode,
+    Event,
+    Health,
+    Info,
+    Level,
+    MicFormat,
+    ModelInfo,
+    ModelStatus,
+    MuteReasons,
+    Probabilities,
+    State,
+    UpdateState,
+)
+from edge.protocol.topics import (
+    AVAILABILITY,
+    EPISODE,
+    EVENT,
+    HEALTH,
+    INFO,
+    LEVEL,
+    MIC,
+    MODEL,
+    MUTED_BY,
+    STATE,
+    TOPICS,
+    Topic,
+    announce_topic,
+    topic,
+)
+from edge.protocol.types import (
+    LABELS,
+    UNCERTAIN,
+    Availability,
+    BootId,
+    Count,
+    Decibel,
+    EventType,
+    Label,
+    MicState,
+    Milliseconds,
+    ModelName,
+    MutedBy,
+    NodeId,
+    Sha256,
+    Share,
+    Signed,
+    Timestamp,
+    Ulid,
+    VersionText,
+)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from edge.protocol.published import (
+from edge.protocol.messages import (
     EarHealth,
     Event,
     ModelInfo,

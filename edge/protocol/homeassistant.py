@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from edge.protocol.messages import LABELS, UNCERTAIN, ModelInfo, topic
+from edge.protocol import LABELS, UNCERTAIN, ModelInfo, topic
 from edge.util.version import VERSION
 
 FRESH_TRANSACTION: Final = (

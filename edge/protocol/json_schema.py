@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from edge.protocol import messages
+from edge import protocol
 
 PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
     (
@@ -20,31 +20,31 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
         1,
         "yes",
         "text",
-        messages.Availability,
+        protocol.Availability,
         "birth message, clean stop, and last will",
     ),
-    ("mic", 1, "yes", "text", messages.MicState, "on every change"),
-    ("muted_by", 1, "yes", "JSON", messages.MuteReasons, "why the microphone is closed: on every change"),
-    ("event", 1, "no", "JSON", messages.Event, "one for each utterance"),
-    ("state", 1, "if `state.retain`", "JSON", messages.State, "smoothed emotion: on change and every 60 s"),
-    ("episode", 1, "no", "JSON", messages.Episode, "when an episode of agitation starts or ends"),
+    ("mic", 1, "yes", "text", protocol.MicState, "on every change"),
+    ("muted_by", 1, "yes", "JSON", protocol.MuteReasons, "why the microphone is closed: on every change"),
+    ("event", 1, "no", "JSON", protocol.Event, "one for each utterance"),
+    ("state", 1, "if `state.retain`", "JSON", protocol.State, "smoothed emotion: on change and every 60 s"),
+    ("episode", 1, "no", "JSON", protocol.Episode, "when an episode of agitation starts or ends"),
     (
         "level",
         0,
         "no",
         "JSON",
-        messages.Level,
+        protocol.Level,
         "twice a second, only while it was requested with `cmd/level_on`",
     ),
-    ("health", 0, "no", "JSON", messages.Health, "at each connection and every 60 s"),
-    ("info", 1, "yes", "JSON", messages.Info, "at each connection and on change"),
-    ("model", 1, "yes", "JSON", messages.ModelStatus, "at each connection and on change"),
+    ("health", 0, "no", "JSON", protocol.Health, "at each connection and every 60 s"),
+    ("info", 1, "yes", "JSON", protocol.Info, "at each connection and on change"),
+    ("model", 1, "yes", "JSON", protocol.ModelStatus, "at each connection and on change"),
     (
         "cmd/<verb>",
         1,
         "no",
         "JSON",
-        messages.Command,
+        protocol.Command,
         "from a subscriber to the device; a retained one is ignored",
     ),
     (
@@ -52,7 +52,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
         1,
         "no",
         "JSON",
-        messages.Response,
+        protocol.Response,
         "the response, with the `transaction` of the command",
     ),
 )

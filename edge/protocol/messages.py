@@ -1,90 +1,18 @@
-"""The messages between ear, link, broker and subscribers, and how they are encoded and validated.
-
-The published messages (`edge.protocol.published`), those of the socket between ear and link (`edge.protocol.ear_link`),
-commands (`edge.protocol.commands`), topics (`edge.protocol.topics`) and types (`edge.protocol.types`) can be imported
-from here, too. All structs are frozen and refuse unknown keys; decoding raises `ContractError`. JSON has no
-NaN or infinity, so no such number can pass.
-
-    data = encode(MicSignal("ok"))
-    assert decode_ear_message(data) == MicSignal("ok")
-"""
+"""The messages that are published over MQTT."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, Final, Literal
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from edge.protocol.commands import Command, Response
-from edge.protocol.ear_link import (
-    MAX_EAR_COMMAND_BYTES,
-    MAX_REPORT_BYTES,
-    MAX_SIGNAL_BYTES,
-    REPORTS_BURST,
-    REPORTS_PER_SECOND,
-    SIGNALS_BURST,
-    SIGNALS_PER_SECOND,
-    Ack,
-    EarCommand,
-    EarMessage,
-    EventReport,
-    HealthReport,
-    InfoReport,
-    LevelOn,
-    LevelSignal,
-    MicSignal,
-    Mute,
-    PredictionCountsReport,
-    ReloadModel,
-    Report,
-    Restart,
-    Signal,
-    Unmute,
-)
-from edge.protocol.published import (
-    PROTOCOL,
-    Announcement,
-    EarHealth,
-    Episode,
-    Event,
-    Health,
-    Info,
-    Level,
-    MicFormat,
-    ModelInfo,
-    ModelStatus,
-    MuteReasons,
-    Probabilities,
-    State,
-    UpdateState,
-)
-from edge.protocol.topics import (
-    AVAILABILITY,
-    EPISODE,
-    EVENT,
-    HEALTH,
-    INFO,
-    LEVEL,
-    MIC,
-    MODEL,
-    MUTED_BY,
-    STATE,
-    TOPICS,
-    Topic,
-    announce_topic,
-    topic,
-)
 from edge.protocol.types import (
     LABELS,
-    UNCERTAIN,
-    Availability,
     BootId,
     Count,
     Decibel,
     EventType,
     Label,
-    MicState,
     Milliseconds,
     ModelName,
     MutedBy,
@@ -97,50 +25,180 @@ from edge.protocol.types import (
     VersionText,
 )
 
-T = TypeVar("T")
-
-_encoder = msgspec.json.Encoder()
-_ear_message = msgspec.json.Decoder(EarMessage)
-_ear_command = msgspec.json.Decoder(EarCommand)
-_event = msgspec.json.Decoder(Event)
+PROTOCOL: Final = 1
 
 
-class ContractError(ValueError):
-    """A message is invalid; the text says why."""
+class Probabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The probability of each label, rounded to three digits; they sum to about 1."""
+
+    neutral: Share
+    happy: Share
+    sad: Share
+    angry: Share
+    fearful: Share
+    disgust: Share
+    surprised: Share
 
 
-def encode(message: Struct) -> bytes:
-    """Encode a message as compact UTF-8 JSON."""
-    return _encoder.encode(message)
+class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One utterance: topic `B/N/event`, QoS 1, not retained, at most 1 KiB."""
+
+    v: Literal[1] = PROTOCOL
+    id: Ulid
+    """ULID assigned by the ear, by which a subscriber detects duplicates."""
+    boot: BootId
+    """Changes with every start of the ear."""
+    seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """Sequence number within one `boot`, from 1 without gaps."""
+    event_type: EventType
+    confidence: Share
+    """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
+    probabilities: Probabilities
+    arousal: Signed | UnsetType = UNSET
+    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
+    started_at: Timestamp
+    """Start of the speech (UTC)."""
+    duration_ms: Milliseconds
+    """Length of the speech without the hang-over."""
+    snr_db: Decibel
+    """Level of the speech above the noise of the room, in dB."""
+    level_dbfs: Decibel
+    """RMS level of the speech, in dB of full scale."""
+    model: ModelName
+    latency_ms: Milliseconds
+    """Time from the detected end of speech to the finished event."""
+    clock: Literal["unsynced"] | UnsetType = UNSET
+    """Present only while the clock of the device is not synchronised: use the time of arrival, not `started_at`."""
 
 
-def decode_ear_message(data: bytes) -> EarMessage:
-    """Decode and validate a message of the ear. Raises `ContractError`."""
-    if len(data) > MAX_REPORT_BYTES:
-        raise ContractError(f"{len(data)} bytes, at most {MAX_REPORT_BYTES} are allowed")
-    message: EarMessage = _decode(_ear_message, data)
-    if isinstance(message, MicSignal | LevelSignal) and len(data) > MAX_SIGNAL_BYTES:
-        raise ContractError(f"a signal of {len(data)} bytes, at most {MAX_SIGNAL_BYTES} are allowed")
-    return message
+class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Health of the ear, once a minute; the link adds its own and publishes `B/N/health`."""
+
+    frames: Count
+    overruns: Count
+    utterances: Count
+    inference_p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
+    inference_p95_ms: Annotated[float, Meta(ge=0, le=1e6)]
+    rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
+    dropped: Count
+    """Events that the ear dropped because no link acknowledged them."""
+    baseline_utterances: Count | None = None
+    """Utterances in the baseline of this room; null where there is no baseline."""
 
 
-def decode_ear_command(data: bytes) -> EarCommand:
-    """Decode and validate a command of the link. Raises `ContractError`."""
-    if len(data) > MAX_EAR_COMMAND_BYTES:
-        raise ContractError(f"{len(data)} bytes, at most {MAX_EAR_COMMAND_BYTES} are allowed")
-    message: EarCommand = _decode(_ear_command, data)
-    return message
+class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/health`, QoS 0, every 60 s. Unknown values are left out."""
+
+    clock: Literal["synced", "unsynced"]
+    uptime_s: Count
+    spool: Count
+    """Events that are not delivered yet."""
+    drops: Count
+    reconnects: Count
+    rejected: Count
+    """Invalid messages of the ear."""
+    link_rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
+    temperature_c: Annotated[float, Meta(ge=-60, le=200)] | None = None
+    certificate_expires: Timestamp | None = None
+    """When the client certificate of this device expires; left out without one."""
+    ear: EarHealth | None = None
 
 
-def decode_event(data: bytes) -> Event:
-    """Decode and validate a published event. Raises `ContractError`."""
-    return _decode(_event, data)
+class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Format of the microphone before its conversion to 16 kHz and one channel."""
+
+    rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
+    channels: Annotated[int, Meta(ge=1, le=1024)]
+    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]\d{0,3})\Z")] = "mean"
+    """What is used of the channels: their mean, the loudest one, or the number of one."""
 
 
-def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
-    try:
-        return decoder.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ContractError(str(error)) from None
-    except UnicodeDecodeError:
-        raise ContractError("not UTF-8") from None
+class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Model, runtime and version of the ear; part of `B/N/info`."""
+
+    model: ModelName
+    model_sha256: Sha256
+    feature_spec_sha256: Sha256
+    runtime: Annotated[str, Meta(pattern=r"^[a-z0-9 ._-]{1,40}\Z")]
+    vad: Literal["silero", "webrtc"]
+    ear_version: VersionText
+    config_sha256: Sha256
+    mic: MicFormat | None = None
+    """Null while it is not open, and for a playback."""
+
+
+class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/info`, QoS 1, retained."""
+
+    node: NodeId
+    name: Annotated[str, Meta(max_length=64)]
+    """Display name of the room; never used in a topic."""
+    version: VersionText
+    labels: tuple[Label, ...] = LABELS
+    ear: ModelInfo | None = None
+
+
+class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the microphone is closed (retained)."""
+
+    muted_by: tuple[MutedBy, ...] = ()
+    """Empty: it may be open."""
+
+
+class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/level`, QoS 0, twice a second while it was requested with `cmd/level_on`."""
+
+    dbfs: Decibel
+    speech: bool
+
+
+class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/state`: the smoothed emotion of the room, on change and every 60 s."""
+
+    emotion: EventType
+    confidence: Share
+    since: Timestamp
+    model: ModelName
+    arousal: Signed | None = None
+    """Mean of the last utterances: -1 (calmer than is usual here) to 1 (more agitated); null: nothing lately."""
+    agitated: bool = False
+    """Whether an episode is under way: several utterances more agitated than is usual in this room."""
+
+
+class Episode(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/episode`, QoS 1, not retained: an episode of agitation has started or ended."""
+
+    v: Literal[1] = PROTOCOL
+    event_type: Literal["started", "ended"]
+    started_at: Timestamp
+    """When it started (UTC)."""
+    peak: Signed
+    """Highest mean arousal so far."""
+    model: ModelName
+
+
+UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]
+
+
+class ModelStatus(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/model`, QoS 1, retained: the model and the progress of an update, as Home Assistant expects it."""
+
+    installed_version: Annotated[str, Meta(max_length=32)]
+    latest_version: Annotated[str, Meta(max_length=32)]
+    """The newest version offered to this device; the installed one where none is newer."""
+    in_progress: bool = False
+    update_percentage: Annotated[int, Meta(ge=0, le=100)] | None = None
+    state: UpdateState = "idle"
+    error: Annotated[str, Meta(max_length=300)] = ""
+    """The last error; empty for none."""
+    model: Annotated[str, Meta(max_length=64)] = ""
+    release: Count = 0
+    """Number of the release that runs; 0 for the model of the package."""
+    refused: Count = 0
+    """Number of the last release that was refused or rolled back; 0 for none."""
+
+
+class Announcement(Struct, frozen=True, kw_only=True):
+    """Topic `B/fleet/announce`, QoS 1, retained: a hint to check for releases soon; nothing in it is trusted."""
+
+    timestamp_version: Count

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from edge.config.settings import Updates
-from edge.protocol.messages import Announcement
+from edge.protocol import Announcement
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from edge.config.settings import Config
-from edge.protocol.messages import (
+from edge.protocol import (
     EarCommand,
     EarHealth,
     ModelInfo,

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Meta, Struct
 from packaging.version import Version as ParsedVersion
 
+from edge.protocol import NodeId, Sha256
 from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName
-from edge.protocol.messages import NodeId, Sha256
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 

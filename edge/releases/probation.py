@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from edge.protocol.messages import LABELS, PredictionCountsReport
+from edge.protocol import LABELS, PredictionCountsReport
 from edge.releases.state import ReferenceCounts
 
 MAX_CRASHES: Final = 3

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from edge.config.settings import Updates
-from edge.protocol.messages import EarHealth, PredictionCountsReport
+from edge.protocol import EarHealth, PredictionCountsReport
 from edge.releases.probation import Criteria, Decision, Observation, decide
 from edge.releases.state import Probation, ReferenceCounts, Slot, State
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from edge.config.settings import Config
-from edge.protocol.messages import ModelName, Sha256
+from edge.protocol import ModelName, Sha256
 from edge.releases.metadata import Number, Release
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.protocol import ModelInfo, ModelStatus
 from edge.protocol.bundle_name import BundleName
-from edge.protocol.messages import ModelInfo, ModelStatus
 from edge.releases.state import State
 from edge.releases.update_messages import Progress
 

@@ -11,14 +11,14 @@ from datetime import datetime
 
 import msgspec
 
+from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Event as ClientEvent
 from edge.mqtt.events import Message, Subscribed
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol import messages
-from edge.protocol.messages import ContractError, Event
+from edge.protocol import ContractError, Event
 
 _COLOURS = {
     "neutral": 37,
@@ -58,7 +58,7 @@ class EventPrinter:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.malformed = 0
         self.connected = threading.Event()
-        wanted = Subscription(messages.topic(base_topic, "+", messages.EVENT))
+        wanted = Subscription(protocol.topic(base_topic, "+", protocol.EVENT))
         options = ClientOptions(f"roomtone-demo-{secrets.token_hex(4)}", (wanted,))
         self._client = Client(
             BrokerAddress("127.0.0.1", port), options, self._handle, Backoff(first_s=1.0, cap_s=5.0)
@@ -75,7 +75,7 @@ class EventPrinter:
     def _receive(self, message: Message) -> None:
         node = message.topic.split("/")[-2]
         try:
-            event = messages.decode_event(message.payload)
+            event = protocol.decode_event(message.payload)
         except ContractError:
             self.malformed += 1
             return

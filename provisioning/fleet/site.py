@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.config.join_file import Join, Role
 from edge.config.settings import RESERVED_IDS
-from edge.protocol.messages import NodeId
+from edge.protocol import NodeId
 from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError, reason
 from edge.util.timestamps import rfc3339

@@ -20,7 +20,7 @@ from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from edge.protocol.messages import NodeId
+from edge.protocol import NodeId
 from edge.releases import metadata as releases
 from edge.releases.metadata import Release, Target
 from edge.util.atomic_file import write

@@ -15,7 +15,7 @@ from edge.mqtt.client import Client
 from edge.mqtt.events import Event, Message
 from edge.mqtt.reason_codes import FAILURE
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol.messages import Announcement, ModelStatus, announce_topic, encode
+from edge.protocol import Announcement, ModelStatus, announce_topic, encode
 from edge.util.errors import UserError
 
 CONNECT_S: Final = 10.0

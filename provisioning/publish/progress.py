@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from edge.protocol import ModelStatus
 from edge.protocol.bundle_name import family_of
-from edge.protocol.messages import ModelStatus
 from edge.releases.metadata import Release
 
 DeviceState = Literal[

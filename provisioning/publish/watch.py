@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from edge.protocol.messages import ModelStatus
+from edge.protocol import ModelStatus
 from edge.releases.metadata import Release
 from provisioning.publish import progress
 from provisioning.publish.progress import FAILED, Rows

@@ -25,10 +25,10 @@ import soundfile
 from paho.mqtt.enums import CallbackAPIVersion
 from process import Measured
 
+from edge import protocol
 from edge.audio import files
 from edge.config.settings import Segmenter
 from edge.inference import bundle
-from edge.protocol import messages
 from edge.util.local_ports import accepts_connections, free_port
 from provisioning.demo import broker, playback_dirs
 
@@ -145,7 +145,7 @@ def event_latency(folder: Path, wanted: int) -> dict[str, float]:
 
     def on_message(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         now = datetime.now(UTC)
-        event = messages.decode_event(bytes(message.payload))
+        event = protocol.decode_event(bytes(message.payload))
         ended = datetime.fromisoformat(event.started_at).timestamp() + event.duration_ms / 1000
         latencies.append((now.timestamp() - ended - hang_over_s) * 1000)
         if len(latencies) >= wanted:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from edge import protocol
 from edge.ear.process import EXIT_HUNG
-from edge.protocol import messages
-from edge.protocol.messages import InfoReport, MicFormat
+from edge.protocol import InfoReport, MicFormat
 from tests.support.ear import Ear, Link
 from tests.support.machines.microphone import VirtualMicrophone
 
@@ -43,7 +43,7 @@ def test_what_is_said_into_the_microphone_arrives_as_an_event(
     assert event.seq == 1
     assert event.latency_ms < 1000
     told = [
-        message for message in map(messages.decode_ear_message, link.raw) if isinstance(message, InfoReport)
+        message for message in map(protocol.decode_ear_message, link.raw) if isinstance(message, InfoReport)
     ]
     assert [message.info.mic for message in told] == [None, MicFormat(rate_hz=16_000, channels=1)]
     assert ear.stop() == 0

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from edge import protocol
 from edge.audio import files as audiofile
-from edge.protocol import messages
-from edge.protocol.messages import EventReport
+from edge.protocol import EventReport
 from tests.conftest import SPEECH
 from tests.device.sandbox import EAR, LINK, bring_probe, probe
 from tests.support.audio_search import Search
@@ -110,7 +110,7 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
 
 
 def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
-    good = messages.encode(EventReport(event(1))).decode()
+    good = protocol.encode(EventReport(event(1))).decode()
     bad = [
         good[:-1] + " " * 1024 + "}",
         good.replace('"seq":1', '"seq":1,"pcm":"AAAA"'),

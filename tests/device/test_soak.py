@@ -17,7 +17,7 @@ from edge.config.load import load
 from edge.config.settings import Audio
 from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
-from edge.protocol.messages import Ack, EventReport
+from edge.protocol import Ack, EventReport
 from tests.conftest import SPEECH
 from tests.support.ear import Ear, Link
 

@@ -19,13 +19,12 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 def seeds() -> dict[str, list[bytes]]:
     """Good inputs, from which the fuzzer begins."""
-    from edge.protocol import messages
-    from edge.protocol.messages import EventReport, InfoReport, LevelSignal, MicSignal
+    from edge.protocol import EventReport, InfoReport, LevelSignal, MicSignal, encode
     from tests.support.messages import INFO, event
 
     upward = (EventReport(event(1)), InfoReport(INFO), MicSignal("ok"), LevelSignal(dbfs=-30.5, speech=True))
     return {
-        "intake": [messages.encode(message) for message in upward],
+        "intake": [encode(message) for message in upward],
         "command": [
             b'{"transaction": "1"}',
             b'{"transaction":"1","boot":"7f3a9c01","from_seq":3,"to_seq":9,"sent_at":"2026-01-01T10:00:00.000Z"}',

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import msgspec
 
+from edge import protocol
 from edge.config.load import ConfigError, load
 from edge.config.settings import Config
 from edge.link.commands import Commands, ok
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import listen
-from edge.protocol import messages
-from edge.protocol.messages import Response
+from edge.protocol import Response
 
 KNOWN = ("mute", "restart", "replay")
 
@@ -33,7 +33,7 @@ class _Nobody:
 
     def on_ear_disconnected(self) -> None: ...
 
-    def on_ear_message(self, message: messages.EarMessage) -> None: ...
+    def on_ear_message(self, message: protocol.EarMessage) -> None: ...
 
 
 _folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=os.environ.get("FUZZ_FOLDER")))
@@ -54,9 +54,9 @@ def intake(data: bytes) -> None:
     message = own._check(data, 0)
     assert (message is None) == (own.rejected == before + 1)
     if message is not None:
-        again = messages.encode(message)
-        assert messages.decode_ear_message(again) == message
-        assert len(data) <= messages.MAX_REPORT_BYTES
+        again = protocol.encode(message)
+        assert protocol.decode_ear_message(again) == message
+        assert len(data) <= protocol.MAX_REPORT_BYTES
         assert b"NaN" not in again and b"Infinity" not in again
 
 

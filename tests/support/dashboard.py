@@ -15,8 +15,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from playwright.sync_api import Browser, Page
 
-from edge.protocol import messages
-from edge.protocol.messages import Info
+from edge import protocol
+from edge.protocol import Info
 from tests.support.broker import Broker
 from tests.support.process import RoomtoneProcess, environment_without
 from tests.support.waiting import until
@@ -95,19 +95,19 @@ class Rooms:
         self.client.connect(broker.host, broker.port)
         self.client.loop_start()
 
-    def publish(self, node: str, topic: messages.Topic, message: Any, retain: bool | None = None) -> None:
-        payload = message if isinstance(message, str | bytes) else messages.encode(message)
+    def publish(self, node: str, topic: protocol.Topic, message: Any, retain: bool | None = None) -> None:
+        payload = message if isinstance(message, str | bytes) else protocol.encode(message)
         self.client.publish(
-            messages.topic("roomtone", node, topic),
+            protocol.topic("roomtone", node, topic),
             payload,
             qos=topic.qos,
             retain=topic.retain if retain is None else retain,
         ).wait_for_publish(5)
 
     def appear(self, node: str, name: str, mic: str = "ok") -> None:
-        self.publish(node, messages.INFO, Info(node=node, name=name, version="0.1.0"))
-        self.publish(node, messages.AVAILABILITY, "online")
-        self.publish(node, messages.MIC, mic)
+        self.publish(node, protocol.INFO, Info(node=node, name=name, version="0.1.0"))
+        self.publish(node, protocol.AVAILABILITY, "online")
+        self.publish(node, protocol.MIC, mic)
 
     def close(self) -> None:
         self.client.disconnect()

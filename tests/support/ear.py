@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge import protocol
+from edge.protocol import (
     Ack,
     EarCommand,
     EarMessage,
@@ -47,7 +47,7 @@ class Link:
             raise ConnectionError("the ear has closed the connection")
         self.sizes.append(len(data))
         self.raw.append(data)
-        return messages.decode_ear_message(data)
+        return protocol.decode_ear_message(data)
 
     def receive_all(self, seconds: float) -> list[EarMessage]:
         """Everything that comes within a time."""
@@ -89,7 +89,7 @@ class Link:
 
     def order(self, message: EarCommand | bytes) -> None:
         assert self.ear is not None
-        self.ear.send(message if isinstance(message, bytes) else messages.encode(message))
+        self.ear.send(message if isinstance(message, bytes) else protocol.encode(message))
 
     def hang_up(self) -> None:
         if self.ear is not None:

@@ -16,8 +16,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from ulid import ULID
 
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge import protocol
+from edge.protocol import (
     Event,
     EventReport,
     InfoReport,
@@ -50,7 +50,7 @@ class EarClient:
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.connect(str(path))
         self.acks: list[str] = []
-        self.commands: list[messages.EarCommand] = []
+        self.commands: list[protocol.EarCommand] = []
         self.over = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -58,8 +58,8 @@ class EarClient:
             self.say(InfoReport(INFO))
             self.say(MicSignal("ok"))
 
-    def say(self, message: messages.EarMessage) -> None:
-        self._channel.send(messages.encode(message))
+    def say(self, message: protocol.EarMessage) -> None:
+        self._channel.send(protocol.encode(message))
 
     def raw(self, data: bytes) -> None:
         self._channel.send(data)
@@ -75,9 +75,9 @@ class EarClient:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
-            while data := self._channel.recv(messages.MAX_EAR_COMMAND_BYTES):
-                message = messages.decode_ear_command(data)
-                if isinstance(message, messages.Ack):
+            while data := self._channel.recv(protocol.MAX_EAR_COMMAND_BYTES):
+                message = protocol.decode_ear_command(data)
+                if isinstance(message, protocol.Ack):
                     self.acks.append(message.id)
                 else:
                     self.commands.append(message)
@@ -114,7 +114,7 @@ class Subscriber:
 
     def events(self) -> list[Event]:
         """As the ear told them: the mark of a machine whose clock no time service keeps is left out."""
-        found = [messages.decode_event(m.payload) for m in self.of("event")]
+        found = [protocol.decode_event(m.payload) for m in self.of("event")]
         return [msgspec.structs.replace(e, clock=msgspec.UNSET) for e in found]
 
     def seqs(self) -> list[int]:
@@ -133,10 +133,10 @@ class Subscriber:
     def publish(self, topic: str, payload: str | bytes, retain: bool = False) -> None:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(5)
 
-    def answer(self, verb: str, transaction: str, seconds: float = 10.0) -> messages.Response:
-        def found() -> list[messages.Response]:
+    def answer(self, verb: str, transaction: str, seconds: float = 10.0) -> protocol.Response:
+        def found() -> list[protocol.Response]:
             answers = [
-                msgspec.json.decode(m.payload, type=messages.Response) for m in self.of(f"resp/{verb}")
+                msgspec.json.decode(m.payload, type=protocol.Response) for m in self.of(f"resp/{verb}")
             ]
             return [a for a in answers if a.transaction == transaction]
 

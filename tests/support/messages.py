@@ -7,7 +7,7 @@ from itertools import count
 
 from ulid import ULID
 
-from edge.protocol.messages import (
+from edge.protocol import (
     LABELS,
     UNCERTAIN,
     EarHealth,

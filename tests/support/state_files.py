@@ -23,7 +23,7 @@ from edge.link.delivery.spool import Spool
 from edge.link.state import published_names
 from edge.link.state.clock import Clock
 from edge.link.state.published_names import Identity
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.releases.state import Slot
 from edge.releases.store import Store
 from edge.util.restarts import Restarts

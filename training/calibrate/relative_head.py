@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.inference.baseline import log_odds
 from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead, SpreadSpec
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.episodes import Episodes
 from edge.util.errors import UserError
 from training.fit.out_of_fold import OutOfFold

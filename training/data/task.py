@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data import splits
 from training.data.corpora import catalogue, emospeech

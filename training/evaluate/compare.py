@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.evaluate.evaluator import Evaluator
 from training.metrics import classification as metrics

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from edge.inference import bundle as bundles
 from edge.inference import features
 from edge.inference.interpreter import Interpreter
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from edge.util.version import VERSION

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import features
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.fit import checkpoint
 from training.networks import backend

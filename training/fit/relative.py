@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip
 from training.networks.head import Solved

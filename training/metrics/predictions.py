@@ -12,7 +12,7 @@ from tqdm import tqdm
 from edge.inference import features
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError, RelativeHead
 from edge.inference.decision import decide, evidence_of, scaled_arousal, score
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 from training.metrics.predictions import Predictions, softmax
 
 Float = NDArray[np.float64]

@@ -20,7 +20,7 @@ from edge.audio.vad import Vad, make_vad
 from edge.config.settings import Config
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util import atomic_file
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 
 TOLERANCE: Final = 0.3

@@ -17,7 +17,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from edge.inference import features
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.networks import small
 from training.networks.head import Solved, compress
 from training.recipes.recipe import Recipe

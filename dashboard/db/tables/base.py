@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 
 EMOTIONS: Final = (*LABELS, UNCERTAIN)
 """An emotion is stored as its index in this tuple; the order in the protocol never changes."""

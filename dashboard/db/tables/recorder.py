@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from dashboard.db.tables.base import metadata
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 rooms = Table(
     "rooms",

@@ -31,7 +31,7 @@ from edge.ear.capture.devices import (
     select_device,
 )
 from edge.ear.capture.source import BLOCK_S, Block, SourceLostError
-from edge.protocol.messages import MicFormat
+from edge.protocol import MicFormat
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)

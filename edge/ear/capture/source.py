@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from edge.audio.segmenter import BLOCK, RATE, Samples
-from edge.protocol.messages import MicFormat
+from edge.protocol import MicFormat
 
 BLOCK_S: Final = BLOCK / RATE
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 from edge.ear.capture.source import AudioSource, Block, SourceEndedError, SourceLostError
-from edge.protocol.messages import MicFormat
+from edge.protocol import MicFormat
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
+from edge import protocol
 from edge.ear.uplink.unacknowledged import UnacknowledgedEvents
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge.protocol import (
     Ack,
     ContractError,
     EarCommand,
@@ -80,8 +80,8 @@ class Uplink:
         self._connected = False
         self._last_logged = ""
         # Not created with the connection: a new one must not allow more than the protocol does.
-        self._reports = TokenBucket(messages.REPORTS_PER_SECOND, messages.REPORTS_BURST)
-        self._signals = TokenBucket(messages.SIGNALS_PER_SECOND, messages.SIGNALS_BURST)
+        self._reports = TokenBucket(protocol.REPORTS_PER_SECOND, protocol.REPORTS_BURST)
+        self._signals = TokenBucket(protocol.SIGNALS_PER_SECOND, protocol.SIGNALS_BURST)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -250,23 +250,23 @@ class Uplink:
         """Yield what is to be sent, by priority: its rate limit, the message, and what to call when it was sent."""
         if not self._info_sent:
             info = self._info
-            yield self._reports, messages.encode(InfoReport(info)), lambda: self._on_info_sent(info)
+            yield self._reports, protocol.encode(InfoReport(info)), lambda: self._on_info_sent(info)
             if not self._info_sent:
                 return  # must be the first message of every connection
         if not self._mic_sent:
             mic = self._mic
-            yield self._signals, messages.encode(mic), lambda: self._on_mic_sent(mic)
+            yield self._signals, protocol.encode(mic), lambda: self._on_mic_sent(mic)
         now = time.monotonic()
         if self._level_due <= now < self._level_until:
-            yield self._signals, messages.encode(self._level()), self._on_level_sent
+            yield self._signals, protocol.encode(self._level()), self._on_level_sent
         health = self._health
         if health is not None:
-            yield self._reports, messages.encode(HealthReport(health)), self._on_health_sent
+            yield self._reports, protocol.encode(HealthReport(health)), self._on_health_sent
         if now >= self._counts_due:
             for counts in list(self._prediction_counts.values()):
                 yield (
                     self._reports,
-                    messages.encode(counts),
+                    protocol.encode(counts),
                     partial(self._on_counts_sent, counts),
                 )
         while True:
@@ -302,13 +302,13 @@ class Uplink:
         """Read all pending commands; False when the link has closed the connection."""
         while True:
             try:
-                data = channel.recv(messages.MAX_EAR_COMMAND_BYTES + 1)
+                data = channel.recv(protocol.MAX_EAR_COMMAND_BYTES + 1)
             except BlockingIOError:
                 return True
             if not data:
                 return False
             try:
-                self._handle_command(messages.decode_ear_command(data))
+                self._handle_command(protocol.decode_ear_command(data))
             except ContractError as error:
                 log.warning("invalid command of the link ignored: %s", error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from edge.protocol.messages import MAX_REPORT_BYTES, Event, EventReport, encode
+from edge.protocol import MAX_REPORT_BYTES, Event, EventReport, encode
 
 CAPACITY: Final = 1000
 """Events: about 0.5 MB, hours of speech. The link keeps events on disk; this queue bridges its restarts."""

@@ -18,7 +18,7 @@ from edge.link.delivery.journal import Journal
 from edge.link.delivery.restamp import shifted, unmarked
 from edge.link.delivery.spool import Spool
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
-from edge.protocol.messages import Event, encode
+from edge.protocol import Event, encode
 from edge.util.rate_limit import TokenBucket
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from edge import protocol
 from edge.config.settings import Config
 from edge.link.delivery.entry import Entry
-from edge.protocol import messages
-from edge.protocol.homeassistant import AnnouncedDevice, announcement, discovery_topic
-from edge.protocol.messages import (
+from edge.protocol import (
     Episode,
     Health,
     Info,
@@ -24,6 +23,7 @@ from edge.protocol.messages import (
     Topic,
     encode,
 )
+from edge.protocol.homeassistant import AnnouncedDevice, announcement, discovery_topic
 from edge.util.version import VERSION
 
 EVENT_EXPIRY_S: Final = 7 * 86_400
@@ -58,51 +58,51 @@ class Publisher:
 
     def topic(self, leaf: Topic | str) -> str:
         """Return the full name of one of our topics."""
-        return messages.topic(self._config.node.base_topic, self._config.node.id, leaf)
+        return protocol.topic(self._config.node.base_topic, self._config.node.id, leaf)
 
     def publish_all(self) -> None:
         """Publish all that is retained, on every connection: a broker may have lost it."""
         self._announce()
-        self._publish(messages.INFO, self._info())
-        self._publish(messages.MUTED_BY, encode(MuteReasons(self._mic.muted_by)))
-        self._publish(messages.MIC, self._mic.state.encode())
+        self._publish(protocol.INFO, self._info())
+        self._publish(protocol.MUTED_BY, encode(MuteReasons(self._mic.muted_by)))
+        self._publish(protocol.MIC, self._mic.state.encode())
         if self._model is not None:
-            self._publish(messages.MODEL, encode(self._model))
+            self._publish(protocol.MODEL, encode(self._model))
         self.publish_online()
 
     def publish_online(self) -> None:
         """Publish that we are online."""
-        self._publish(messages.AVAILABILITY, b"online")
+        self._publish(protocol.AVAILABILITY, b"online")
 
     def publish_offline(self) -> int | None:
         """Publish that we are offline before a clean stop, as a broker sends no will then; the message's number."""
-        return self._publish(messages.AVAILABILITY, b"offline")
+        return self._publish(protocol.AVAILABILITY, b"offline")
 
     def set_mic(self, mic: MicSignal) -> None:
         """Publish the microphone's state, and by what it is muted, when they change."""
         before, self._mic = self._mic, mic
         if mic.muted_by != before.muted_by:
-            self._publish(messages.MUTED_BY, encode(MuteReasons(mic.muted_by)))
+            self._publish(protocol.MUTED_BY, encode(MuteReasons(mic.muted_by)))
         if mic.state != before.state:
-            self._publish(messages.MIC, mic.state.encode())
+            self._publish(protocol.MIC, mic.state.encode())
 
     def set_ear(self, ear: ModelInfo) -> None:
         """Publish what the ear runs when it changes."""
         if ear != self._ear:
             self._ear = ear
             self._announce()
-            self._publish(messages.INFO, self._info())
+            self._publish(protocol.INFO, self._info())
 
     def set_model(self, status: ModelStatus) -> None:
         """Publish which model runs, and what happens to a new one."""
         self._model = status
-        self._publish(messages.MODEL, encode(status))
+        self._publish(protocol.MODEL, encode(status))
 
     def publish_state(self, state: State) -> None:
         """Publish the emotion of the room; retained where the configuration says so."""
         retain = self._config.state.retain
         self._send(
-            self.topic(messages.STATE),
+            self.topic(protocol.STATE),
             encode(state),
             retain=retain,
             expiry_s=None if retain else 2 * MOMENT_EXPIRY_S,
@@ -110,19 +110,19 @@ class Publisher:
 
     def publish_episode(self, episode: Episode) -> None:
         """Publish that an episode of agitation has started or ended."""
-        self._publish(messages.EPISODE, encode(episode), EVENT_EXPIRY_S)
+        self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S)
 
     def publish_event(self, entry: Entry) -> int | None:
         """Publish one event; the number of the message, None without a connection."""
-        return self._publish(messages.EVENT, entry.payload, EVENT_EXPIRY_S)
+        return self._publish(protocol.EVENT, entry.payload, EVENT_EXPIRY_S)
 
     def publish_level(self, signal: LevelSignal) -> None:
         """Publish the present level."""
-        self._publish(messages.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
+        self._publish(protocol.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
 
     def publish_health(self, health: Health) -> None:
         """Publish the health of device, link and ear."""
-        self._publish(messages.HEALTH, encode(health), 2 * MOMENT_EXPIRY_S)
+        self._publish(protocol.HEALTH, encode(health), 2 * MOMENT_EXPIRY_S)
 
     def publish_response(self, verb: str, response: Response) -> None:
         """Publish the response to a command."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from edge.link.delivery.entry import Entry
-from edge.protocol.messages import ContractError, decode_event, encode
+from edge.protocol import ContractError, decode_event, encode
 from edge.util import timestamps
 
 

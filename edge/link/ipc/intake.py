@@ -17,7 +17,7 @@ import struct
 from collections import deque
 from typing import Protocol
 
-from edge.protocol.messages import (
+from edge.protocol import (
     MAX_REPORT_BYTES,
     REPORTS_BURST,
     REPORTS_PER_SECOND,

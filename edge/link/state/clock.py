@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from edge.protocol.messages import Event
+from edge.protocol import Event
 from edge.util import atomic_file
 from edge.util.system_clock import boottime, machine_boot, synced
 

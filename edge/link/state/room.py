@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import UNSET, structs
 
 from edge.link.state.smoothing import Smoother
-from edge.protocol.messages import Episode, Event, State
+from edge.protocol import Episode, Event, State
 from edge.util.episodes import Episode as Change
 from edge.util.episodes import Episodes
 from edge.util.timestamps import from_unix

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from edge.protocol.messages import (
+from edge.protocol import (
     LABELS,
     UNCERTAIN,
     Event,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from edge.protocol.messages import ModelName, Sha256
+from edge.protocol import ModelName, Sha256
 
 MAX_LINE: Final = 16_384
 

@@ -15,7 +15,7 @@ from typing import Any
 import websockets
 from playwright.async_api import Page, async_playwright
 
-from edge.protocol import messages
+from edge import protocol
 from tests.bench.hub.tools import Others, cpu
 from tests.support.broker import Broker
 from tests.support.dashboard import (
@@ -54,7 +54,7 @@ def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
             soon(lambda: health(url)["broker"] == "connected")
             for n in range(ROOMS):
                 rooms.appear(f"room-{n}", f"Room {n}")
-                rooms.publish(f"room-{n}", messages.EVENT, event_of("neutral", time.time(), seq=1))
+                rooms.publish(f"room-{n}", protocol.EVENT, event_of("neutral", time.time(), seq=1))
             soon(lambda: health(url)["events"] == ROOMS)
             others, begin = Others(), cpu(dashboard.process.pid)
             result = asyncio.run(_measure(url, rooms, sockets, browsers, seconds))
@@ -83,7 +83,7 @@ async def _measure(url: str, rooms: Rooms, sockets: int, browsers: int, seconds:
             said[message.id] = time.time()
             if n % ROOMS == 0:
                 moods.append((mood, said[message.id] * 1000))
-            await asyncio.to_thread(rooms.publish, node, messages.EVENT, message)
+            await asyncio.to_thread(rooms.publish, node, protocol.EVENT, message)
             n += 1
             await asyncio.sleep(max(0.0, begin + n * EVERY_S - time.monotonic()))
         await asyncio.sleep(3)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from ulid import ULID
 
-from edge.protocol import messages as contract
+from edge import protocol as contract
 from tests.bench.hub.tools import until
 from tests.support.messages import event_of, timestamp
 

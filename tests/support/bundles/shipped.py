@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.inference import bundle as bundles
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 SHIPPED = bundles.load(bundles.find("base")).full_name
 """What a box runs that was never sent anything."""

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as tfl
 from edge.inference import bundle as bundles
 from edge.inference.features import FeatureSpec
 from edge.inference.interpreter import Interpreter
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 SIZE = 8
 RELATIVE = {

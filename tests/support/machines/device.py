@@ -14,7 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.protocol.messages import Event, decode_event
+from edge.protocol import Event, decode_event
 from tests.support.broker import Broker
 from tests.support.machines import container as containers
 from tests.support.machines.container import Container

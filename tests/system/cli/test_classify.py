@@ -12,7 +12,7 @@ import pytest
 
 from edge.audio import files
 from edge.audio.segmenter import Samples
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 from tests.conftest import SPEECH
 
 sf = pytest.importorskip("soundfile")

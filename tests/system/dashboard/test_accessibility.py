@@ -7,7 +7,7 @@ import time
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from edge.protocol import messages
+from edge import protocol
 from tests.support.dashboard import Dashboard, Recorder, health, open_page
 from tests.support.guarded_dashboard import Guarded
 from tests.support.messages import event_of
@@ -24,8 +24,8 @@ def hub(mosquitto, tmp_path, rooms):
     for node, mic in (("kitchen", "ok"), ("study", "lost"), ("hall", "muted")):
         rooms.appear(node, node.capitalize(), mic)
     for n, emotion in enumerate(EMOTIONS * 2):
-        rooms.publish("kitchen", messages.EVENT, event_of(emotion, time.time() - 100 + n, seq=n + 1))
-    rooms.publish("study", messages.EVENT, event_of("sad", time.time() - 4000, seq=1))
+        rooms.publish("kitchen", protocol.EVENT, event_of(emotion, time.time() - 100 + n, seq=n + 1))
+    rooms.publish("study", protocol.EVENT, event_of("sad", time.time() - 4000, seq=1))
     until(lambda: recorder.count() == 17)
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
     url = child.address()

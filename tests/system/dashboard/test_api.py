@@ -14,8 +14,8 @@ from jsonschema.validators import Draft202012Validator
 
 from dashboard.db.engine import connect
 from dashboard.recorder.writer import Received, Writer
-from edge.protocol import messages
-from edge.protocol.messages import Command, Response
+from edge import protocol
+from edge.protocol import Command, Response
 from tests.support.broker import Broker
 from tests.support.dashboard import Rooms
 from tests.support.guarded_dashboard import Guarded, elsewhere
@@ -117,12 +117,12 @@ def test_a_command_is_answered_by_the_room_and_written_down(hub):
     heard = []
 
     def obey(client, _userdata, message):
-        command = messages._decode(__import__("msgspec").json.Decoder(Command), message.payload)
+        command = protocol._decode(__import__("msgspec").json.Decoder(Command), message.payload)
         heard.append((message.topic, command.sent_at is not None))
         answer = Response(
             transaction=command.transaction, ok="study" not in message.topic, error="muted at the device"
         )
-        client.publish(message.topic.replace("/cmd/", "/resp/"), messages.encode(answer), qos=1)
+        client.publish(message.topic.replace("/cmd/", "/resp/"), protocol.encode(answer), qos=1)
 
     rooms.client.on_message = obey
     for node in ("kitchen", "study"):

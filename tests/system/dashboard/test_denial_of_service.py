@@ -17,7 +17,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from edge.protocol import messages
+from edge import protocol
 from tests.conftest import ROOT
 from tests.support.broker import free_port
 from tests.support.dashboard import AUTHORIZED, Rooms, health
@@ -140,7 +140,7 @@ def test_a_device_that_floods_with_events_keeps_nobody_from_a_page(mosquitto, ur
     def flood() -> None:
         nonlocal sent
         while not stop.is_set():
-            message = messages.encode(event_of("angry", time.time(), seq=sent + 1))
+            message = protocol.encode(event_of("angry", time.time(), seq=sent + 1))
             flooding.client.publish("roomtone/loud/event", message, qos=0)
             sent += 1
             if sent % 50 == 0:
@@ -151,7 +151,7 @@ def test_a_device_that_floods_with_events_keeps_nobody_from_a_page(mosquitto, ur
     try:
         assert slowest_page(url, 8, lambda: time.sleep(0.3)) < 2
         rooms.appear("kitchen", "Kitchen")
-        rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time(), seq=1))
+        rooms.publish("kitchen", protocol.EVENT, event_of("happy", time.time(), seq=1))
         until(lambda: health(url)["rooms"] == 2, 15)
     finally:
         stop.set()

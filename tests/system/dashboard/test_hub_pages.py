@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from edge.protocol import messages
-from edge.protocol.messages import Command, Response
+from edge import protocol
+from edge.protocol import Command, Response
 from tests.support.dashboard import Dashboard, Recorder, health, open_page
 from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
 from tests.support.messages import event_of, healthy, timestamp
@@ -46,7 +46,7 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
     url, _ = hub
     for node, mic in (("kitchen", "ok"), ("hall", "lost"), ("study", "muted")):
         rooms.appear(node, node.capitalize(), mic)
-        rooms.publish(node, messages.HEALTH, hot_or_not(node))
+        rooms.publish(node, protocol.HEALTH, hot_or_not(node))
     until(lambda: health(url)["rooms"] == 3)
     for name, options, words in (
         ("desktop", DESKTOP, ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK")),
@@ -87,14 +87,14 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, hub, rooms, 
         page.get_by_role("button", name="Create rule").click()
         expect(page.get_by_text("Angry for 10 min above 60 %")).to_be_visible()
         for n in range(6):
-            rooms.publish("kitchen", messages.EVENT, event_of("angry", time.time() - n, seq=n + 1))
+            rooms.publish("kitchen", protocol.EVENT, event_of("angry", time.time() - n, seq=n + 1))
         until(lambda: recorder.count() == 6)
         expect(page.locator(".rt-alert.is-on")).to_contain_text("Kitchen", timeout=40_000)
         until(lambda: posted and told)
         assert (posted[0]["state"], posted[0]["share"], posted[0]["room"]) == ("on", 1.0, "Kitchen")
         assert told == posted
         for n in range(10):
-            rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time() - n, seq=n + 7))
+            rooms.publish("kitchen", protocol.EVENT, event_of("happy", time.time() - n, seq=n + 7))
         expect(page.locator(".rt-alert")).to_contain_text("until", timeout=40_000)
         page.screenshot(path=artefacts / "alerts-desktop.png", full_page=True)
         page.get_by_role("button", name="Delete rule Somebody shouts").click()
@@ -109,7 +109,7 @@ def test_a_room_is_muted_exported_and_erased_on_its_page(browser, hub, rooms, ar
     def obey(client, _userdata, message):
         command = msgspec.json.decode(message.payload, type=Command)
         client.publish(
-            "roomtone/kitchen/resp/mute", messages.encode(Response(transaction=command.transaction, ok=True))
+            "roomtone/kitchen/resp/mute", protocol.encode(Response(transaction=command.transaction, ok=True))
         )
         client.publish("roomtone/kitchen/mic", "muted", retain=True)
 
@@ -117,7 +117,7 @@ def test_a_room_is_muted_exported_and_erased_on_its_page(browser, hub, rooms, ar
     rooms.client.subscribe("roomtone/kitchen/cmd/mute", 1)
     rooms.appear("kitchen", "Kitchen")
     for n in range(30):
-        rooms.publish("kitchen", messages.EVENT, event_of("sad", time.time() - n, seq=n + 1))
+        rooms.publish("kitchen", protocol.EVENT, event_of("sad", time.time() - n, seq=n + 1))
     until(lambda: recorder.count() == 30)
     with open_page(browser, url, "/room/kitchen", **PHONE) as (page, trouble):
         page.get_by_role("button", name="Mute Kitchen").click()
@@ -162,7 +162,7 @@ def test_a_viewer_is_shown_no_button_that_they_may_not_press(browser, mosquitto,
 def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, url, rooms, artefacts):
     for n, emotion in enumerate(("happy", "sad", "uncertain", "neutral")):
         rooms.appear(f"room-{n}", f"Room {n}")
-        rooms.publish(f"room-{n}", messages.EVENT, event_of(emotion, time.time() - n, seq=1))
+        rooms.publish(f"room-{n}", protocol.EVENT, event_of(emotion, time.time() - n, seq=1))
     with open_page(browser, url, "/", **DESKTOP) as (page, trouble):
         background = "getComputedStyle(document.body).backgroundColor"
         light = page.evaluate(background)

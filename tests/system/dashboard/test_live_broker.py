@@ -10,7 +10,7 @@ from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Message
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol.messages import Command, Response, encode
+from edge.protocol import Command, Response, encode
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from edge import protocol
 from edge.inference import bundle
-from edge.protocol import messages
-from edge.protocol.messages import Command, ModelInfo, ModelStatus, Response
+from edge.protocol import Command, ModelInfo, ModelStatus, Response
 from tests.support.bundles.shipped import SHIPPED
 from tests.support.dashboard import health
 from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
@@ -59,9 +59,9 @@ def appear(rooms, node, **told):
         ear_version="1.0.0", config_sha256=ZERO,
     )  # fmt: skip
     rooms.publish(
-        node, messages.INFO, messages.Info(node=node, name=node.capitalize(), version="1.0.0", ear=ear)
+        node, protocol.INFO, protocol.Info(node=node, name=node.capitalize(), version="1.0.0", ear=ear)
     )
-    rooms.publish(node, messages.MODEL, status(**told))
+    rooms.publish(node, protocol.MODEL, status(**told))
 
 
 def obey(rooms, verbs):
@@ -71,11 +71,11 @@ def obey(rooms, verbs):
         _, node, _, verb = message.topic.split("/")
         command = msgspec.json.decode(message.payload, type=Command)
         reply = Response(transaction=command.transaction, ok=True)
-        client.publish(f"roomtone/{node}/resp/{verb}", messages.encode(reply))
+        client.publish(f"roomtone/{node}/resp/{verb}", protocol.encode(reply))
         verbs.append((node, verb))
         if verb == "model_rollback":
             told = status(refused=2, error=f"{SHIPPED}: rolled back by a command")
-            client.publish(f"roomtone/{node}/model", messages.encode(told), retain=True)
+            client.publish(f"roomtone/{node}/model", protocol.encode(told), retain=True)
 
     rooms.client.on_message = answer
     rooms.client.subscribe("roomtone/+/cmd/+", 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 from playwright.sync_api import expect
 
-from edge.protocol import messages
-from edge.protocol.messages import Info, Level
+from edge import protocol
+from edge.protocol import Info, Level
 from tests.support.dashboard import health, open_page
 from tests.support.messages import event_of
 from tests.support.waiting import until
@@ -29,7 +30,7 @@ def tile(page, node):
 
 def say(rooms, node, emotion, age=0.0, **changes):
     message = event_of(emotion, time.time() - age, **changes)
-    rooms.publish(node, messages.EVENT, message)
+    rooms.publish(node, protocol.EVENT, message)
     return message
 
 
@@ -85,12 +86,12 @@ def test_it_fits_every_screen_and_loads_nothing_from_elsewhere(
 def test_names_from_the_broker_are_text_and_nothing_else(browser, url, rooms):
     evil = '<img src=x onerror="window.hacked=1">${1}`</script>'
     rooms.appear("evil", "x")
-    rooms.publish("evil", messages.INFO, Info(node="evil", name=evil, version="1"))
+    rooms.publish("evil", protocol.INFO, Info(node="evil", name=evil, version="1"))
     say(rooms, "evil", "happy")
     until(lambda: health(url)["events"] == 1)
     with open_page(browser, url) as (page, trouble):
         expect(tile(page, "evil").locator("h2")).to_have_text(evil)
-        rooms.publish("evil", messages.INFO, Info(node="evil", name=f"{evil}2", version="1"))
+        rooms.publish("evil", protocol.INFO, Info(node="evil", name=f"{evil}2", version="1"))
         expect(tile(page, "evil").locator("h2")).to_have_text(f"{evil}2")
         expect(page.locator(".rt-row .rt-room")).to_have_text(f"{evil}2")
         assert page.evaluate("window.hacked") is None
@@ -99,9 +100,9 @@ def test_names_from_the_broker_are_text_and_nothing_else(browser, url, rooms):
 
 def test_what_breaks_the_contract_is_counted_and_changes_nothing(url, rooms):
     rooms.appear("kitchen", "Kitchen")
-    for topic, payload in ((messages.EVENT, b"{}"), (messages.MIC, "fine"), (messages.LEVEL, b"\xff" * 5000)):
+    for topic, payload in ((protocol.EVENT, b"{}"), (protocol.MIC, "fine"), (protocol.LEVEL, b"\xff" * 5000)):
         rooms.publish("kitchen", topic, payload, retain=False)
-    rooms.publish("kitchen", messages.EVENT, event_of("happy", time.time()), retain=True)
+    rooms.publish("kitchen", protocol.EVENT, event_of("happy", time.time()), retain=True)
     say(rooms, "kitchen", "happy")
     until(lambda: health(url)["events"])
     # The retained event was live for a subscriber who was there already; only a later one gets it as retained.
@@ -136,16 +137,16 @@ def test_the_level_is_asked_for_while_the_page_is_open_and_shown(browser, url, r
     assert asked == []  # Nobody is looking.
     with open_page(browser, url) as (page, _):
         until(lambda: asked, 15)
-        rooms.publish("kitchen", messages.LEVEL, Level(dbfs=-31.6, speech=True))
+        rooms.publish("kitchen", protocol.LEVEL, Level(dbfs=-31.6, speech=True))
         expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("-32 dB", timeout=15_000)
         expect(tile(page, "kitchen")).to_contain_text("Speech detected")
         expect(tile(page, "kitchen").locator(".rt-db")).to_have_text("–", timeout=15_000)
-        rooms.publish("kitchen", messages.AVAILABILITY, "offline")
+        rooms.publish("kitchen", protocol.AVAILABILITY, "offline")
         expect(tile(page, "kitchen")).to_contain_text("Offline", timeout=15_000)
     topic, retained, payload = asked[0]
     assert topic == "roomtone/kitchen/cmd/level_on"
     assert not retained
-    command = messages.msgspec.json.decode(payload, type=messages.Command)
+    command = msgspec.json.decode(payload, type=protocol.Command)
     assert command.transaction
     assert len(asked) == 1
 

@@ -117,11 +117,10 @@ def test_the_password_comes_from_the_environment_and_a_wrong_one_is_said(tmp_pat
 
 
 def test_a_flood_does_not_keep_the_page_from_answering(mosquitto, dashboard, url):
-    from edge.protocol import messages
-    from edge.protocol.messages import Level
+    from edge.protocol import Level, encode
 
     rooms = Rooms(mosquitto)
-    payload = messages.encode(Level(dbfs=-30.0, speech=False))
+    payload = encode(Level(dbfs=-30.0, speech=False))
     for n in range(5000):
         rooms.client.publish(f"roomtone/room-{n % 1500}/level", payload if n % 2 else b"junk", qos=0)
     begin = time.monotonic()

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from edge.protocol import messages
-from edge.protocol.messages import Command, Info
+from edge import protocol
+from edge.protocol import Command, Info
 from tests.support.dashboard import Recorder
 from tests.support.messages import event_of
 from tests.support.waiting import until
@@ -30,13 +30,13 @@ def recorder(mosquitto, tmp_path):
 
 def say(rooms, node, seq, **changes):
     message = event_of("happy", time.time(), seq=seq, **changes)
-    rooms.client.publish(messages.topic("roomtone", node, messages.EVENT), messages.encode(message), qos=1)
+    rooms.client.publish(protocol.topic("roomtone", node, protocol.EVENT), protocol.encode(message), qos=1)
     return message
 
 
 def test_what_is_said_is_in_the_database_a_moment_later_under_its_name(recorder, rooms):
     recorder.wait_connected()
-    rooms.publish("kitchen", messages.INFO, Info(node="kitchen", name="K\u00fcche\u0000", version="1"))
+    rooms.publish("kitchen", protocol.INFO, Info(node="kitchen", name="K\u00fcche\u0000", version="1"))
     message = say(rooms, "kitchen", 1)
     until(lambda: recorder.count() == 1, 15)
     until(lambda: recorder.query("select node, name from rooms") == [("kitchen", "Küche")], 15)

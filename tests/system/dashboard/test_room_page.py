@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from edge.protocol import messages
+from edge import protocol
 from tests.support.dashboard import Dashboard, Recorder, health, open_page
 from tests.support.messages import event_of
 from tests.support.waiting import until
@@ -28,7 +28,7 @@ def place(mosquitto, tmp_path, rooms):
         message = event_of(
             emotions[n % 7], time.time() - 60 * (140 - n), seq=n + 1, confidence=0.45 if n % 7 == 4 else 0.7
         )
-        rooms.publish("kitchen", messages.EVENT, message)
+        rooms.publish("kitchen", protocol.EVENT, message)
     until(lambda: recorder.count() == 140, 20)
     child = Dashboard(tmp_path, "--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}")
     url = child.address()
@@ -48,7 +48,7 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
         expect(page.locator(".rt-row")).to_have_count(100)
         page.get_by_role("button", name="Show more").click()
         expect(page.locator(".rt-row")).to_have_count(140)
-        rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
+        rooms.publish("kitchen", protocol.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=15_000)
         expect(page.locator(".rt-emotion")).to_have_text("Surprised")
         until(lambda: recorder.count() == 141)
@@ -85,7 +85,7 @@ def test_a_database_that_is_gone_is_said_and_the_live_part_goes_on(browser, plac
     recorder.file.unlink()
     with open_page(browser, url, "/room/kitchen") as (page, _):
         expect(page.get_by_text("The database does not answer.")).to_be_visible()
-        rooms.publish("kitchen", messages.EVENT, event_of("surprised", time.time(), seq=141))
+        rooms.publish("kitchen", protocol.EVENT, event_of("surprised", time.time(), seq=141))
         expect(page.locator(".rt-emotion")).to_have_text("Surprised", timeout=15_000)
 
 

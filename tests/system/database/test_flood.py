@@ -15,8 +15,8 @@ from dashboard.recorder import admission, process
 from dashboard.recorder.gaps import REORDER_MS, Gap, GapTracker
 from dashboard.recorder.process import Recorder
 from dashboard.recorder.writer import Received, Writer
+from edge import protocol
 from edge.mqtt.events import Message
-from edge.protocol import messages
 from tests.support.messages import event_of
 from tests.support.waiting import until
 
@@ -45,9 +45,9 @@ class LocalSession:
         self.published.append(topic)
         return True
 
-    def put(self, node, message, topic=messages.EVENT):
-        payload = message if isinstance(message, bytes) else messages.encode(message)
-        name = messages.topic("roomtone", node, topic)
+    def put(self, node, message, topic=protocol.EVENT):
+        payload = message if isinstance(message, bytes) else protocol.encode(message)
+        name = protocol.topic("roomtone", node, topic)
         self.arrived.put(Message(name, payload, False, acknowledge=self._acknowledge))
 
     def _acknowledge(self):

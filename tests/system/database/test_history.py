@@ -11,7 +11,7 @@ from dashboard.db.tables import EMOTIONS
 from dashboard.live.decode import Incoming
 from dashboard.live.registry import RECENT_UTTERANCES, RoomRegistry
 from dashboard.recorder.writer import Received, Writer
-from edge.protocol.messages import EVENT
+from edge.protocol import EVENT
 from tests.support.messages import event_of
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # A Wednesday.

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.protocol.messages import LABELS, UNCERTAIN
+from edge.protocol import LABELS, UNCERTAIN
 from tests.conftest import SPEECH
 from tests.support.waiting import until
 

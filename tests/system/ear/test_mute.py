@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.ear.mute import requests
-from edge.protocol.messages import MicSignal, Mute, Unmute
+from edge.protocol import MicSignal, Mute, Unmute
 from tests.support.ear import Ear, Link
 
 

@@ -19,7 +19,7 @@ from edge.config.settings import Audio
 from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
 from edge.ear.process import EXIT_RESTART
-from edge.protocol.messages import (
+from edge.protocol import (
     EventReport,
     InfoReport,
     MicSignal,

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from edge.ear.uplink.client import Uplink
-from edge.protocol.messages import LevelSignal
+from edge.protocol import LevelSignal
 from tests.support.broker import Broker, free_port
 from tests.support.link import LinkProcess, Subscriber
 from tests.support.messages import BOOT, INFO, event

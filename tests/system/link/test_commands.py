@@ -3,8 +3,8 @@
 import json
 import time
 
-from edge.protocol import messages
-from edge.protocol.messages import MicSignal, Mute, Restart, Unmute
+from edge import protocol
+from edge.protocol import MicSignal, Mute, Restart, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.waiting import until
 
@@ -16,7 +16,7 @@ def test_mute_is_answered_when_the_ear_has_muted(subscriber, ear):
     time.sleep(0.3)
     assert not subscriber.of("resp/mute")
     ear.say(MicSignal("muted"))
-    assert subscriber.answer("mute", asked) == messages.Response(transaction=asked, ok=True)
+    assert subscriber.answer("mute", asked) == protocol.Response(transaction=asked, ok=True)
 
 
 def test_a_microphone_that_was_muted_at_the_device_stays_muted_and_the_answer_says_so(subscriber, ear):

@@ -4,8 +4,7 @@ import json
 
 import jsonschema
 
-from edge.protocol import json_schema
-from edge.protocol.messages import EarHealth, HealthReport, LevelSignal
+from edge.protocol import EarHealth, HealthReport, LevelSignal, json_schema
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event
 from tests.support.waiting import until

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import jinja2
 import pytest
 
-from edge.protocol.messages import MicSignal, Mute, Unmute
+from edge.protocol import MicSignal, Mute, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.protocol.messages import EarHealth, HealthReport
+from edge.protocol import EarHealth, HealthReport
 from tests.support.broker import free_port
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from edge.link.delivery.spool import Spool
-from edge.protocol.messages import encode
+from edge.protocol import encode
 from tests.support.broker import Broker, free_port
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from edge.protocol.messages import LevelSignal, MicSignal
+from edge.protocol import LevelSignal, MicSignal
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event
 from tests.support.waiting import until

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.protocol.messages import MicSignal
+from edge.protocol import MicSignal
 from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dashboard.live.decode import MAX_BYTES, decode
 from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import Room
-from edge.protocol.messages import ContractError, Level, encode
+from edge.protocol import ContractError, Level, encode
 from tests.support.messages import event_of
 
 

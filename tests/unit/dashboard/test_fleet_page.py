@@ -3,7 +3,7 @@ from __future__ import annotations
 from dashboard.live.decode import Incoming
 from dashboard.live.problems import device_rows
 from dashboard.live.registry import RoomRegistry
-from edge.protocol.messages import Info
+from edge.protocol import Info
 from edge.util.timestamps import from_unix
 from tests.support.messages import healthy
 

@@ -3,7 +3,7 @@ import pytest
 from dashboard.live.decode import Incoming
 from dashboard.live.registry import KEPT_EVENTS, RECENT_UTTERANCES, RoomRegistry
 from dashboard.live.views import Cursor, patch, room_view
-from edge.protocol.messages import Info, Level, State
+from edge.protocol import Info, Level, State
 from tests.support.messages import event_of, timestamp
 
 NOW = 1_770_000_000.0

@@ -19,7 +19,7 @@ from edge.ear.baseline_store import MIN_UTTERANCES, SAVE_PERIOD_S, BaselineStore
 from edge.inference import bundle
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Result
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.atomic_file import temporary_path
 from tests.support.bundles import tiny
 from tests.support.bundles.shipped import update_hashes

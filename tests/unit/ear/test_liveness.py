@@ -10,7 +10,7 @@ from edge.ear.liveness import (
     SELF_TEST_PERIOD_S,
     Liveness,
 )
-from edge.protocol.messages import MicState
+from edge.protocol import MicState
 
 
 class Told(list[MicState]):

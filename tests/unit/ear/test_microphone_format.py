@@ -11,7 +11,7 @@ import pytest
 from edge.audio.segmenter import BLOCK, RATE
 from edge.ear.capture import microphone
 from edge.ear.capture.microphone import MicrophoneSource
-from edge.protocol.messages import MicFormat
+from edge.protocol import MicFormat
 
 GIVEN, CHANNELS = 44_100, 2
 TONE_HZ = 440.0

@@ -13,7 +13,7 @@ from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.pipeline import Pipeline
 from edge.inference.classifier import Result
-from edge.protocol.messages import (
+from edge.protocol import (
     LABELS,
     MAX_REPORT_BYTES,
     Event,

@@ -1,7 +1,7 @@
 import pytest
 
 from edge.ear.uplink.unacknowledged import UnacknowledgedEvents
-from edge.protocol.messages import Event, decode_ear_message
+from edge.protocol import Event, decode_ear_message
 from tests.support.messages import event
 
 

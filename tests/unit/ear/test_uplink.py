@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edge import protocol as contract
 from edge.ear.uplink.client import Uplink
-from edge.protocol import messages as contract
-from edge.protocol.messages import (
+from edge.protocol import (
     Ack,
     EarCommand,
     EarHealth,

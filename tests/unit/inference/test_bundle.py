@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 SHIPPED = bundle.find("base")
 

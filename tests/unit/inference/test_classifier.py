@@ -5,7 +5,7 @@ from edge.inference import bundle, features
 from edge.inference.baseline import Baseline
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter, InterpreterError
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from tests.support.bundles import tiny
 
 SHIPPED = bundle.load(bundle.find("base"))

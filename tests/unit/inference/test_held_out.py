@@ -6,7 +6,7 @@ import pytest
 
 from edge.inference import bundle
 from edge.inference.classifier import Classifier
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 

@@ -8,7 +8,7 @@ from edge.link.delivery.outbox import Outbox
 from edge.link.delivery.spool import Spool
 from edge.link.state import clock as module
 from edge.link.state.clock import Clock
-from edge.protocol.messages import decode_event, encode
+from edge.protocol import decode_event, encode
 from edge.util import system_clock
 from tests.support.messages import BOOT, event
 

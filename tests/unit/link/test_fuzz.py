@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.protocol.messages import (
+from edge.protocol import (
     EventReport,
     InfoReport,
     LevelSignal,

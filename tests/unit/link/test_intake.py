@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import listen
-from edge.protocol.messages import (
+from edge.protocol import (
     Ack,
     EventReport,
     InfoReport,

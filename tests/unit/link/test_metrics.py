@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge.link.metrics import DeviceMetrics, _response
-from edge.protocol.messages import EarHealth, Health
+from edge.protocol import EarHealth, Health
 
 EAR = EarHealth(
     frames=7, overruns=1, utterances=2, inference_p50_ms=12, inference_p95_ms=25, rss_mb=90.5, dropped=3,

@@ -6,7 +6,7 @@ import pytest
 
 from edge.link.commands import Response
 from edge.link.mute import CONFIRM_S, MuteCommands
-from edge.protocol.messages import Command, MicSignal, Mute, Unmute
+from edge.protocol import Command, MicSignal, Mute, Unmute
 
 OPEN = MicSignal("ok")
 REMOTE = MicSignal("muted", ("remote",))

@@ -3,7 +3,7 @@
 import msgspec
 
 from edge.link.state.smoothing import Smoother
-from edge.protocol.messages import LABELS, Probabilities
+from edge.protocol import LABELS, Probabilities
 from tests.support.messages import event
 
 WALL = 1_800_000_000.0

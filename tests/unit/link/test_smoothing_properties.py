@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.link.state.smoothing import AHEAD, ENTER, LEAVE, LONGEST_S, SILENCE_S, Smoother
-from edge.protocol.messages import LABELS, UNCERTAIN, Probabilities
+from edge.protocol import LABELS, UNCERTAIN, Probabilities
 from tests.support.messages import event
 
 WALL = 1_800_000_000.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from edge.protocol import json_schema, messages
+from edge.protocol import TOPICS, json_schema
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "mqtt.md"
 
@@ -25,5 +25,5 @@ def test_every_schema_is_valid_json_schema_with_patterns_that_javascript_knows(p
 
 def test_every_topic_of_the_contract_is_on_the_page_with_its_qos_and_retain_flag():
     rows = {row[0]: (row[1], row[2] == "yes") for row in json_schema.PAYLOADS}
-    for topic in messages.TOPICS:
+    for topic in TOPICS:
         assert rows[topic.leaf] == (topic.qos, topic.retain)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.protocol import messages
-from edge.protocol.messages import (
+from edge import protocol
+from edge.protocol import (
     ContractError,
     Event,
     EventReport,
@@ -34,14 +34,14 @@ EVENT = Event(
 
 
 def test_the_order_of_the_labels_is_the_order_of_the_probabilities() -> None:
-    assert Probabilities.__struct_fields__ == messages.LABELS
+    assert Probabilities.__struct_fields__ == protocol.LABELS
 
 
 def test_an_event_survives_the_wire() -> None:
-    data = messages.encode(EventReport(EVENT))
-    assert len(data) <= messages.MAX_REPORT_BYTES
-    assert messages.decode_ear_message(data) == EventReport(EVENT)
-    assert messages.decode_event(messages.encode(EVENT)) == EVENT
+    data = protocol.encode(EventReport(EVENT))
+    assert len(data) <= protocol.MAX_REPORT_BYTES
+    assert protocol.decode_ear_message(data) == EventReport(EVENT)
+    assert protocol.decode_event(protocol.encode(EVENT)) == EVENT
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_an_event_survives_the_wire() -> None:
         MicSignal("muted", ("device", "remote", "quiet_hours")),
     ],
 )
-def test_a_signal_fits_into_its_64_bytes(signal: messages.Signal) -> None:
-    assert len(messages.encode(signal)) <= messages.MAX_SIGNAL_BYTES
+def test_a_signal_fits_into_its_64_bytes(signal: protocol.Signal) -> None:
+    assert len(protocol.encode(signal)) <= protocol.MAX_SIGNAL_BYTES
 
 
 @pytest.mark.parametrize(
@@ -74,28 +74,28 @@ def test_a_signal_fits_into_its_64_bytes(signal: messages.Signal) -> None:
 def test_a_message_that_breaks_the_schema_is_refused(change: dict[str, object], reason: str) -> None:
     tree = msgspec.to_builtins(EVENT) | change
     with pytest.raises(ContractError, match=reason):
-        messages.decode_ear_message(msgspec.json.encode({"t": "event", "event": tree}))
+        protocol.decode_ear_message(msgspec.json.encode({"t": "event", "event": tree}))
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b'"1"', b"null"])
 def test_a_number_that_is_not_one_is_refused(number: bytes) -> None:
-    data = messages.encode(EventReport(EVENT)).replace(b"18.2", number)
+    data = protocol.encode(EventReport(EVENT)).replace(b"18.2", number)
     with pytest.raises(ContractError):
-        messages.decode_ear_message(data)
+        protocol.decode_ear_message(data)
 
 
 def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
-    data = messages.encode(EventReport(EVENT))
+    data = protocol.encode(EventReport(EVENT))
     with pytest.raises(ContractError, match="at most 1024"):
-        messages.decode_ear_message(data + b" " * messages.MAX_REPORT_BYTES)
+        protocol.decode_ear_message(data + b" " * protocol.MAX_REPORT_BYTES)
     with pytest.raises(ContractError, match="at most 128"):
-        messages.decode_ear_message(messages.encode(MicSignal("ok")) + b" " * 128)
+        protocol.decode_ear_message(protocol.encode(MicSignal("ok")) + b" " * 128)
     with pytest.raises(ContractError, match="at most 256"):
-        messages.decode_ear_command(messages.encode(messages.Mute()) + b" " * 256)
+        protocol.decode_ear_command(protocol.encode(protocol.Mute()) + b" " * 256)
 
 
 @given(st.binary(max_size=1500))
 def test_any_bytes_are_decoded_or_refused(data: bytes) -> None:
-    for decode in (messages.decode_ear_message, messages.decode_ear_command, messages.decode_event):
+    for decode in (protocol.decode_ear_message, protocol.decode_ear_command, protocol.decode_event):
         with contextlib.suppress(ContractError):
             decode(data)

@@ -10,7 +10,7 @@ import pytest
 
 from edge.config.load import load
 from edge.config.settings import Config
-from edge.protocol.messages import ModelInfo, ModelStatus, PredictionCountsReport, ReloadModel
+from edge.protocol import ModelInfo, ModelStatus, PredictionCountsReport, ReloadModel
 from edge.releases import update_service
 from edge.releases.manager import ReleaseManager
 from edge.releases.store import Store

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from edge.config.settings import Updates
-from edge.protocol.messages import PredictionCountsReport
+from edge.protocol import PredictionCountsReport
 from edge.releases.probation import (
     LOAD_TIMEOUT_S,
     MAX_CRASHES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.protocol.messages import ModelStatus
+from edge.protocol import ModelStatus
 from provisioning.publish.plan import Plan, parse_duration, parse_stages
 from provisioning.publish.progress import device_states
 from provisioning.publish.push import HaltedError, roll_out

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.calibrate import relative_head
 from training.data.corpora.clip import ORDINARY, Clip
 from training.fit import out_of_fold, relative

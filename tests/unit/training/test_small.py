@@ -13,7 +13,7 @@ from edge.inference import bundle as bundles
 from edge.inference import features
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 from tests.support.training import tiny_student

@@ -34,7 +34,7 @@ class Clip:
     speaker: str
     """Unique across corpora, such as `ravdess/02`."""
     label: str
-    """One of `edge.protocol.messages.LABELS`, or `ORDINARY`."""
+    """One of `edge.protocol.LABELS`, or `ORDINARY`."""
     fine_label: str = ""
     """The corpus's own label, where it is finer (`calm`)."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.evaluate.household import rooms
 from training.evaluate.household.households import LENGTH, ROOMS, SHARES
 from training.fit.relative import HIGH_AROUSAL, LOW_AROUSAL

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.episodes import OFF, ON, UTTERANCES
 from training.fit.relative import HIGH_AROUSAL
 from training.metrics import intervals, replay

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.metrics import replay
 from training.metrics.classification import points
 from training.metrics.predictions import Predictions

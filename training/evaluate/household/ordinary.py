@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.evaluate.household import rooms
 from training.metrics import intervals
 from training.metrics.predictions import Predictions

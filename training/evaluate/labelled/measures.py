@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.metrics import classification as metrics
 from training.metrics import replay
 from training.metrics.predictions import Predictions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge.inference import bundle as bundles
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip

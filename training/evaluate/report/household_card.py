@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 
 Found = Mapping[str, list[dict[str, Any]]]
 

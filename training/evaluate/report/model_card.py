@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.evaluate.report import household_card, plots
 from training.recipes.recipe import Recipe, Student
 

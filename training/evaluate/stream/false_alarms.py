@@ -24,7 +24,7 @@ from edge.config.settings import Config
 from edge.inference import features
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
-from edge.protocol.messages import UNCERTAIN
+from edge.protocol import UNCERTAIN
 from edge.util.errors import UserError
 from training.augment import transforms
 from training.data.corpora import noise

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edge.inference import features
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.augment import transforms
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds

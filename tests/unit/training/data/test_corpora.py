@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data import splits
 from training.data.corpora import (

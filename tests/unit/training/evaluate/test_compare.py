@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.metrics.predictions import Predictions, softmax
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from edge.inference import bundle
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
 from tests.support.bundles import tiny
 from training import cli

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from training.calibrate import confidence
 from training.metrics import classification as metrics
 from training.metrics.predictions import softmax
