@@ -50,7 +50,12 @@ def register_on(steps: Any) -> None:
     )  # fmt: skip
     fit.add_argument(
         "--add", type=Path, action="append", default=[], metavar="DIR",
-        help="with --from BUNDLE: new recordings DIR/<label>/* or DIR/<label>/<speaker>/*; may be repeated",
+        help="with --from BUNDLE: new recordings DIR/<label>/* or DIR/<label>/<speaker>/*, and ordinary speech that "
+        "nobody has labelled in DIR/ordinary/*; may be repeated",
+    )  # fmt: skip
+    fit.add_argument(
+        "--force", action="store_true",
+        help="go on where the added recordings make a head that tells recordings apart, not emotions",
     )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     export = _step(
@@ -98,15 +103,23 @@ def _fit(options: argparse.Namespace) -> int:
         # A wrong name is said before a framework is loaded.
         recipe.load(options.recipe)
     backend.choose("torch", "tensorflow", "jax")
+    from training.calibrate import added
     from training.fit import trainer as fit
 
     found = fit.run(_job(options))
+    changed = added.measure(options.out, found, force=options.force)
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(found | ({"household": changed} if changed else {})))
     else:
         for entry in found["history"]:
             print("  ".join(f"{key} {value}" for key, value in entry.items()))
         print(f"best epoch: {found['best_epoch']} (by macro F1 on the speakers of `calibrate`)")
+        if changed:
+            print(added.text(changed))
+    if changed and changed["reasons"]:
+        if not options.force:
+            raise UserError(added.stopped(changed["reasons"]))
+        logging.getLogger("training").warning("forced: %s", "; ".join(changed["reasons"]))
     return 0
 
 

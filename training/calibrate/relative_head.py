@@ -54,14 +54,18 @@ class _Stream:
     evidence: Float
     arousal: Float
     logits: Float
+    labels: NDArray[np.int64]
+    """Published; -1: uncertain."""
     truth: NDArray[np.int64]
 
 
-def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], output: str) -> RelativeHead:
+def choose(
+    left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float] | None, output: str
+) -> RelativeHead:
     """Choose all constants. Raises `UserError` without ordinary speech.
 
-    `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech, `output` is the
-    name of its arousal output.
+    `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech (None: those of
+    the predictions), `output` is the name of its arousal output.
     """
     rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
     if not rooms:
@@ -90,7 +94,7 @@ def choose(left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float], 
     high = _scale([one.arousal for one in talk])
     return msgspec.structs.replace(
         head,
-        baseline=msgspec.structs.replace(spec, origin=tuple(float(value) for value in origin)),
+        baseline=spec if origin is None else msgspec.structs.replace(spec, origin=tuple(map(float, origin))),
         decision=msgspec.structs.replace(
             head.decision, slope=slope, offset=offset, temperature=_temperature(homes)
         ),
@@ -147,8 +151,35 @@ def _stream(left_out: OutOfFold, head: RelativeHead, room: str, neutral_share: f
     truth = np.maximum(left_out.truth[places], 0)[settled]
     logits = np.log(np.maximum(found.balanced, 1e-12)) * head.decision.temperature
     return _Stream(
-        found.score[settled], found.evidence[settled], found.relative_arousal[settled], logits[settled], truth
+        found.score[settled],
+        found.evidence[settled],
+        found.relative_arousal[settled],
+        logits[settled],
+        found.labels[settled],
+        truth,
     )
+
+
+def in_household_terms(left_out: OutOfFold, head: RelativeHead) -> dict[str, dict[str, float]]:
+    """Shares by room: ordinary speech `called` an emotion, and `named` and `kept` where a room has emotional speech.
+
+    `head` must have the origin of the predictions.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name in np.unique(left_out.rooms):
+        if _ordinary(left_out, name).sum() < FEWEST:
+            continue
+        emotional = (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
+        one = _stream(left_out, head, name, NEUTRAL_SHARE if emotional else 1.0)
+        neutral = one.truth == 0
+        if emotional:
+            found[str(name)] = {
+                "named": float((one.labels == one.truth)[~neutral].mean()),
+                "kept": float((one.labels <= 0)[neutral].mean()),
+            }
+        else:
+            found[str(name)] = {"called": float((one.labels > 0)[neutral].mean())}
+    return found
 
 
 def _calibrated(talk: Sequence[_Stream], homes: Sequence[_Stream]) -> tuple[float, float]:

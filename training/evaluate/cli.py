@@ -42,9 +42,11 @@ examples:
   roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt baseline
   roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
 
-Differences are new less old in percentage points. Intervals: paired bootstrap over speakers, 10,000 draws, seeded.
-NEW is called worse where the interval of macro F1 lies below zero in any row, or where it is below OLD by more than
---margin points (chance or not); better where an interval lies above zero and no row is worse; else equal.
+Differences are new less old in percentage points. Intervals: paired bootstrap over speakers, seeded. The rooms of
+ordinary and household decide first, by ordinary speech that is called an emotion, neutral speech that is kept and
+emotions that are rightly named; the other protocols, by macro F1, where those do not tell the two apart. NEW is called
+worse where an interval lies on the bad side of zero in any row, or where it is worse than OLD by more than --margin
+points (chance or not); better where an interval lies on the good side and no row is worse; else equal.
 
 exit status: 0 NEW is better or equal, 1 NEW is worse, 2 it could not be measured.
 """
@@ -72,9 +74,7 @@ def register(steps: Any, step: Step) -> None:
         help="adapt to the room, causally: each corpus is one room; mean of five orders",
     )
     evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
-    evaluate.add_argument(
-        "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for the next protocol"
-    )
+    _cache(evaluate)
     evaluate.add_argument(
         "--run", dest="folder", type=Path, help="of quantisation: folder of the bundle's run"
     )
@@ -92,8 +92,10 @@ def register(steps: Any, step: Step) -> None:
     _common(compare, bundle=False)
     compare.add_argument(
         "--protocol", action="append", metavar="NAME",
-        help="held-out, unseen-language, folder, noise or reverberation; may be repeated (default: held-out)",
+        help="ordinary, household, held-out, unseen-language, folder, noise or reverberation; may be repeated "
+        "(default: ordinary, household and held-out)",
     )  # fmt: skip
+    _cache(compare)
     compare.add_argument("--adapt", choices=["baseline"], help="both adapted to the room")
     compare.add_argument("--margin", type=float, default=2.0, help="in points (default: %(default)s)")
     report = step(steps, "report", _report, "measure all protocols of a bundle, draw all plots")
@@ -102,6 +104,12 @@ def register(steps: Any, step: Step) -> None:
     report.add_argument("--out", type=Path, help="(default: report-<bundle>)")
     report.add_argument("--history", type=Path, help="history.json of the run, for the training curves")
     report.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+
+
+def _cache(parser: Any) -> None:
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for the next protocol"
+    )
 
 
 def _epilog(parser: Any, text: str) -> None:
@@ -184,8 +192,8 @@ def _compare(options: argparse.Namespace) -> int:
     data = _checked(options)
     old, new = (bundle.load(bundle.find(name)) for name in (options.old, options.new))
     found = compare.run(
-        old, new, data, options.protocol or ["held-out"],
-        adapt=options.adapt, every=options.every, margin=options.margin, quiet=options.json,
+        old, new, data, options.protocol or compare.DEFAULT_PROTOCOLS,
+        adapt=options.adapt, every=options.every, margin=options.margin, quiet=options.json, cache=options.cache,
     )  # fmt: skip
     print(json.dumps(found) if options.json else tables.comparison(found))
     return 1 if found["verdict"] == "worse" else 0

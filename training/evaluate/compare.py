@@ -2,6 +2,9 @@
 
 Paired: both models hear the same clips, and a draw of speakers counts for both (Bisani & Ney 2004, ICASSP, for word
 errors). The unit that is drawn is the speaker, because a model does well or badly by whole people.
+
+The rooms of `ordinary` and `household` decide first: what a device does in a home counts, and a corpus of acted
+emotions with equally many of each is no home. The other protocols decide where those cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
 from edge.util.errors import UserError
+from training.evaluate import compare_household
 from training.evaluate.evaluator import Evaluator
 from training.metrics import classification as metrics
 from training.metrics import intervals, replay
@@ -24,9 +28,18 @@ from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
 Float = NDArray[np.float64]
-PROTOCOLS = ("held-out", "unseen-language", "folder", "noise", "reverberation")
+LABELLED = ("held-out", "unseen-language", "folder", "noise", "reverberation")
+PROTOCOLS = (*compare_household.PROTOCOLS, *LABELLED)
+DEFAULT_PROTOCOLS = (*compare_household.PROTOCOLS, "held-out")
+DECIDING = {"ordinary": ("called",), "household": ("kept", "named")}
+"""The measures of a protocol that decide; macro F1 where none is named."""
+NAMES = {
+    "called": "ordinary speech called an emotion", "kept": "neutral kept", "named": "emotions rightly named",
+    "macro_f1": "macro F1",
+}  # fmt: skip
+LOWER_IS_BETTER = ("called",)
 DEFAULT_MARGIN = 2.0
-"""Points of macro F1 that a challenger may be below the champion, without proof, before it is called worse."""
+"""Points that a challenger may be below the champion, without proof, before it is called worse."""
 DRAWS = 10_000
 
 
@@ -43,16 +56,24 @@ class Pair:
 def run(
     old: Bundle, new: Bundle, data: Path, protocols: Sequence[str], *,
     adapt: str | None = None, every: int = 1, margin: float = DEFAULT_MARGIN, seed: int = 1, quiet: bool = False,
+    cache: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Rows of differences (new less old, in points), a verdict (`better`, `equal`, `worse`) and a sentence.
 
     Raises `UserError` for an unknown protocol, and `BundleError` with `adapt` for a bundle without an output layer.
     """
-    evaluators = [Evaluator(bundle, data, every, quiet) for bundle in (old, new)]
+    evaluators = [Evaluator(bundle, data, every, quiet, cache=cache) for bundle in (old, new)]
     if not data.is_dir():
         raise UserError(f"{data}: no such folder")
-    rows = []
-    for pair in _pairs(evaluators, protocols):
+    if unknown := [name for name in protocols if name not in PROTOCOLS]:
+        raise UserError(f"protocol {unknown[0]} cannot be compared: there are {', '.join(PROTOCOLS)}")
+    rows = [
+        row
+        for name in protocols
+        if name in compare_household.PROTOCOLS
+        for row in compare_household.rows(evaluators, name, seed)
+    ]
+    for pair in _pairs(evaluators, [name for name in protocols if name in LABELLED]):
         one, other = (
             _decisions(bundle, found, adapt) for bundle, found in ((old, pair.old), (new, pair.new))
         )
@@ -67,8 +88,6 @@ def run(
 def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterable[Pair]:
     old, new = evaluators
     for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise UserError(f"protocol {protocol} cannot be compared: there are {', '.join(PROTOCOLS)}")
         if protocol in ("noise", "reverberation"):
             spoilt = old.noises() if protocol == "noise" else old.rooms()
             which, names = "held-out", ["", *spoilt]
@@ -128,12 +147,49 @@ def _tables(
     return table
 
 
+@dataclass(frozen=True)
+class _Gain:
+    """How much better the new bundle is in one measure of a row, in points; below zero: worse."""
+
+    where: str
+    gain: float
+    low: float
+    high: float
+
+
+def _gains(row: dict[str, Any]) -> list[_Gain]:
+    found = []
+    for name in DECIDING.get(row["protocol"], ("macro_f1",)):
+        one = row[name]
+        gain, low, high = one["difference"], one["low_95"], one["high_95"]
+        between = f"{low:+.1f} and {high:+.1f}"
+        where = f"{_name(row)} ({gain:+.1f} points of {NAMES[name]}, 95 % between {between})"
+        if name in LOWER_IS_BETTER:
+            gain, low, high = -gain, -high, -low
+        found.append(_Gain(where, gain, low, high))
+    return found
+
+
 def verdict_of(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float) -> tuple[str, str]:
-    """By macro F1 of each row: worse where one is surely below or below by more than the margin, better where one is
-    surely above and none is worse."""
-    lost = [row for row in rows if row["macro_f1"]["high_95"] < 0]
-    doubtful = [row for row in rows if row not in lost and row["macro_f1"]["difference"] < -margin]
-    won = [row for row in rows if row["macro_f1"]["low_95"] > 0]
+    """By the rooms of `ordinary` and `household` first; by the others where those do not tell the two apart.
+
+    Worse where a measure is surely below or below by more than the margin, better where one is surely above and none
+    is worse. Returns the verdict (`better`, `equal`, `worse`) and a sentence.
+    """
+    first = [row for row in rows if row["protocol"] in compare_household.PROTOCOLS]
+    rest = [row for row in rows if row not in first]
+    if first:
+        verdict, sentence = _verdict(first, old, new, margin)
+        if verdict != "equal" or not rest:
+            return verdict, sentence
+    return _verdict(rest, old, new, margin)
+
+
+def _verdict(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float) -> tuple[str, str]:
+    gains = [gain for row in rows for gain in _gains(row)]
+    lost = [one for one in gains if one.high < 0]
+    doubtful = [one for one in gains if one not in lost and one.gain < -margin]
+    won = [one for one in gains if one.low > 0]
     if lost:
         return "worse", f"{new} is worse than {old} {_where(lost)}, and the difference means something."
     if doubtful:
@@ -143,24 +199,14 @@ def verdict_of(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float
         )
     if won:
         return "better", f"{new} is better than {old} {_where(won)}, and the difference means something."
+    only = f" {_where(gains)}" if len(gains) == 1 else ""
     return "equal", (
-        f"{new} and {old} cannot be told apart: every interval includes zero{_range(rows)}, "
-        "so the difference may be chance."
+        f"{new} and {old} cannot be told apart: every interval includes zero{only}, so the difference may be chance."
     )
 
 
-def _where(rows: Sequence[dict[str, Any]]) -> str:
-    return "in " + ", ".join(f"{_name(row)} ({_change(row)})" for row in rows)
-
-
-def _range(rows: Sequence[dict[str, Any]]) -> str:
-    return f" ({_change(rows[0])})" if len(rows) == 1 else ""
-
-
-def _change(row: dict[str, Any]) -> str:
-    found = row["macro_f1"]
-    between = f"{found['low_95']:+.1f} and {found['high_95']:+.1f}"
-    return f"{found['difference']:+.1f} points of macro F1, 95 % between {between}"
+def _where(gains: Sequence[_Gain]) -> str:
+    return "in " + ", ".join(one.where for one in gains)
 
 
 def _name(row: dict[str, Any]) -> str:

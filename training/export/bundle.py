@@ -23,7 +23,7 @@ from edge.protocol import LABELS
 from edge.util.atomic_file import move_into_place
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from training.calibrate import confidence, relative_head
+from training.calibrate import added, confidence, relative_head
 from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
@@ -68,13 +68,15 @@ class Job:
     epoch: int | None = None
     machine: str = ""
     """Where the run was computed, for the card."""
-    min_ms: int = 400
+    min_ms: int = 280
+    """Speech below is `uncertain`; about what 400 ms was with the margins of the segmenter, which no longer count."""
     quiet: bool = False
 
 
 def run(job: Job, describe: Describe) -> Path:
     """Make `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
     history = _history(job.run)
+    added.check(job.run)
     recipe = from_document(history["recipe"])
     target = job.out / f"{recipe.name}-{job.version}"
     if target.exists():
@@ -142,12 +144,13 @@ def _fill(folder: Path, source: _Source) -> None:
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
     resume.write(folder / resume.FILE, recipe, weights, model, encoder.load(job.data))
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
-    added = retrain.recordings([Path(root) for root in history.get("notes", {}).get("added", [])])
+    roots = [Path(root) for root in history.get("notes", {}).get("added", [])]
+    own = retrain.recordings(roots, ordinary=recipe.relative is not None)
     manifest = bundles.Manifest(
         name=recipe.name, version=job.version, labels=LABELS, sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
         logits=logits, embedding=embedding, kernels=graph.kernels(recipe), temperature=1.0, abstain_below=0.0,
-        min_ms=job.min_ms, embedding_size=recipe.embedding, metrics={}, corpora=_corpora(clips, split, added),
+        min_ms=job.min_ms, embedding_size=recipe.embedding, metrics={}, corpora=_corpora(clips, split, own),
         licence=LICENCE, min_daemon=VERSION, created=datetime.now(UTC).strftime("%Y-%m-%d"), files={},
     )  # fmt: skip
     if arousal is None:
@@ -217,13 +220,13 @@ def _origin(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool
     return [float(value) for value in np.mean(means, axis=0)]
 
 
-def _corpora(clips: list[Clip], split: splits.Splits, added: list[Clip]) -> tuple[dict[str, Any], ...]:
+def _corpora(clips: list[Clip], split: splits.Splits, own: list[Clip]) -> tuple[dict[str, Any], ...]:
     result: list[dict[str, Any]] = []
     for name in split.corpora:
         own = [clip for clip in clips if clip.corpus == name]
         parts = {part: len(split.select(own, part)) for part in splits.PARTS}
         result.append({"name": name, "licence": catalogue.CORPORA[name].licence, "clips": parts})
-    if added:
-        parts = {"fit": len(added), "calibrate": 0, "test": 0}
+    if own:
+        parts = {"fit": len(own), "calibrate": 0, "test": 0}
         result.append({"name": "own recordings", "licence": "the user's own", "clips": parts})
     return tuple(result)

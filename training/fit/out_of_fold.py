@@ -23,6 +23,8 @@ from training.networks.head import Solved
 
 Float = NDArray[np.float32]
 FILE: Final = "out_of_fold.npz"
+BEFORE_FILE: Final = "out_of_fold_before.npz"
+"""The same of a head without the recordings that were added to those of a bundle."""
 FOLDS: Final = 5
 ROUNDS: Final = 3
 """Augmented rounds that are used: the others add accuracy, and only calibration is wanted here."""
@@ -89,6 +91,31 @@ def predict(
         logits[done], utterances.label[:count][done], utterances.speaker[:count][done],
         utterances.corpus[:count][done],
     )  # fmt: skip
+
+
+def without(
+    utterances: Utterances,
+    added: NDArray[np.bool_],
+    fit: Callable[[Utterances, NDArray[np.bool_]], Solved],
+) -> tuple[OutOfFold, Solved] | None:
+    """Predictions and head of a fit without the clips that were added, `[n]` in the clean round.
+
+    The others are predicted out of fold, those that were added by the head of all others, which has not heard them.
+    Returns None where `predict` does.
+    """
+    count = len(added)
+    kept = np.tile(~added, len(utterances.label) // count)
+    others = utterances.take(kept)
+    found = predict(others, int((~added).sum()), fit)
+    if found is None:
+        return None
+    head = fit(others, kept)
+    own = utterances.take(np.concatenate([added, np.zeros(len(utterances.label) - count, np.bool_)]))
+    joined = OutOfFold(
+        np.concatenate([found.logits, head.logits(own.pooled)]), np.concatenate([found.truth, own.label]),
+        np.concatenate([found.speakers, own.speaker]), np.concatenate([found.rooms, own.corpus]),
+    )  # fmt: skip
+    return joined, head
 
 
 def folds(

@@ -3,7 +3,8 @@
 Rehearsal (Robins 1995, doi 10.1080/09540099550039318) keeps a network from forgetting: each epoch draws from the old
 corpora and from the new recordings alike, by the square roots of their sizes (`batches.plan`). The rates are a third
 of the recipe's and the epochs few, because the weights are near where they should be. A head that a recipe solves in
-closed form (`probe`) is solved again, on the old and the new recordings together: that forgets nothing at all.
+closed form (`probe`) is solved again, on the old and the new recordings together: that forgets nothing at all. A head
+that is relative to a baseline takes ordinary speech of the user's own, too (`DIR/ordinary/*`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
 from training.data import task as tasks
 from training.data.corpora import folder
-from training.data.corpora.clip import Clip
+from training.data.corpora.clip import ORDINARY, Clip
 from training.fit import resume
 from training.networks import pretrained as encoder
 from training.recipes.recipe import Recipe
@@ -65,30 +66,36 @@ def plan(
         raise UserError(
             f"the recipe {recipe.name} is of another network than {bundle.full_name}: leave it out"
         )
-    old, new = tasks.shipped(data), recordings(added)
-    fitting, validation = halves(new, seed)
-    task = tasks.Task(old.fitting + fitting, old.validation + validation)
+    relative = (recipe or own).relative is not None
+    old, new = tasks.shipped(data, ordinary=relative), recordings(added, ordinary=relative)
+    talk = [clip for clip in new if clip.label == ORDINARY]
+    fitting, validation = halves([clip for clip in new if clip.label != ORDINARY], seed)
+    task = tasks.Task(old.fitting + fitting, old.validation + validation, ordinary=(*old.ordinary, *talk))
     facts = {
         "from": bundle.full_name, "from_sha256": bundle.sha256, "added": [str(root.resolve()) for root in added],
-        "added_clips": {"fit": len(fitting), "judge": len(validation)},
+        "added_clips": {"fit": len(fitting), "judge": len(validation), "ordinary": len(talk)},
     }  # fmt: skip
     return Further(recipe or gentle(own), weights, task, facts)
 
 
-def recordings(added: Sequence[Path]) -> list[Clip]:
-    """The clips of folders `DIR/<label>/*` or `DIR/<label>/<speaker>/*`. Raises `UserError` where one holds none."""
+def recordings(added: Sequence[Path], *, ordinary: bool = False) -> list[Clip]:
+    """The clips of folders `DIR/<label>/*` or `DIR/<label>/<speaker>/*`; with `ordinary` of `DIR/ordinary/*`, too.
+
+    Raises `UserError` where a folder holds none.
+    """
     clips: list[Clip] = []
     for root in added:
         if not root.is_dir():
             raise UserError(f"{root}: no such folder")
         found = folder.scan(root)
-        if not found.clips:
+        talk = folder.scan_ordinary(root) if ordinary else []
+        if not found.clips and not talk:
             why = (
                 "; ".join(f"{len(paths)} x {reason}" for reason, paths in found.skipped.items())
                 or "it is empty"
             )
             raise UserError(f"{root} holds no labelled recording (DIR/<label>/*): {why}")
-        clips.extend(found.clips)
+        clips.extend(found.clips + talk)
     return clips
 
 

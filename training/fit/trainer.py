@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from edge.util.errors import UserError
 from training.data import task as tasks
+from training.data.corpora import folder
 from training.data.corpora.clip import Clip
 from training.data.task import Task
 from training.fit import batches, checkpoint, closed_form, distillation, optimizer, out_of_fold, relative
 from training.fit.inputs import Inputs, Job, read_inputs
 from training.fit.logits_model import LogitsModel
-from training.fit.out_of_fold import OutOfFold
 from training.networks import pretrained as weights
 from training.networks import transformer
 from training.networks.head import Solved
@@ -146,7 +146,10 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, inputs: Inputs) -> dict[
     own = [clip for clip in order if clip.path in fitted]
     log.info("solving the head for %d examples of %d features", int(rows.sum()), pooled.shape[1])
     utterances = relative.describe(own, inputs.task.labels, homes[rows], pooled[rows])
-    head, left_out = _solve(job, inputs.task, utterances, truth[rows], own)
+    fit = _fit(job, inputs.task, utterances, truth[rows], own)
+    head = fit(utterances, np.ones(len(utterances.label), np.bool_))
+    left_out = out_of_fold.predict(utterances, len(own), fit) if job.calibrated else None
+    facts = facts | _without_added(job, utterances, own, fit)
     network.install(head)
     epoch = job.recipe.last_epoch if job.recipe.distil else 0
     # A head that is trained further by gradient descent is another one.
@@ -160,25 +163,34 @@ def _probe(job: Job, facts: dict[str, Any], model: Any, inputs: Inputs) -> dict[
     )
 
 
-def _solve(
+def _fit(
     job: Job, task: Task, utterances: relative.Utterances, truth: NDArray[np.int64], clips: Sequence[Clip]
-) -> tuple[Solved, OutOfFold | None]:
-    """The head, and out-of-fold predictions where the job wants them."""
+) -> Callable[[relative.Utterances, NDArray[np.bool_]], Solved]:
+    """What makes a head of some of the utterances, and of their places among all."""
     how, relation = job.recipe.probe, job.recipe.relative
     assert how is not None
     size = how.components or job.recipe.embedding
     if relation is None:
         weights = np.tile(closed_form.shares(task, clips), how.rounds)
+        return lambda some, places: closed_form.solve(some.pooled, truth[places], weights[places], how, size)
+    return lambda some, places: relative.solve(some, how, relation, size, job.seed)
 
-        def fit(some: relative.Utterances, places: NDArray[np.bool_]) -> Solved:
-            return closed_form.solve(some.pooled, truth[places], weights[places], how, size)
-    else:
 
-        def fit(some: relative.Utterances, places: NDArray[np.bool_]) -> Solved:
-            return relative.solve(some, how, relation, size, job.seed)
-
-    head = fit(utterances, np.ones(len(truth), np.bool_))
-    return head, out_of_fold.predict(utterances, len(clips), fit) if job.calibrated else None
+def _without_added(
+    job: Job,
+    utterances: relative.Utterances,
+    clips: Sequence[Clip],
+    fit: Callable[[relative.Utterances, NDArray[np.bool_]], Solved],
+) -> dict[str, Any]:
+    """Write what a relative head would predict without the added recordings; facts of it for the history."""
+    added = np.array([clip.corpus == folder.CORPUS for clip in clips])
+    if job.recipe.relative is None or not job.calibrated or not added.any():
+        return {}
+    found = out_of_fold.without(utterances, added, fit)
+    if found is None or found[1].relative_bias is None:
+        return {}
+    found[0].write(job.out / out_of_fold.BEFORE_FILE)
+    return {"relative_bias_before": [float(value) for value in found[1].relative_bias]}
 
 
 def _kept(
@@ -239,5 +251,5 @@ def _public(facts: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     return {
         "recipe": msgspec.to_builtins(recipe), "seed": facts["seed"], "history": history, "best_epoch": best,
         "backend": keras.backend.backend(), "keras": keras.__version__, "notes": facts["notes"],
-        "relative_bias": facts.get("relative_bias"),
+        "relative_bias": facts.get("relative_bias"), "relative_bias_before": facts.get("relative_bias_before"),
     }  # fmt: skip

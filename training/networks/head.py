@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edge.protocol import LABELS
 from edge.util.errors import UserError
 
-TOLERANCE: Final = 0.3
-"""Of the size of the logits: rounding to int8 in the graph moves them by less."""
+TOLERANCE: Final = 0.15
+"""Of the size of the logits: rounding to int8 in the graph moves them by less (by 0.02 in `small-0.3.0`)."""
 
 
 Float = NDArray[np.float32]
@@ -81,7 +81,10 @@ def write(out: Path, weights: Sequence[NDArray[Any]], golden: Path, size: int) -
     kernel, bias = (array.astype(np.float32) for array in found[-1])
     with np.load(golden, allow_pickle=False) as archive:
         logits, embedding = archive["logits"], archive["embedding"]
-    error = float(np.linalg.norm(embedding @ kernel + bias - logits) / np.linalg.norm(logits))
+    # The outputs of a full-int8 graph end at the range that it was calibrated for: what is cut off says nothing.
+    inside = (logits > logits.min()) & (logits < logits.max())
+    difference = (embedding @ kernel + bias - logits)[inside]
+    error = float(np.linalg.norm(difference) / np.linalg.norm(logits[inside]))
     if error > TOLERANCE:
         raise UserError(f"the output layer of the weights is not that of the graph: {error:.0%} apart")
     np.savez(out, kernel=kernel, bias=bias)

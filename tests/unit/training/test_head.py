@@ -31,3 +31,17 @@ def test_another_layer_than_that_of_the_graph_is_refused(tmp_path, golden):
     with pytest.raises(UserError, match="no layer"):
         head.write(tmp_path / "head.npz", [*OTHERS, KERNEL], golden, SIZE)
     assert not (tmp_path / "head.npz").exists()
+
+
+def test_outputs_that_int8_cuts_off_are_not_another_layer(tmp_path, golden):
+    with np.load(golden) as found:
+        embedding, logits = found["embedding"], found["logits"]
+    logits = np.clip(logits, None, np.sort(logits.ravel())[-4])
+    assert np.linalg.norm(embedding @ KERNEL + BIAS - logits) > 0.15 * np.linalg.norm(logits)
+    np.savez(golden, embedding=embedding, logits=logits)
+    head.write(tmp_path / "head.npz", [*OTHERS, KERNEL, BIAS], golden, SIZE)
+
+
+def test_a_layer_that_is_off_by_a_fifth_is_refused(tmp_path, golden):
+    with pytest.raises(UserError, match="not that of the graph"):
+        head.write(tmp_path / "head.npz", [*OTHERS, 1.2 * KERNEL, BIAS], golden, SIZE)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluate.report import figures, household_plots
 from training.metrics import classification as metrics
 from training.metrics.predictions import Predictions
 
-NOTES = {
+NOTES = household_plots.NOTES | {
     "confusion.png": "which label is taken for which",
     "reliability.png": "whether confidence can be believed",
     "speakers.png": "how far speakers differ",
@@ -28,13 +29,15 @@ def draw(
     probabilities: NDArray[np.float64],
     history: Mapping[str, Any] | None,
 ) -> list[str]:
-    """Writes confusion.png, reliability.png, speakers.png, conditions.png where noise or rooms were measured, and
-    training.png with a history; their names. `found` and
-    `probabilities` `[n, 7]` are those of `held-out`."""
+    """Write the pictures of `NOTES` of what was measured, and training.png with a history; their names.
+
+    `found` and `probabilities` `[n, 7]` are those of `held-out`.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
+    household_plots.draw(folder, measured)
     first = measured["held-out"][0]
     _confusion(folder / "confusion.png", first)
     _reliability(folder / "reliability.png", found, probabilities, first["ece"])
@@ -46,24 +49,10 @@ def draw(
     return sorted(path.name for path in folder.iterdir())
 
 
-def _figure(width: float, height: float, columns: int = 1) -> Any:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(1, columns, figsize=(width, height), layout="constrained")
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    # No software version or date in the file: the same numbers give the same bytes.
-    figure.savefig(path, dpi=80, metadata={"Software": None})
-    plt.close(figure)
-
-
 def _confusion(path: Path, measured: Mapping[str, Any]) -> None:
     labels, counts = measured["confusion"]["labels"], np.array(measured["confusion"]["counts"], float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _figure(6.5, 5.5)
+    figure, axes = figures.figure(6.5, 5.5)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
@@ -72,12 +61,12 @@ def _confusion(path: Path, measured: Mapping[str, Any]) -> None:
         for column in range(len(labels)):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, round(counts[row, column]), ha="center", va="center", color=colour)
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _reliability(path: Path, found: Predictions, shares: NDArray[np.float64], ece: float) -> None:
     bins = metrics.reliability(shares.max(axis=1), shares.argmax(axis=1) == found.truth)
-    figure, axes = _figure(5, 5)
+    figure, axes = figures.figure(5, 5)
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     middles = [(one["low"] + one["high"]) / 2 for one in bins]
     most = max(one["n"] for one in bins)
@@ -97,7 +86,7 @@ def _reliability(path: Path, found: Predictions, shares: NDArray[np.float64], ec
     axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
     axes.set_title(f"held-out: expected calibration error {ece:.3f}")
     axes.legend(loc="upper left")
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _speakers(path: Path, measured: Mapping[str, list[dict[str, Any]]]) -> None:
@@ -109,7 +98,7 @@ def _speakers(path: Path, measured: Mapping[str, list[dict[str, Any]]]) -> None:
     for protocol in shown:
         for one in measured.get(f"{protocol}, adapted", []):
             adapted |= {name: entry["accuracy"] for name, entry in one["per_speaker"].items()}
-    figure, axes = _figure(6.5, 0.4 * len(rows) + 1.5)
+    figure, axes = figures.figure(6.5, 0.4 * len(rows) + 1.5)
     places = np.arange(len(rows))[::-1]
     axes.barh(places, [entry["accuracy"] for _, entry in rows], color="tab:blue", label="plain")
     axes.set_yticks(places, [f"{name} ({entry['n']})" for name, entry in rows])
@@ -128,11 +117,11 @@ def _speakers(path: Path, measured: Mapping[str, list[dict[str, Any]]]) -> None:
             label=f"all of {protocol}",
         )
     axes.legend(fontsize="small")
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _conditions(path: Path, measured: Mapping[str, list[dict[str, Any]]]) -> None:
-    figure, (left, right) = _figure(10, 4.2, columns=2)
+    figure, (left, right) = figures.figure(10, 4.2, columns=2)
     noise, rooms = measured.get("noise", []), measured.get("reverberation", [])
     if noise:
         ratios = [one["condition"].removesuffix(" dB") for one in noise]
@@ -150,7 +139,7 @@ def _conditions(path: Path, measured: Mapping[str, list[dict[str, Any]]]) -> Non
     for axes, there in ((left, noise), (right, rooms)):
         if not there:
             axes.set_axis_off()
-    _save(figure, path)
+    figures.save(figure, path)
 
 
 def _titled(what: str, objects: list[dict[str, Any]]) -> str:
@@ -165,7 +154,7 @@ def _training(path: Path, history: Mapping[str, Any]) -> None:
     if student:
         entries = [entry for entry in entries if "macro_f1" not in entry]
     epochs = [entry["epoch"] for entry in entries]
-    figure, axes = _figure(6.5, 4)
+    figure, axes = figures.figure(6.5, 4)
     for key, title in (
         ("fit_loss", "error against the teacher, fit" if student else "loss, fit (mixup, smoothed labels)"),
         ("loss", f"{'error against the teacher' if student else 'loss'}, calibration speakers"),
@@ -180,4 +169,4 @@ def _training(path: Path, history: Mapping[str, Any]) -> None:
             )
     axes.set(xlabel="epoch", ylim=(0, None))
     axes.legend()
-    _save(figure, path)
+    figures.save(figure, path)

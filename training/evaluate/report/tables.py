@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from training.evaluate.protocol_names import HOUSEHOLD
 from training.evaluate.report import household_tables
 from training.evaluate.report.grid import grid, percent
 
@@ -111,28 +112,34 @@ def notes(one: dict[str, Any]) -> list[str]:
 
 
 def comparison(found: dict[str, Any]) -> str:
-    """Champion against challenger."""
-    head = [
-        "protocol",
-        "clips",
-        "speakers",
-        "macro F1 old",
-        "new",
-        "difference",
-        "95 % interval",
-        "accuracy",
-        "95 % interval",
-    ]
-    rows = []
-    for row in found["rows"]:
-        f1, accuracy = row["macro_f1"], row["accuracy"]
-        name = f"{row['protocol']}, {row['condition']}" if row["condition"] else row["protocol"]
-        rows.append(
-            [name, str(row["n"]), str(row["speakers"]), percent(f1["old"]), percent(f1["new"]),
-             f"{f1['difference']:+.1f}", f"{f1['low_95']:+.1f} to {f1['high_95']:+.1f}",
-             f"{accuracy['difference']:+.1f}", f"{accuracy['low_95']:+.1f} to {accuracy['high_95']:+.1f}"]
-        )  # fmt: skip
-    parts = [grid(head, rows), found["sentence"]]
+    """Champion against challenger: the rooms of a household, then the protocols of labelled clips."""
+    parts = []
+    at_home = [row for row in found["rows"] if row["protocol"] in HOUSEHOLD]
+    labelled = [row for row in found["rows"] if row not in at_home]
+    if at_home:
+        head = ["protocol", "utterances", "speakers", "measure", "old", "new", "difference", "95 % interval"]
+        parts.append(grid(head, [
+            [_title(row), str(row["n"]), str(row["speakers"]), measure, percent(row[measure]["old"]),
+             percent(row[measure]["new"]), f"{row[measure]['difference']:+.1f}", _interval(row[measure])]
+            for row in at_home for measure in ("called", "named", "kept") if measure in row
+        ]))  # fmt: skip
+    if labelled:
+        head = ["protocol", "clips", "speakers", "macro F1 old", "new", "difference", "95 % interval"]
+        parts.append(grid([*head, "accuracy", "95 % interval"], [
+            [_title(row), str(row["n"]), str(row["speakers"]), percent(f1["old"]), percent(f1["new"]),
+             f"{f1['difference']:+.1f}", _interval(f1), f"{row['accuracy']['difference']:+.1f}",
+             _interval(row["accuracy"])]
+            for row in labelled for f1 in [row["macro_f1"]]
+        ]))  # fmt: skip
+    parts.append(found["sentence"])
     if any(row["drawn"] == "clips" for row in found["rows"]):
         parts.append("Of one speaker only, clips were drawn: the interval says nothing about other speakers.")
     return "\n\n".join(parts)
+
+
+def _title(row: dict[str, Any]) -> str:
+    return f"{row['protocol']}, {row['condition']}" if row["condition"] else str(row["protocol"])
+
+
+def _interval(one: dict[str, float]) -> str:
+    return f"{one['low_95']:+.1f} to {one['high_95']:+.1f}"

@@ -1,3 +1,6 @@
+import dataclasses
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,7 +11,8 @@ from training.metrics.predictions import Predictions, softmax
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
-from training.evaluate import compare
+from training.evaluate import compare, compare_household
+from training.evaluate.evaluator import Evaluator
 from training.metrics import classification as metrics
 
 
@@ -105,3 +109,61 @@ def test_measures_of_tables_are_those_of_the_summary():
     summary = metrics.summary(softmax(one.logits), one.truth, LABELS)
     assert metrics.macro_f1_of(table[None])[0] == pytest.approx(summary["macro_f1"])
     assert metrics.accuracy_of(table[None])[0] == pytest.approx(summary["accuracy"])
+
+
+class MadeUp(Evaluator):
+    """A bundle that has heard made-up utterances: eight outputs each, of two speakers a room."""
+
+    def __init__(self, found_bundle, tmp_path):
+        super().__init__(found_bundle, tmp_path)
+        random = np.random.default_rng(2)
+        origin = np.array(found_bundle.manifest.relative.baseline.origin)
+        truth = np.where(np.arange(240) < 160, 0, 1 + np.arange(240) % 6)
+        outputs = origin + random.normal(0, 0.7, (240, 8))
+        outputs[np.arange(240), truth] += np.where(truth > 0, 4.0, 0.0)
+        self._made = Predictions(
+            outputs, np.zeros((240, 1)), truth, tuple(f"x/{index % 4}" for index in range(240)), ("x",) * 240,
+            tuple(map(str, range(240))), np.ones(240, np.bool_), np.full(240, 1500),
+        )  # fmt: skip
+
+    def utterances(self, which):
+        return self._made.take(np.flatnonzero(self._made.truth == 0)) if which == "ordinary" else self._made
+
+
+def with_threshold(found_bundle, change):
+    head = found_bundle.manifest.relative
+    decision = msgspec.structs.replace(head.decision, threshold=head.decision.threshold + change)
+    manifest = msgspec.structs.replace(
+        found_bundle.manifest, relative=msgspec.structs.replace(head, decision=decision)
+    )
+    return dataclasses.replace(found_bundle, manifest=manifest)
+
+
+def household_rows(tmp_path, change):
+    old = bundle.load(bundle.find("base"))
+    evaluators = [MadeUp(old, tmp_path), MadeUp(with_threshold(old, change), tmp_path)]
+    return [
+        row for name in compare_household.PROTOCOLS for row in compare_household.rows(evaluators, name, 1)
+    ]
+
+
+def test_a_bundle_is_no_better_than_itself_at_home(tmp_path):
+    rows = household_rows(tmp_path, 0.0)
+    assert [row["protocol"] for row in rows] == ["ordinary", "household"]
+    assert all(
+        row[name]["difference"] == 0 for row in rows for name in ("called", "named", "kept") if name in row
+    )
+    assert compare.verdict_of(rows, "a", "b", 2.0)[0] == "equal"
+
+
+def test_a_bundle_that_calls_more_ordinary_speech_an_emotion_is_worse(tmp_path):
+    rows = household_rows(tmp_path, -3.0)
+    assert rows[0]["called"]["difference"] > 0
+    assert compare.verdict_of(rows, "a", "b", 2.0)[0] == "worse"
+
+
+def test_the_rooms_of_a_household_decide_before_labelled_clips(tmp_path):
+    rights = np.linspace(0.4, 0.8, 8)
+    better = row(made_up(rights), made_up(rights + 0.15, seed=1))
+    assert compare.verdict_of([*household_rows(tmp_path, -3.0), better], "a", "b", 2.0)[0] == "worse"
+    assert compare.verdict_of([better, *household_rows(tmp_path, 0.0)], "a", "b", 2.0)[0] == "better"
