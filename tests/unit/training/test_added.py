@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
 
-from edge.protocol.messages import LABELS
+from edge.protocol import LABELS
 from edge.util.errors import UserError
-from training.calibrate import added
+from training.calibrate import added, relative_head
 from training.data.corpora import folder
 from training.data.corpora.clip import ORDINARY, Clip
 from training.export import bundle as export
@@ -78,8 +78,9 @@ def run_of(folder_: Path, before_shift: float, after_shift: float) -> dict:
     return {"relative_bias": [0.0] * 8, "relative_bias_before": [0.0] * 8}
 
 
-def test_a_detector_of_corpora_is_not_exported_unless_forced(tmp_path):
+def test_a_detector_of_corpora_is_not_exported_unless_forced(tmp_path, monkeypatch):
     history = run_of(tmp_path, 0.0, 12.0)
+    monkeypatch.setattr(relative_head, "LENGTH", 300)
     found = added.measure(tmp_path, history)
     assert found["before"]["acted-a"]["kept"] > 0.9 > 0.85 > found["after"]["acted-a"]["kept"]
     assert len(found["reasons"]) == 1 and "acted-a" in found["reasons"][0]
@@ -93,7 +94,8 @@ def test_a_detector_of_corpora_is_not_exported_unless_forced(tmp_path):
         export.run(job, lambda bundle, facts: {})
 
 
-def test_recordings_that_change_nothing_are_no_reason(tmp_path):
+def test_recordings_that_change_nothing_are_no_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(relative_head, "LENGTH", 300)
     found = added.measure(tmp_path, run_of(tmp_path, 0.0, 0.0))
     assert found["reasons"] == [] and set(found["after"]["reading"]) == {"called"}
     assert "reading: ordinary speech called an emotion" in added.text(found)

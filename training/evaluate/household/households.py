@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
 from training.evaluate.household import rooms
+from training.evaluate.household.ordinary import LENGTHS_MS
 from training.metrics import classification, intervals
 from training.metrics.predictions import Predictions
 
@@ -52,6 +53,7 @@ def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[st
         "per_class": {
             LABELS[label]: _per_class(labels[settled], truth[settled], label) for label in np.unique(truth)
         },
+        "by_length": _by_length(found.speech_ms[made.places[settled]], truth[settled], labels[settled]),
         "kept_by_position": _by_position(made.position, truth == 0, labels <= 0),
         "named_by_position": _by_position(made.position, truth > 0, named),
     }  # fmt: skip
@@ -68,6 +70,23 @@ def _per_class(labels: NDArray[np.int64], truth: NDArray[np.int64], label: int) 
         "n": int(own.sum()), "given": int(given.sum()),
         "precision": float(own[given].mean()) if given.any() else None, "recall": float(given[own].mean()),
     }  # fmt: skip
+
+
+def _by_length(
+    milliseconds: NDArray[np.int64], truth: NDArray[np.int64], labels: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Named and kept by length of speech, where there is any of that length."""
+    rows = []
+    for low, high in itertools.pairwise(LENGTHS_MS):
+        own = (milliseconds >= low) & (milliseconds < high)
+        emotional, neutral = own & (truth > 0), own & (truth == 0)
+        if own.any():
+            rows.append({
+                "from_ms": low, "to_ms": high, "emotional": int(emotional.sum()), "neutral": int(neutral.sum()),
+                "named": float((labels == truth)[emotional].mean()) if emotional.any() else None,
+                "kept": float((labels <= 0)[neutral].mean()) if neutral.any() else None,
+            })  # fmt: skip
+    return rows
 
 
 def _by_position(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.protocol import LABELS
+from training.evaluate.report.household_tables import length
 
 Found = Mapping[str, list[dict[str, Any]]]
 
@@ -51,7 +52,11 @@ def _ordinary(measured: list[dict[str, Any]]) -> list[str]:
         _table(
             ["source", "utterances", "called an emotion", "95 % interval", "from the first utterance"], rows
         ),
-    ]
+        "By length of speech:",
+        _table(["length", "utterances", "called an emotion"], [
+            [length(entry), str(entry["n"]), _percent(entry["called"])] for entry in one["by_length"]
+        ]),
+    ]  # fmt: skip
 
 
 def _household(measured: list[dict[str, Any]]) -> list[str]:
@@ -73,7 +78,12 @@ def _household(measured: list[dict[str, Any]]) -> list[str]:
         _table(["set", "neutral", "rightly named", "95 % interval", "neutral kept", "ECE"], rows),
         f"Each label where {_percent(first)} is neutral:",
         _table(["set", "label", "recall", "precision"], labels),
-    ]
+        "By length of speech:",
+        _table(["set", "length", "rightly named", "neutral kept"], [
+            [one["set"], length(entry), _percent(entry["named"]), _percent(entry["kept"])]
+            for one in measured if one["neutral_share"] == first for entry in one["by_length"]
+        ]),
+    ]  # fmt: skip
 
 
 def _episodes(measured: list[dict[str, Any]]) -> list[str]:

@@ -34,10 +34,7 @@ def ordinary(measured: Sequence[dict[str, Any]]) -> str:
     ]  # fmt: skip
     rows.append(["pooled", str(first["n"]), percent(first["called"]), between(first),
                  percent(first["called_from_first"]), ""])  # fmt: skip
-    lengths = [
-        [f"{one['from_ms'] / 1000:g} to {one['to_ms'] / 1000:g} s", str(one["n"]), percent(one["called"])]
-        for one in first["by_length"]
-    ]
+    lengths = [[length(one), str(one["n"]), percent(one["called"])] for one in first["by_length"]]
     return (
         f"{first['bundle']}, ordinary speech, each source a room (synthetic voices are not in the pooled share)\n\n"
         + grid(head, rows) + "\n\n" + grid(["length", "utterances", "called an emotion"], lengths)
@@ -57,7 +54,19 @@ def household(measured: Sequence[dict[str, Any]]) -> str:
         for one in measured if one["neutral_share"] == measured[0]["neutral_share"]
         for label in LABELS if (entry := one["per_class"].get(label))
     ]  # fmt: skip
-    return grid(head, rows) + "\n\n" + grid(["set", "label", "recall", "precision"], labels)
+    lengths = [
+        [one["set"], length(entry), _optional(entry["named"]), _optional(entry["kept"])]
+        for one in measured if one["neutral_share"] == measured[0]["neutral_share"] for entry in one["by_length"]
+    ]  # fmt: skip
+    return "\n\n".join([
+        grid(head, rows), grid(["set", "label", "recall", "precision"], labels),
+        grid(["set", "length", "rightly named", "neutral kept"], lengths),
+    ])  # fmt: skip
+
+
+def length(entry: dict[str, Any]) -> str:
+    """A range of lengths in seconds."""
+    return f"{entry['from_ms'] / 1000:g} to {entry['to_ms'] / 1000:g} s"
 
 
 def episodes(measured: Sequence[dict[str, Any]]) -> str:

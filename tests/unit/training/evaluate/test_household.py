@@ -1,0 +1,86 @@
+"""The protocols of a household on made-up outputs of a shipped bundle: what they count, and where it is written."""
+
+import numpy as np
+import pytest
+
+from edge.inference import bundle
+from training.metrics.predictions import Predictions
+
+pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
+
+from training.evaluate.household import arousal, episodes, households, one_emotion, ordinary
+from training.evaluate.report import household_card, household_tables
+
+BASE = bundle.load(bundle.find("base"))
+
+
+@pytest.fixture(autouse=True)
+def few_rooms(monkeypatch):
+    """Enough for a made-up model that is nearly always right."""
+    for module, name, value in (
+        (households, "ROOMS", 5), (arousal, "ROOMS", 5), (episodes, "ROOMS", 8), (episodes, "STREAM", 120),
+        (ordinary, "ORDERS", 2),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+
+
+def utterances(strength: float = 6.0, *, ordinary: bool = False) -> Predictions:
+    """Neutral speech around the origin of the bundle, and six emotions as far from it; 8 speakers, two lengths."""
+    random = np.random.default_rng(3)
+    head = BASE.manifest.relative
+    assert head is not None
+    count = 400
+    truth = np.where(np.arange(count) < 240, 0, 1 + np.arange(count) % 6)
+    if ordinary:
+        truth[:] = -1
+    outputs = np.array(head.baseline.origin) + random.normal(0, 0.5, (count, 8))
+    outputs[np.arange(count), np.maximum(truth, 0)] += np.where(truth > 0, strength, 0.0)
+    outputs[:, 7] += np.where(np.isin(truth, (1, 3, 4, 6)), strength, 0.0)
+    rooms = tuple("reading" if ordinary else "acted" for _ in truth)
+    return Predictions(
+        outputs, np.zeros((count, 1)), truth, tuple(f"x/{index % 8}" for index in range(count)), rooms,
+        tuple(map(str, range(count))), np.ones(count, np.bool_), np.where(np.arange(count) % 2, 700, 1500),
+    )  # fmt: skip
+
+
+def test_a_household_counts_named_and_kept_by_length_too():
+    measured = households.run(BASE, utterances())
+    assert [one["neutral_share"] for one in measured] == list(households.SHARES)
+    first = measured[0]
+    assert first["named"]["share"] > 0.9 and first["kept"]["share"] > 0.9
+    lengths = {entry["from_ms"]: entry for entry in first["by_length"]}
+    assert set(lengths) == {500, 1000}
+    emotional = sum(entry["emotional"] for entry in lengths.values())
+    assert emotional + sum(entry["neutral"] for entry in lengths.values()) == first["n"]
+    named = sum(entry["emotional"] * entry["named"] for entry in lengths.values()) / emotional
+    assert named == pytest.approx(first["named"]["share"])
+    assert households.run(BASE, utterances(0.0))[0]["named"]["share"] < 0.2
+
+
+def test_ordinary_speech_is_counted_by_source_and_by_length():
+    one = ordinary.run(BASE, utterances(ordinary=True))
+    assert one["sources"]["reading"]["called"] == one["called"] < 0.2
+    assert sum(entry["n"] for entry in one["by_length"]) < one["n"] * one["orders"]
+    worse = ordinary.run(BASE, utterances())
+    assert worse["called"] > one["called"]
+
+
+def test_agitated_speech_is_found_by_arousal_and_as_an_episode():
+    (area,) = arousal.run(BASE, utterances(), utterances(ordinary=True))
+    assert area["auc"] > 0.95 and area["auc_against_ordinary"] > 0.95
+    (found,) = episodes.run(BASE, utterances())
+    assert found["found"] > 0.9 and found["by_emotion"]["angry"] > found["by_emotion"]["sad"]
+    assert episodes.run(BASE, utterances(0.0))[0]["found"] < 0.2
+
+
+def test_every_protocol_has_a_table_and_a_place_in_the_card():
+    measured = {
+        "ordinary": [ordinary.run(BASE, utterances(ordinary=True))], "household": households.run(BASE, utterances()),
+        "episodes": episodes.run(BASE, utterances()), "arousal": arousal.run(BASE, utterances(), None),
+        "one-emotion": [one_emotion.run(BASE, utterances())],
+    }  # fmt: skip
+    card = "\n".join(household_card.section(measured, BASE.full_name))
+    for protocol, objects in measured.items():
+        assert f"--protocol {protocol} " in card
+        assert household_tables.text(objects)
+    assert "0.5 to 1 s" in card and "0.5 to 1 s" in household_tables.text(measured["household"])
