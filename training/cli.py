@@ -51,7 +51,7 @@ def register_on(steps: Any) -> None:
     fit.add_argument(
         "--add", type=Path, action="append", default=[], metavar="DIR",
         help="with --from BUNDLE: new recordings DIR/<label>/* or DIR/<label>/<speaker>/*, and ordinary speech that "
-        "nobody has labelled in DIR/ordinary/*; may be repeated",
+        "has no labels in DIR/ordinary/*; may be repeated",
     )  # fmt: skip
     fit.add_argument(
         "--force", action="store_true",

@@ -1,7 +1,7 @@
 """What recordings that a user added change in a household, and whether the head has become a detector of corpora.
 
 Ordinary speech of one microphone beside acted speech of others can teach a head to tell the recordings apart in place
-of the emotions (docs/model/base.md). It shows where nobody acted differently: neutral speech of the acted corpora, by
+of the emotions (docs/model/base.md). It shows in what stayed the same: neutral speech of the acted corpora, by
 speakers that the head has not heard, is no longer left alone. Such a run is stopped, and not exported, unless forced.
 """
 
@@ -57,7 +57,7 @@ def reasons(before: Terms, after: Terms) -> list[str]:
 
 
 def check(run: Path) -> None:
-    """Raises `UserError` where added recordings have made a run a detector of corpora and nobody has forced it."""
+    """Raises `UserError` where added recordings have made a run a detector of corpora and it was not forced."""
     try:
         found = json.loads((run / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -28,7 +28,7 @@ Float = NDArray[np.float64]
 ORDINARY_SHARE: Final = 0.06
 NEUTRAL_SHARE: Final = 0.85
 """Of the utterances of a household; what published probabilities assume."""
-SETTLED: Final = 20
+WARM_UP: Final = 20
 """Utterances after which a baseline is taken to be good."""
 FEWEST: Final = 20
 """Ordinary utterances below which a room says nothing."""
@@ -48,7 +48,7 @@ SEED: Final = 3
 
 @dataclass(frozen=True)
 class _Stream:
-    """The decisions of one simulated room, after it has settled."""
+    """The decisions of one simulated room, after the warm-up."""
 
     score: Float
     evidence: Float
@@ -138,7 +138,7 @@ def _stream(left_out: OutOfFold, head: RelativeHead, room: str, neutral_share: f
     """Utterances of a room in random order, of which that share is ordinary; emotions are equally frequent."""
     random = np.random.default_rng([SEED, len(room), round(100 * neutral_share)])
     ordinary = np.flatnonzero(_ordinary(left_out, room))
-    places = random.choice(ordinary, LENGTH + SETTLED)
+    places = random.choice(ordinary, LENGTH + WARM_UP)
     emotional = np.flatnonzero((left_out.rooms == room) & (left_out.truth > 0))
     if emotional.size and neutral_share < 1.0:
         chosen = random.random(len(places)) >= neutral_share
@@ -147,15 +147,15 @@ def _stream(left_out: OutOfFold, head: RelativeHead, room: str, neutral_share: f
             places[place] = random.choice(emotional[left_out.truth[emotional] == labels[place]])
     outputs = left_out.logits[places]
     found = replay.replay(head, outputs, np.ones(len(places), np.bool_))
-    settled = slice(SETTLED, None)
-    truth = np.maximum(left_out.truth[places], 0)[settled]
+    counted = slice(WARM_UP, None)
+    truth = np.maximum(left_out.truth[places], 0)[counted]
     logits = np.log(np.maximum(found.balanced, 1e-12)) * head.decision.temperature
     return _Stream(
-        found.score[settled],
-        found.evidence[settled],
-        found.relative_arousal[settled],
-        logits[settled],
-        found.labels[settled],
+        found.score[counted],
+        found.evidence[counted],
+        found.relative_arousal[counted],
+        logits[counted],
+        found.labels[counted],
         truth,
     )
 

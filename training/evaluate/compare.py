@@ -89,8 +89,8 @@ def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterabl
     old, new = evaluators
     for protocol in protocols:
         if protocol in ("noise", "reverberation"):
-            spoilt = old.noises() if protocol == "noise" else old.rooms()
-            which, names = "held-out", ["", *spoilt]
+            corrupted = old.noises() if protocol == "noise" else old.rooms()
+            which, names = "held-out", ["", *corrupted]
         else:
             which, names = protocol, [""]
         for condition in names:

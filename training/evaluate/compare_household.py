@@ -43,9 +43,9 @@ def _ordinary(
         drawn = rooms.permuted(found[0], name, ordinary.ORDERS)
         for held, one, utterances in zip(called, evaluators, found, strict=True):
             made = rooms.decide(one.bundle, utterances, drawn)
-            settled = made.position >= min(rooms.SETTLED, len(drawn[0]) // 3)
-            held.append((made.decisions.labels > 0)[settled])
-        places.append(made.places[settled])
+            counted = made.position >= min(rooms.WARM_UP, len(drawn[0]) // 3)
+            held.append((made.decisions.labels > 0)[counted])
+        places.append(made.places[counted])
     joined = np.concatenate(places)
     hits = (np.concatenate(called[0]), np.concatenate(called[1]))
     yield _row(("ordinary", ""), found[0], joined, {"called": (hits, np.ones(len(joined), np.bool_))}, seed)
@@ -62,12 +62,12 @@ def _household(
             rooms.decide(one.bundle, utterances, drawn)
             for one, utterances in zip(evaluators, found, strict=True)
         ]
-        settled = made[0].position >= rooms.SETTLED
+        counted = made[0].position >= rooms.WARM_UP
         truth = np.maximum(found[0].truth[made[0].places], 0)
         old, new = (one.decisions.labels for one in made)
         measures = {
-            "named": ((old == truth, new == truth), settled & (truth > 0)),
-            "kept": ((old <= 0, new <= 0), settled & (truth == 0)),
+            "named": ((old == truth, new == truth), counted & (truth > 0)),
+            "kept": ((old <= 0, new <= 0), counted & (truth == 0)),
         }
         yield _row(("household", name), found[0], made[0].places, measures, seed)
 

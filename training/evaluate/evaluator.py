@@ -106,7 +106,7 @@ def unseen_language(data: Path) -> list[Clip]:
 
 def _own(data: Path) -> list[Clip]:
     found = folder.scan(_folder(data))
-    _say_skipped(found)
+    _log_skipped(found)
     return found.clips
 
 
@@ -116,7 +116,7 @@ def _folder(data: Path) -> Path:
     return data
 
 
-def _say_skipped(found: Found) -> None:
+def _log_skipped(found: Found) -> None:
     if found.clips:
         for reason, paths in found.skipped.items():
             log.warning("%s: %d left out: %s (such as %s)", found.root, len(paths), reason, paths[0])

@@ -106,7 +106,7 @@ def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Ob
     """The objects of a protocol, one for each condition. Raises `UserError`."""
     protocol_names.check(protocol)
     if protocol not in RUNS:
-        raise UserError(f"{protocol} judges a recipe, not a bundle")
+        raise UserError(f"{protocol} measures a recipe, not a bundle")
     if adapt and protocol in CANNOT_ADAPT:
         raise UserError(f"--adapt makes no sense for {protocol}: {protocol_names.PROTOCOLS[protocol]}")
     if not evaluator.data.is_dir():

@@ -58,7 +58,7 @@ def convert(
         names = ("logits", "embedding", "arousal")
         return dict(zip(names, net((features, mask), training=False), strict=False))
 
-    # Variables become constants first: otherwise the converter keeps them as resources that nobody initialises.
+    # Variables become constants first: otherwise the converter keeps them as resources that are not initialised.
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(serve.get_concrete_function())

@@ -29,8 +29,8 @@ from training.recipes.recipe import Recipe
 
 SLOWER: Final = 0.3
 EPOCHS: Final = 3
-JUDGES: Final = 5
-"""Of so many new speakers, one only judges."""
+HELD_BACK: Final = 5
+"""Of so many new speakers, one is for validation only."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def gentle(recipe: Recipe) -> Recipe:
     """The recipe of a run that goes on."""
     return msgspec.structs.replace(
         recipe,
-        # What a student learnt from its teacher stays: its head is solved again.
+        # What a student fitted its teacher stays: its head is solved again.
         epochs=0 if recipe.distil else min(EPOCHS, recipe.epochs),
         head_rate=recipe.head_rate * SLOWER,
         trunk_rate=recipe.trunk_rate * SLOWER,
@@ -73,7 +73,7 @@ def plan(
     task = tasks.Task(old.fitting + fitting, old.validation + validation, ordinary=(*old.ordinary, *talk))
     facts = {
         "from": bundle.full_name, "from_sha256": bundle.sha256, "added": [str(root.resolve()) for root in added],
-        "added_clips": {"fit": len(fitting), "judge": len(validation), "ordinary": len(talk)},
+        "added_clips": {"fit": len(fitting), "validate": len(validation), "ordinary": len(talk)},
     }  # fmt: skip
     return Further(recipe or gentle(own), weights, task, facts)
 
@@ -100,8 +100,8 @@ def recordings(added: Sequence[Path], *, ordinary: bool = False) -> list[Clip]:
 
 
 def halves(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
-    """To learn from and to judge by: every fifth speaker only judges; with fewer than five, all are learnt from."""
+    """To fit and to validate on: every fifth speaker is for validation only; with fewer than five, all are fitted."""
     speakers = sorted({clip.speaker for clip in clips})
     random.Random(seed).shuffle(speakers)
-    judges = set(speakers[: len(speakers) // JUDGES])
-    return [c for c in clips if c.speaker not in judges], [c for c in clips if c.speaker in judges]
+    held = set(speakers[: len(speakers) // HELD_BACK])
+    return [c for c in clips if c.speaker not in held], [c for c in clips if c.speaker in held]

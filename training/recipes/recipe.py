@@ -41,7 +41,7 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     edge_ms: int = 300
     """Up to so much of the recording's silence is kept at each end."""
     vocal_tract: float = 0.0
-    """The mel axis is stretched or squeezed by so much at most, as another throat would."""
+    """The mel axis is stretched or squeezed by so much at most, as another vocal tract would."""
     equaliser_db: float = 0.0
     """A smooth random curve over frequency of so many decibels at most, as another microphone would."""
     frequency_masks: int = 2
@@ -111,7 +111,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     first_pooled: int = 1
     """The first of the layers whose tokens are pooled; those before it are computed only."""
     freeze: int = 0
-    """The first so many blocks stay as they came: less to compute, and strangers are heard no worse."""
+    """The first so many blocks stay as they came: less to compute, and unseen speakers are recognised no worse."""
     embedding: int = 512
     dropout: float = 0.2
     epochs: int

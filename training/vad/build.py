@@ -245,7 +245,7 @@ def speech_files() -> Sequence[Path]:
 
 
 def synthetic_speech(seconds: float = 4.0, seed: int = 7) -> NDArray[np.int16]:
-    """Something like a voice, from nobody: pulses of a gliding pitch through gliding formants, in syllables."""
+    """A synthetic voice: pulses of a gliding pitch through gliding formants, in syllables."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * 16_000)) / 16_000
     pitch = 120 + 25 * np.sin(2 * np.pi * 0.7 * time) + 8 * np.sin(2 * np.pi * 2.3 * time)
@@ -270,7 +270,7 @@ def synthetic_speech(seconds: float = 4.0, seed: int = 7) -> NDArray[np.int16]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes beside and renames, so that nobody ever reads half a file."""
+    """Writes beside and renames, so that half a file is never read."""
     atomic_file.write(path, data)
 
 

@@ -92,4 +92,4 @@ def test_a_relative_head_is_fitted_again_with_all_ordinary_speech(tmp_path, monk
     kept = {clip.path.name for clip in held_back if not splits.is_held_back(clip)}
     assert {clip.path.name for clip in plan.task.ordinary} == kept | {"mine.wav"}
     assert any(clip.speaker == "folder/me" for clip in plan.task.fitting)
-    assert plan.facts["added_clips"] == {"fit": 1, "judge": 0, "ordinary": 1}
+    assert plan.facts["added_clips"] == {"fit": 1, "validate": 0, "ordinary": 1}

@@ -22,7 +22,7 @@ LABEL_WORDS: dict[str, str | None] = {
 
 
 ORDINARY = "ordinary"
-"""In place of a label: speech that nobody acted and nobody labelled."""
+"""In place of a label: speech that is neither acted nor labelled."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A user's own recordings: `DIR/<label>/*`, and `DIR/<label>/<speaker>/*` where the speaker is known.
 
-`DIR/ordinary/*` is ordinary speech that nobody has labelled; it is read by `scan_ordinary` alone.
+`DIR/ordinary/*` is ordinary speech without labels; it is read by `scan_ordinary` alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ def scan(root: Path) -> Found:
 
 
 def scan_ordinary(root: Path) -> list[Clip]:
-    """Ordinary speech in `DIR/ordinary/*` or `DIR/ordinary/<speaker>/*`; a clip of nobody known is a speaker."""
+    """Ordinary speech in `DIR/ordinary/*` or `DIR/ordinary/<speaker>/*`.
+
+    A clip of an unknown speaker is a speaker of its own.
+    """
     clips = []
     for path in audio_files(root / ORDINARY):
         parts = path.relative_to(root / ORDINARY).parts

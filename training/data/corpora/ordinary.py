@@ -1,4 +1,4 @@
-"""Ordinary speech that nobody acted: `speakers.tsv` beside `SOURCE/*`, or any `SOURCE/*` without the table.
+"""Ordinary speech, not acted: `speakers.tsv` beside `SOURCE/*`, or any `SOURCE/*` without the table.
 
 Each source (readers, learners, commands, wake words, ...) is a corpus and a room of its own; its clips have the label
 `ordinary`. Where the speaker of a clip is unknown, the clip is a speaker of its own.

@@ -24,7 +24,7 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> lis
         if ordinary is None
         else [
             rooms.decide(bundle, ordinary, rooms.permuted(ordinary, room, 1)).decisions.relative_arousal[
-                rooms.SETTLED :
+                rooms.WARM_UP :
             ]
             for room in sorted(set(ordinary.rooms))
         ]
@@ -35,9 +35,9 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> lis
 def _one(bundle: Bundle, found: Predictions, room: str, talk: list[Any]) -> dict[str, Any]:
     drawn = rooms.household(found, room, SHARES[0], rooms=ROOMS, length=LENGTH)
     made = rooms.decide(bundle, found, drawn)
-    settled = made.position >= rooms.SETTLED
-    truth, score = np.maximum(found.truth[made.places], 0)[settled], made.decisions.relative_arousal[settled]
-    speakers = np.array(found.speakers)[made.places][settled]
+    counted = made.position >= rooms.WARM_UP
+    truth, score = np.maximum(found.truth[made.places], 0)[counted], made.decisions.relative_arousal[counted]
+    speakers = np.array(found.speakers)[made.places][counted]
     high, low = _among(truth, HIGH_AROUSAL), _among(truth, LOW_AROUSAL)
     names = np.unique(speakers)
     each = []
@@ -50,9 +50,9 @@ def _one(bundle: Bundle, found: Predictions, room: str, talk: list[Any]) -> dict
         if len(each) > 1
         else (0.0, 1.0)
     )
-    published = made.decisions.arousal[settled]
+    published = made.decisions.arousal[counted]
     return {
-        "protocol": "arousal", "bundle": bundle.full_name, "set": room, "n": int(settled.sum()),
+        "protocol": "arousal", "bundle": bundle.full_name, "set": room, "n": int(counted.sum()),
         "auc": area_under_curve(score[high], score[low]), "mean_of_speakers": float(np.mean(each)) if each else None,
         "low_95": interval[0], "high_95": interval[1],
         "auc_against_neutral": area_under_curve(score[high], score[truth == 0]),

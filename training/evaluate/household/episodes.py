@@ -72,8 +72,8 @@ def _episode(
     random = np.random.default_rng(seed)
     names = np.array(found.speakers)[emotional]
     speaker = str(random.choice(np.unique(names)))
-    said = random.choice(emotional[names == speaker], EMOTIONAL)
-    ten = random.permutation(np.concatenate([said, random.choice(neutral, LENGTH - EMOTIONAL)]))
+    spoken = random.choice(emotional[names == speaker], EMOTIONAL)
+    ten = random.permutation(np.concatenate([spoken, random.choice(neutral, LENGTH - EMOTIONAL)]))
     return np.concatenate([random.choice(neutral, BEFORE), ten]), speaker
 
 

@@ -34,26 +34,26 @@ def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
 def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[str, Any]:
     drawn = rooms.household(found, room, share, rooms=ROOMS, length=LENGTH)
     made = rooms.decide(bundle, found, drawn)
-    settled = made.position >= rooms.SETTLED
+    counted = made.position >= rooms.WARM_UP
     truth, labels = np.maximum(found.truth[made.places], 0), made.decisions.labels
     speakers = np.array(found.speakers)[made.places]
-    emotional, neutral = settled & (truth > 0), settled & (truth == 0)
+    emotional, neutral = counted & (truth > 0), counted & (truth == 0)
     named = labels == truth
-    probabilities = made.decisions.probabilities[settled]
+    probabilities = made.decisions.probabilities[counted]
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth[settled]
+    right = probabilities.argmax(axis=1) == truth[counted]
     return {
         "protocol": "household", "bundle": bundle.full_name, "set": room, "neutral_share": share,
-        "n": int(settled.sum()), "rooms": ROOMS,
+        "n": int(counted.sum()), "rooms": ROOMS,
         "named": _share(named[emotional], speakers[emotional]),
         "kept": _share((labels <= 0)[neutral], speakers[neutral]),
         "called_neutral": float((labels == 0)[neutral].mean()),
         "called_emotional": float((labels > 0)[emotional].mean()),
         "ece": classification.expected_calibration_error(confidence, right),
         "per_class": {
-            LABELS[label]: _per_class(labels[settled], truth[settled], label) for label in np.unique(truth)
+            LABELS[label]: _per_class(labels[counted], truth[counted], label) for label in np.unique(truth)
         },
-        "by_length": _by_length(found.speech_ms[made.places[settled]], truth[settled], labels[settled]),
+        "by_length": _by_length(found.speech_ms[made.places[counted]], truth[counted], labels[counted]),
         "kept_by_position": _by_position(made.position, truth == 0, labels <= 0),
         "named_by_position": _by_position(made.position, truth > 0, named),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Protocol `ordinary`: how often ordinary speech, that nobody acted, is called an emotion.
+"""Protocol `ordinary`: how often ordinary speech, which is not acted, is called an emotion.
 
 Every source is a room; its utterances come in random orders, each decided with a baseline of those before it. A source
 of synthetic voices is reported apart, and counts neither in the pooled share nor as the worst source.
@@ -29,35 +29,35 @@ def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     for room in sorted(set(found.rooms)):
         made = rooms.decide(bundle, found, rooms.permuted(found, room, ORDERS))
         total = len(made.places) // ORDERS
-        settled = made.position >= min(rooms.SETTLED, total // 3)
-        sources[room] = _shares(found, made, settled) | {"utterances": total}
+        counted = made.position >= min(rooms.WARM_UP, total // 3)
+        sources[room] = _shares(found, made, counted) | {"utterances": total}
         if room != SYNTHETIC:
-            parts.append((made, settled))
+            parts.append((made, counted))
     places = np.concatenate([made.places for made, _ in parts])
     called = np.concatenate([made.decisions.labels > 0 for made, _ in parts])
-    settled = np.concatenate([mask for _, mask in parts])
+    counted = np.concatenate([mask for _, mask in parts])
     speakers = np.array(found.speakers)[places]
-    low, high = intervals.of_share(called[settled], speakers[settled])
+    low, high = intervals.of_share(called[counted], speakers[counted])
     people = {name: one for name, one in sources.items() if name != SYNTHETIC}
     worst = max(people, key=lambda name: float(people[name]["called"]))
     return {
         "protocol": "ordinary", "bundle": bundle.full_name, "n": len(places) // ORDERS, "orders": ORDERS,
-        "called": float(called[settled].mean()), "low_95": low, "high_95": high,
+        "called": float(called[counted].mean()), "low_95": low, "high_95": high,
         "called_from_first": float(called.mean()),
         "mean_of_sources": float(np.mean([one["called"] for one in people.values()])),
         "worst": {"source": worst, "called": people[worst]["called"]}, "sources": sources,
-        "by_length": _by_length(found, places[settled], called[settled]),
+        "by_length": _by_length(found, places[counted], called[counted]),
     }  # fmt: skip
 
 
-def _shares(found: Predictions, made: rooms.Rooms, settled: NDArray[np.bool_]) -> dict[str, Any]:
+def _shares(found: Predictions, made: rooms.Rooms, counted: NDArray[np.bool_]) -> dict[str, Any]:
     labels = made.decisions.labels
     speakers = np.array(found.speakers)[made.places]
-    low, high = intervals.of_share((labels > 0)[settled], speakers[settled], draws=500)
+    low, high = intervals.of_share((labels > 0)[counted], speakers[counted], draws=500)
     return {
-        "called": float((labels > 0)[settled].mean()), "low_95": low, "high_95": high,
-        "called_from_first": float((labels > 0).mean()), "uncertain": float((labels == -1)[settled].mean()),
-        "as": {LABELS[label]: float((labels == label)[settled].mean()) for label in range(1, len(LABELS))},
+        "called": float((labels > 0)[counted].mean()), "low_95": low, "high_95": high,
+        "called_from_first": float((labels > 0).mean()), "uncertain": float((labels == -1)[counted].mean()),
+        "as": {LABELS[label]: float((labels == label)[counted].mean()) for label in range(1, len(LABELS))},
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from edge.inference.bundle import Bundle
 from training.metrics import replay
 from training.metrics.predictions import Predictions
 
-SETTLED: Final = 20
+WARM_UP: Final = 20
 """Utterances after which results count."""
 SEED: Final = 1
 

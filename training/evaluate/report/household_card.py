@@ -47,7 +47,7 @@ def _ordinary(measured: list[dict[str, Any]]) -> list[str]:
     rows.append(["**pooled, without synthetic**", str(one["n"]), f"**{_percent(one['called'])}**", _interval(one),
                  _percent(one["called_from_first"])])  # fmt: skip
     return [
-        "### Ordinary speech that is called an emotion\n\nSpeech that nobody acted, of speakers that no training "
+        "### Ordinary speech that is called an emotion\n\nSpeech that was not acted, of speakers that no training "
         "heard, cut by the device's own parts;\neach source is a room, and counts after 20 utterances.",
         _table(
             ["source", "utterances", "called an emotion", "95 % interval", "from the first utterance"], rows

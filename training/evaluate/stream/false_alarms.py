@@ -1,4 +1,4 @@
-"""False alarms: hours of sound in which nobody speaks, through voice activity detector, segmenter and classifier.
+"""False alarms: hours of sound without speech, through voice activity detector, segmenter and classifier.
 
 Every event is one too many; a `neutral` or `uncertain` one does little harm, so the others are counted by themselves.
 The sound is recordings that no training has heard (`corpora.noise.EVALUATION`), cut, mixed and varied in level: there

@@ -1,5 +1,3 @@
-import dataclasses
-
 import msgspec
 import numpy as np
 import pytest
@@ -136,7 +134,7 @@ def with_threshold(found_bundle, change):
     manifest = msgspec.structs.replace(
         found_bundle.manifest, relative=msgspec.structs.replace(head, decision=decision)
     )
-    return dataclasses.replace(found_bundle, manifest=manifest)
+    return msgspec.structs.replace(found_bundle, manifest=manifest)
 
 
 def household_rows(tmp_path, change):
