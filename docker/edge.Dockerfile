@@ -7,14 +7,16 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY pyproject.toml README.md LICENSE /src/
 COPY edge /src/edge
-COPY provisioning /src/provisioning
-COPY training /src/training
-COPY dashboard /src/dashboard
-# Debian's PyAudio, so that no compiler is needed; ALSA comes with it.
+COPY provisioning/requirements /src/requirements
+COPY models /src/models
+# Debian's PyAudio, so that no compiler is needed; ALSA comes with it. Everything else is checked by its hash.
 RUN python3 -m venv /opt/roomtone \
  && ln -s /usr/lib/python3/dist-packages/pyaudio /usr/lib/python3/dist-packages/[Pp]y[Aa]udio-*-info \
       /opt/roomtone/lib/python3*/site-packages/ \
- && /opt/roomtone/bin/pip install --no-cache-dir "/src[edge]"
+ && pip="/opt/roomtone/bin/pip --disable-pip-version-check install -q --no-cache-dir" \
+ && $pip --require-hashes -r /src/requirements/device.txt \
+ && $pip --require-hashes -r /src/requirements/build.txt --target /tools \
+ && PYTHONPATH=/tools $pip --no-deps --no-build-isolation /src /src/models
 
 FROM debian:12-slim
 RUN apt-get update \
@@ -27,7 +29,6 @@ RUN apt-get update \
  && install -d -m 700 -o roomtone-ear -g roomtone /var/lib/roomtone-ear /run/roomtone-ear \
  && install -d -m 700 -o roomtone-link -g roomtone /var/lib/roomtone-link /run/roomtone-link
 COPY --from=build /opt/roomtone /opt/roomtone
-COPY models /opt/roomtone/share/roomtone/models
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/roomtone/bin:/usr/bin:/bin
 # Nobody is root in it, whoever forgets to say so.
 USER roomtone-link

@@ -20,6 +20,9 @@ usage: sudo provisioning/install.sh [OPTIONS]
   --name TEXT              what people call the room
   --wait SECONDS           how long to wait for the first utterance at the end (default 60; 0: not at all)
   --gpio                   also what a mute button at the pins needs
+  --sound-server           also what reaches a PulseAudio or PipeWire of a desktop (libasound2-plugins, which brings
+                           98 other packages); without it the ear opens the microphone by ALSA
+  --wheels DIR             the folder with roomtone-*.whl and roomtone_models-*.whl, in place of a checkout
 
 Run it again without options to upgrade or repair: configuration and state stay. Without a network it installs
 from a folder that provisioning/bundle-offline made. provisioning/uninstall.sh removes everything.
@@ -41,7 +44,7 @@ put() {
   say "wrote $2"
 }
 
-configure=() wait_s=60 extra=edge
+configure=() wait_s=60 gpio=0 wheels='' lock=device
 while [ $# -gt 0 ]; do
   case $1 in
     --join | --password-file | --ca)
@@ -51,7 +54,15 @@ while [ $# -gt 0 ]; do
       ;;
     --broker | --node | --name) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
     --wait) wait_s=${2:?--wait needs a value} && shift ;;
-    --gpio) extra=edge,gpio ;;
+    --gpio) gpio=1 ;;
+    --sound-server) PACKAGES+=(libasound2-plugins) ;;
+    --wheels)
+      wheels=$(realpath "${2:?--wheels needs a folder}") && shift
+      found=("$wheels"/roomtone-*.whl "$wheels"/roomtone_models-*.whl)
+      if [ ${#found[@]} -ne 2 ] || [ ! -e "${found[0]}" ] || [ ! -e "${found[1]}" ]; then
+        die "--wheels $wheels: one roomtone-*.whl and one roomtone_models-*.whl have to be in it"
+      fi
+      ;;
     -h | --help) help && exit ;;
     *) help >&2 && die "no option '$1'" ;;
   esac
@@ -65,6 +76,10 @@ case $wait_s in '' | *[!0-9]*) die "--wait: a number of seconds" ;; esac
 command -v dpkg >/dev/null || die "this is not Debian or Raspberry Pi OS"
 exec 9>/run/roomtone-install.lock
 flock -n 9 || die "another install.sh is running"
+offline=$SRC/offline
+if [ -z "$wheels" ] && [ -d "$offline/wheels" ]; then wheels=$offline/wheels; fi
+[ -n "$wheels" ] || [ -e "$SRC/pyproject.toml" ] ||
+  die "this is not a checkout: name the folder with the wheels by --wheels DIR"
 [ -f "$ETC/roomtone.toml" ] || [ ${#configure[@]} -gt 0 ] || die "where is the broker? give --join FILE or --broker URL (--help)"
 
 # --- 2. Debian packages ---
@@ -75,7 +90,6 @@ done
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
 # What an install left half-done that was killed in the middle; without this apt refuses every other one.
 [ ${#missing[@]} -eq 0 ] || dpkg --configure -a >/dev/null 2>&1 || true
-offline=$SRC/offline
 if [ ${#missing[@]} -gt 0 ] && [ -d "$offline/debs" ]; then
   say "installing from $offline/debs: ${missing[*]}"
   files=()
@@ -101,7 +115,7 @@ python=/usr/bin/python3
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || die "Python 3.11 to 3.14 is needed"
 case $(dpkg --print-architecture) in
   arm64 | amd64) ;;
-  armhf) extra=${extra/edge/edge-tflite} ;;
+  armhf) lock=device-armhf ;;
   *) die "$(dpkg --print-architecture) is not supported: arm64, amd64, or armhf with Debian 12" ;;
 esac
 
@@ -114,16 +128,36 @@ install -d -m 755 "$OPT/versions" "$ETC"
 install -d -m 700 "$ETC/credentials"
 
 # --- 4. this version, in a folder of its own; nothing that runs is touched ---
-parts=(edge provisioning training dashboard pyproject.toml README.md LICENSE)
-id=$(cd "$SRC" && {
-  find "${parts[@]}" models -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | sort -z | xargs -0 sha256sum
+# Of the code a device gets what it runs: no dashboard, no training, no keys of a site.
+parts=(edge provisioning/{__init__.py,device,systemd,requirements,install.sh,uninstall.sh,notice.txt} pyproject.toml README.md LICENSE)
+if [ -n "$wheels" ]; then version=$(basename "$wheels"/roomtone-*.whl | cut -d- -f2); else
+  version=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/util/version.py")
+fi
+id=$({
+  if [ -n "$wheels" ]; then sha256sum "$wheels"/roomtone{,_models}-*.whl | cut -d' ' -f1; else
+    cd "$SRC"
+    find "${parts[@]}" models -type f ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | sort -z | xargs -0 sha256sum
+  fi
   "$python" -V
-  echo "$extra"
+  echo "$lock $gpio"
 } | sha256sum | cut -c1-12)
-new=$OPT/versions/$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/util/version.py")-$id
+new=$OPT/versions/$version-$id
 works() { # whether the version in folder $1 can do its work, tried as the user who will
   [ -e "$1/.complete" ] && (cd / && runuser -u roomtone-ear -- "$1/bin/roomtone" doctor --only model >/dev/null) &&
     runuser -u roomtone-ear -- "$1/bin/python" -c 'import pyaudio, paho.mqtt.client, soxr' 2>/dev/null
+}
+
+pip_install() { "$new/bin/pip" --disable-pip-version-check install -q --no-cache-dir "$@" || die "pip failed; see above, and run this again"; }
+# build_wheels DIR: the two wheels of this checkout, by the tool whose hash is known.
+build_wheels() {
+  local source=$1/source
+  mkdir -p "$source/provisioning" "$1/tools"
+  (cd "$SRC" && cp -rL --parents "${parts[@]}" models "$source")
+  pip_install --require-hashes -r "$SRC/provisioning/requirements/build.txt" --target "$1/tools"
+  for folder in "$source" "$source/models"; do
+    PYTHONPATH=$1/tools "$new/bin/pip" --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w "$1" "$folder" ||
+      die "the package could not be built; see above"
+  done
 }
 if ! works "$new"; then
   say "installing $new"
@@ -131,16 +165,24 @@ if ! works "$new"; then
   "$python" -m venv "$new"
   # Debian's PyAudio, so that no compiler is needed here.
   ln -s /usr/lib/python3/dist-packages/{pyaudio,[Pp]y[Aa]udio-*-info} "$(echo "$new"/lib/python3*/site-packages)/"
+  locks=("$SRC/provisioning/requirements/$lock.txt")
+  [ $gpio -eq 0 ] || locks+=("$SRC/provisioning/requirements/gpio.txt")
+  scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT
   if [ -d "$offline/wheels" ]; then
-    "$new/bin/pip" install -q --no-index --find-links "$offline/wheels" "roomtone[$extra]" || die "pip failed; see above"
+    # What bundle-offline compiled has a hash of its own; it checked what it compiled from.
+    sed '/^ *--hash/d; s/ *\\$//' "${locks[@]}" >"$scratch/names"
+    pip_install --no-index --find-links "$offline/wheels" -r "$scratch/names"
   else
-    build=$(mktemp -d) && trap 'rm -rf "$build"' EXIT
-    (cd "$SRC" && cp -rL "${parts[@]}" "$build/")
-    "$new/bin/pip" install -q --no-cache-dir "${build}[$extra]" || die "pip failed; see above, and run this again"
-    rm -rf "$build" && trap - EXIT
+    pip_install --require-hashes "${locks[@]/#/-r}"
   fi
+  [ -n "$wheels" ] || { build_wheels "$scratch" && wheels=$scratch; }
+  pip_install --no-deps --no-index "$wheels"/roomtone{,_models}-*.whl
+  rm -rf "$scratch" && trap - EXIT
+  # A wheel has all parts.
+  site=$(echo "$new"/lib/python3*/site-packages)
+  rm -rf "$site"/{dashboard,training} "$site"/provisioning/{demo,fleet,hub,publish}
   install -d "$new/share/roomtone"
-  cp -r "$SRC/models" "$SRC/provisioning/systemd" "$new/share/roomtone/"
+  cp -r "$SRC/provisioning/systemd" "$new/share/roomtone/"
   chmod -R go+rX "$new"
   touch "$new/.complete"
   works "$new" || { rm -f "$new/.complete" && die "what was installed does not work ($new/bin/roomtone doctor); what ran before still runs"; }

@@ -118,6 +118,8 @@ stop_services() {
     say "==> not left running, as no server was asked for: ${stopped[*]} (to have one: sudo systemctl enable --now NAME)"
 }
 
+# The versions with which the tests ran.
+readonly CONSTRAINTS="$ROOT/provisioning/requirements/constraints.txt"
 readonly DEBIANS_PYTHON=(python3 python3-venv python3-pyaudio)
 
 # Prints a Python that fits: 3.11 to 3.14; nothing: there is none yet.
@@ -151,7 +153,7 @@ environment() {
   python=$(find_python)
   [ -n "$python" ] || die "no Python 3.11 to 3.14 here; Debian 12 and newer have one: apt install python3"
   for group in "$@"; do groups+=(--group "$group"); done
-  stamp="$VENV/.installed-$(printf '%s' "$extras $* $(cat "$ROOT/pyproject.toml")" | sha256sum | cut -c1-16)"
+  stamp="$VENV/.installed-$(printf '%s' "$extras $* $(cat "$ROOT/pyproject.toml" "$CONSTRAINTS")" | sha256sum | cut -c1-16)"
   venv_works || make_venv "$python"
   [ ! -e "$stamp" ] || return 0
   say "==> installing Python packages: roomtone[$extras] $* (one to three minutes)"
@@ -185,7 +187,7 @@ pip_install() {
   shift
   log=$(mktemp)
   if "$VENV/bin/python" -m pip install -q --upgrade 'pip>=25.1' >"$log" 2>&1 &&
-    (cd "$ROOT" && "$VENV/bin/python" -m pip install -q -e ".[$extras]" "$@" >>"$log" 2>&1); then
+    (cd "$ROOT" && "$VENV/bin/python" -m pip install -q -c "$CONSTRAINTS" -e ".[$extras]" "$@" >>"$log" 2>&1); then
     rm -f "$log"
     return 0
   fi

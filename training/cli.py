@@ -90,7 +90,9 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
         try:
             return run(options)
         except ModuleNotFoundError as error:
-            raise UserError(f"{error.name} is not installed: pip install 'roomtone[training]'") from None
+            raise UserError(
+                f"{error.name} is not installed: install the extra training (docs/install.md)"
+            ) from None
 
     return checked
 

@@ -101,7 +101,7 @@ def _detector(config: Config) -> Iterator[Check]:
     try:
         vad = make_vad(config)
     except UserError as error:
-        yield Check("voice activity", "fail", str(error), "pip install 'roomtone[edge]'")
+        yield Check("voice activity", "fail", str(error), "install the extra edge (docs/install.md)")
         return
     block = np.zeros(BLOCK, np.int16)
     begun = time.process_time()

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -31,6 +31,8 @@ from edge.util.version import VERSION
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.tflite"
 GOLDEN: Final = "golden.npz"
+PACKAGE: Final = "roomtone_models"
+"""What the distribution `roomtone-models` installs; its folder holds bundles."""
 CARD: Final = "MODEL_CARD.md"
 HEAD: Final = "head.npz"
 """Optional file: `kernel`, float32 `[size, 7]`, and `bias`, float32 `[7]`, of the output layer."""
@@ -303,7 +305,8 @@ def places() -> list[Path]:
     """Folders that are searched for bundles, in this order."""
     result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
     result.append(Path(__file__).resolve().parents[2] / "models")
-    result.append(Path(sys.prefix) / "share" / "roomtone" / "models")
+    package = find_spec(PACKAGE)
+    result.extend(Path(place) for place in (package and package.submodule_search_locations) or ())
     return result
 
 
@@ -343,4 +346,7 @@ def find(name_or_path: str | Path) -> Path:
             if versions:
                 return max(versions)[1]
     searched = ", ".join(str(place) for place in places())
-    raise BundleError(f"no model bundle {name} in {searched}; set model.bundle to a bundle's folder")
+    raise BundleError(
+        f"no model bundle {name} in {searched}; install the file roomtone_models-*.whl that is beside that of "
+        "roomtone, or set model.bundle to a bundle's folder"
+    )

@@ -151,7 +151,9 @@ def _run(command: str) -> Callable[[argparse.Namespace], int]:
         except ModuleNotFoundError as error:
             if error.name is None or not error.name.startswith("cryptography"):
                 raise
-            raise UserError("`roomtone fleet` needs a library: pip install 'roomtone[fleet]'") from None
+            raise UserError(
+                "`roomtone fleet` needs a library: install the extra fleet (docs/install.md)"
+            ) from None
         if not 1 <= getattr(options, "days", 1) <= 7300:
             raise UserError("--days: from 1 to 7300")
         action: Callable[[argparse.Namespace], int] = getattr(commands, command)

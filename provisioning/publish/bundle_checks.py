@@ -64,7 +64,9 @@ def check(bundle: Bundle, current: Bundle | None, data: Path | None, *, protocol
     try:
         from training.evaluate import compare
     except ModuleNotFoundError as error:
-        raise UserError(f"the comparison needs {error.name}: pip install 'roomtone[training]'") from None
+        raise UserError(
+            f"the comparison needs {error.name}: install the extra training (docs/install.md)"
+        ) from None
     found = compare.run(current, bundle, folder, protocols)
     return str(found["sentence"]) if found["verdict"] == "worse" else ""
 

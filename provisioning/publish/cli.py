@@ -159,7 +159,7 @@ def _run(module: str, name: str) -> Callable[[argparse.Namespace], int]:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.partition(".")[0] in ("edge", "provisioning", "dashboard"):
                 raise
-            raise UserError(f"this needs {error.name}: pip install 'roomtone[fleet]'") from None
+            raise UserError(f"this needs {error.name}: install the extra fleet (docs/install.md)") from None
         action: Callable[[argparse.Namespace], int] = getattr(found, name)
         return action(options)
 

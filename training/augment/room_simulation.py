@@ -37,7 +37,9 @@ def bank(count: int, seed: int, quiet: bool = False) -> list[Float]:
     try:
         import pyroomacoustics  # noqa: F401
     except ImportError:
-        raise UserError("simulated rooms need pyroomacoustics: pip install 'roomtone[training]'") from None
+        raise UserError(
+            "simulated rooms need pyroomacoustics: install the extra training (docs/install.md)"
+        ) from None
     return [
         simulate(np.random.default_rng([seed, 7, index]))
         for index in tqdm(range(count), desc="rooms", unit="room", disable=quiet or None)

@@ -13,12 +13,14 @@ def choose(*preferred: str) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if importlib.util.find_spec("keras") is None:
-        raise UserError("keras is not installed: pip install 'roomtone[training]'")
+        raise UserError("keras is not installed: install the extra training (docs/install.md)")
     if "KERAS_BACKEND" not in os.environ:
         for name in preferred:
             if importlib.util.find_spec(name) is not None:
                 os.environ["KERAS_BACKEND"] = name
                 break
         else:
-            raise UserError(f"none of {', '.join(preferred)} is installed: pip install 'roomtone[training]'")
+            raise UserError(
+                f"none of {', '.join(preferred)} is installed: install the extra training (docs/install.md)"
+            )
     return os.environ["KERAS_BACKEND"]

@@ -75,7 +75,7 @@ def attach(pins: Button, mute: MuteRequests) -> Panel:
     try:
         import gpiozero
     except ImportError:
-        raise UserError("`[button]` needs gpiozero: pip install 'roomtone[gpio]'") from None
+        raise UserError("`[button]` needs gpiozero: install the extra gpio (docs/install.md)") from None
     try:
         return GpioPanel(gpiozero, pins, mute)
     except Exception as error:
