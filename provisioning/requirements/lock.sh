@@ -13,10 +13,12 @@ compile() {
   local name=$1
   shift
   uv pip compile -q --universal --python-version 3.11 --upgrade --no-header --no-annotate --no-emit-index-url \
-    --no-emit-find-links -o "$scratch/$name.txt" "$@"
+    --no-emit-find-links -c "$scratch/limits" -o "$scratch/$name.txt" "$@"
   install -m 644 "$scratch/$name.txt" "$here/$name.txt"
   echo "wrote provisioning/requirements/$name.txt" >&2
 }
+# uv takes no notice of a release that is for older Pythons only, and pip refuses it.
+echo 'backports-strenum<1.3' >"$scratch/limits"
 locked=(--generate-hashes -c "$scratch/constraints.txt")
 
 groups=()
