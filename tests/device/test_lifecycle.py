@@ -80,22 +80,20 @@ def other_version(box: Box, name: str, edits: dict[str, tuple[str, str]]) -> str
     """A folder like the one that was installed from, with another number and some lines changed. Its path inside."""
     place = box.outside(f"/srv/{name}")
     shutil.copytree(box.outside("/mnt/roomtone"), place)
-    version = re.search(r'VERSION = "(.*)"', (place / "edge/util/version.py").read_text())
-    assert version is not None
-    edits = {"edge/util/version.py": (f'"{version[1]}"', f'"{name}"'), **edits}
-    for path, (old, new) in edits.items():
-        text = (place / path).read_text()
-        assert old in text
-        (place / path).write_text(text.replace(old, new))
-    # Without a network the program comes from the wheel.
     (wheel,) = (place / "offline/wheels").glob("roomtone-*.whl")
-    with zipfile.ZipFile(wheel) as was:
-        files = {info.filename: was.read(info) for info in was.infolist()}
-    for path in edits:
-        files[path] = (place / path).read_bytes()
-    with zipfile.ZipFile(wheel, "w") as now:
-        for path, data in files.items():
-            now.writestr(path, data)
+    was = wheel.name.split("-")[1]
+    edits = {"edge/util/version.py": (f'"{was}"', f'"{name}"'), **edits}
+    with zipfile.ZipFile(wheel) as file:
+        files = {info.filename: file.read(info).decode("latin-1") for info in file.infolist()}
+    wheel.unlink()
+    for path, (old, new) in edits.items():
+        assert old in files[path]
+        files[path] = files[path].replace(old, new)
+    metadata = f"roomtone-{was}.dist-info/METADATA"
+    files[metadata] = files[metadata].replace(f"\nVersion: {was}\n", f"\nVersion: {name}\n")
+    with zipfile.ZipFile(wheel.with_name(wheel.name.replace(was, name)), "w") as file:
+        for path, text in files.items():
+            file.writestr(path.replace(f"-{was}.dist-info", f"-{name}.dist-info"), text.encode("latin-1"))
     return f"/srv/{name}/provisioning/install.sh --wait 0"
 
 
@@ -167,7 +165,7 @@ def test_uninstalled_it_keeps_what_is_asked_to_keep(box: Box) -> None:
 
 
 def test_purged_it_leaves_no_trace_on_the_box_and_at_the_broker(box: Box) -> None:
-    assert "Roomtone is gone" in box.container.run("/srv/9.9.1/provisioning/uninstall.sh --purge")
+    assert "Roomtone was removed" in box.container.run("/srv/9.9.1/provisioning/uninstall.sh --purge")
     left = box.container.run(
         "find / -xdev \\( -path /mnt -o -path /srv -o -path /proc -o -path /run -o -path /var/log \\) -prune "
         "-o -iname '*roomtone*' -print; ls -d /run/roomtone* 2>/dev/null; getent passwd roomtone-ear roomtone-link",
