@@ -43,7 +43,7 @@ from dashboard.tryit.pool import ClassifierPool
 from edge import protocol
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 

@@ -188,8 +188,9 @@ if ! works "$new"; then
   works "$new" || { rm -f "$new/.complete" && die "what was installed does not work ($new/bin/roomtone doctor); what ran before still runs"; }
 fi
 
-# --- 5. configuration: an existing one is changed only where an option asks for it ---
-(cd / && "$new/bin/python" -m provisioning.device configure \
+# --- 5. configuration: an existing one is changed where an option asks for it, or a key has another name now ---
+backup=$ETC/roomtone.toml.before-${new##*/}
+(cd / && "$new/bin/python" -m provisioning.device configure --backup "$backup" \
   --config "$ETC/roomtone.toml" --credentials "$ETC/credentials" "${configure[@]}") || exit 2
 
 # --- 6. switch over, and back if the new version does not come up ---
@@ -234,6 +235,8 @@ if ! activate "$new"; then
   rm -f "$new/.complete"
   if [ -z "$old" ] || [ "$old" = "$new" ] || [ ! -d "$old" ]; then die "the services do not come up; see above, and run this again"; fi
   say "the new version does not come up: going back to $old"
+  # The old version does not know the new names of keys.
+  if [ -e "$backup" ]; then mv "$backup" "$ETC/roomtone.toml"; fi
   activate "$old" || die "neither does $old; see: journalctl -u roomtone-ear -u roomtone-link"
   die "the new version does not come up; $old runs again"
 fi

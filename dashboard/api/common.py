@@ -25,7 +25,7 @@ from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.live.feed import Feed
 from dashboard.releases.catalogue import Releases
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 

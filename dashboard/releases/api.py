@@ -22,7 +22,7 @@ from fastapi.responses import FileResponse
 
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from edge.util.errors import UserError, reason
-from provisioning.publish.repository import MAX_METADATA, METADATA_NAME, HubRepository, RefusedError
+from provisioning.publish.hub_repository import MAX_METADATA, METADATA_NAME, HubRepository, RefusedError
 
 log = logging.getLogger(__name__)
 

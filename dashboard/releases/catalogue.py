@@ -19,7 +19,7 @@ from edge.protocol.bundle_name import BundleName
 from edge.releases import archive, metadata
 from edge.releases.metadata import Target
 from edge.util.errors import UserError
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
 
 CARD: Final = bundle.CARD
 PLOTS: Final = "plots/"

@@ -66,8 +66,8 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_rollback(options: argparse.Namespace) -> int:
     """Return to the previous model; a running link tells its ear within a second. Raises `UserError`."""
-    from edge.releases.state import STATE, folder_of
-    from edge.releases.store import Store
+    from edge.releases.store.model_store import Store
+    from edge.releases.store.state import STATE, folder_of
 
     config = config_from(options, installed=True)
     folder = folder_of(config)

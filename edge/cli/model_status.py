@@ -88,7 +88,7 @@ def read_status(config: Config) -> ModelStatus:
 
 
 def _release_status(config: Config, chosen: SelectedModel) -> ReleaseStatus:
-    from edge.releases.state import folder_of, read_or_new
+    from edge.releases.store.state import folder_of, read_or_new
 
     now = read_or_new(folder_of(config))
     return ReleaseStatus(

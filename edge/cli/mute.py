@@ -39,12 +39,12 @@ def add_parser(subparsers: Any, name: str, text: str, *, muted: bool) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write or withdraw the request and wait until the ear has followed it. Raises `UserError`."""
-    from edge.ear.mute.requests import MuteRequests
+    from edge.ear.mute.mute_state import MuteState
     from edge.ear.state_dir import folder
 
     config = config_from(options, installed=True)
     place = folder(config)
-    requests = MuteRequests(place, config.audio.quiet_hours)
+    requests = MuteState(place, config.audio.quiet_hours)
     try:
         requests.set_local(options.muted)
     except FileNotFoundError:

@@ -24,8 +24,8 @@ from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
 from edge.protocol.bundle_name import family_of
-from edge.releases import state as store_state
-from edge.releases.state import Slot, State, folder_of, manifest_sha256
+from edge.releases.store import state as store_state
+from edge.releases.store.state import Slot, State, folder_of, manifest_sha256
 from edge.util import atomic_file
 from edge.util.errors import UserError
 

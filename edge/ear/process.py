@@ -24,13 +24,14 @@ from edge.ear.baseline_store import BaselineStore
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture, Notice
 from edge.ear.info import model_info
-from edge.ear.liveness import Liveness
+from edge.ear.microphone_state import MicrophoneState
 from edge.ear.model_selection import LoadedModel, ModelSelector
-from edge.ear.mute import button, requests
-from edge.ear.mute.requests import MuteRequests
+from edge.ear.mute import button
+from edge.ear.mute.mute_state import MuteState, write_mic_state
 from edge.ear.pipeline import Pipeline
 from edge.ear.signal_check import SignalCheck
 from edge.ear.uplink.client import Uplink
+from edge.ear.watchdog import Watchdog
 from edge.inference import pace
 from edge.inference.classifier import Classifier
 from edge.protocol import (
@@ -96,7 +97,7 @@ class Ear:
         self._vad = vad
         self._capture = Capture(source, stopped)
         self._baseline_store = baseline_store
-        self._mute = MuteRequests(state.folder(config), config.audio.quiet_hours)
+        self._mute = MuteState(state.folder(config), config.audio.quiet_hours)
         self._muted_by: tuple[MutedBy, ...] = ()
         self._button = button.attach(config.button, self._mute)
         self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, baseline_store)
@@ -105,9 +106,8 @@ class Ear:
         now = time.monotonic()
         speed = config.audio.speed if config.audio.source == "playback" else 1.0
         self._signal_check = SignalCheck()
-        self._liveness = Liveness(self._on_mic_state, now, speed)
-        self._watchdog_s = watchdog_interval_s()
-        self._watchdog_due = now
+        self._watchdog = Watchdog(now, speed, watchdog_interval_s())
+        self._microphone = MicrophoneState(self._on_mic_state, self._watchdog, now)
         self._health_due = now + HEALTH_PERIOD_S
         self._status = 0
 
@@ -155,8 +155,8 @@ class Ear:
             if self._on_probation:
                 self._report_prediction_counts()
             self._notify_status()
-        self._liveness.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
-        if not self._ready and self._liveness.state == "ok":
+        self._microphone.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
+        if not self._ready and self._microphone.state == "ok":
             self._ready = True
             seconds = seconds_since_start()
             log.info(
@@ -171,17 +171,17 @@ class Ear:
         match notice.kind:
             case "opened":
                 log.info("listening: %s", notice.text)
-                self._liveness.on_opened(now)
+                self._microphone.on_opened(now)
                 self._info = msgspec.structs.replace(self._info, mic=self._capture.format)
                 self._uplink.set_info(self._info)
             case "heartbeat":
-                self._liveness.on_heartbeat(now)
+                self._watchdog.on_heartbeat(now)
             case "lost":
                 self._close_utterance()
-                self._liveness.on_lost(now, notice.text)
+                self._microphone.on_lost(now, notice.text)
             case "muted":
                 self._close_utterance()
-                self._liveness.on_muted(now)
+                self._microphone.on_muted(now)
             case "ended":
                 self._close_utterance()
                 if not self._uplink.drain(DRAIN_TIMEOUT_S):
@@ -208,16 +208,14 @@ class Ear:
             notify("STATUS=the microphone does not respond")
             logging.shutdown()
             os._exit(EXIT_HUNG)
-        if self._liveness.self_test_due(now, speaking=self._pipeline.speaking):
+        if self._watchdog.self_test_due(now, speaking=self._pipeline.speaking):
             try:
                 self._self_test()
             except UserError as error:
                 log.error("the self-test of the model failed: %s", error)
                 self._status = EXIT_FAILED
                 self._stopped.set()
-        if now >= self._watchdog_due and self._watchdog_s is not None and self._liveness.alive(now):
-            self._watchdog_due = now + self._watchdog_s
-            notify("WATCHDOG=1")
+        self._watchdog.poll(now, self._microphone.state)
         if self._baseline_store is not None:
             self._baseline_store.poll()
         self._restarts.alive()
@@ -239,7 +237,7 @@ class Ear:
         self._classifier, self._baseline_store = new.classifier, new.adaptation
         self._on_probation = new.chosen.on_probation
         self._pipeline.set_model(new.classifier, new.classifier.bundle.full_name, new.adaptation)
-        self._liveness.on_self_test(time.monotonic())
+        self._watchdog.on_self_test(time.monotonic())
         info = model_info(self._config, new.classifier, self._vad)
         self._info = msgspec.structs.replace(info, mic=self._info.mic)
         self._uplink.set_info(self._info)
@@ -272,11 +270,11 @@ class Ear:
             found = pace.measure(seconds)
             if found.slow:
                 log.warning("the self-test takes %.2f s of CPU time per inference: %s", seconds, found.why)
-        self._liveness.on_self_test(time.monotonic())
+        self._watchdog.on_self_test(time.monotonic())
 
     def _on_mic_state(self, state: MicState) -> None:
         # The file first: a reader who learns the state over MQTT must not find the old one on the device.
-        requests.write_mic_state(state)
+        write_mic_state(state)
         self._uplink.set_mic(state)
         self._button.light(state == "ok")
         self._notify_status()
@@ -286,7 +284,7 @@ class Ear:
             notify("READY=1")
 
     def _notify_status(self) -> None:
-        notify(f"STATUS=microphone: {self._liveness.state}, {self._pipeline.utterances} utterances")
+        notify(f"STATUS=microphone: {self._microphone.state}, {self._pipeline.utterances} utterances")
 
     def _handle_command(self, command: EarCommand) -> None:
         """Handle a command of the link; called by the uplink's thread."""

@@ -1,7 +1,7 @@
 """Recognises blocks in which a microphone delivers no sound, however its samples look.
 
 A stuck converter delivers a constant (not always 0) or flickers by one step; a stuck driver delivers the same block
-again and again; an overloaded input delivers little but full scale. `Liveness` decides how long that may last.
+again and again; an overloaded input delivers little but full scale. `MicrophoneState` decides how long that may last.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from edge.config.settings import Config
 from edge.link.commands import Handler, Reply, failed, ok
 from edge.link.delivery.entry import Entry
-from edge.link.mute import NO_EAR, MuteCommands
+from edge.link.mute_commands import NO_EAR, MuteCommands
 from edge.protocol import (
     Command,
     EarCommand,

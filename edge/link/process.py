@@ -22,10 +22,10 @@ from edge.link.delivery.outbox import Outbox
 from edge.link.delivery.publisher import Publisher
 from edge.link.delivery.spool import Spool
 from edge.link.health import temperature_c
-from edge.link.homeassistant import HomeAssistantStatus
+from edge.link.homeassistant_restart import HomeAssistantStatus
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
-from edge.link.mute import MuteCommands
+from edge.link.mute_commands import MuteCommands
 from edge.link.state import clock, published_names
 from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
 from edge.link.state.room import RoomState

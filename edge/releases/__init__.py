@@ -1,7 +1,11 @@
-"""Signed models that are sent to a device: repository client, store, validation, probation, and their manager.
+"""Signed models that are sent to a device.
 
-metadata   what a release says, and which one a device takes      archive     a bundle as one file
-client     the TUF repository, download over HTTPS                store       what is installed, replaced atomically
-validation a run in a sandboxed process before the switch       probation   statistics after the switch
-manager    the link's part: when to check, what to publish        update_check   one check, in a process that ends
+metadata        what a release says, and which one a device takes
+archive         a bundle as one file
+repository      downloads verified metadata and archives from the hub
+store           what is installed, replaced atomically
+validation      runs a new model in a sandboxed process before the switch
+probation       watches it after the switch, and decides about a roll-back
+update_service  the process that checks for updates and writes the store
+manager         the link's part: when to check, what to publish
 """

@@ -2,6 +2,6 @@
 
 import sys
 
-from edge.releases.update_service import main
+from edge.releases.update_service.service import main
 
 sys.exit(main())

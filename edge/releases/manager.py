@@ -23,13 +23,13 @@ from edge.protocol import (
     PredictionCountsReport,
     ReloadModel,
 )
-from edge.releases import state as states
 from edge.releases.check_schedule import CheckSchedule
-from edge.releases.probation_monitor import ProbationMonitor
-from edge.releases.state import State, folder_of
+from edge.releases.probation.monitor import ProbationMonitor
 from edge.releases.status import model_status
-from edge.releases.update_client import UpdateClient
-from edge.releases.update_messages import (
+from edge.releases.store import state as states
+from edge.releases.store.state import State, folder_of
+from edge.releases.update_service.client import UpdateClient
+from edge.releases.update_service.messages import (
     Check,
     Confirm,
     Outcome,

@@ -6,8 +6,8 @@ from typing import Any
 
 from edge.protocol import ModelInfo, ModelStatus
 from edge.protocol.bundle_name import BundleName
-from edge.releases.state import State
-from edge.releases.update_messages import Progress
+from edge.releases.store.state import State
+from edge.releases.update_service.messages import Progress
 
 
 def model_status(now: State, info: ModelInfo, progress: Progress | None, *, running: bool) -> ModelStatus:

@@ -6,6 +6,7 @@ import argparse
 import getpass
 import platform
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from edge.util.atomic_file import update
 from edge.util.errors import UserError
 from edge.util.text.text_file import first_line, read_text
 from provisioning.device import connection
+from provisioning.device.renamed_keys import rewrite
 
 
 def main() -> int:
@@ -23,6 +25,9 @@ def main() -> int:
     configure = verbs.add_parser("configure", help="write the configuration and the credentials")
     configure.add_argument("--config", type=Path, required=True)
     configure.add_argument("--credentials", type=Path, required=True)
+    configure.add_argument(
+        "--backup", type=Path, help="copy of a file whose keys are renamed; one that exists is kept"
+    )
     which = configure.add_mutually_exclusive_group()
     which.add_argument("--broker")
     which.add_argument("--join", type=Path)
@@ -68,12 +73,10 @@ def _configure(options: argparse.Namespace) -> None:
             raise UserError(
                 f"--node {options.node}: the join file is for {settings.get('node.id')}; leave --node out"
             )
-    fresh = not options.config.exists()
-    if fresh:
-        settings.setdefault("runtime.state_dir", "/var/lib/roomtone/link")
-        settings.setdefault("node.id", connection.default_node(platform.node()))
-        if platform.machine() in {"armv6l", "armv7l"}:
-            settings.setdefault("model.bundle", "small")
+    if options.config.exists():
+        _rename_keys(options.config, options.backup)
+    else:
+        _set_defaults(settings)
     if options.node is not None:
         settings["node.id"] = options.node
     if options.name is not None:
@@ -83,6 +86,31 @@ def _configure(options: argparse.Namespace) -> None:
         if update(options.config, text, 0o644):
             print(f"wrote {options.config}")
     load(options.config)
+
+
+def _set_defaults(settings: dict[str, Any]) -> None:
+    """Add what a first configuration needs."""
+    settings.setdefault("runtime.state_dir", "/var/lib/roomtone/link")
+    settings.setdefault("node.id", connection.default_node(platform.node()))
+    if platform.machine() in {"armv6l", "armv7l"}:
+        settings.setdefault("model.bundle", "small")
+
+
+def _rename_keys(config: Path, backup: Path | None) -> None:
+    """Give the keys of an earlier version their present names, and keep a copy of the file."""
+    old = read_text(config, "the configuration")
+    try:
+        new, changes = rewrite(old)
+    except tomllib.TOMLDecodeError:
+        return  # `load` names the line
+    if not changes:
+        return
+    if backup is not None and not backup.exists():
+        update(backup, old, 0o644)
+        print(f"{config} has keys of an earlier version; a copy of it is {backup}")
+    for change in changes:
+        print(f"{config}: {change}")
+    update(config, new, 0o644)
 
 
 def _password(options: argparse.Namespace, host: str) -> str:

@@ -1,4 +1,6 @@
-"""What is published, as it is signed on the workstation: the roots, the list of targets, and the archives.
+"""What a site has published, on the workstation: the signed roots, the signed list of targets, and the archives.
+
+`provisioning.publish.signing` adds to it.
 
     site/models/  root.key targets.key  metadata/N.root.json N.targets.json  bundles/HASH.NAME.tar  about.json  hub/
 
@@ -16,13 +18,12 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 
 from edge.protocol import NodeId
 from edge.releases import metadata as releases
-from edge.releases.metadata import Release, Target
+from edge.releases.metadata import Target
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
 
@@ -46,7 +47,7 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Catalogue:
-    """The folder. Raises `UserError` where there is none. `now` is UTC."""
+    """The folder `site/models`, for reading. Raises `UserError` where there is none. `now` returns the time in UTC."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.folder = folder
@@ -64,59 +65,32 @@ class Catalogue:
             raise UserError(f"{folder / 'about.json'}: {error}") from None
 
     def save_about(self, about: About) -> None:
-        """Writes it."""
+        """Replace `about.json`. Raises `OSError`."""
         self.about = about
         write(self.folder / "about.json", msgspec.json.format(msgspec.json.encode(about)), 0o600)
 
     # --- roots ---
 
     def root(self) -> Metadata[Root]:
-        """The newest root that enough keys have signed."""
+        """Return the newest root metadata that enough keys have signed. Raises `UserError` where there is none."""
         return self._load("root")
 
     def roots(self) -> list[Path]:
-        """All of them in order."""
-        return [path for _, path in sorted(self._versions("root").items())]
+        """Return the paths of all root metadata, oldest first."""
+        return [path for _, path in sorted(self.versions("root").items())]
 
     def pending(self) -> Path:
         """Return the path of the TUF root metadata that lacks signatures; the file exists only while one is waiting."""
         return self.folder / "root.pending.json"
 
-    def sign_root(self, new: Metadata[Root], signers: Sequence[Signer]) -> bool:
-        """Adds signatures; False while there are too few, and then it waits in `root.pending.json`.
-
-        A new root is signed by enough keys of the one before and by enough of its own.
-        """
-        for signer in signers:
-            new.sign(signer, append=True)
-        old = self._versions("root")
-        try:
-            if old:
-                self.root().signed.verify_delegate("root", new.signed_bytes, new.signatures)
-            new.signed.verify_delegate("root", new.signed_bytes, new.signatures)
-        except RepositoryError:
-            write(self.pending(), new.to_bytes(), 0o644)
-            return False
-        write(self.metadata / f"{new.signed.version}.root.json", new.to_bytes(), 0o644)
-        self.pending().unlink(missing_ok=True)
-        return True
-
-    def next_root(self) -> Metadata[Root]:
-        """The newest root with the next number and no signatures."""
-        new = self.root()
-        new.signatures.clear()
-        new.signed.version += 1
-        new.signed.expires = self.in_days(ROOT_DAYS)
-        return new
-
     # --- targets ---
 
     def targets(self) -> Metadata[Targets]:
-        """The newest list of targets."""
+        """Return the newest list of targets. Raises `UserError` where there is none."""
         return self._load("targets")
 
     def listed(self) -> list[Target]:
-        """What is in it, by release. Raises `UserError` for metadata that is not ours."""
+        """Return the published targets, ordered by release number. Raises `UserError` for invalid metadata."""
         found = [
             Target(releases.read(path, info.custom), info.hashes["sha256"], info.length)
             for path, info in self.targets().signed.targets.items()
@@ -124,7 +98,10 @@ class Catalogue:
         return sorted(found, key=lambda target: target.release.release)
 
     def find(self, wanted: str) -> Target:
-        """The newest release of a version (`1.1.0`) or a name (`base-1.1.0`). Raises `UserError`."""
+        """Return the newest release of a version (`1.1.0`) or a name (`base-1.1.0`).
+
+        Raises `UserError` where it is not published, or where the version is published for two families.
+        """
         found = [t for t in self.listed() if wanted in (t.release.version, t.release.full_name)]
         if not found:
             known = ", ".join(dict.fromkeys(t.release.full_name for t in self.listed()))
@@ -136,49 +113,16 @@ class Catalogue:
         return found[-1]
 
     def next_release(self) -> int:
-        """A number that no release has had, withdrawn ones included."""
+        """Return a release number that has never been used, not even by a withdrawn release."""
         custom = self.targets().signed.unrecognized_fields.get("x-roomtone-last-release", 0)
         return max([int(custom), *(target.release.release for target in self.listed())], default=0) + 1
 
-    def sign_targets(
-        self,
-        signer: CryptoSigner,
-        *,
-        put: Sequence[tuple[Release, bytes | Path]] = (),
-        drop: Sequence[str] = (),
-    ) -> int:
-        """A new version of the list: some targets added or replaced, some taken away. Returns its version."""
-        last = self.next_release() - 1
-        new = self.targets()
-        new.signatures.clear()
-        for path in drop:
-            new.signed.targets.pop(path, None)
-        for about, data in put:
-            content = data.read_bytes() if isinstance(data, Path) else data
-            info = TargetFile.from_data(about.path, content, ["sha256"])
-            info.unrecognized_fields["custom"] = {releases.KEY: msgspec.to_builtins(about)}
-            new.signed.targets[about.path] = info
-            archive = self.archive(about.path, info.hashes["sha256"])
-            if not archive.exists():
-                write(archive, content, 0o644)
-            last = max(last, about.release)
-        new.signed.unrecognized_fields["x-roomtone-last-release"] = last
-        new.signed.version += 1
-        new.signed.expires = self.in_days(TARGETS_DAYS)
-        new.sign(signer)
-        try:
-            self.root().signed.verify_delegate("targets", new.signed_bytes, new.signatures)
-        except RepositoryError as error:
-            raise UserError(f"this key may not sign targets: {error}") from None
-        write(self.metadata / f"{new.signed.version}.targets.json", new.to_bytes(), 0o644)
-        return int(new.signed.version)
-
     def archive(self, path: str, sha256: str) -> Path:
-        """Where the bytes of a target are."""
+        """Return the path of the archive of a target, by its path and hash."""
         return self.bundles / f"{sha256}.{path}"
 
-    def targets_count(self) -> bool:
-        """Whether the newest root believes the newest list: not after a change of keys that was cut off."""
+    def targets_trusted(self) -> bool:
+        """Whether the newest root trusts the newest list of targets: not after a key rotation that was interrupted."""
         new = self.targets()
         try:
             self.root().signed.verify_delegate("targets", new.signed_bytes, new.signatures)
@@ -187,11 +131,11 @@ class Catalogue:
         return True
 
     def due(self, days: int = DUE_DAYS) -> list[str]:
-        """Offline roles that end soon."""
+        """Return the roles, of `root` and `targets`, whose metadata expires within so many days."""
         return [r for r in ("root", "targets") if self._load(r).signed.expires < self.in_days(days)]
 
     def in_days(self, days: float) -> datetime:
-        """A time in so many days, to the second. Raises `UserError` where the clock cannot be right."""
+        """Return the time in so many days, in whole seconds. Raises `UserError` where the clock cannot be right."""
         now = self._now()
         signed = self._signed_at()
         if signed is not None and not -CLOCK_TOLERANCE <= now - signed <= timedelta(days=ROOT_DAYS):
@@ -202,15 +146,16 @@ class Catalogue:
         return (now + timedelta(days=days)).replace(microsecond=0)
 
     def _signed_at(self) -> datetime | None:
-        """When root or targets were last signed."""
+        # Both roles have a fixed lifetime, so their expiry says when they were signed.
         times = [
             self._load(role).signed.expires - timedelta(days=days)
             for role, days in (("root", ROOT_DAYS), ("targets", TARGETS_DAYS))
-            if self._versions(role)
+            if self.versions(role)
         ]
         return max(times, default=None)
 
-    def _versions(self, role: str) -> dict[int, Path]:
+    def versions(self, role: str) -> dict[int, Path]:
+        """Return the files of a role, `root` or `targets`, by version."""
         return {
             int(match[1]): path
             for path in self.metadata.iterdir()
@@ -218,13 +163,13 @@ class Catalogue:
         }
 
     def _load(self, role: str) -> Metadata[Any]:
-        found = self._versions(role)
+        found = self.versions(role)
         if not found:
             raise UserError(f"{self.metadata}: no {role}.json")
         return Metadata.from_file(str(found[max(found)]))
 
 
 def newest(targets: Sequence[Target], family: str, channel: str) -> Target | None:
-    """The newest release for the devices of a family and channel."""
+    """Return the newest release for devices of a family on a channel; None where there is none."""
     mine = [t for t in targets if t.release.family == family and t.release.channel in ("stable", channel)]
     return max(mine, key=lambda target: target.release.release, default=None)

@@ -18,6 +18,7 @@ from provisioning.fleet.console import print_status as say
 from provisioning.fleet.site import MODELS
 from provisioning.publish import bundle_checks, keys, rotation, setup
 from provisioning.publish.catalogue import About, Catalogue
+from provisioning.publish.signing import sign_targets
 from provisioning.publish.upload import hub_of
 
 MIN_REASON: Final = 10
@@ -147,7 +148,7 @@ def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: i
         bundle, catalogue.next_release(), options.channel, percent=percent, forced=reason if objection else ""
     )
     signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
-    catalogue.sign_targets(signer, put=[(about, archive.pack(bundle.path))])
+    sign_targets(catalogue, signer, put=[(about, archive.pack(bundle.path))])
     say(f"{about.full_name}: signed as release {about.release}")
     return about
 
@@ -179,7 +180,7 @@ def withdraw(options: argparse.Namespace) -> int:
     drop = [t.release.path for t in listed if t.release.full_name == gone.release.full_name]
     signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
     put = [] if back is None else [_again(catalogue, back, gone)]
-    catalogue.sign_targets(signer, put=put, drop=drop)
+    sign_targets(catalogue, signer, put=put, drop=drop)
     if back is None:
         say(
             f"{gone.release.full_name} is withdrawn; no other release is published, so devices that run it keep it"

@@ -21,6 +21,7 @@ from provisioning.publish.device_status import DeviceStatus
 from provisioning.publish.plan import Plan, plan
 from provisioning.publish.progress import Rows
 from provisioning.publish.progress_table import Table
+from provisioning.publish.signing import sign_targets
 from provisioning.publish.upload import Hub, hub_of
 from provisioning.publish.watch import Clock, Devices, watch
 
@@ -50,7 +51,7 @@ def sign(catalogue: Catalogue, signer: CryptoSigner, planned: Plan, percent: int
     """Sign that the release reaches this share of the planned devices."""
     target = next(t for t in catalogue.listed() if t.release.release == planned.release.release)
     archive = catalogue.archive(target.release.path, target.sha256)
-    catalogue.sign_targets(signer, put=[(staged(planned, percent), archive)])
+    sign_targets(catalogue, signer, put=[(staged(planned, percent), archive)])
 
 
 def upload(catalogue: Catalogue, hub: Hub) -> int:

@@ -20,6 +20,7 @@ from edge.util.errors import UserError
 from provisioning.publish import keys, setup
 from provisioning.publish.catalogue import ROLES, Catalogue
 from provisioning.publish.keys import Passphrase
+from provisioning.publish.signing import next_root, sign_root
 
 WAITING: Final = re.compile(r"(?P<name>[a-z0-9-]+\.key)\.(?P<keyid>[0-9a-f]{64})\.next\Z")
 """A new key that no root that counts has named yet."""
@@ -40,7 +41,7 @@ def rotate(
         left.unlink()  # of a rotation that was cut off before any root named it
     files = setup.root_files(catalogue, root_keys)
     signers = [keys.load(path, passphrase) for path in files]
-    new = catalogue.next_root()
+    new = next_root(catalogue)
     key = keys.new()
     signer = CryptoSigner(key)
     if role == "root":
@@ -56,7 +57,7 @@ def rotate(
         _replace(new.signed, ONLINE, signer)
     _keep(path, key, signer, passphrase(f"{path.name} (new)", True) if role != "online" else None)
     step("key: written")
-    if not catalogue.sign_root(new, signers):
+    if not sign_root(catalogue, new, signers):
         return False
     step("root: signed")
     activate_keys(catalogue, step)
@@ -75,7 +76,7 @@ def sign(
     pending = Metadata[Root].from_file(str(catalogue.pending()))
     role = changed(catalogue.root().signed, pending.signed)
     signers = [keys.load(path, passphrase) for path in setup.root_files(catalogue, root_keys)]
-    if not catalogue.sign_root(pending, signers):
+    if not sign_root(catalogue, pending, signers):
         return False, role
     step("root: signed")
     activate_keys(catalogue, step)
@@ -115,7 +116,7 @@ def activate_keys(catalogue: Catalogue, step: Step = no_step) -> None:
 
 def resign_if_needed(catalogue: Catalogue, passphrase: Passphrase) -> bool:
     """Signs the list of targets anew where the key that has signed it counts no more; whether that was so."""
-    if catalogue.targets_count():
+    if catalogue.targets_trusted():
         return False
     setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, passphrase))
     return True

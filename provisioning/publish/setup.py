@@ -19,8 +19,9 @@ from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError
 from provisioning.publish import keys
 from provisioning.publish.catalogue import ROOT_DAYS, TARGETS_DAYS, About, Catalogue
+from provisioning.publish.hub_repository import HubRepository
 from provisioning.publish.keys import Passphrase
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.signing import sign_root, sign_targets
 
 ROOT_KEYS: Final = {"home": (1, 1), "site": (3, 2)}
 """Number of root keys, and how many of them have to sign."""
@@ -65,7 +66,7 @@ def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
     keys.save(made / "hub" / "online.key", online, None)
     for role in ("snapshot", "timestamp"):
         root.add_key(CryptoSigner(online).public_key, role)
-    catalogue.sign_root(Metadata(root), signers[:count])
+    sign_root(catalogue, Metadata(root), signers[:count])
     targets = Metadata(Targets(version=1, expires=catalogue.in_days(TARGETS_DAYS)))
     targets.sign(signers[-1])
     write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
@@ -99,7 +100,7 @@ def targets_signer(catalogue: Catalogue, given: Path | None, passphrase: Passphr
 
 def resign_targets(catalogue: Catalogue, signer: CryptoSigner) -> None:
     """The same list under a new number, after its key was changed or when it is about to end."""
-    catalogue.sign_targets(signer)
+    sign_targets(catalogue, signer)
 
 
 def to_local_hub(catalogue: Catalogue) -> Path:

@@ -153,6 +153,41 @@ def test_a_version_whose_ear_does_not_come_up_is_taken_back(box: Box) -> None:
     assert "nothing had to be changed" in box.container.run("/srv/9.9.1/provisioning/install.sh --wait 0")
 
 
+def old_configuration(box: Box) -> str:
+    """The present configuration as a version before the second edition had it."""
+    text = box.container.run("cat /etc/roomtone/roomtone.toml")
+    text = text.replace("[baseline]", "[room]").replace("#enabled = true", "adapt = false")
+    return re.sub(r"(?m)^#validation_socket = .*$", 'gate_socket = "/run/roomtone/gate.sock"', text)
+
+
+def test_a_configuration_with_the_keys_of_an_earlier_version_ends_in_a_working_device(box: Box) -> None:
+    config = box.outside("/etc/roomtone/roomtone.toml")
+    old = old_configuration(box)
+    assert "\nadapt = false" in old
+    config.write_text(old)
+    said = box.container.run(other_version(box, "9.9.4", {}))
+    assert "0 failed" in said
+    assert "`room.adapt` to `baseline.enabled`" in said
+    assert "a word of the owner" in config.read_text()
+    copies = list(config.parent.glob("roomtone.toml.before-*"))
+    assert [copy.read_text() for copy in copies] == [old]
+    box.speak_until_heard(BACK_S)
+
+
+def test_going_back_from_a_version_gives_the_old_configuration_back(box: Box) -> None:
+    config = box.outside("/etc/roomtone/roomtone.toml")
+    good, old = current(box), old_configuration(box)
+    config.write_text(old)
+    broken = other_version(
+        box, "9.9.5", {"edge/ear/process.py": ("self._uplink.start()", "raise RuntimeError('broken')")}
+    )
+    box.container.run(broken, check=False)
+    assert current(box) == good
+    assert config.read_text() == old
+    assert "0 failed" in box.container.run("/srv/9.9.4/provisioning/install.sh --wait 0")
+    box.speak_until_heard(BACK_S)
+
+
 def test_uninstalled_it_keeps_what_is_asked_to_keep(box: Box) -> None:
     before = box.container.run("cat /etc/roomtone/roomtone.toml")
     assert "were kept" in box.container.run("/srv/9.9.1/provisioning/uninstall.sh")  # nobody answers: no

@@ -24,8 +24,8 @@ from edge.link.state import published_names
 from edge.link.state.clock import Clock
 from edge.link.state.published_names import Identity
 from edge.protocol import LABELS
-from edge.releases.state import Slot
-from edge.releases.store import Store
+from edge.releases.store.model_store import Store
+from edge.releases.store.state import Slot
 from edge.util.restarts import Restarts
 from tests.conftest import ROOT
 from tests.support.bundles import tiny
@@ -40,11 +40,11 @@ WRITERS = {
     "edge/link/delivery/entry.py": "spool, journal",
     "edge/ear/model_selection.py": "start attempts",
     "edge/ear/baseline_file.py": "baseline",
-    "edge/releases/store.py": "model store, floor",
-    "edge/link/mute.py": "only the existence of the file counts: tests/unit/link/test_mute.py",
-    "edge/ear/mute/requests.py": "only the existence of the file counts: tests/unit/ear/test_mute.py",
-    "edge/releases/client.py": "checked against signatures: tests/system/update_check/test_attacks.py",
-    "edge/releases/download.py": "checked against a signed hash: tests/system/update_check/test_update_check.py",
+    "edge/releases/store/model_store.py": "model store, floor",
+    "edge/link/mute_commands.py": "only the existence of the file counts: tests/unit/link/test_mute.py",
+    "edge/ear/mute/mute_state.py": "only the existence of the file counts: tests/unit/ear/test_mute.py",
+    "edge/releases/repository/tuf_client.py": "checked against signatures: tests/system/update_check/test_attacks.py",
+    "edge/releases/repository/download.py": "checked against a signed hash: tests/system/update_check",
     "edge/releases/archive.py": "checked against signed hashes at every start: tests/unit/inference/test_bundle.py",
     "edge/config/join_file.py": "output of a command",
     "edge/cli/completion.py": "output of a command",

@@ -10,7 +10,7 @@ import logging
 from typing import Any, Protocol
 
 from edge.config.settings import Button
-from edge.ear.mute.requests import MuteRequests
+from edge.ear.mute.mute_state import MuteState
 from edge.util.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class NoPanel:
 class GpioPanel:
     """Button and light at GPIO pins; gpiozero calls back from its own thread."""
 
-    def __init__(self, library: Any, pins: Button, mute: MuteRequests) -> None:
+    def __init__(self, library: Any, pins: Button, mute: MuteState) -> None:
         self._mute = mute
         self._led = library.LED(pins.led) if pins.led is not None else None
         self._button = None
@@ -68,7 +68,7 @@ class GpioPanel:
             log.error("the button could not change the mute: %s", error)
 
 
-def attach(pins: Button, mute: MuteRequests) -> Panel:
+def attach(pins: Button, mute: MuteState) -> Panel:
     """Create the configured button and light. Raises `UserError` where the pins cannot be used."""
     if pins.pin is None and pins.led is None:
         return NoPanel()

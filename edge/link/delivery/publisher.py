@@ -23,7 +23,7 @@ from edge.protocol import (
     Topic,
     encode,
 )
-from edge.protocol.homeassistant import AnnouncedDevice, announcement, discovery_topic
+from edge.protocol.homeassistant_discovery import AnnouncedDevice, announcement, discovery_topic
 from edge.util.version import VERSION
 
 EVENT_EXPIRY_S: Final = 7 * 86_400

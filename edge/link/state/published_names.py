@@ -15,7 +15,7 @@ from msgspec import Struct
 from edge.config.settings import Config
 from edge.link.state.directories import state_dir
 from edge.protocol import TOPICS, announce_topic, topic
-from edge.protocol.homeassistant import discovery_topic
+from edge.protocol.homeassistant_discovery import discovery_topic
 from edge.util.atomic_file import update
 from edge.util.errors import reason
 

@@ -14,7 +14,7 @@ from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
 from edge.inference.interpreter import Interpreter
-from edge.releases.state import manifest_sha256
+from edge.releases.store.state import manifest_sha256
 from edge.releases.validation.messages import Budget, ValidationRequest, Verdict
 from edge.util.errors import UserError
 from edge.util.process_stats import rss_mb

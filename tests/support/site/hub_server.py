@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from dashboard.releases import api
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
 from tests.support.broker import free_port
 from tests.support.site.publishing import certificate
 

@@ -28,7 +28,8 @@ from edge.releases.metadata import Target
 from provisioning.publish import bundle_checks as publish
 from provisioning.publish import setup
 from provisioning.publish.catalogue import About, Catalogue
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
+from provisioning.publish.signing import sign_targets
 
 PASSPHRASE = b"correct horse"
 
@@ -65,7 +66,7 @@ class Site:
 
     def sign(self, about, data: bytes) -> Target:
         signer = setup.targets_signer(self.catalogue, None, ask)
-        self.catalogue.sign_targets(signer, put=[(about, data)])
+        sign_targets(self.catalogue, signer, put=[(about, data)])
         setup.to_local_hub(self.catalogue)
         return next(t for t in self.catalogue.listed() if t.release.release == about.release)
 

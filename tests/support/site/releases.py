@@ -8,8 +8,8 @@ import tarfile
 from pathlib import Path
 
 from edge.releases.metadata import Device, Release, Target
-from edge.releases.state import Candidate, manifest_sha256
-from edge.releases.store import Store
+from edge.releases.store.model_store import Store
+from edge.releases.store.state import Candidate, manifest_sha256
 
 HERE = Device("kitchen", "base", runtime="litert", architecture="aarch64")
 

@@ -12,9 +12,9 @@ import pytest
 from edge.config.load import load
 from edge.config.settings import Config
 from edge.inference import bundle as bundles
-from edge.releases.download import HttpsFetcher
-from edge.releases.store import Store
-from edge.releases.update_check import Outcome, UpdateCheck
+from edge.releases.repository.download import HttpsFetcher
+from edge.releases.store.model_store import Store
+from edge.releases.update_service.check import Outcome, UpdateCheck
 from edge.releases.validation.messages import Budget
 from tests.support.site.publishing import Server, Site
 

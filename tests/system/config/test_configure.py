@@ -124,3 +124,26 @@ def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_pat
     settings = connection.from_join(folder / "joins" / "kitchen.join", tmp_path / "credentials")
     assert settings["updates.ca_file"] == "/run/credentials/roomtone-link.service/site_models-ca.crt"
     assert (tmp_path / "credentials" / "models-ca.crt").read_bytes() == (folder / "ca.crt").read_bytes()
+
+
+def test_a_configuration_of_an_earlier_version_is_renamed_and_a_copy_kept(tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    config, backup = tmp_path / "roomtone.toml", tmp_path / "roomtone.toml.before"
+    old = (
+        '[node]\nid = "kitchen"\n[room]\nadapt = false # the owner\'s words\n[audio]\nroom = "/srv/voices"\n'
+    )
+    config.write_text(old)
+    where = ["configure", "--config", config, "--credentials", tmp_path / "credentials", "--backup", backup]
+    done = device(*where)
+    assert done.returncode == 0, done.stderr
+    assert backup.read_text() == old
+    assert load(config).audio.playback_dir == "/srv/voices"
+    assert not load(config).baseline.enabled
+    assert "# the owner's words" in config.read_text()
+    lines = [line for line in done.stdout.splitlines() if "renamed" in line]
+    assert len(lines) == 2
+    # Once more, and with an option: nothing is left to rename, and the copy stays the old file.
+    assert device(*where, "--name", "Kitchen").returncode == 0
+    assert "renamed" not in device(*where).stdout
+    assert load(config).node.name == "Kitchen"
+    assert backup.read_text() == old

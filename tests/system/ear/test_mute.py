@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.mute import requests
+from edge.ear.mute.mute_state import MuteState
 from edge.protocol import MicSignal, Mute, Unmute
 from tests.support.ear import Ear, Link
 
@@ -57,7 +57,7 @@ def test_what_was_muted_at_the_device_is_not_unmuted_from_afar(
     try:
         link.accept()
         link.wait_for("ok")
-        at_device = requests.MuteRequests(tmp_path / "state")
+        at_device = MuteState(tmp_path / "state")
         at_device.set_local(True)
         link.wait_for("muted")
         link.order(Unmute())

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from edge.releases.store import Store
+from edge.releases.store.model_store import Store
 from tests.support.bundles import tiny
 from tests.support.site.room_device import complete, events, states, status
 from tests.support.waiting import until

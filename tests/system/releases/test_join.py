@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from edge.releases.store import Store
+from edge.releases.store.model_store import Store
 from tests.support.bundles import tiny
 from tests.support.site.fleet import FleetSite
 from tests.support.site.hub_server import Hub

@@ -10,7 +10,7 @@ import pytest
 from tuf.api.metadata import Metadata, Timestamp
 
 from provisioning.publish.catalogue import Catalogue
-from provisioning.publish.repository import HubRepository
+from provisioning.publish.hub_repository import HubRepository
 from tests.support.bundles import tiny
 from tests.support.site.hub_server import Hub
 from tests.support.site.updating_device import UpdatingDevice

@@ -17,6 +17,7 @@ from tuf.api.metadata import Metadata, Targets
 from edge.releases import archive
 from edge.releases.metadata import MAX_ARCHIVE_BYTES
 from provisioning.publish import keys, setup
+from provisioning.publish.signing import next_root
 from tests.support.site import publishing as publishing_site
 from tests.support.site.publishing import PASSPHRASE, Server, Site, ask
 
@@ -89,7 +90,7 @@ def test_a_root_below_its_threshold(folder, make) -> None:
     site.publish(make())
     with Server(site.catalogue.hub, folder) as server:
         box = UpdatingDevice(folder / "box", site, server, tiny.make(folder / "shipped", "1.0.0"))
-        new = site.catalogue.next_root()
+        new = next_root(site.catalogue)
         new.signed.roles["targets"].threshold = 1
         new.sign(keys.load(site.catalogue.folder / "root-1.key", ask))
         server.instead["2.root.json"] = new.to_bytes()
@@ -252,7 +253,7 @@ def test_nothing_is_trusted_on_first_use(site, server, box, make) -> None:
 
 
 def test_a_hub_that_is_not_who_it_says(box, site, make) -> None:
-    from edge.releases.download import HttpsFetcher
+    from edge.releases.repository.download import HttpsFetcher
 
     site.publish(make())
     found = box.check(fetcher=HttpsFetcher())

@@ -16,7 +16,8 @@ from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
 from provisioning.publish import keys, rotation, setup
-from provisioning.publish.repository import MAX_OFF_S
+from provisioning.publish.hub_repository import MAX_OFF_S
+from provisioning.publish.signing import sign_targets
 from tests.support.bundles import tiny
 from tests.support.site.publishing import Site, ask
 from tests.support.site.updating_device import UpdatingDevice
@@ -71,7 +72,7 @@ def clock(monkeypatch, site):
 
 
 def _online(folder: Path, state, **more):
-    from provisioning.publish.repository import HubRepository
+    from provisioning.publish.hub_repository import HubRepository
 
     def steady() -> float:
         seconds: float = state.now.timestamp()
@@ -127,12 +128,12 @@ def test_a_stolen_targets_key_counts_for_nothing_after_the_rotation(site, check,
     path = make("6.6.6", seed=6)
     about = bundle_checks.release_of(bundles.load(path), 1, "stable")
     with pytest.raises(UserError, match="may not sign targets"):
-        site.catalogue.sign_targets(stolen, put=[(about, archive.pack(path))])
+        sign_targets(site.catalogue, stolen, put=[(about, archive.pack(path))])
 
 
 def test_recovery_from_a_stolen_online_key(site, check, make, memory, clock) -> None:
     """The thief signs a timestamp of a far future version; with a new key the boxes take the honest one again."""
-    from provisioning.publish.repository import HubRepository
+    from provisioning.publish.hub_repository import HubRepository
 
     site.publish(make("1.1.0"))
     assert check().result == "switched"
@@ -198,7 +199,7 @@ def test_two_of_three_root_keys_have_to_sign(folder, make) -> None:
 @pytest.mark.parametrize("restarted", [True, False])
 def test_a_hub_whose_clock_is_ten_years_ahead_signs_nothing_for_ten_years(site, restarted: bool) -> None:
     """Otherwise that timestamp could be shown to devices for ten years: no protection against a freeze any more."""
-    from provisioning.publish.repository import TIMESTAMP_DAYS, HubRepository
+    from provisioning.publish.hub_repository import TIMESTAMP_DAYS, HubRepository
 
     wall = datetime.now(UTC)
     hub = HubRepository(site.catalogue.hub, lambda: wall)
@@ -212,7 +213,7 @@ def test_a_hub_whose_clock_is_ten_years_ahead_signs_nothing_for_ten_years(site, 
 
 
 def test_metadata_that_is_valid_too_far_ahead_is_signed_again(site, monkeypatch) -> None:
-    from provisioning.publish.repository import HubRepository
+    from provisioning.publish.hub_repository import HubRepository
 
     now = datetime.now(UTC)
     wrong = HubRepository(site.catalogue.hub, lambda: now)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.releases.store import Store, StoreError
+from edge.releases.store.model_store import Store, StoreError
 from tests.support.crashing_process import live
 from tests.support.site.releases import archive, bring, model_of, target
 

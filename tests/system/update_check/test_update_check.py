@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.releases.state import manifest_sha256
+from edge.releases.store.state import manifest_sha256
 from edge.releases.validation import client
 from edge.releases.validation.client import ValidationResult
 from edge.releases.validation.messages import Budget, Verdict

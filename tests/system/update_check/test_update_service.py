@@ -13,11 +13,11 @@ from edge.config.load import load
 from edge.config.settings import Config
 from edge.ear.model_selection import ModelSelector
 from edge.inference import bundle as bundles
-from edge.releases import update_service
-from edge.releases.state import ReferenceCounts, manifest_sha256
-from edge.releases.store import Store, StoreError
-from edge.releases.update_client import UpdateClient
-from edge.releases.update_messages import (
+from edge.releases.store.model_store import Store, StoreError
+from edge.releases.store.state import ReferenceCounts, manifest_sha256
+from edge.releases.update_service import service
+from edge.releases.update_service.client import UpdateClient
+from edge.releases.update_service.messages import (
     Confirm,
     Outcome,
     Progress,
@@ -49,21 +49,21 @@ def store(config: Config) -> Store:
 
 def test_the_link_may_roll_back_and_save_the_probation(config: Config, store: Store) -> None:
     counts = ReferenceCounts(utterances=30, uncertain=3, labels=(30, 0, 0, 0, 0, 0, 0), p50_ms=40.0)
-    assert update_service.handle(SetReference(counts), config).result == "done"
-    assert update_service.handle(SaveProbation(12.0, 2), config).result == "done"
+    assert service.handle(SetReference(counts), config).result == "done"
+    assert service.handle(SaveProbation(12.0, 2), config).result == "done"
     probation = store.state.probation
     assert probation is not None
     assert (probation.reference, probation.spent_s, probation.crashes) == (counts, 12.0, 2)
-    assert update_service.handle(RollBack("collapsed"), config).result == "done"
+    assert service.handle(RollBack("collapsed"), config).result == "done"
     assert (model_of(store), store.state.error) == ("factory", "collapsed")
-    assert update_service.handle(RollBack("again"), config).result == "failed"
+    assert service.handle(RollBack("again"), config).result == "failed"
 
 
 @pytest.mark.parametrize(("minutes", "result"), [(9.9, "failed"), (10.0, "done")])
 def test_a_probation_is_not_ended_early_whatever_the_link_says(
     config, store, minutes: float, result: str
 ) -> None:
-    done = update_service.handle(Confirm(), config, clock=lambda: NOW + 60 * minutes)
+    done = service.handle(Confirm(), config, clock=lambda: NOW + 60 * minutes)
     assert (done.result, store.state.probation is None) == (result, result == "done")
 
 
@@ -123,9 +123,9 @@ def test_the_service_sees_the_credentials_of_the_link_in_its_own_folder(monkeypa
         "updates.url": "https://hub.local/updates", "updates.root_file": f"{theirs}/site_models-root.json",
         "mqtt.ca_file": f"{theirs}/site_ca.crt", "mqtt.tls": True,
     })  # fmt: skip
-    assert update_service.own_credentials(config) == config
+    assert service.own_credentials(config) == config
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/roomtone-update@1.service")
-    updates = update_service.own_credentials(config).updates
+    updates = service.own_credentials(config).updates
     assert updates.root_file == "/run/credentials/roomtone-update@1.service/site_models-root.json"
     assert updates.ca_file == "/run/credentials/roomtone-update@1.service/site_ca.crt"
 

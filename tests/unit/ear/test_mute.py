@@ -8,8 +8,8 @@ import pytest
 from edge.config.load import ConfigError, load
 from edge.config.settings import Button
 from edge.ear.mute import button as buttons
-from edge.ear.mute import requests
 from edge.ear.mute.button import GpioPanel, NoPanel, attach
+from edge.ear.mute.mute_state import MuteState
 from edge.util.errors import UserError
 
 
@@ -18,11 +18,11 @@ def at(hour: int, minute: int = 0) -> datetime:
 
 
 def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> None:
-    first = requests.MuteRequests(tmp_path)
+    first = MuteState(tmp_path)
     assert first.reasons() == []
     first.set_remote(True)
     first.set_local(True)
-    again = requests.MuteRequests(tmp_path)
+    again = MuteState(tmp_path)
     assert again.reasons() == ["muted at the device", "muted remotely"]
     again.set_remote(False)
     assert again.reasons() == ["muted at the device"]
@@ -31,7 +31,7 @@ def test_each_wish_holds_by_itself_and_outlives_the_process(tmp_path: Path) -> N
 
 
 def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path: Path) -> None:
-    wish = requests.MuteRequests(tmp_path)
+    wish = MuteState(tmp_path)
     wish.set_remote(True)
     wish.set_local(False)
     assert wish.reasons() == []
@@ -50,9 +50,7 @@ def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path:
     ],
 )
 def test_quiet_hours_close_the_microphone(tmp_path: Path, span: str, moment: datetime, quiet: bool) -> None:
-    assert requests.MuteRequests(tmp_path, [span], lambda: moment).reasons() == (
-        ["quiet hours"] if quiet else []
-    )
+    assert MuteState(tmp_path, [span], lambda: moment).reasons() == (["quiet hours"] if quiet else [])
 
 
 @pytest.mark.parametrize("span", ["22-7", "24:00-07:00", "22:00", "22:00-07:60", "evening"])
@@ -62,7 +60,7 @@ def test_what_is_no_span_of_hours_is_refused_with_an_example(span: str) -> None:
 
 
 def test_without_pins_there_is_no_panel(tmp_path: Path) -> None:
-    assert isinstance(attach(Button(), requests.MuteRequests(tmp_path)), NoPanel)
+    assert isinstance(attach(Button(), MuteState(tmp_path)), NoPanel)
 
 
 def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> None:
@@ -71,7 +69,7 @@ def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> N
 
     factory = MockFactory()
     gpiozero.Device.pin_factory = factory
-    wish = requests.MuteRequests(tmp_path)
+    wish = MuteState(tmp_path)
     try:
         panel = attach(Button(pin=17, led=27), wish)
         assert isinstance(panel, GpioPanel)
@@ -96,13 +94,13 @@ def test_pins_that_cannot_be_had_are_said_in_one_line(
     gpiozero = pytest.importorskip("gpiozero")
     monkeypatch.setattr(gpiozero.Device, "pin_factory", None)
     with pytest.raises(UserError, match="the pins cannot be used"):
-        attach(Button(pin=17), requests.MuteRequests(tmp_path))
+        attach(Button(pin=17), MuteState(tmp_path))
 
 
 def test_a_mute_from_afar_holds_even_where_the_disk_takes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wish = requests.MuteRequests(tmp_path / "missing")
+    wish = MuteState(tmp_path / "missing")
     wish.set_remote(True)
     assert wish.reasons() == ["muted remotely"]
     assert [record.levelname for record in caplog.records] == ["WARNING"]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from edge.audio.segmenter import BLOCK
-from edge.ear.liveness import NO_SOUND_S, Liveness
+from edge.ear.microphone_state import NO_SOUND_S
 from edge.ear.signal_check import SignalCheck
+from tests.support.microphone import WatchedMicrophone
 
 RANDOM = np.random.default_rng(4)
 
@@ -56,7 +57,7 @@ def test_blocks_without_sound_are_recognised(block, fault: str | None) -> None:
 
 def test_a_mixture_of_faults_for_a_minute_is_a_lost_microphone() -> None:
     states: list[str] = []
-    live = Liveness(states.append, now=0.0)
+    live = WatchedMicrophone(states.append)
     live.on_self_test(0.0)
     live.on_opened(0.0)
     live.on_block(0.1)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from edge.link.commands import Response
-from edge.link.mute import CONFIRM_S, MuteCommands
+from edge.link.mute_commands import CONFIRM_S, MuteCommands
 from edge.protocol import Command, MicSignal, Mute, Unmute
 
 OPEN = MicSignal("ok")

@@ -11,11 +11,11 @@ import pytest
 from edge.config.load import load
 from edge.config.settings import Config
 from edge.protocol import ModelInfo, ModelStatus, PredictionCountsReport, ReloadModel
-from edge.releases import update_service
 from edge.releases.manager import ReleaseManager
-from edge.releases.store import Store
-from edge.releases.update_client import UpdateClient
-from edge.releases.update_messages import Outcome, Progress, Request
+from edge.releases.store.model_store import Store
+from edge.releases.update_service import service
+from edge.releases.update_service.client import UpdateClient
+from edge.releases.update_service.messages import Outcome, Progress, Request
 from tests.support.site.releases import bring, model_of, target
 
 MIXED = (10, 4, 2, 2, 1, 1, 0)
@@ -36,7 +36,7 @@ class Service(UpdateClient):
         await asyncio.sleep(0)
         if not self.reachable:
             return Outcome("failed", "the update service cannot be reached")
-        return update_service.handle(request, self._config, on_progress)
+        return service.handle(request, self._config, on_progress)
 
 
 class House:

@@ -7,7 +7,8 @@ import pytest
 
 from edge.config.settings import Updates
 from edge.protocol import PredictionCountsReport
-from edge.releases.probation import (
+from edge.releases.probation.monitor import ProbationMonitor
+from edge.releases.probation.rollback_decision import (
     LOAD_TIMEOUT_S,
     MAX_CRASHES,
     MAX_DURATION_S,
@@ -15,8 +16,7 @@ from edge.releases.probation import (
     Observation,
     decide,
 )
-from edge.releases.probation_monitor import ProbationMonitor
-from edge.releases.state import ReferenceCounts, RefusedModel, Slot, State
+from edge.releases.store.state import ReferenceCounts, RefusedModel, Slot, State
 
 CRITERIA = Criteria(min_s=600, utterances=20)
 MIXED = (10, 4, 2, 2, 1, 1, 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.releases import state
-from edge.releases.store import Store, StoreError
+from edge.releases.store import state
+from edge.releases.store.model_store import Store, StoreError
 from tests.support.site.releases import bring, model_of, target
 
 

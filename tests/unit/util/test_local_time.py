@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.mute.requests import MuteRequests
+from edge.ear.mute.mute_state import MuteRequests
 from edge.util.system_clock import LocalClock
 
 ZONES = Path("/usr/share/zoneinfo")

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from edge.releases.state import ReferenceCounts
+from edge.releases.store.state import ReferenceCounts
 
 MAX_LINE: Final = 65_536
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from edge.config.settings import Config
-from edge.protocol.homeassistant import is_birth
+from edge.protocol.homeassistant_discovery import is_birth
 
 WAIT_S: Final = (2.0, 10.0)
 """All devices receive the same message, and Home Assistant has enough to do when it starts."""

@@ -24,9 +24,9 @@ from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from edge.releases import metadata as releases
-from edge.releases.download import SlowError
 from edge.releases.metadata import MAX_ARCHIVE_BYTES, Target
-from edge.releases.update_messages import Code
+from edge.releases.repository.download import SlowError
+from edge.releases.update_service.messages import Code
 from edge.util.atomic_file import move_into_place, sync_folder
 from edge.util.errors import UserError, reason
 

@@ -18,8 +18,6 @@ from tuf.api.exceptions import DownloadError
 from edge.config.settings import Config
 from edge.protocol.bundle_name import family_of
 from edge.releases.archive import ArchiveError
-from edge.releases.client import Client, UpdateError
-from edge.releases.download import HttpsFetcher
 from edge.releases.metadata import (
     Choice,
     Device,
@@ -27,9 +25,11 @@ from edge.releases.metadata import (
     choose,
     runtime,
 )
-from edge.releases.state import Candidate, State, folder_of
-from edge.releases.store import VALIDATION_ATTEMPTS, Store
-from edge.releases.update_messages import Outcome, Progress
+from edge.releases.repository.download import HttpsFetcher
+from edge.releases.repository.tuf_client import Client, UpdateError
+from edge.releases.store.model_store import VALIDATION_ATTEMPTS, Store
+from edge.releases.store.state import Candidate, State, folder_of
+from edge.releases.update_service.messages import Outcome, Progress
 from edge.releases.validation import client as validation
 from edge.releases.validation.messages import Budget, ValidationRequest, Verdict
 from edge.util import system_clock

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from edge.protocol import LABELS, PredictionCountsReport
-from edge.releases.state import ReferenceCounts
+from edge.releases.store.state import ReferenceCounts
 
 MAX_CRASHES: Final = 3
 """Unexpected ends of the ear with the new model: a crash, or the watchdog."""

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from edge.config.settings import Config
-from edge.releases.update_messages import MAX_LINE, Check, Outcome, Progress, Request, parse_answer
+from edge.releases.update_service.messages import MAX_LINE, Check, Outcome, Progress, Request, parse_answer
 
 CHECK_TIMEOUT_S: Final = 3600.0
 """A check that takes longer is ended; the next one resumes it."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from edge.config.settings import Updates
 from edge.protocol import EarHealth, PredictionCountsReport
-from edge.releases.probation import Criteria, Decision, Observation, decide
-from edge.releases.state import Probation, ReferenceCounts, Slot, State
+from edge.releases.probation.rollback_decision import Criteria, Decision, Observation, decide
+from edge.releases.store.state import Probation, ReferenceCounts, Slot, State
 
 MAX_MODELS: Final = 4
 

@@ -31,7 +31,7 @@ TEXTS: Final[dict[MutedBy, str]] = {
 ORIGINS: Final[tuple[Origin, ...]] = ("device", "remote")
 
 
-class MuteRequests:
+class MuteState:
     """The requests and quiet hours that are in force; `now` returns local time (by default `LocalClock`)."""
 
     def __init__(

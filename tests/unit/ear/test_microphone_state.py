@@ -1,50 +1,53 @@
 import pytest
 
+from edge.ear import watchdog
 from edge.ear.capture.source import BLOCK_S
-from edge.ear.liveness import (
-    FRAME_LIMIT_S,
+from edge.ear.microphone_state import NO_SOUND_S
+from edge.ear.watchdog import (
+    BLOCK_LIMIT_S,
     HEARTBEAT_LIMIT_S,
-    NO_SOUND_S,
     SELF_TEST_LATEST_S,
     SELF_TEST_LIMIT_S,
     SELF_TEST_PERIOD_S,
-    Liveness,
 )
 from edge.protocol import MicState
+from tests.support.microphone import WatchedMicrophone
 
 
-class Told(list[MicState]):
+class Transitions(list[MicState]):
     """The transitions, in order."""
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def transitions() -> Transitions:
+    return Transitions()
 
 
 @pytest.fixture
-def live(told: Told) -> Liveness:
-    return Liveness(told.append, now=0.0)
+def live(transitions: Transitions) -> WatchedMicrophone:
+    return WatchedMicrophone(transitions.append)
 
 
-def to_ok(live: Liveness) -> None:
+def to_ok(live: WatchedMicrophone) -> None:
     live.on_self_test(1.0)
     live.on_opened(1.0)
     live.on_block(1.1, fault=None)
 
 
-def test_it_is_ok_only_after_a_self_test_and_a_block_of_sound(live: Liveness, told: Told) -> None:
+def test_it_is_ok_after_a_self_test_and_a_block_of_sound(
+    live: WatchedMicrophone, transitions: Transitions
+) -> None:
     live.on_opened(0.1)
     live.on_block(0.2, fault=None)
     assert live.state == "starting"
     live.on_self_test(0.3)
     assert live.state == "starting"
     live.on_block(0.4, fault=None)
-    assert told == ["ok"]
+    assert transitions == ["ok"]
 
 
-def test_a_transition_is_told_once_and_logged_in_one_line(
-    live: Liveness, told: Told, caplog: pytest.LogCaptureFixture
+def test_a_transition_is_reported_once_and_logged_in_one_line(
+    live: WatchedMicrophone, transitions: Transitions, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     to_ok(live)
@@ -55,20 +58,20 @@ def test_a_transition_is_told_once_and_logged_in_one_line(
     assert live.state == "lost"
     live.on_block(4.1, fault=None)
     live.on_muted(5.0)
-    assert told == ["ok", "lost", "ok", "muted"]
+    assert transitions == ["ok", "lost", "ok", "muted"]
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 4
     assert lines[1] == "microphone: ok -> lost (unplugged)"
 
 
-def test_in_ok_it_is_alive_only_while_blocks_arrive(live: Liveness) -> None:
+def test_in_ok_it_is_alive_only_while_blocks_arrive(live: WatchedMicrophone) -> None:
     to_ok(live)
-    assert live.alive(1.1 + FRAME_LIMIT_S)
+    assert live.alive(1.1 + BLOCK_LIMIT_S)
     live.on_heartbeat(5.0)  # a loop that turns is no sound
-    assert not live.alive(5.0 + FRAME_LIMIT_S + 0.1)
+    assert not live.alive(5.0 + BLOCK_LIMIT_S + 0.1)
 
 
-def test_in_ok_it_is_alive_only_while_the_model_is_tested(live: Liveness) -> None:
+def test_in_ok_it_is_alive_only_while_the_model_is_tested(live: WatchedMicrophone) -> None:
     to_ok(live)
     now = hear(live, 1.1, SELF_TEST_LIMIT_S - 0.2)
     assert live.alive(now)
@@ -79,7 +82,9 @@ def test_in_ok_it_is_alive_only_while_the_model_is_tested(live: Liveness) -> Non
     assert SELF_TEST_LIMIT_S == 60.0  # as the issue and docs/device.md say
 
 
-def hear(live: Liveness, begin: float, seconds: float, speed: float = 1.0, together: int = 1) -> float:
+def hear(
+    live: WatchedMicrophone, begin: float, seconds: float, speed: float = 1.0, together: int = 1
+) -> float:
     """Sound for so long, `together` blocks at once; returns the time of the last block."""
     now = begin
     for _ in range(int(seconds * speed / BLOCK_S / together)):
@@ -89,7 +94,7 @@ def hear(live: Liveness, begin: float, seconds: float, speed: float = 1.0, toget
     return now
 
 
-def test_the_self_test_waits_for_the_end_of_speech_but_not_for_ever(live: Liveness) -> None:
+def test_the_self_test_waits_for_the_end_of_speech_but_not_for_ever(live: WatchedMicrophone) -> None:
     assert live.self_test_due(0.0, speaking=True)
     live.on_self_test(0.0)
     assert not live.self_test_due(SELF_TEST_PERIOD_S, speaking=False)
@@ -100,7 +105,7 @@ def test_the_self_test_waits_for_the_end_of_speech_but_not_for_ever(live: Livene
 
 @pytest.mark.parametrize("speed", [0.5, 0.7])
 def test_a_device_that_gives_too_little_sound_is_not_alive(
-    live: Liveness, speed: float, caplog: pytest.LogCaptureFixture
+    live: WatchedMicrophone, speed: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     to_ok(live)
     now = hear(live, 1.1, 4.0, speed)
@@ -119,7 +124,7 @@ def test_a_device_that_gives_too_little_sound_is_not_alive(
 @pytest.mark.parametrize("speed", [0.999, 1.0, 1.5])
 @pytest.mark.parametrize("together", [1, 4, 30])
 def test_a_slightly_slow_clock_and_sound_in_bursts_are_real_time(
-    live: Liveness, speed: float, together: int
+    live: WatchedMicrophone, speed: float, together: int
 ) -> None:
     now = 1.0
     live.on_self_test(now)
@@ -130,7 +135,7 @@ def test_a_slightly_slow_clock_and_sound_in_bursts_are_real_time(
         assert live.alive(now)
 
 
-def test_a_pause_of_a_busy_box_is_forgiven_and_made_good_by_what_waited(live: Liveness) -> None:
+def test_a_pause_of_a_busy_box_is_forgiven_and_made_good_by_what_waited(live: WatchedMicrophone) -> None:
     to_ok(live)
     now = 1.1
     for _ in range(20):
@@ -142,15 +147,15 @@ def test_a_pause_of_a_busy_box_is_forgiven_and_made_good_by_what_waited(live: Li
         assert live.alive(now)
 
 
-def test_sound_that_came_too_fast_is_no_credit_for_later(live: Liveness) -> None:
+def test_sound_that_came_too_fast_is_no_credit_for_later(live: WatchedMicrophone) -> None:
     to_ok(live)
     now = hear(live, 1.1, 5.0, speed=20.0)
     now = hear(live, now, 20.0, speed=0.5)
     assert not live.alive(now)
 
 
-def test_a_wav_room_at_half_speed_is_measured_by_its_own_speed(told: Told) -> None:
-    live = Liveness(told.append, now=0.0, speed=0.5)
+def test_a_playback_at_half_speed_is_measured_by_its_own_speed(transitions: Transitions) -> None:
+    live = WatchedMicrophone(transitions.append, speed=0.5)
     to_ok(live)
     now = hear(live, 1.1, 40.0, speed=0.5)
     assert live.alive(now)
@@ -159,7 +164,9 @@ def test_a_wav_room_at_half_speed_is_measured_by_its_own_speed(told: Told) -> No
 
 
 @pytest.mark.parametrize("state", ["lost", "muted"])
-def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(live: Liveness, state: str) -> None:
+def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(
+    live: WatchedMicrophone, state: str
+) -> None:
     to_ok(live)
     if state == "lost":
         live.on_lost(2.0, "unplugged")
@@ -170,7 +177,9 @@ def test_without_a_microphone_it_is_alive_while_its_own_loop_turns(live: Livenes
     assert not live.alive(500.0 + HEARTBEAT_LIMIT_S + 0.1)
 
 
-def test_a_minute_of_digital_zeros_is_a_lost_microphone(live: Liveness, told: Told) -> None:
+def test_a_minute_of_digital_zeros_is_a_lost_microphone(
+    live: WatchedMicrophone, transitions: Transitions
+) -> None:
     to_ok(live)
     now = 1.1
     while now < 1.1 + NO_SOUND_S:
@@ -182,11 +191,31 @@ def test_a_minute_of_digital_zeros_is_a_lost_microphone(live: Liveness, told: To
     live.on_block(now + 1.0, fault="unchanging")
     assert live.alive(now + 1.0)  # it goes on listening
     live.on_block(now + 1.5, fault=None)
-    assert told == ["ok", "lost", "ok"]
+    assert transitions == ["ok", "lost", "ok"]
 
 
-def test_a_room_where_nothing_was_ever_heard_but_zeros_is_ok_until_the_minute_is_over(live: Liveness) -> None:
+def test_a_room_where_nothing_was_ever_heard_but_zeros_is_ok_until_the_minute_is_over(
+    live: WatchedMicrophone,
+) -> None:
     live.on_self_test(0.0)
     live.on_opened(0.0)
     live.on_block(0.1, fault="unchanging")
     assert live.state == "ok"
+
+
+def test_the_service_manager_is_notified_at_its_interval_and_only_while_the_ear_is_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notified: list[float] = []
+    now = 0.0
+    monkeypatch.setattr(
+        watchdog, "notify", lambda text: notified.append(now) if text == "WATCHDOG=1" else None
+    )
+    one = watchdog.Watchdog(0.0, interval_s=4.0)
+    one.on_self_test(0.0)
+    for second in range(1, 40):
+        now = float(second)
+        if second < 20:
+            one.on_heartbeat(now)
+        one.poll(now, "lost")
+    assert notified == [1.0, 5.0, 9.0, 13.0, 17.0, 21.0, 25.0, 29.0, 33.0, 37.0]

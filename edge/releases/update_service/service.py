@@ -4,7 +4,7 @@
     python -m edge.releases                  elsewhere: a child of the link, which sends its configuration
 
 It has neither the microphone nor the broker. On a device it reads configuration and trusted root itself, and runs as a
-user of its own: a link that was taken over can send the requests of `update_messages`, and cannot install anything
+user of its own: a link that was taken over can send its requests (`messages.py`), and cannot install anything
 that was not signed and validated.
 """
 
@@ -23,10 +23,10 @@ import msgspec
 
 from edge.config.load import load
 from edge.config.settings import Config
-from edge.releases.state import folder_of
-from edge.releases.store import Store, StoreError
-from edge.releases.update_check import UpdateCheck
-from edge.releases.update_messages import (
+from edge.releases.store.model_store import Store, StoreError
+from edge.releases.store.state import folder_of
+from edge.releases.update_service.check import UpdateCheck
+from edge.releases.update_service.messages import (
     MAX_LINE,
     Answer,
     Check,

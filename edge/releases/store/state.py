@@ -1,6 +1,6 @@
 """Which models a device runs, ran before, is installing and refuses: `state.json`, read by ear and link.
 
-Only `edge.releases.store` writes it.
+Only `edge.releases.store.model_store` writes it.
 """
 
 from __future__ import annotations

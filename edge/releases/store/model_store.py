@@ -18,9 +18,11 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.releases import archive, cleanup, state
+from edge.releases import archive
 from edge.releases.metadata import Target
-from edge.releases.state import (
+from edge.releases.store import cleanup, state
+from edge.releases.store.lock import locked
+from edge.releases.store.state import (
     Candidate,
     Probation,
     ReferenceCounts,
@@ -29,7 +31,6 @@ from edge.releases.state import (
     State,
     with_refused,
 )
-from edge.releases.store_lock import locked
 from edge.util import atomic_file
 from edge.util.atomic_file import Step, no_step, sync_folder
 from edge.util.errors import UserError, reason

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from edge.releases.state import INCOMING, SLOTS, State
+from edge.releases.store.state import INCOMING, SLOTS, State
 from edge.util.atomic_file import Step
 
 

@@ -1,0 +1,1 @@
+"""Access to the hub's repository of releases: The Update Framework (TUF) over HTTPS."""
