@@ -66,6 +66,13 @@ def register_on(steps: Any) -> None:
     export.add_argument("--out", type=Path, default=Path("models"), help="(default: %(default)s)")
     export.add_argument("--version", required=True, help="such as 0.1.0")
     export.add_argument("--epoch", type=int, help="(default: the last)")
+    export.add_argument(
+        "--protocol", action="append", default=[], metavar="NAME",
+        help="measure only this one for the model card; may be repeated (default: all)",
+    )  # fmt: skip
+    export.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for `evaluate`"
+    )
     export.add_argument("--machine", default="", help="where the run was computed, for the model card")
     vad.register(steps)
     corpora = _step(
@@ -164,13 +171,16 @@ def _job(options: argparse.Namespace) -> Any:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from training.evaluate import protocol_names
     from training.evaluate.report.describe import describe
     from training.export import bundle as export
 
+    for name in options.protocol:
+        protocol_names.check(name)
     made = export.run(
         export.Job(
             options.folder, options.data, options.out, options.version, options.epoch, options.machine,
-            quiet=options.json,
+            quiet=options.json, protocols=tuple(options.protocol), cache=options.cache,
         ),
         describe,
     )  # fmt: skip

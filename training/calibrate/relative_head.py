@@ -25,7 +25,7 @@ from training.metrics import replay
 from training.metrics.predictions import softmax
 
 Float = NDArray[np.float64]
-ORDINARY_SHARE: Final = 0.06
+ORDINARY_SHARE: Final = 0.07
 NEUTRAL_SHARE: Final = 0.85
 """Of the utterances of a household; what published probabilities assume."""
 WARM_UP: Final = 20

@@ -51,6 +51,10 @@ class RunFacts:
     megabytes: float
     runtime: str
     quiet: bool
+    protocols: tuple[str, ...] = ()
+    """To measure; none named: all."""
+    cache: Path | None = None
+    """Folder in which outputs of utterances are kept for `evaluate`."""
 
 
 Describe = Callable[[bundles.Bundle, RunFacts], dict[str, Any]]
@@ -71,6 +75,10 @@ class Job:
     min_ms: int = 280
     """Speech below is `uncertain`; about what 400 ms was with the margins of the segmenter, which no longer count."""
     quiet: bool = False
+    protocols: tuple[str, ...] = ()
+    """To measure for the card; none named: all."""
+    cache: Path | None = None
+    """Folder in which the outputs of utterances are kept for `evaluate`."""
 
 
 def run(job: Job, describe: Describe) -> Path:
@@ -119,8 +127,9 @@ class _Source:
         """What the model card says of the run and the graph."""
         job = self.job
         return RunFacts(
-            self.recipe, self.history, self.epoch, job.data, job.machine, megabytes, runtime, job.quiet
-        )
+            self.recipe, self.history, self.epoch, job.data, job.machine, megabytes, runtime, job.quiet,
+            job.protocols, job.cache,
+        )  # fmt: skip
 
 
 def _fill(folder: Path, source: _Source) -> None:

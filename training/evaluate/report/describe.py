@@ -21,20 +21,34 @@ def describe(bundle: bundles.Bundle, made: RunFacts) -> dict[str, Any]:
 
     Raises `UserError` where the test speakers are not there.
     """
-    evaluator = Evaluator(bundle, made.data, quiet=made.quiet)
-    found = report.measure(evaluator, report.QUICK)
+    evaluator = Evaluator(bundle, made.data, quiet=made.quiet, cache=made.cache)
+    found = report.measure(evaluator, report.QUICK, made.protocols)
     drawn = report.draw(bundle.path / "plots", evaluator, found, made.history)
     text = model_card.text(facts_of(bundle.manifest, made), found, drawn)
     (bundle.path / bundles.CARD).write_text(text, encoding="utf-8")
-    return {name: _short(objects[0]) for name, objects in found.items() if len(objects) == 1}
+    return {name: short for name, objects in found.items() if (short := _shorts(objects))}
+
+
+def _shorts(objects: list[dict[str, Any]]) -> dict[str, Any]:
+    """The most important numbers of a protocol: of its one object, or of each set at the quoted share of neutral."""
+    if len(objects) == 1:
+        return _short(objects[0])
+    shares = [one["neutral_share"] for one in objects if "neutral_share" in one]
+    return {
+        one["set"]: _short(one)
+        for one in objects
+        if "set" in one and one.get("neutral_share") == (shares[0] if shares else None)
+    }
 
 
 def _short(one: dict[str, Any]) -> dict[str, Any]:
     keys = (
         "n", "accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_at_80_coverage", "coverage",
-        "accuracy_covered", "gain", "loss", "loss_after", "hours", "all", "non_neutral",
+        "accuracy_covered", "gain", "loss", "loss_after", "hours", "all", "non_neutral", "set", "called",
+        "called_from_first", "found", "false_per_1000", "auc",
     )  # fmt: skip
     held = {key: one[key] for key in keys if one.get(key) is not None}
+    held |= {key: one[key]["share"] for key in ("named", "kept") if isinstance(one.get(key), dict)}
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
 
 

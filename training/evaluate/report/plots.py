@@ -25,23 +25,23 @@ NOTES = household_plots.NOTES | {
 def draw(
     folder: Path,
     measured: Mapping[str, list[dict[str, Any]]],
-    found: Predictions,
-    probabilities: NDArray[np.float64],
+    held_out: tuple[Predictions, NDArray[np.float64]] | None,
     history: Mapping[str, Any] | None,
 ) -> list[str]:
     """Write the pictures of `NOTES` of what was measured, and training.png with a history; their names.
 
-    `found` and `probabilities` `[n, 7]` are those of `held-out`.
+    `held_out`: the predictions of that protocol and their probabilities `[n, 7]`, where it was measured.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     folder.mkdir(parents=True, exist_ok=True)
     household_plots.draw(folder, measured)
-    first = measured["held-out"][0]
-    _confusion(folder / "confusion.png", first)
-    _reliability(folder / "reliability.png", found, probabilities, first["ece"])
-    _speakers(folder / "speakers.png", measured)
+    if held_out is not None:
+        first = measured["held-out"][0]
+        _confusion(folder / "confusion.png", first)
+        _reliability(folder / "reliability.png", *held_out, first["ece"])
+        _speakers(folder / "speakers.png", measured)
     if measured.get("noise") or measured.get("reverberation"):
         _conditions(folder / "conditions.png", measured)
     if history:

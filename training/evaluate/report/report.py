@@ -41,8 +41,8 @@ QUICK = Thinning(noise=5, reverberation=10)
 """About 1,100 clips each instead of 5,500 and 11,000."""
 
 
-def measure(evaluator: Evaluator, thin: Thinning) -> Objects:
-    """All objects by protocol, `held-out, adapted` and the like among them.
+def measure(evaluator: Evaluator, thin: Thinning, only: Sequence[str] = ()) -> Objects:
+    """All objects by protocol, `held-out, adapted` and the like among them; with `only`, of those protocols.
 
     What cannot be measured because its recordings are not there is named in the log and left out. Raises `UserError`
     where not even `held-out` can.
@@ -56,6 +56,7 @@ def measure(evaluator: Evaluator, thin: Thinning) -> Objects:
         ("held-out", None, 1), ("unseen-language", None, 1), ("calibration", None, 1), ("noise", None, thin.noise),
         ("reverberation", None, thin.reverberation), ("false-alarms", None, 1),
     ]  # fmt: skip
+    wanted = [one for one in wanted if not only or one[0] in only]
     found: Objects = {}
     every = evaluator.every
     for protocol, adapt, part in wanted:
@@ -83,10 +84,11 @@ def _short(objects: Sequence[dict[str, Any]]) -> str:
 
 def draw(folder: Path, evaluator: Evaluator, found: Objects, history: Mapping[str, Any] | None) -> list[str]:
     """All pictures of what was measured; their names."""
+    if "held-out" not in found:
+        return plots.draw(folder, found, None, history)
     predictions = evaluator.predictions("held-out")
-    return plots.draw(
-        folder, found, predictions, replay.without_baseline(evaluator.bundle, predictions), history
-    )
+    held_out = (predictions, replay.without_baseline(evaluator.bundle, predictions))
+    return plots.draw(folder, found, held_out, history)
 
 
 def run(

@@ -9,7 +9,7 @@ from training.metrics.predictions import Predictions
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
 from training.evaluate.household import arousal, episodes, households, one_emotion, ordinary
-from training.evaluate.report import household_card, household_tables
+from training.evaluate.report import describe, household_card, household_tables
 
 BASE = bundle.load(bundle.find("base"))
 
@@ -84,3 +84,11 @@ def test_every_protocol_has_a_table_and_a_place_in_the_card():
         assert f"--protocol {protocol} " in card
         assert household_tables.text(objects)
     assert "0.5 to 1 s" in card and "0.5 to 1 s" in household_tables.text(measured["household"])
+
+
+def test_a_manifest_has_the_numbers_of_each_set_at_the_quoted_share_of_neutral():
+    short = describe._shorts(households.run(BASE, utterances()))
+    assert set(short) == {"acted"}
+    assert short["acted"]["named"] > 0.9 and short["acted"]["kept"] > 0.9
+    one = describe._shorts([ordinary.run(BASE, utterances(ordinary=True))])
+    assert one["called"] == pytest.approx(0.0, abs=0.2) and one["n"] == 400
