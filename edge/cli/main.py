@@ -2,7 +2,7 @@
 
 A command is a function that is given the sub-parsers of `argparse`; it adds its parser and sets `run`, a function of
 the parsed arguments that returns the exit status. A `UserError` is an error that the user can correct: it is printed as
-one line on standard error, with exit status 2.
+one line on standard error, with the exit status that it carries (2).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _load(entry: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status, 2 for errors that the user can correct, 130 for Ctrl-C."""
+    """Run a command; returns its exit status, that of a `UserError` (2) and 130 for Ctrl-C."""
     prepare_output()
     given = sys.argv[1:] if arguments is None else arguments
     options = create_parser(only=given[0] if given else None).parse_args(given)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
     except UserError as error:
         print(f"roomtone: {printable(str(error))}", file=sys.stderr)
-        return 2
+        return error.status
     except BrokenPipeError:
         # The reader (`| head`) has ended; without this Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

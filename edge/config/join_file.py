@@ -121,6 +121,8 @@ def _settings(join: Join, folder: Path) -> dict[str, Any]:
     own |= {"mqtt.key_file": str(folder / KEY)}
     if join.role == "device":
         own["node.id"] = join.name
+        # `roomtone fleet` announces the devices of a site: they have no right to.
+        own["homeassistant.discovery"] = False
     if join.base_topic != Config().node.base_topic:
         own["node.base_topic"] = join.base_topic
     if join.homeassistant_prefix != Config().homeassistant.prefix:

@@ -83,6 +83,8 @@ class BrokerAddress:
     names: Names = field(default=OPTION_NAMES, repr=False)
     certificate_name: str = ""
     """The name that our certificate has to have; empty: any."""
+    check_name: bool = True
+    """Whether the broker's certificate has to name `host`; without it the caller compares the certificate itself."""
 
     @property
     def place(self) -> str:

@@ -30,6 +30,7 @@ def context(address: BrokerAddress) -> ssl.SSLContext | None:
         made = _with_ca(address)
     if address.cert_file:
         _add_certificate(made, address)
+    made.check_hostname = address.check_name
     return made
 
 

@@ -24,6 +24,12 @@ HEALTH: Final = Topic("health", 0, False)
 INFO: Final = Topic("info", 1, True)
 MODEL: Final = Topic("model", 1, True)
 TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, STATE, EPISODE, LEVEL, HEALTH, INFO, MODEL)
+"""All topics that a device publishes, beside the responses: the rights at the broker are generated from this."""
+
+VERBS: Final = (
+    "mute", "unmute", "level_on", "replay", "model_check", "model_rollback", "restart", "identify"
+)  # fmt: skip
+"""All commands, `B/N/cmd/<verb>`; each has its response, `B/N/resp/<verb>`."""
 
 
 def announce_topic(base: str) -> str:

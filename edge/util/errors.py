@@ -4,6 +4,9 @@
 class UserError(ValueError):
     """An error that the user can correct. The text is one line: what is wrong, where, and the remedy."""
 
+    status = 2
+    """Exit status of a command that ends with it."""
+
 
 def reason(error: OSError) -> str:
     """Return why the system refused something, in words: many errors of sockets and TLS have no `strerror`."""

@@ -78,10 +78,17 @@ class Authority:
         return cls(site, loaded, issuer)
 
     def issue_client(
-        self, name: str, role: str, public: ec.EllipticCurvePublicKey, now: datetime, days: int
+        self,
+        name: str,
+        role: str,
+        public: ec.EllipticCurvePublicKey,
+        now: datetime,
+        days: int,
+        *,
+        serial: int | None = None,
     ) -> x509.Certificate:
-        """Issue a certificate that identifies a client to the broker by `name`."""
-        builder = self._leaf(name, role, public, now, days).add_extension(
+        """Issue a certificate that identifies a client to the broker by `name`; `serial`: None for a new number."""
+        builder = self._leaf(name, role, public, now, days, serial=serial).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
         return builder.sign(self._key, hashes.SHA256())
@@ -117,12 +124,19 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
     def _leaf(
-        self, name: str, role: str, public: ec.EllipticCurvePublicKey, now: datetime, days: int
+        self,
+        name: str,
+        role: str,
+        public: ec.EllipticCurvePublicKey,
+        now: datetime,
+        days: int,
+        *,
+        serial: int | None = None,
     ) -> x509.CertificateBuilder:
         end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
         subject = _name(name, self.site, role)
         return (
-            _builder(subject, self.certificate.subject, public, now, end)
+            _builder(subject, self.certificate.subject, public, now, end, serial=serial)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(ca=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -163,14 +177,20 @@ def now_utc() -> datetime:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, end: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    now: datetime,
+    end: datetime,
+    *,
+    serial: int | None = None,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public)
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
         .not_valid_after(end)
     )

@@ -89,8 +89,16 @@ def _deploy(verbs: Any) -> None:
     parser.add_argument(
         "--owner", metavar="USER", help="the broker's user, name or number (default: mosquitto)"
     )
-    parser.add_argument("--reload", metavar="COMMAND", help="(default: systemctl reload mosquitto)")
-    parser.add_argument("--restart", metavar="COMMAND", help="(default: systemctl restart mosquitto)")
+    parser.add_argument(
+        "--restart",
+        metavar="COMMAND",
+        help="(default: systemctl restart mosquitto; empty: the broker restarts when DIR/generation changes)",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST",
+        help="where this machine reaches the broker, to see what is in force (default: 127.0.0.1)",
+    )
 
 
 def _enrol(verbs: Any) -> None:

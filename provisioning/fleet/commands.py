@@ -60,8 +60,8 @@ def deploy(options: argparse.Namespace) -> int:
         target = _deployment(options, known)
         deployment.require_rights(target)
         deployment.set_deployment(site, target)
-        site.save()
-        deployment.update_broker(site)
+        with deployment.broker_update(site):
+            site.save()
     print_status(f"the broker reads {target.folder}/mosquitto.conf")
     return 0
 
@@ -69,13 +69,9 @@ def deploy(options: argparse.Namespace) -> int:
 def _deployment(options: argparse.Namespace, known: Deployment | None) -> Deployment:
     """Return what the options say, and for the rest what was said before."""
     base = known or Deployment(
-        folder="",
-        data="/var/lib/mosquitto/",
-        owner=deployment.OWNER,
-        reload=deployment.RELOAD,
-        restart=deployment.RESTART,
+        folder="", data="/var/lib/mosquitto/", owner=deployment.OWNER, restart=deployment.RESTART
     )
-    given = {"owner": options.owner, "reload": options.reload, "restart": options.restart}
+    given = {"owner": options.owner, "restart": options.restart, "address": options.address}
     if options.to is not None:
         given["folder"] = str(options.to.absolute())
     if options.data is not None:
@@ -99,36 +95,40 @@ def enrol(options: argparse.Namespace) -> int:
             public = key.public_key()
         else:
             public = authority.public_key_from_request(read_bytes(options.csr), str(options.csr))
-        join = _with_models(site, site.enrol(name, role, public, options.days))
-        if key is not None:
-            join = msgspec.structs.replace(join, key=authority.key_pem(key))
-        # What a device may subscribe to is read by the broker only at its start.
-        site.require_broker("restart" if role == "device" else "reload")
-        site.save()
-        try:
-            _write_join(out, join)
-        except OSError as error:
-            # No client has this certificate.
-            site.issued.pop()
+        with deployment.broker_update(site):
+            join = _with_models(site, site.enrol(name, role, public, options.days))
+            if key is not None:
+                join = msgspec.structs.replace(join, key=authority.key_pem(key))
             site.save()
-            raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
-        secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
-        print_status(f"{name}: enrolled as {role} until {join.expires[:10]}")
-        print_status(f"{out} is {secret}; at the client: roomtone join {out.name}")
-        print(out, flush=True)
-        deployment.update_broker(site)
+            _write_new_join(site, out, join)
     return 0
+
+
+def _write_new_join(site: Site, out: Path, join: Join) -> None:
+    """Write the join file, or take the enrolment back. Raises `UserError`."""
+    try:
+        _write_join(out, join)
+    except OSError as error:
+        # No client has this certificate.
+        site.issued.pop()
+        site.save()
+        raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
+    secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
+    print_status(f"{join.name}: enrolled as {join.role} until {join.expires[:10]}")
+    print_status(f"{out} is {secret}; at the client: roomtone join {out.name}")
+    print(out, flush=True)
 
 
 def _repeated_enrolment(site: Site, known: IssuedCertificate) -> int:
     """Finish an enrolment that the broker has not learned of, or refuse. Raises `UserError`."""
-    if not (site.settings.pending and site.settings.deployed):
+    if not site.settings.pending:
         raise UserError(
             f"{known.name} is enrolled until {known.expires:%Y-%m-%d}: "
             "`fleet renew` it, or `fleet revoke` it first"
         )
     print_status(f"{known.name} is enrolled already; the broker does not know yet")
-    deployment.update_broker(site)
+    with deployment.broker_update(site, changes=False):
+        site.save()
     return 0
 
 
@@ -189,17 +189,17 @@ def revoke(options: argparse.Namespace) -> int:
         if options.name not in known:
             names = ", ".join(sorted(known)) or "none"
             raise UserError(f"{options.name!r} has no certificate to revoke; known: {names}")
-        found = site.revoke(options.name)
-        site.require_broker("restart")
-        site.save()
-        print_status(
-            f"{options.name}: {len(found)} certificate(s) revoked"
-            if found
-            else f"{options.name}: revoked already"
-        )
-        with contextlib.suppress(OSError):
-            (site.folder / "joins" / f"{options.name}.join").unlink()
-        deployment.update_broker(site)
+        # Repeated, only what is in force is looked at, and what is not is done again.
+        with deployment.broker_update(site, changes=site.find(options.name) is not None):
+            found = site.revoke(options.name)
+            site.save()
+            print_status(
+                f"{options.name}: {len(found)} certificate(s) on the revocation list"
+                if found
+                else f"{options.name}: on the revocation list already"
+            )
+            with contextlib.suppress(OSError):
+                (site.folder / "joins" / f"{options.name}.join").unlink()
     return 0
 
 
@@ -215,21 +215,24 @@ def renew(options: argparse.Namespace) -> int:
             if known is None:
                 raise UserError(f"{name!r} has no certificate; `fleet list` shows who has")
             chosen[name] = known
-        if "broker" in chosen:
+        own = chosen.pop("broker", None)
+        if own is not None:
             deployment.require_rights(site.settings.deployed)
         for one in chosen.values():
-            _renew(site, one, options.days)
-        if "broker" in chosen:
-            deployment.update_broker(site)
+            renew_one(site, one, options.days)
+        if own is not None:
+            with deployment.broker_update(site):
+                renew_one(site, own, options.days)
+            return 0
         if not chosen:
             print_status("nothing to renew: no certificate ends within 30 days")
     return 0
 
 
-def _renew(site: Site, old: IssuedCertificate, days: int) -> None:
+def renew_one(site: Site, old: IssuedCertificate, days: int) -> None:
+    """Issue a new certificate for the same key, and write the join file where it is not the broker's."""
     if old.role == "broker":
         site.renew_broker(days)
-        site.require_broker("reload")
         site.save()
         print_status("broker: renewed")
         return

@@ -1,17 +1,18 @@
-"""Copies the broker's files to where the broker reads them, and reloads or restarts it.
+"""Copies the broker's files to where the broker reads them, has it restarted, and looks whether they are in force.
 
-At SIGHUP mosquitto reads access list, certificates and revocation list again, but open connections stay open, also that
-of a revoked client; and what devices may subscribe to is read only at its start. So the broker is restarted after a
-device was enrolled or a client revoked; devices keep their events meanwhile and reconnect by themselves
+mosquitto reads the rights only at its start, and keeps an open connection through everything else, also that of a
+revoked client; so it is restarted. Devices keep their events meanwhile and reconnect by themselves
 (docs/decisions/0007-revoke-by-list-and-restart.md).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +20,15 @@ import msgspec
 
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
+from provisioning.fleet import device_announcement, proof
 from provisioning.fleet.console import command_as_root, print_status
+from provisioning.fleet.proof import NotInForceError, Prover
 from provisioning.fleet.records import Deployment
 from provisioning.fleet.site import BROKER_FILES, Site, broker_config
 
-RELOAD: Final = "systemctl reload mosquitto"
 RESTART: Final = "systemctl restart mosquitto"
 OWNER: Final = "mosquitto"
-SECRET: Final = {"broker.key", "acl", "dynamic-security.json"}
+SECRET: Final = {"broker.key", "dynamic-security.json"}
 COMMAND_TIMEOUT_S: Final = 90
 NEEDS_ROOT: Final = ("systemctl", "service")
 """Commands that an ordinary user may not run without being asked."""
@@ -41,7 +43,7 @@ def require_rights(deployment: Deployment | None) -> None:
         return
     folder = Path(deployment.folder)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    needs_root = shlex.split(deployment.restart)[:1] + shlex.split(deployment.reload)[:1]
+    needs_root = shlex.split(deployment.restart)[:1]
     if not os.access(existing, os.W_OK) or any(word in NEEDS_ROOT for word in needs_root):
         raise UserError(
             f"only root may write {folder} and restart the broker; nothing was changed. Run: {command_as_root()}"
@@ -49,46 +51,95 @@ def require_rights(deployment: Deployment | None) -> None:
 
 
 def set_deployment(site: Site, deployment: Deployment) -> None:
-    """Set where the broker's files go from now on; the broker has to be restarted. Call `site.save` then."""
-    site.settings = msgspec.structs.replace(site.settings, deployed=deployment)
-    site.require_broker("restart")
+    """Set where the broker's files go from now on. Call `site.save` then."""
+    site.settings = msgspec.structs.replace(site.settings, deployed=deployment, pending=True)
 
 
-def update_broker(site: Site) -> None:
-    """Give the broker what it has not got yet, where the site knows how. Raises `UserError`; a repeat tries again."""
-    how = site.settings.pending
-    deployment = site.settings.deployed
-    if not how:
-        return
-    if deployment is None:
-        print_status(
-            f"copy {site.folder / 'broker'} to the broker and {how} it: until then it does not know of this "
+@contextlib.contextmanager
+def broker_update(site: Site, *, changes: bool = True) -> Iterator[None]:
+    """Change and save a site within this context; at its end the broker gets the change, and is looked at.
+
+    `changes`: whether there is a change, and not only one to be given or looked at again.
+
+    A connection with a certificate that the change revokes is opened before, and has to end. Raises `NotInForceError`
+    when the change cannot be seen at the broker; a repeat of the command tries again.
+    """
+    target = site.settings.deployed
+    with Prover(site, site.settings.hosts[0] if target is None else target.address) as prover:
+        if target is None and not changes:
+            site.mark_pending()
+        else:
+            site.require_broker()
+        if target is not None:
+            prover.hold()
+        yield
+        if target is not None:
+            _deliver(site, target, prover)
+        else:
+            _check_remote(site, prover, changed=changes)
+
+
+def prove(site: Site) -> None:
+    """Look whether a broker that has just been started has everything. Raises `NotInForceError`."""
+    assert site.settings.deployed is not None
+    with Prover(site, site.settings.deployed.address) as prover:
+        _finish(site, prover, proof.TIMEOUT_S)
+
+
+def _deliver(site: Site, target: Deployment, prover: Prover) -> None:
+    copy_files(site)
+    _run(target.restart)
+    try:
+        _finish(site, prover, proof.TIMEOUT_S)
+    except NotInForceError as error:
+        how = f"`{target.restart}`" if target.restart else "restart the broker"
+        raise NotInForceError(
+            f"{error}; the broker's files are in {target.folder}: {how}, then repeat this command"
+        ) from None
+
+
+def _check_remote(site: Site, prover: Prover, *, changed: bool) -> None:
+    """Look at a broker whose files are carried there by hand; right after a change it cannot have them."""
+    try:
+        if changed:
+            raise NotInForceError("NOT IN FORCE: the broker does not know of this yet")
+        _finish(site, prover, 0.0)
+    except NotInForceError as error:
+        raise NotInForceError(
+            f"{error}; copy {site.folder / 'broker'} to the broker and restart it, then repeat this command "
             "(`roomtone fleet deploy --to DIR` makes that automatic)"
-        )
-        return
-    _copy_files(site, deployment)
-    _run(deployment.restart if how == "restart" else deployment.reload)
+        ) from None
+
+
+def _finish(site: Site, prover: Prover, timeout_s: float) -> None:
+    took = prover.wait(timeout_s)
+    prover.publish(device_announcement.announcements(site))
     site.broker_updated()
-    print_status(f"the broker was updated ({deployment.folder}, {how})")
+    print_status(f"in force at the broker after {took:.1f} s")
 
 
-def _copy_files(site: Site, deployment: Deployment) -> None:
+def copy_files(site: Site) -> None:
+    """Put the broker's files where it reads them, without looking at it. Raises `NotInForceError`."""
+    deployment = site.settings.deployed
+    assert deployment is not None
     folder = Path(deployment.folder)
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _set_owner(folder, deployment.owner)
+        set_owner(folder, deployment.owner)
         for name in BROKER_FILES:
             content: str | bytes = (site.folder / "broker" / name).read_bytes()
             if name == "mosquitto.conf":
                 content = broker_config(site.settings, deployment.folder, deployment.data)
             write(folder / name, content, 0o640 if name in SECRET else 0o644)
-            _set_owner(folder / name, deployment.owner)
+            set_owner(folder / name, deployment.owner)
     except OSError as error:
-        raise UserError(f"{error.filename or folder}: {reason(error)}. Run: {command_as_root()}") from None
+        raise NotInForceError(
+            f"NOT IN FORCE: {error.filename or folder}: {reason(error)}. Run: {command_as_root()}"
+        ) from None
 
 
-def _set_owner(path: Path, owner: str) -> None:
-    """Set the owner when run by root: mosquitto drops root's rights before it reads its key."""
+def set_owner(path: Path, owner: str) -> None:
+    """Set the owner of a file when run by root: mosquitto drops root's rights before it reads its key."""
     if os.geteuid() != 0 or not owner:
         return
     try:
@@ -115,6 +166,6 @@ def _run(command: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         failed = str(error)
     if failed:
-        raise UserError(
-            f"the files are in place, but `{command}` failed ({failed}): run it yourself, or this command again"
+        raise NotInForceError(
+            f"NOT IN FORCE: the files are in place, but `{command}` failed ({failed}): repeat this command"
         )

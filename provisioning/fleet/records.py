@@ -10,18 +10,26 @@ from msgspec import Meta, Struct
 from edge.config.join_file import Role
 from edge.config.settings import BaseTopic, Port
 
-Pending = Literal["", "reload", "restart"]
-"""What the broker needs before all changes take effect; a restart includes a reload."""
-
 
 class Deployment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where `fleet deploy` puts the broker's files, and the commands that reload and restart the broker."""
+    """Where `fleet deploy` puts the broker's files, and how the broker comes to read them."""
 
     folder: str
     data: str
     owner: str
-    reload: str
     restart: str
+    """Command that restarts the broker; empty: it restarts by itself when the folder's `generation` changes."""
+    address: str = "127.0.0.1"
+    """Where this machine reaches the broker, to see what is in force."""
+
+
+class Probe(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the broker shows only when it has loaded this version of its files."""
+
+    serial: str
+    """Of a certificate that is issued and revoked in the same list (hexadecimal)."""
+    generation: str
+    """Names this version of the rights."""
 
 
 class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,8 +44,9 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     homeassistant_prefix: BaseTopic = "homeassistant"
     deployed: Deployment | None = None
     """Where the broker's files are on this machine."""
-    pending: Pending = ""
-    """A change that the broker has not been given yet: the next command does it."""
+    probe: Probe = Probe(serial="0", generation="")
+    pending: bool = False
+    """Whether the broker has not been seen to have everything yet: the next command gives it again, and looks."""
 
 
 class IssuedCertificate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,18 +29,19 @@ from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError, reason
 from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
-from provisioning.fleet.access_list import access_list
 from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
-from provisioning.fleet.dynamic_security import subscription_rules
-from provisioning.fleet.records import IssuedCertificate, Pending, SiteSettings
+from provisioning.fleet.dynamic_security import rights_file
+from provisioning.fleet.records import IssuedCertificate, Probe, SiteSettings
+from provisioning.fleet.rights import Client
 
 TEMPLATE: Final = Path(__file__).parent / "mosquitto.conf"
 FOLDER_IN_TEMPLATE: Final = "/mosquitto/config"
 DATA_IN_TEMPLATE: Final = "/mosquitto/data/"
 PORT_IN_TEMPLATE: Final = "listener 8883"
 BROKER_FILES: Final = (
-    "ca.crt", "broker.crt", "broker.key", "crl.pem", "acl", "dynamic-security.json", "mosquitto.conf"
+    "ca.crt", "broker.crt", "broker.key", "crl.pem", "dynamic-security.json", "mosquitto.conf", "generation"
 )  # fmt: skip
+"""In the order in which they are put in place: a broker that watches `generation` then finds all others."""
 RENEW_DAYS: Final = 30
 
 T = TypeVar("T")
@@ -58,7 +60,7 @@ class Site:
         self.folder = folder
         self.settings = settings
         self.issued = issued
-        self._authority = authority
+        self.authority = authority
 
     def find(self, name: str) -> IssuedCertificate | None:
         """Return the newest certificate of a name that is not revoked, or None."""
@@ -73,7 +75,7 @@ class Site:
     def enrol(self, name: str, role: Role, public: ec.EllipticCurvePublicKey, days: int) -> Join:
         """Issue a certificate for a client; return its join file, without a key. Call `save` then."""
         now = now_utc()
-        certificate = self._authority.issue_client(name, role, public, now, days)
+        certificate = self.authority.issue_client(name, role, public, now, days)
         self._record(name, role, certificate, now)
         return Join(
             site=self.settings.name,
@@ -84,7 +86,7 @@ class Site:
             base_topic=self.settings.base_topic,
             homeassistant_prefix=self.settings.homeassistant_prefix,
             expires=rfc3339(certificate.not_valid_after_utc),
-            ca=cert_pem(self._authority.certificate),
+            ca=cert_pem(self.authority.certificate),
             certificate=cert_pem(certificate),
         )
 
@@ -98,7 +100,7 @@ class Site:
         old = self.find("broker")
         assert old is not None
         now = now_utc()
-        certificate = self._authority.issue_broker(self.settings.hosts, _public_key(old), now, days)
+        certificate = self.authority.issue_broker(self.settings.hosts, _public_key(old), now, days)
         self._record("broker", "broker", certificate, now)
         write(self.folder / "broker" / "broker.crt", cert_pem(certificate), 0o644)
 
@@ -117,28 +119,28 @@ class Site:
         self._save_settings()
         broker = self.folder / "broker"
         revoked = [(one.number, one.revoked) for one in self.issued if one.revoked is not None]
-        write(broker / "crl.pem", self._authority.revocation_list(revoked, self._next_update()), 0o644)
-        clients = [(one.name, one.role) for one in self.current() if one.role != "broker"]
-        write(
-            broker / "acl",
-            access_list(self.settings.base_topic, self.settings.homeassistant_prefix, clients),
-            0o600,
-        )
-        devices = [name for name, role in clients if role == "device"]
-        write(
-            broker / "dynamic-security.json",
-            subscription_rules(self.settings.base_topic, self.settings.homeassistant_prefix, devices),
-            0o600,
-        )
+        probe = self.settings.probe
+        # The certificate by which `proof` sees that the broker has this list.
+        revoked.append((int(probe.serial, 16), now_utc() - BACKDATED))
+        write(broker / "crl.pem", self.authority.revocation_list(revoked, self._next_update()), 0o644)
+        clients: list[tuple[str, Client]] = [
+            (one.name, one.role) for one in self.current() if one.role != "broker"
+        ]
+        base, ha = self.settings.base_topic, self.settings.homeassistant_prefix
+        write(broker / "dynamic-security.json", rights_file(base, ha, clients, probe.generation), 0o600)
+        write(broker / "generation", f"{probe.generation}\n", 0o644)
 
-    def require_broker(self, how: Pending) -> None:
-        """Note that the broker has to be reloaded or restarted for this change. Call `save` then."""
-        if how == "restart" or not self.settings.pending:
-            self.settings = msgspec.structs.replace(self.settings, pending=how)
+    def require_broker(self) -> None:
+        """Note that the broker has to be given a new version of its files. Call `save` then."""
+        self.settings = msgspec.structs.replace(self.settings, pending=True, probe=_new_probe())
+
+    def mark_pending(self) -> None:
+        """Note that it is not known whether the broker has everything. Call `save` then."""
+        self.settings = msgspec.structs.replace(self.settings, pending=True)
 
     def broker_updated(self) -> None:
         """Note on disk that the broker has everything."""
-        self.settings = msgspec.structs.replace(self.settings, pending="")
+        self.settings = msgspec.structs.replace(self.settings, pending=False)
         self._save_settings()
 
     def _save_settings(self) -> None:
@@ -199,11 +201,12 @@ def _fill(folder: Path, settings: SiteSettings, days: int) -> None:
     now = now_utc()
     ca_key, ca = authority.new_ca(settings.name, now)
     site = Site(folder, settings, [], Authority(settings.name, ca_key, ca))
+    site.require_broker()
     for part in ("broker", "joins"):
         (folder / part).mkdir(mode=0o700)
     write(folder / "ca.key", key_pem(ca_key), 0o600)
     key = authority.new_key()
-    certificate = site._authority.issue_broker(settings.hosts, key.public_key(), now, days)
+    certificate = site.authority.issue_broker(settings.hosts, key.public_key(), now, days)
     site._record("broker", "broker", certificate, now)
     write(folder / "ca.crt", cert_pem(ca), 0o644)
     write(folder / "broker" / "ca.crt", cert_pem(ca), 0o644)
@@ -251,6 +254,10 @@ def _restore_owner(folder: Path) -> None:
             # A file with a second hard link may be one of the system.
             if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _new_probe() -> Probe:
+    return Probe(serial=f"{x509.random_serial_number():x}", generation=secrets.token_hex(8))
 
 
 def _decode(path: Path, kind: type[T]) -> T:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import socket
@@ -17,7 +16,9 @@ from typing import Any, Final
 
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
-from edge.util.local_ports import accepts_connections, find_server, free_port
+from edge.util.local_ports import find_server, free_port
+from provisioning.fleet import deployment
+from provisioning.fleet import site as sites
 from provisioning.hub import setup
 
 START_TIMEOUT_S: Final = 60.0
@@ -48,27 +49,23 @@ def register(verbs: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP. Raises `UserError`."""
-    mosquitto = find_server("mosquitto")
-    if mosquitto is None:
+    if find_server("mosquitto") is None:
         raise UserError("no mosquitto: install it with `sudo apt install mosquitto`")
     folder: Path = options.dir.absolute()
     setup.prepare(folder, options.host, options.mqtt_port, own_broker="127.0.0.1")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    processes, page = _processes(options, folder, mosquitto)
+    processes, page = _processes(options, folder)
     try:
         for process in processes:
             process.start()
             failed = wait_ready([process], START_TIMEOUT_S, lambda _: None, stopping)
-            if (
-                failed is None
-                and process.name == "broker"
-                and not _broker_answers(process, options.mqtt_port, stopping)
-            ):
-                failed = process
             if failed is not None:
                 raise UserError(f"{failed.name} did not start: {failed.last_error()}")
+            if process.name == "broker" and not stopping.is_set():
+                with sites.open_site(folder / "site") as site:
+                    deployment.prove(site)
         if processes[-1].name == "proxy":
             _wait_for_certificates([*options.host, "localhost", ""], options.https_port, stopping)
         if not stopping.is_set():
@@ -97,7 +94,7 @@ def _announce(options: argparse.Namespace, folder: Path, page: str) -> None:
         print("  Only this machine can connect; --lan accepts the network.", flush=True)
 
 
-def _processes(options: argparse.Namespace, folder: Path, mosquitto: str) -> tuple[list[ChildProcess], str]:
+def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildProcess], str]:
     """Return the processes in the order of their start, and the URL of the page."""
     caddy = shutil.which("caddy")
     port = free_port(8080)
@@ -118,9 +115,10 @@ def _processes(options: argparse.Namespace, folder: Path, mosquitto: str) -> tup
     page += ["--proxy", "127.0.0.1"] if caddy else []
     page += ["--try-it"] if options.try_it else []
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
-    config = _broker_config(folder, lan=options.lan)
+    listen = [] if options.lan else ["--listen", "127.0.0.1"]
+    broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), *listen]
     processes = [
-        ChildProcess("broker", [mosquitto, "-c", str(config)], env, (), _print_line),
+        ChildProcess("broker", broker, env, ("ready",), _print_line),
         ChildProcess("recorder", record, env, ("ready",), _print_line),
         ChildProcess("dashboard", page, env, ("ready",), _print_line),
     ]
@@ -147,15 +145,6 @@ def _processes(options: argparse.Namespace, folder: Path, mosquitto: str) -> tup
     return processes, f"https://{hosts[0]}:{options.https_port}/"
 
 
-def _broker_answers(broker: ChildProcess, port: int, stopping: threading.Event) -> bool:
-    """Wait until the broker accepts connections: mosquitto prints nothing when it is ready."""
-    end = time.monotonic() + START_TIMEOUT_S
-    while not accepts_connections(port) and not stopping.wait(0.1):
-        if broker.process is None or broker.process.poll() is not None or time.monotonic() > end:
-            return False
-    return broker.process is not None and broker.process.poll() is None
-
-
 def _wait_for_certificates(hosts: list[str], port: int, stopping: threading.Event) -> None:
     """Wait until caddy has a certificate for each name; before, it aborts the handshake."""
     context = ssl.create_default_context()
@@ -171,18 +160,6 @@ def _wait_for_certificates(hosts: list[str], port: int, stopping: threading.Even
                     break
             except OSError:
                 stopping.wait(0.1)
-
-
-def _broker_config(folder: Path, *, lan: bool) -> Path:
-    """Write the broker's configuration: that of the site with the listening address and, as root, the user."""
-    text = (folder / "broker" / "mosquitto.conf").read_text(encoding="utf-8")
-    if not lan:
-        text = re.sub(r"^listener (\d+)$", r"listener \1 127.0.0.1", text, flags=re.MULTILINE)
-    if os.geteuid() == 0:
-        text = "user root\n" + text
-    path = folder / "data" / "mosquitto.conf"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def _print_line(name: str, line: str) -> None:

@@ -4,7 +4,8 @@
     broker/      configuration, certificate and access list of mosquitto
     dashboard/   a client certificate with the role operator
     recorder/    a client certificate with the role recorder
-    data/        the database, and the broker's queues
+    broker-data/ what mosquitto keeps: queues and retained messages
+    data/        the database
     updates/     the repository of model releases, if `roomtone fleet keys init` has created one
 
 A second run renews certificates that expire soon, and changes nothing else.
@@ -27,6 +28,7 @@ from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
 from provisioning.fleet.console import checked_hosts
 from provisioning.fleet.records import Deployment, SiteSettings
+from provisioning.hub.broker import USER as BROKER_USER
 
 DAYS: Final = 730
 """How long certificates are valid."""
@@ -48,7 +50,7 @@ def register(verbs: Any) -> None:
         help="host by which dashboard and recorder reach the broker (default: as devices do)",
     )
     parser.add_argument(
-        "--broker-data", metavar="DIR", help="folder for mosquitto's queues (default: DIR/data/)"
+        "--broker-data", metavar="DIR", help="folder for what mosquitto keeps (default: DIR/broker-data/)"
     )
     parser.set_defaults(run=run)
 
@@ -88,16 +90,18 @@ def prepare(
     site: Path | None = None,
     own_broker: str | None = None,
     broker_data: str | None = None,
+    owner: str = "",
 ) -> bool:
-    """Create what is missing; return whether the site is new. Raises `UserError`."""
+    """Create what is missing; return whether the site is new. `owner`: of the broker's files. Raises `UserError`."""
     site = site or folder / "site"
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
+    folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     new = not (site / "ca.key").exists()
     if new:
         names = [*(hosts or ["localhost"]), "localhost", "127.0.0.1", *([own_broker] if own_broker else [])]
-        data = broker_data or f"{(folder / 'data').absolute()}/"
-        _create_site(site, names, port, folder / "broker", data)
+        data = broker_data or f"{_broker_data(folder, owner)}/"
+        _create_site(site, names, port, _deployment(folder, data, owner, own_broker))
     else:
         _renew_expiring(site)
     for name, role in CLIENTS:
@@ -105,29 +109,47 @@ def prepare(
     return new
 
 
-def _create_site(folder: Path, hosts: list[str], port: int, broker: Path, data: str) -> None:
-    """Create the site and put the broker's files where `hub run` or the container reads them."""
+def _deployment(folder: Path, data: str, owner: str, address: str | None) -> Deployment:
+    """Where `roomtone hub broker` reads its files; it restarts the broker when they change."""
+    return Deployment(
+        folder=str((folder / "broker").absolute()),
+        data=data.rstrip("/") + "/",
+        owner=owner,
+        restart="",
+        address=address or "127.0.0.1",
+    )
+
+
+def _broker_data(folder: Path, owner: str) -> Path:
+    data = (folder / "broker-data").absolute()
+    data.mkdir(mode=0o700, exist_ok=True)
+    deployment.set_owner(data, owner)
+    return data
+
+
+def _create_site(folder: Path, hosts: list[str], port: int, target: Deployment) -> None:
+    """Create the site and put the broker's files where `hub run` or the container reads them.
+
+    The broker does not run yet: what is in force is looked at when it does.
+    """
     settings = SiteSettings(name="home", hosts=checked_hosts(hosts), port=port)
     sites.create_site(folder, settings, DAYS)
     with sites.open_site(folder) as site:
-        target = Deployment(
-            folder=str(broker.absolute()),
-            data=data.rstrip("/") + "/",
-            owner=str(os.getuid()),
-            reload="",
-            restart="",
-        )
         deployment.set_deployment(site, target)
         site.save()
-        deployment.update_broker(site)
+        deployment.copy_files(site)
 
 
 def _renew_expiring(folder: Path) -> None:
     limit = now_utc() + timedelta(days=sites.RENEW_DAYS)
     with sites.open_site(folder) as site:
-        expiring = [one.name for one in site.current() if one.expires < limit]
-    if expiring:
-        commands.renew(argparse.Namespace(site=folder, names=expiring, due=False, days=DAYS))
+        expiring = [one for one in site.current() if one.expires < limit]
+        for one in expiring:
+            commands.renew_one(site, one, DAYS)
+        if any(one.role == "broker" for one in expiring):
+            site.require_broker()
+            site.save()
+            deployment.copy_files(site)
 
 
 def _enrol_client(folder: Path, name: str, role: Role, to: Path, host: str | None) -> None:
@@ -139,9 +161,9 @@ def _enrol_client(folder: Path, name: str, role: Role, to: Path, host: str | Non
         key = authority.new_key()
         with sites.open_site(folder) as site:
             join = site.enrol(sites.certificate_name(name, role), role, key.public_key(), DAYS)
-            site.require_broker("reload")
+            site.require_broker()
             site.save()
-            deployment.update_broker(site)
+            deployment.copy_files(site)
         join = msgspec.structs.replace(join, key=authority.key_pem(key))
     else:
         return

@@ -9,6 +9,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -35,6 +36,9 @@ def hub(tmp_path):
         pytest.fail("these tests need the TLS proxy: apt-get install caddy")
     https, mqtt = free_port(), free_port()
     log = tmp_path / "hub.log"
+    place = Path(tempfile.mkdtemp(prefix="hub-"))
+    # As root the broker is another user, who has to reach the folder.
+    place.chmod(0o711)
     command = [
         sys.executable,
         "-m",
@@ -42,7 +46,7 @@ def hub(tmp_path):
         "hub",
         "run",
         "--dir",
-        str(tmp_path / "hub"),
+        str(place / "hub"),
         "--host",
         "hub.local",
     ]
@@ -52,11 +56,12 @@ def hub(tmp_path):
     try:
         until(lambda: "  Device " in log.read_text() or process.poll() is not None, 90)
         assert process.poll() is None, log.read_text()
-        yield process, tmp_path / "hub", https, mqtt, log
+        yield process, place / "hub", https, mqtt, log
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+        shutil.rmtree(place)
 
 
 def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, artefacts):
@@ -80,6 +85,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
         f"mqtt.cert_file={tmp_path}/kitchen/client.crt",
         f"mqtt.key_file={tmp_path}/kitchen/client.key",
         "node.name=Kitchen",
+        "homeassistant.discovery=false",
     )
     with LinkProcess(tmp_path, mqtt, settings=settings) as link, EarClient(link.socket) as ear:
         ear.tell(event(1))

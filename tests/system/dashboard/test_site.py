@@ -31,7 +31,6 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
 ):
     kitchen = site.device("kitchen", "--days", 12)
     hub = [site.join("hub", role) for role in ("subscriber", "recorder")]
-    site.reload()
     recorder = Recorder(site.broker, tmp_path, "--join", str(hub[1]))
     recorder.start()
     until(lambda: "connected" in recorder.codes)
@@ -64,8 +63,6 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
 def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
     place = site.join("hub", "subscriber")
     site.fleet("revoke", "subscriber.hub")
-    site.broker.stop()
-    site.broker.start()
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
         dashboard.address()
@@ -79,7 +76,6 @@ def test_a_revoked_dashboard_says_so_and_goes_on_trying(site, tmp_path):
 
 def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_may_not_read(site, tmp_path):
     place = site.join("study")
-    site.restart()
     dashboard = Dashboard(tmp_path, "--join", str(place))
     try:
         dashboard.address()

@@ -34,7 +34,6 @@ def site(tmp_path_factory):
             made.join(node)
         for role in ("subscriber", "recorder", "operator"):
             made.join("me", role)
-        made.restart()
         yield made
 
 

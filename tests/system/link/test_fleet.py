@@ -59,7 +59,7 @@ def test_a_certificate_that_has_expired(site, tmp_path):
     place = site.join("attic")
     with open_site(site.folder / "site") as folder:
         public = new_key()
-        old = folder._authority.issue_client(
+        old = folder.authority.issue_client(
             "attic", "device", public.public_key(), now_utc() - timedelta(days=9), 5
         )
     from provisioning.fleet.authority import cert_pem, key_pem
@@ -117,16 +117,17 @@ def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, 
     settings = site.settings(site.folder / "device-study")
     with LinkProcess(tmp_path, site.port, settings=settings) as link, EarClient(link.socket) as ear:
         ear.tell(event(1))
-        until(lambda: link.codes.count("not_authorized") >= 2)
-        time.sleep(0.3)
-        # A line for each topic that it cannot read, one for what it cannot write.
+        until(lambda: "events_refused" in link.codes)
         lines = link.coded("not_authorized")
-        assert any(f"cannot read {ROOM}/cmd/+" in line for line in lines)
+        # A line for each topic that it cannot read, and one for all that it cannot write.
+        unread = [line.partition("cannot read ")[2].partition(":")[0] for line in lines]
+        assert sorted(unread) == ["", f"{ROOM}/availability", f"{ROOM}/cmd/+"]
         for line in lines:
             assert "this device's certificate is for 'study', and its `node.id` is 'kitchen'" in line
 
 
 def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_path):
+    """The device's own connection ends, by nothing but the command; and the command says so only then."""
     with FleetSite(tmp_path / "fleet") as site:
         stolen, kitchen = site.device("stolen"), site.device("kitchen")
         (tmp_path / "k").mkdir()
@@ -138,10 +139,8 @@ def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_pa
             until(lambda: "connected" in link.codes and "connected" in other.codes)
             began = time.monotonic()
             site.fleet("revoke", "stolen")
-            site.broker.stop()
-            site.broker.start()
-            until(lambda: warnings(link), 5)
             took = time.monotonic() - began
+            until(lambda: warnings(link), 1, "it is disconnected when the command says so")
             until(lambda: "certificate_revoked" in link.codes, 20)
             ear.tell(event(1))
             until(lambda: other.codes.count("connected") == 2, 20, "the other device is back")
@@ -149,6 +148,7 @@ def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_pa
             until(lambda: ear.acks)
             assert link.codes.count("connected") == 1
             print(f"cut off after {took:.2f} s; the others were back after {back:.1f} s")
+            assert took < 5, "two seconds on a quiet machine"
         # The same name again, for the box that takes its place.
         site.fleet("enrol", "stolen", "--out", tmp_path / "again.join")
         site.unpack(tmp_path / "again.join", tmp_path / "again")
@@ -165,28 +165,16 @@ def test_a_running_link_takes_a_renewed_certificate_at_its_next_connection(tmp_p
             assert "in 9 days" in link.coded("certificate_expires")[0]
             site.fleet("renew", "--due")
             site.unpack(site.folder / "site" / "joins" / "kitchen.join", site.folder / "device-kitchen")
-            with Client(site.port, site.join("me", "operator")) as operator:
-                site.reload()
-                time.sleep(0.3)
-                operator.subscribe(f"{ROOM}/health")
-                site.broker.stop()
-            site.broker.start()
+            site.restart()
             until(lambda: link.codes.count("connected") == 2, 30)
 
 
-def test_the_broker_loads_a_renewed_certificate_and_new_clients_without_a_restart(tmp_path):
+def test_the_broker_shows_a_renewed_certificate(tmp_path):
     with FleetSite(tmp_path / "fleet") as site:
-        place = site.join("kitchen")
-        with Client(site.port, place) as kept:
-            site.fleet("renew", "broker")
-            site.reload()
-            time.sleep(0.3)
-            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-showcerts"]
-            shown = subprocess.run(command, input=b"", capture_output=True, check=False).stdout.decode()
-            assert (site.folder / "site" / "broker" / "broker.crt").read_text().strip() in shown
-            assert kept.publish("roomtone/kitchen/event") < 0x80
-            with Client(site.port, site.join("study")) as new:
-                assert new.publish("roomtone/study/event") < 0x80
+        site.fleet("renew", "broker")
+        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-showcerts"]
+        shown = subprocess.run(command, input=b"", capture_output=True, check=False).stdout.decode()
+        assert (site.folder / "site" / "broker" / "broker.crt").read_text().strip() in shown
 
 
 def test_a_message_that_is_too_large_is_refused_by_the_broker(site, operator):

@@ -1,9 +1,17 @@
 """Who may do what at the broker of a site: the roles, and a stolen device that tries all it can."""
 
+import json
 import time
+from unittest.mock import MagicMock
 
 import pytest
 
+from edge.cli.main import main
+from edge.config.settings import Config
+from edge.link.command_handlers import CommandHandlers
+from edge.protocol import json_schema, topics
+from edge.protocol.homeassistant_discovery import AnnouncedDevice, announcement
+from provisioning.fleet.dynamic_security import rights_file
 from tests.support.link import EarClient
 from tests.support.messages import event
 from tests.support.site.fleet import Client
@@ -12,15 +20,34 @@ from tests.support.waiting import until
 ROOM = "roomtone/kitchen"
 
 
-def test_a_stolen_device_writes_what_is_its_own_and_nothing_else(thief):
-    own = ["roomtone/study/event", "roomtone/study/availability", "homeassistant/device/study/config"]
-    assert [thief.publish(topic) < 0x80 for topic in own] == [True] * 3
+def test_a_stolen_device_writes_the_topics_of_the_protocol_and_nothing_else(thief):
+    own = [f"roomtone/study/{topic.leaf}" for topic in topics.TOPICS]
+    own += [f"roomtone/study/resp/{verb}" for verb in topics.VERBS]
+    assert {topic: thief.publish(topic) < 0x80 for topic in own} == dict.fromkeys(own, True)
     others = [
         f"{ROOM}/event", f"{ROOM}/availability", f"{ROOM}/info", f"{ROOM}/cmd/mute", f"{ROOM}/resp/mute",
-        "homeassistant/device/kitchen/config", "homeassistant/sensor/x/config", "homeassistant/status",
-        "roomtone/fleet/announce", "roomtone", "roomtone/studyx", "study/event", "anything", "$SYS/x",
+        "roomtone/study", "roomtone/study/x", "roomtone/study/event/x", "roomtone/study/resp/x",
+        "roomtone/study/cmd/mute", "homeassistant/device/study/config", "homeassistant/device/kitchen/config",
+        "homeassistant/sensor/x/config", "homeassistant/status", "roomtone/fleet/announce", "roomtone",
+        "roomtone/studyx", "study/event", "anything", "$SYS/x",
     ]  # fmt: skip
     assert {topic: thief.publish(topic, retain=True) for topic in others} == dict.fromkeys(others, 0x87)
+
+
+def test_the_rights_name_every_topic_of_a_device_and_no_wildcard_to_write():
+    tree = json.loads(rights_file("b", "ha", [("n", "device")], "g"))
+    (rules,) = (role["acls"] for role in tree["roles"] if role["rolename"] == "n")
+    may = {rule["topic"] for rule in rules if rule["acltype"] == "publishClientSend"}
+    assert may == {f"b/n/{topic.leaf}" for topic in topics.TOPICS} | {f"b/n/resp/{v}" for v in topics.VERBS}
+    assert not [topic for topic in may if {"+", "#"} & set(topic)]
+    assert not [rule for rule in rules if rule["topic"].startswith("ha/")]
+    assert tree["defaultACLAccess"]["publishClientSend"] is False
+
+
+def test_the_verbs_are_those_that_the_link_handles_and_the_page_describes():
+    assert {verb for verb, _ in json_schema.VERBS} == set(topics.VERBS)
+    handlers = CommandHandlers(Config(), MagicMock(), MagicMock(), MagicMock())
+    assert set(handlers.table) == set(topics.VERBS)
 
 
 WILDCARDS = (
@@ -33,8 +60,9 @@ OTHERS = (
     f"{ROOM}/cmd/mute",
     f"{ROOM}/availability",
     "homeassistant/device/kitchen/config",
+    "homeassistant/status",
 )
-OWN = ("roomtone/study/cmd/+", "roomtone/study/cmd/mute", "roomtone/fleet/announce", "homeassistant/status")
+OWN = ("roomtone/study/cmd/+", "roomtone/study/cmd/mute", "roomtone/fleet/announce")
 
 
 def test_a_stolen_device_is_refused_every_subscription_but_its_own(thief):
@@ -50,30 +78,47 @@ def test_whoever_is_no_device_subscribes_with_wildcards(site, role):
         assert {topic: client.subscribe(topic) for topic in WILDCARDS} == dict.fromkeys(WILDCARDS, 1)
 
 
-@pytest.mark.parametrize("topic", ["#", "roomtone/+/event", f"{ROOM}/event", f"{ROOM}/cmd/+"])
-def test_nothing_of_others_reaches_a_device_that_the_broker_has_not_heard_of_yet(
-    site, kitchen, operator, topic
-):
-    """Enrolled, and the broker not started anew since: it grants the subscription, and delivers what is allowed."""
-    node = f"new{len(list(site.folder.glob('*.join')))}"
-    with Client(site.port, site.join(node)) as new:
-        assert new.subscribe(topic) == 1
-        operator.subscribe("roomtone/#")
-        with EarClient(kitchen.socket) as ear:
-            told = ear.tell(event(1))
-            operator.publish(f"{ROOM}/cmd/identify", '{"transaction": "1"}')
-            until(lambda: {f"{ROOM}/event", f"{ROOM}/resp/identify"} <= operator.topics())
-        assert any(told.id.encode() in m.payload for m in operator.messages)
-        # What is allowed comes, and comes later than all that is not.
-        new.subscribe(f"roomtone/{node}/cmd/+")
-        operator.publish(f"roomtone/{node}/cmd/identify", "last")
-        until(lambda: any(m.payload == b"last" for m in new.messages))
-        assert new.topics() <= {
-            f"roomtone/{node}/cmd/identify",
-            "homeassistant/status",
-            "roomtone/fleet/announce",
-        }
-        assert f"{node} 1 {topic}" in site.broker.log
+def test_a_device_that_the_broker_does_not_know_yet_is_refused_everything(site, monkeypatch):
+    """Its certificate is issued, and the broker was not given the rights: from its first connection on."""
+    with monkeypatch.context() as patched:
+        patched.setattr("provisioning.fleet.deployment.BROKER_FILES", ())
+        patched.setattr("provisioning.fleet.proof.TIMEOUT_S", 0.0)
+        joined = site.folder / "early.join"
+        assert (
+            main(["fleet", "--site", str(site.folder / "site"), "enrol", "early", "--out", str(joined)]) == 3
+        )
+    site.unpack(joined, site.folder / "early")
+    with Client(site.port, site.folder / "early") as early:
+        asked = (*WILDCARDS, *OTHERS, "roomtone/early/cmd/+")
+        assert {topic: early.subscribe(topic) for topic in asked} == dict.fromkeys(asked, 0x87)
+        assert early.publish("roomtone/early/event") == 0x87
+    site.fleet("enrol", "early")
+    with Client(site.port, site.folder / "early") as early:
+        assert early.subscribe("roomtone/early/cmd/+") == 1
+        assert early.subscribe("#") == 0x87
+
+
+def test_home_assistant_hears_of_a_device_from_the_site_and_never_from_the_device(site, thief):
+    """Enrolled names alone make the message; a revoked device's entities are removed."""
+    site.fleet("enrol", "guest")
+    with Client(site.port, site.folder / "operator-me") as home:
+        home.subscribe("homeassistant/#")
+        until(
+            lambda: (
+                {f"homeassistant/device/{n}/config" for n in ("kitchen", "study", "guest")} <= home.topics()
+            )
+        )
+        found = {m.topic: json.loads(m.payload) for m in home.messages}
+        tree = found["homeassistant/device/study/config"]
+        assert all(m.retain for m in home.messages)
+    device = AnnouncedDevice(base_topic="roomtone", id="study", name="", updates=False)
+    assert tree == json.loads(announcement(device, None))
+    assert "http" not in json.dumps(tree)
+    site.fleet("revoke", "guest")
+    with Client(site.port, site.folder / "operator-me") as home:
+        home.subscribe("homeassistant/#")
+        until(lambda: "homeassistant/device/study/config" in home.topics())
+        assert "homeassistant/device/guest/config" not in home.topics()
 
 
 def test_a_stolen_device_commands_nobody(thief, kitchen):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 
 import pytest
@@ -10,6 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edge.cli.main import main
+from provisioning.fleet import deployment, proof
+from provisioning.fleet.proof import NotInForceError
+from provisioning.fleet.site import open_site
+from tests.support.site.fleet import FleetSite
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -41,11 +47,21 @@ def certificate(path):
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def test_deploying_fills_in_the_place_and_tells_the_broker(site, tmp_path):
+NOT_IN_FORCE = NotInForceError.status
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Without a broker there is nothing to wait for."""
+    monkeypatch.setattr(proof, "TIMEOUT_S", 0.0)
+
+
+def test_deploying_fills_in_the_place_and_runs_the_command(site, tmp_path, quick):
     place, told = tmp_path / "mosquitto", tmp_path / "told"
-    say = ("--reload", f"sh -c 'echo reload >> {told}'", "--restart", f"sh -c 'echo restart >> {told}'")
+    say = ("--restart", f"sh -c 'echo restart >> {told}'")
     owner = str(os.getuid())
-    assert fleet(site, "deploy", "--to", place, "--data", tmp_path, "--owner", owner, *say) == 0
+    status = fleet(site, "deploy", "--to", place, "--data", tmp_path, "--owner", owner, *say)
+    assert status == NOT_IN_FORCE, "there is no broker that could have it"
     text = (place / "mosquitto.conf").read_text()
     assert f"cafile {place}/ca.crt" in text
     assert f"persistence_location {tmp_path}/\n" in text
@@ -54,20 +70,76 @@ def test_deploying_fills_in_the_place_and_tells_the_broker(site, tmp_path):
     fleet(site, "enrol", "kitchen")
     fleet(site, "enrol", "main", "--role", "recorder")
     fleet(site, "revoke", "kitchen")
-    assert told.read_text().split() == ["restart", "restart", "reload", "restart"]
-    assert (place / "crl.pem").read_bytes() == (site / "broker" / "crl.pem").read_bytes()
-    assert "user recorder.main" in (place / "acl").read_text()
+    assert told.read_text().split() == ["restart"] * 4
+    for name in ("crl.pem", "dynamic-security.json", "generation"):
+        assert (place / name).read_bytes() == (site / "broker" / name).read_bytes()
 
 
-def test_a_broker_that_cannot_be_told_is_said_and_the_revocation_stands(site, tmp_path, capsys):
+@pytest.mark.parametrize("restart", ["", "true", "false", "/absent"])
+@pytest.mark.parametrize(
+    "command", [["deploy"], ["revoke", "kitchen"], ["enrol", "study"], ["renew", "broker"]]
+)
+def test_no_command_is_a_success_before_the_broker_shows_the_effect(
+    site, tmp_path, quick, restart, command, capsys
+):
+    """Neither an empty command nor one that succeeds and restarts nothing."""
     fleet(site, "enrol", "kitchen")
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true")
-    assert fleet(site, "deploy", *where, "--restart", "true") == 0
-    assert fleet(site, "deploy", *where, "--restart", "false") == 2
-    assert "run it yourself" in capsys.readouterr().err
-    assert fleet(site, "deploy", *where, "--restart", "/absent") == 2
-    assert fleet(site, "revoke", "kitchen") == 2
-    assert any(row["revoked"] for row in listed(site, capsys).values())
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", restart)
+    fleet(site, "deploy", *where)
+    capsys.readouterr()
+    assert fleet(site, *command) == NOT_IN_FORCE
+    shown = capsys.readouterr()
+    assert "NOT IN FORCE" in shown.err
+    assert "in force at the broker after" not in shown.err
+    # The change itself stands: what is left is to bring it to the broker.
+    rows = {(row["name"], row["revoked"] is not None) for row in listed(site, capsys).values()}
+    assert ("kitchen", command[0] == "revoke") in rows
+    assert (("study", False) in rows) == (command[0] == "enrol")
+
+
+def test_a_broker_that_is_reached_by_hand_is_looked_at_by_a_repeat(tmp_path):
+    """A site whose broker is elsewhere: `revoke` names the folder to carry, and is repeated then."""
+    with FleetSite(tmp_path / "fleet") as running:
+        running.join("kitchen")
+        place = running.folder / "site"
+        settings = json.loads((place / "site.json").read_text())
+        settings["deployed"] = None
+        (place / "site.json").write_text(json.dumps(settings))
+        assert fleet(place, "revoke", "kitchen") == NOT_IN_FORCE
+        assert fleet(place, "revoke", "kitchen") == NOT_IN_FORCE, "nothing was carried there"
+        for name in ("crl.pem", "dynamic-security.json"):
+            (running.folder / "broker" / name).write_bytes((place / "broker" / name).read_bytes())
+        assert fleet(place, "revoke", "kitchen") == NOT_IN_FORCE, "the broker was not restarted"
+        running.restart()
+        assert fleet(place, "revoke", "kitchen") == 0
+
+
+@pytest.mark.parametrize("withheld", ["crl.pem", "dynamic-security.json", "broker.crt"])
+def test_each_file_that_does_not_arrive_is_noticed(tmp_path, withheld, monkeypatch):
+    monkeypatch.setattr(proof, "TIMEOUT_S", 2.0)
+    with FleetSite(tmp_path / "fleet") as site:
+        place = site.folder / "site"
+        site.join("kitchen")
+        files = tuple(name for name in deployment.BROKER_FILES if name != withheld)
+        monkeypatch.setattr(deployment, "BROKER_FILES", files)
+        command = ("renew", "broker") if withheld == "broker.crt" else ("revoke", "kitchen")
+        assert fleet(place, *command) == NOT_IN_FORCE
+        monkeypatch.undo()
+        assert fleet(place, *command) == 0
+
+
+def test_a_connection_that_stays_open_is_noticed(tmp_path, monkeypatch):
+    """A broker that reads the new list without a restart, as mosquitto does at SIGHUP."""
+    with FleetSite(tmp_path / "fleet") as site:
+        place = site.folder / "site"
+        with open_site(place) as opened, proof.Prover(opened, "127.0.0.1") as prover:
+            opened.require_broker()
+            assert prover.hold()
+            assert "another certificate" not in prover.missing()
+            opened.save()
+            (site.folder / "broker" / "crl.pem").write_bytes((place / "broker" / "crl.pem").read_bytes())
+            os.kill(site.broker.pid, signal.SIGHUP)
+            until(lambda: "still open" in prover.missing())
 
 
 def test_a_damaged_site_is_said_and_not_mended(site, capsys):
@@ -96,108 +168,86 @@ def test_the_key_of_the_authority_is_on_p256(site):
     assert key.curve.name == "secp256r1"
 
 
-def test_the_broker_knows_by_name_what_each_device_may_subscribe_to(site, tmp_path):
+def test_the_broker_knows_every_client_by_name(site):
     def named():
         rights = json.loads((site / "broker" / "dynamic-security.json").read_bytes())
-        roles = {role["rolename"]: role["acls"] for role in rights["roles"]}
-        return {
-            client["username"]: {rule["topic"] for one in client["roles"] for rule in roles[one["rolename"]]}
-            for client in rights["clients"]
-        }
+        return {client["username"] for client in rights["clients"]} - {"fleet"}
 
-    assert named() == {}
+    assert named() == set()
     fleet(site, "enrol", "kitchen")
     fleet(site, "enrol", "study")
     fleet(site, "enrol", "main", "--role", "operator")
-    shared = {"roomtone/fleet/announce", "homeassistant/status", "#"}
-    assert named() == {
-        node: {f"roomtone/{node}/cmd/+", f"roomtone/{node}/availability", *shared}
-        for node in ("kitchen", "study")
-    }
+    assert named() == {"kitchen", "study", "operator.main"}
     fleet(site, "revoke", "kitchen")
-    assert set(named()) == {"study"}
+    assert named() == {"study", "operator.main"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, as sudo gives it")
-def test_root_leaves_the_site_to_its_owner(site, tmp_path):
+def test_root_leaves_the_site_to_its_owner(site, tmp_path, quick):
     for path in (site, *site.rglob("*")):
         os.chown(path, 1234, 1234)
     where = ("--to", tmp_path / "m", "--owner", "0", "--restart", "true")
-    assert fleet(site, "deploy", *where) == 0
-    assert fleet(site, "enrol", "kitchen") == 0
+    assert fleet(site, "deploy", *where) == NOT_IN_FORCE
+    assert fleet(site, "enrol", "kitchen") == NOT_IN_FORCE
     assert {path.stat().st_uid for path in (site, *site.rglob("*"))} == {1234}
     assert {path.stat().st_uid for path in (tmp_path / "m").rglob("*")} == {0}
 
 
-def test_an_enrolment_that_the_broker_was_not_told_of_stands_and_says_where_the_join_file_is(
-    site, tmp_path, capsys
-):
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart")
-    assert fleet(site, "deploy", *where, "true") == 0
-    assert fleet(site, "deploy", *where, "false") == 2
+def test_an_enrolment_that_is_not_in_force_says_where_the_join_file_is(site, tmp_path, quick, capsys):
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart")
+    assert fleet(site, "deploy", *where, "false") == NOT_IN_FORCE
     capsys.readouterr()
-    assert fleet(site, "enrol", "kitchen") == 2
+    assert fleet(site, "enrol", "kitchen") == NOT_IN_FORCE
     shown = capsys.readouterr()
     assert shown.out.strip() == str(site / "joins" / "kitchen.join")
-    assert "run it yourself" in shown.err
+    assert "repeat this command" in shown.err
 
 
-def test_a_revocation_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path, capsys):
-    told, broken = tmp_path / "told", tmp_path / "broken"
-    restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", restart)
-    assert fleet(site, "deploy", *where) == 0
-    assert fleet(site, "enrol", "kitchen") == 0
-    broken.touch()
-    assert fleet(site, "revoke", "kitchen") == 2
-    broken.unlink()
-    before = told.read_text()
-    assert fleet(site, "revoke", "kitchen") == 0
-    assert told.read_text() == before + "restart\n"
-    crl = x509.load_pem_x509_crl((tmp_path / "m" / "crl.pem").read_bytes())
-    assert len(list(crl)) == 1
+@pytest.mark.parametrize("command", [("revoke", "kitchen"), ("enrol", "study")])
+def test_what_failed_at_the_broker_is_finished_by_the_same_command(tmp_path, monkeypatch, command):
+    with FleetSite(tmp_path / "fleet") as running:
+        running.join("kitchen")
+        place, broken = running.folder / "site", tmp_path / "broken"
+        where = ("--restart", f"test ! -e {broken}")
+        assert fleet(place, "deploy", *where) == 0
+        broken.touch()
+        with monkeypatch.context() as patched:
+            patched.setattr(deployment, "BROKER_FILES", ())  # the disk of the broker is full, say
+            assert fleet(place, *command) == NOT_IN_FORCE
+        broken.unlink()
+        assert fleet(place, *command) == 0
+        crl = x509.load_pem_x509_crl((running.folder / "broker" / "crl.pem").read_bytes())
+        # Beside the probe's.
+        assert len(list(crl)) == 1 + (command[0] == "revoke")
+        if command[0] == "enrol":
+            assert fleet(place, *command) == 2, "it is enrolled"
 
 
-def test_an_enrolment_that_failed_at_the_broker_is_finished_by_the_same_command(site, tmp_path):
-    told, broken = tmp_path / "told", tmp_path / "broken"
-    restart = f"sh -c 'test ! -e {broken} && echo restart >> {told}'"
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", restart)
-    assert fleet(site, "deploy", *where) == 0
-    broken.touch()
-    assert fleet(site, "enrol", "kitchen") == 2
-    broken.unlink()
-    assert fleet(site, "enrol", "kitchen") == 0
-    assert told.read_text() == "restart\nrestart\n"
-    assert fleet(site, "enrol", "kitchen") == 2
-
-
-def test_deploy_remembers_its_place(site, tmp_path):
+def test_deploy_remembers_its_place(site, tmp_path, quick):
     told = tmp_path / "told"
     where = (
         "--to",
         tmp_path / "m",
         "--owner",
         str(os.getuid()),
-        "--reload",
-        "true",
         "--restart",
         f"sh -c 'echo x >> {told}'",
     )
     assert fleet(site, "deploy") == 2
-    assert fleet(site, "deploy", *where) == 0
-    (tmp_path / "m" / "acl").unlink()
-    assert fleet(site, "deploy") == 0
-    assert (tmp_path / "m" / "acl").exists()
+    assert fleet(site, "deploy", *where) == NOT_IN_FORCE
+    (tmp_path / "m" / "crl.pem").unlink()
+    assert fleet(site, "deploy") == NOT_IN_FORCE
+    assert (tmp_path / "m" / "crl.pem").exists()
     assert told.read_text() == "x\nx\n"
 
 
 @pytest.mark.parametrize("command", [["revoke", "kitchen"], ["enrol", "study"], ["renew", "broker"]])
 def test_without_the_right_to_restart_the_broker_nothing_is_changed(
-    site, tmp_path, monkeypatch, capsys, command
+    site, tmp_path, monkeypatch, capsys, quick, command
 ):
-    assert fleet(site, "enrol", "kitchen") == 0
-    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--reload", "true", "--restart", "true")
-    assert fleet(site, "deploy", *where) == 0
+    fleet(site, "enrol", "kitchen")
+    where = ("--to", tmp_path / "m", "--owner", str(os.getuid()), "--restart", "true")
+    assert fleet(site, "deploy", *where) == NOT_IN_FORCE
     settings = json.loads((site / "site.json").read_text())
     settings["deployed"]["restart"] = "systemctl restart mosquitto"
     (site / "site.json").write_text(json.dumps(settings))
