@@ -44,18 +44,27 @@ def proxy(url, tmp_path):
         "ROOMTONE_BIND": "127.0.0.1",
         "ROOMTONE_DASHBOARD": url.removeprefix("http://"),
     }
-    config = ROOT / "docker" / "proxy" / "Caddyfile"
+    config = ROOT / "provisioning" / "hub" / "Caddyfile"
     with (tmp_path / "caddy.log").open("wb") as log:
         process = subprocess.Popen(
             [caddy, "run", "--adapter", "caddyfile", "--config", str(config)],
             env=os.environ | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        until(lambda: b"serving initial configuration" in (tmp_path / "caddy.log").read_bytes())
+        until(lambda: has_certificate(port), 60, lambda: (tmp_path / "caddy.log").read_text())
         yield port
     finally:
         process.terminate()
         process.wait(15)
+
+
+def has_certificate(port: int) -> bool:
+    """Whether the proxy has made its certificates: it listens before that."""
+    try:
+        ssl.get_server_certificate(("localhost", port), timeout=10)
+    except OSError:
+        return False
+    return True
 
 
 def slow(port: int, count: int, wrap, head: bytes) -> list[socket.socket]:

@@ -194,13 +194,13 @@ def test_two_recorders_share_the_work(recorder, mosquitto, rooms, tmp_path):
             say(rooms, "kitchen", n)
         until(lambda: recorder.count() == 400, 20)
         recorder.stop(signal.SIGTERM)
-        second.end(signal.SIGTERM)
-        written = [int(r.log.read_text().rsplit("written ", 1)[1].split(",")[0]) for r in (recorder, second)]
+        second.stop(signal.SIGTERM)
+        written = [int(r.log.rsplit("written ", 1)[1].split(",")[0]) for r in (recorder, second)]
         assert sum(written) == 400
         assert min(written) > 0
     finally:
         if second.running:
-            second.end(signal.SIGKILL)
+            second.kill()
 
 
 def test_junk_is_refused_and_does_not_stop_it(recorder, rooms):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge.doctor.benchmark import family_of
 from edge.inference import bundle, pace
 from edge.inference.pace import ABNORMAL
 
@@ -50,7 +51,8 @@ def test_this_box_is_measured_with_every_family_that_is_here(tmp_path: Path) -> 
 
 def test_the_report_for_people_names_the_bundle_to_take() -> None:
     done = bench()
-    assert "Take base-" in done.stdout or "None fits" in done.stdout
+    found = json.loads(bench("--json").stdout)
+    assert found["recommended"] is None or f'bundle = "{family_of(found["recommended"])}"' in done.stdout
     assert "3 s of speech" in done.stdout
 
 

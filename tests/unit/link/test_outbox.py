@@ -21,7 +21,14 @@ class World:
 
     def begin(self):
         journal = Journal(self.folder / "journal", self.wall)
-        spool = Spool(self.folder / "spool", self.limit, 7 * 86_400, self.wall, journal.last_n + 1)
+        spool = Spool(
+            self.folder / "spool",
+            self.limit,
+            7 * 86_400,
+            self.wall,
+            journal.last_n + 1,
+            steady=lambda: self.now,
+        )
         self.outbox = Outbox(spool, journal, self.send, self.acks.append, lambda: self.now)
 
     def wall(self):
