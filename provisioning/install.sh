@@ -4,8 +4,6 @@
 set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
-# Units of a device in this version and in those before it: what a version does not have any more is removed.
-DEVICE_UNITS=(roomtone-{ear,link,update,validation,gate}{,@}.{socket,service})
 PACKAGES=(python3-venv python3-pyaudio)
 
 help() {
@@ -43,6 +41,9 @@ put() {
   mv "$2.new" "$2"
   say "wrote $2"
 }
+
+# units_in FOLDER...: names of Roomtone's units in these folders, without their drop-ins.
+units_in() { find "$@" -maxdepth 1 -name 'roomtone-*' \( -name '*.service' -o -name '*.socket' \) ! -type d -printf '%f\n'; }
 
 configure=() wait_s=60 gpio=0 wheels='' lock=device
 while [ $# -gt 0 ]; do
@@ -197,7 +198,8 @@ backup=$ETC/roomtone.toml.before-${new##*/}
 good=$OPT/running # the version that came up last, and what it came up with
 activate() { # makes version folder $1 the one that runs, and waits until it does
   local unit restarts stamp services=()
-  for unit in "${DEVICE_UNITS[@]}"; do
+  # Units of this version and of those before it: what a version does not have any more is removed.
+  for unit in $(units_in "$1/share/roomtone/systemd" "$UNITS" | sort -u); do
     if [ -e "$1/share/roomtone/systemd/$unit" ]; then
       put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit" || return 1
       case $unit in *@*) ;; *) services+=("$unit") ;; esac

@@ -36,10 +36,12 @@ if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemc
     timeout 20 /opt/roomtone/current/bin/roomtone link --config /etc/roomtone/roomtone.toml --forget ||
     echo "uninstall.sh: the broker was not reached: what the device retained there stays" >&2
 fi
-for unit in roomtone-{ear,link,update,validation,gate}.{service,socket}; do
-  systemctl disable -q --now "$unit" 2>/dev/null || true
+shopt -s nullglob
+# Also what an earlier version has left.
+for unit in /etc/systemd/system/roomtone-*.{socket,service}; do
+  systemctl disable -q --now "${unit##*/}" 2>/dev/null || true
 done
-rm -rf /opt/roomtone /etc/systemd/system/roomtone-{ear,link,update,validation,gate}{,@}.{service,socket}{,.d}
+rm -rf /opt/roomtone /etc/systemd/system/roomtone-*.{service,socket}{,.d}
 rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf
 systemctl daemon-reload
 rm -rf /run/roomtone /run/roomtone-ear /run/roomtone-link /run/roomtone-install.lock

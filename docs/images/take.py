@@ -16,7 +16,7 @@ CHROMIUM = os.environ.get("ROOMTONE_CHROMIUM", "/usr/bin/chromium")
 SHEET = """<body style="margin:0;width:1590px;height:820px;background:{page};position:relative">
 <img style="{frame};left:20px;top:20px;width:1180px;border-radius:12px" src="data:image/png;base64,{desktop}">
 <img style="{frame};left:1228px;top:58px;width:342px;border-radius:26px" src="data:image/png;base64,{phone}">"""
-FRAME = "position:absolute;box-shadow:0 2px 6px #0003,0 12px 40px #0002"
+FRAME = "position:absolute;filter:drop-shadow(0 4px 20px #0003)"
 
 
 def shot(browser: Browser, url: str, width: int, height: int, scheme: str) -> str:

@@ -17,9 +17,6 @@ from tests.conftest import ROOT
 GLOSSARY = ROOT / "docs" / "glossary.md"
 FOLDERS = ("edge", "training", "dashboard", "provisioning", "docs", "README.md")
 PROSE_SUFFIXES = (".md", ".sh", ".ts", ".toml", ".service", ".yml", ".yaml")
-# How many uses are left, only ever smaller. In provisioning: units of older versions, which the installer removes.
-# In docs: the name of decision 5, a key of old bundles, and a shadow in a style sheet.
-ALLOWED = {"edge": 0, "training": 47, "dashboard": 0, "provisioning": 3, "docs": 3, "README.md": 0}
 
 
 @dataclass(frozen=True)
@@ -116,8 +113,7 @@ def test_retired_words_are_not_used(folder: str) -> None:
         uses = uses_in(path.read_text(encoding="utf-8"), path.suffix, retired)
         uses += [(0, path.stem)] if is_retired(path.stem, retired) else []
         found += [f"{place}:{line}: {word}" for line, word in uses]
-    allowed = ALLOWED[folder]
-    assert len(found) <= allowed, f"{len(found)} uses, {allowed} allowed:\n" + "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(

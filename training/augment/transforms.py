@@ -84,7 +84,7 @@ def overdrive(samples: Float, decibels: float) -> Float:
 
 
 def codec(samples: Float, name: tuple[str, str, int]) -> Float:
-    """There and back through a lossy codec (format, subtype, rate) of libsndfile; the same number of samples."""
+    """Encode and decode float32 samples `[n]` with a lossy codec (format, subtype, Hz) of libsndfile; returns `[n]`."""
     import soundfile
     import soxr
 
@@ -95,9 +95,11 @@ def codec(samples: Float, name: tuple[str, str, int]) -> Float:
         file, soxr.resample(samples / peak * 0.9, RATE, rate), rate, format=container, subtype=kind
     )
     file.seek(0)
-    heard, _ = soundfile.read(file, dtype="float32")
-    heard = soxr.resample(heard, rate, RATE) * (peak / 0.9)
-    result: Float = np.pad(heard, (0, max(0, samples.size - heard.size)))[: samples.size].astype(np.float32)
+    decoded, _ = soundfile.read(file, dtype="float32")
+    decoded = soxr.resample(decoded, rate, RATE) * (peak / 0.9)
+    result: Float = np.pad(decoded, (0, max(0, samples.size - decoded.size)))[: samples.size].astype(
+        np.float32
+    )
     return result
 
 
@@ -162,7 +164,7 @@ def equalise(mel: Float, most_db: float, random: np.random.Generator) -> Float:
 
 
 def spectrum(mel: Float, how: Augment, random: np.random.Generator) -> Float:
-    """All that is done to features: another throat, another microphone, masks."""
+    """Augment log-mel features, float32 `[frames, mels]`: vocal-tract length, a microphone's response, masks."""
     if how.vocal_tract > 0:
         mel = vocal_tract(mel, 1.0 + random.uniform(-how.vocal_tract, how.vocal_tract))
     if how.equaliser_db > 0:

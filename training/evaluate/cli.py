@@ -78,12 +78,14 @@ def register(steps: Any, step: Step) -> None:
     evaluate.add_argument(
         "--run", dest="folder", type=Path, help="of quantisation: folder of the bundle's run"
     )
-    evaluate.add_argument("--recipe", default="base", help="of ravdess-si and thesis (default: %(default)s)")
     evaluate.add_argument(
-        "--out", type=Path, help="of ravdess-si and thesis: where runs and results are kept"
+        "--recipe", default="base", help="of ravdess-si and random-split (default: %(default)s)"
     )
     evaluate.add_argument(
-        "--seed", type=int, default=1, help="of ravdess-si and thesis (default: %(default)s)"
+        "--out", type=Path, help="of ravdess-si and random-split: where runs and results are kept"
+    )
+    evaluate.add_argument(
+        "--seed", type=int, default=1, help="of ravdess-si and random-split (default: %(default)s)"
     )
     compare = step(steps, "compare", _compare, "champion against challenger, on the same protocols and clips")
     _epilog(compare, COMPARE)

@@ -1,4 +1,4 @@
-"""The names of the protocols and what each is: known without importing what runs them."""
+"""The names and descriptions of the evaluation protocols, without what runs them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BUNDLE = HOUSEHOLD | {
 OWN_TRAINING = {
     "ravdess-si": "evaluates a recipe: trained five times on the published folds of RAVDESS, 8 emotions, int8 of each "
     "fold (--recipe, --out; folds that are done are not trained again)",
-    "thesis": "evaluates a recipe: random 80/20 split, 6 classes, over whichever of CREMA-D, RAVDESS, SAVEE, TESS are "
-    "there (--recipe, --out)",
+    "random-split": "evaluates a recipe: random 80/20 split, 6 classes, over those of CREMA-D, RAVDESS, SAVEE and "
+    "TESS that there are (--recipe, --out)",
 }
 PROTOCOLS = BUNDLE | OWN_TRAINING
 
 
 def check(name: str) -> None:
-    """Raises `UserError` for a name that is none of them."""
+    """Check the name of a protocol. Raises `UserError` for an unknown one."""
     if name not in PROTOCOLS:
         raise UserError(f"unknown protocol {name}: there are {', '.join(PROTOCOLS)}")

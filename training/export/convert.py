@@ -46,7 +46,7 @@ def convert(
     net.set_weights(checkpoint.load_weights(weights))
     if samples is not None:
         with np.load(samples, allow_pickle=False) as archive:
-            net.settle((archive["features"], archive["mask"]))
+            net.split_for_int8((archive["features"], archive["mask"]))
     spec = features.DEFAULT
     signature = [
         tf.TensorSpec((1, spec.window_frames, spec.mels), tf.float32, name="features"),

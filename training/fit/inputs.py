@@ -44,7 +44,7 @@ class Job:
     save_every: int = 100
     """Steps between two checkpoints."""
     steps: int | None = None
-    """Steps after which an epoch ends early, for a trial run."""
+    """Steps after which an epoch ends early, for a test run."""
     task: Task | None = None
     """Clips to fit and to validate on; none given: the speakers of `splits.toml`."""
     pooled: Path | None = None

@@ -1,13 +1,13 @@
-"""A convolutional pupil of Whisper, int8 from end to end, with operators that tflite-runtime 2.14, the oldest, has.
+"""A convolutional student of Whisper, int8 from end to end, with operators that tflite-runtime 2.14, the oldest, has.
 
 The same inputs and outputs as `transformer.py`: log-mel features `[batch, frames, 80]` and a mask of valid tokens
 `[batch, frames // 2]` to logits `[batch, labels]` and embedding `[batch, size]`.
 
 The two convolutions of Whisper as they came, then residual blocks of one depthwise and two pointwise convolutions. The
-blocks learn to say what the transformer layers of Whisper say about each token (`distillation.py`), so they need no
-label and hear as many strangers as there are recordings. Attention needs softmax, layer normalisation and products of
-two activations, which int8 describes badly; convolutions with ReLU it describes well. There is no batch normalisation:
-blocks begin as the identity (Zhang et al. 2019, "Fixup", arXiv 1901.09321).
+blocks learn to predict the output of Whisper's transformer layers for each token (`distillation.py`), so they need no
+labels, and learn from as many speakers as there are recordings. Attention needs softmax, layer normalisation and
+products of two activations, which int8 describes badly; convolutions with ReLU it describes well. There is no batch
+normalisation: blocks begin as the identity (Zhang et al. 2019, "Fixup", arXiv 1901.09321).
 
 **The mean over valid time in int8.** A sum over at most 150 tokens divided by their number would need a range of 1 to
 150. Here each token is multiplied by `weight = mask * 150 / count` *before* a plain mean over all 150, so short and
@@ -83,24 +83,24 @@ def pointwise(x: Any, kernel: Any) -> Any:
 
 
 class Block(layers.Layer):  # type: ignore[misc]
-    """Looks around in time, one channel at a time; then mixes channels; added to what came in."""
+    """A residual block: a depthwise convolution over time, then two pointwise convolutions across channels."""
 
     def __init__(self, width: int, reach: int, **options: Any) -> None:
         super().__init__(**options)
-        self.look = layers.DepthwiseConv1D(reach, padding="same", name="look")
+        self.depthwise = layers.DepthwiseConv1D(reach, padding="same", name="depthwise")
         self.up = layers.Conv1D(width, 1, activation="relu", name="up")
         self.down = layers.Conv1D(width, 1, kernel_initializer="zeros", name="down")
         self._width = width
 
     def build(self, shape: Any = None) -> None:
         """Any number of tokens."""
-        for layer in (self.look, self.up, self.down):
+        for layer in (self.depthwise, self.up, self.down):
             layer.build((None, None, self._width))
         self.built = True
 
     def call(self, x: Any, mask: Any) -> Any:
         """`[batch, tokens, width]` and `[batch, tokens, 1]`; keeps the shape. What is masked stays zero."""
-        return x + self.down(self.up(self.look(x))) * mask
+        return x + self.down(self.up(self.depthwise(x))) * mask
 
 
 class Small(keras.Model):  # type: ignore[misc]
@@ -123,7 +123,7 @@ class Small(keras.Model):  # type: ignore[misc]
         for solved in (self.embed_mean, self.embed_deviation, self.classify, self.arousal):
             if solved is not None:
                 solved.trainable = False
-        self.settled: list[Part] | None = None
+        self.split_front: list[Part] | None = None
         self.width, self.size, self.labels = width, recipe.embedding, labels
         self.pooled_size = 2 * width
 
@@ -159,33 +159,36 @@ class Small(keras.Model):  # type: ignore[misc]
 
     def _enter(self, inputs: Any) -> Any:
         """`[batch, tokens, width]`."""
-        if self.settled is None:
+        if self.split_front is None:
             return self.entry(self.front(inputs))
         x, result = self._first(inputs), None
-        for part in self.settled:
-            said = (
+        for part in self.split_front:
+            activations = (
                 ops.conv(x, part.conv, strides=2, padding="valid", data_format="channels_last")
                 + part.conv_bias
             )
             entered = ops.conv(
-                ops.gelu(said, approximate=False), part.entry, padding="valid", data_format="channels_last"
+                ops.gelu(activations, approximate=False),
+                part.entry,
+                padding="valid",
+                data_format="channels_last",
             )
             result = entered + part.bias if result is None else result + entered
         return result
 
-    def settle(self, inputs: tuple[Float, Float]) -> None:
+    def split_for_int8(self, inputs: tuple[Float, Float]) -> None:
         """Makes ready for int8: the 512 channels of the front go in parts, each with an int8 step of its own.
 
         Some are a thousand times as loud as others, and the quiet ones tell as much. Channels that hardly move on
         `inputs` (features and mask) are left out, their mean goes into the bias. The network says the same as before.
         """
-        said = ops.convert_to_numpy(self.front(inputs))[inputs[1] > 0]
+        activations = ops.convert_to_numpy(self.front(inputs))[inputs[1] > 0]
         (conv, conv_bias), (entry, bias) = self.conv2.get_weights(), self.entry.get_weights()
-        moves = said.std(axis=0) >= STILL
-        bias = bias + said.mean(axis=0)[~moves] @ entry[0][~moves]
+        moves = activations.std(axis=0) >= STILL
+        bias = bias + activations.mean(axis=0)[~moves] @ entry[0][~moves]
         order = np.flatnonzero(moves)
-        order = order[np.argsort(said[:, order].max(axis=0))]
-        self.settled = [
+        order = order[np.argsort(activations[:, order].max(axis=0))]
+        self.split_front = [
             Part(conv[:, :, own], conv_bias[own], entry[:, own], bias) for own in np.array_split(order, PARTS)
         ]
 

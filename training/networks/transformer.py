@@ -138,18 +138,18 @@ class Whisper(keras.Model):  # type: ignore[misc]
         if self.merge > 1:
             x, mask = merge_tokens(x, mask, self.merge)
         bias = (1.0 - mask[:, None, None, :]) * -1e4
-        said = []
+        outputs = []
         for block in self.blocks:
             x = block(x, bias)
-            said.append(x)
-        return said, mask
+            outputs.append(x)
+        return outputs, mask
 
     def pool(self, inputs: Any) -> Any:
         """Mean and deviation over the valid tokens of each pooled block: `[batch, pooled layers * 1024]`."""
-        said, mask = self.tokens(inputs)
+        outputs, mask = self.tokens(inputs)
         weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
         pooled = []
-        for x in said[self.first_pooled - 1 :]:
+        for x in outputs[self.first_pooled - 1 :]:
             mean = ops.sum(weights * x, axis=1)
             variance = ops.sum(weights * ops.square(x - mean[:, None, :]), axis=1)
             pooled += [mean, ops.sqrt(variance + 1e-6)]

@@ -101,11 +101,11 @@ def build(weights: Weights) -> Any:
     third = tf.constant(third_taps.reshape(2 * 64, 64))
     fourth = tf.constant(weights["encoder.3.reparam_conv.weight"][:, :, 1].T)
     bias = [tf.constant(weights[f"encoder.{i}.reparam_conv.bias"]) for i in range(4)]
-    # PyTorch's order of gates is input, forget, cell, output; with the cell last, one sigmoid serves three gates.
+    # PyTorch's order is input, forget, cell, output; with the cell last, one sigmoid serves the other three.
     order = np.r_[0:256, 384:512, 256:384]
     recurrent = np.concatenate([weights["decoder.rnn.weight_ih"], weights["decoder.rnn.weight_hh"]], axis=1)
-    gates_weight = tf.constant(recurrent[order].T)
-    gates_bias = tf.constant((weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"])[order])
+    lstm_weight = tf.constant(recurrent[order].T)
+    lstm_bias = tf.constant((weights["decoder.rnn.bias_ih"] + weights["decoder.rnn.bias_hh"])[order])
     head = tf.constant(weights["decoder.decoder.2.weight"].reshape(UNITS, 1))
     head_bias = tf.constant(weights["decoder.decoder.2.bias"])
 
@@ -121,9 +121,9 @@ def build(weights: Weights) -> Any:
         x = tf.nn.relu(tf.matmul(x, third) + bias[2])
         x = tf.nn.relu(tf.matmul(x, fourth) + bias[3])
         hidden, cell = state[:, :UNITS], state[:, UNITS:]
-        gates = tf.matmul(tf.concat([x, hidden], axis=1), gates_weight) + gates_bias
-        opened = tf.sigmoid(gates[:, : 3 * UNITS])
-        cell = opened[:, UNITS : 2 * UNITS] * cell + opened[:, :UNITS] * tf.tanh(gates[:, 3 * UNITS :])
+        sums = tf.matmul(tf.concat([x, hidden], axis=1), lstm_weight) + lstm_bias
+        opened = tf.sigmoid(sums[:, : 3 * UNITS])
+        cell = opened[:, UNITS : 2 * UNITS] * cell + opened[:, :UNITS] * tf.tanh(sums[:, 3 * UNITS :])
         hidden = opened[:, 2 * UNITS :] * tf.tanh(cell)
         probability = tf.sigmoid(tf.matmul(tf.nn.relu(hidden), head) + head_bias)
         return {"probability": probability, "state_next": tf.concat([hidden, cell], axis=1)}

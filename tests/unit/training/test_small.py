@@ -146,8 +146,8 @@ def test_parts_of_the_front_say_what_the_whole_says(place):
     net.set_weights(load_weights(place / "epoch-03.npz"))
     inputs = tiny_student.speech(8)
     whole = [keras.ops.convert_to_numpy(part) for part in net(inputs)]
-    net.settle(inputs)
-    assert len(net.settled) == small.PARTS
+    net.split_for_int8(inputs)
+    assert len(net.split_front) == small.PARTS
     for one, part in zip(whole, net(inputs), strict=True):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(part), one, atol=0.02 * np.abs(one).max())
 

@@ -1,4 +1,4 @@
-"""Protocols that judge a recipe by training it: `ravdess-si` (five published folds) and `thesis` (a random split).
+"""Protocols that evaluate a recipe by training it: `ravdess-si` (five published folds) and `random-split`.
 
 Each fold has a folder below `--out` with its run, its int8 graph and its predictions; a fold that is done is not done
 again, so a killed evaluation goes on where it was. Tested clips are watched during training, but nothing is chosen by
@@ -40,8 +40,8 @@ RAVDESS_FOLDS = (
     ("08", "17", "21", "23", "24"), ("01", "04", "09", "22"),
 )  # fmt: skip
 """Actors of each test fold, as published by Luna-Jimenez et al. 2022 (Appl. Sci. 12(1):327)."""
-THESIS_LABELS = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
-THESIS_CORPORA = ("crema-d", "ravdess", "savee", "tess")
+RANDOM_SPLIT_LABELS = ("neutral", "happy", "sad", "angry", "fearful", "disgust")
+RANDOM_SPLIT_CORPORA = ("crema-d", "ravdess", "savee", "tess")
 TESTED_SHARE = 0.2
 RESULT = "result.npz"
 
@@ -78,7 +78,7 @@ def run(protocol: str, job: Job) -> list[dict[str, Any]]:
     if protocol == "ravdess-si":
         labels, folds, notes = ravdess_folds(job.data)
     else:
-        labels, folds, notes = thesis_split(job.data, job.seed)
+        labels, folds, notes = random_split(job.data, job.seed)
     parts = []
     for fold in folds:
         held = _held(job, fold.name, labels)
@@ -172,24 +172,29 @@ def ravdess_folds(data: Path) -> tuple[tuple[str, ...], list[Fold], dict[str, An
     return RAVDESS_LABELS, folds, {"corpora": {"ravdess": len(clips)}}
 
 
-def thesis_split(data: Path, seed: int) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
-    """A random fifth of each label of each corpus is tested.
+def random_split(data: Path, seed: int) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
+    """Split the clips at random: a fifth of each label of each corpus is for testing.
+
+    Returns the labels, the single fold, and notes about the corpora that were found.
 
     Raises `UserError` where none of the corpora is there.
     """
-    there = [name for name in THESIS_CORPORA if (data / name).is_dir()]
+    there = [name for name in RANDOM_SPLIT_CORPORA if (data / name).is_dir()]
     if not there:
-        raise UserError(f"{data} holds none of {', '.join(THESIS_CORPORA)}")
-    clips = [clip for clip in catalogue.clips(catalogue.read(data, there)) if clip.label in THESIS_LABELS]
+        raise UserError(f"{data} holds none of {', '.join(RANDOM_SPLIT_CORPORA)}")
+    clips = [
+        clip for clip in catalogue.clips(catalogue.read(data, there)) if clip.label in RANDOM_SPLIT_LABELS
+    ]
     fitting, testing = [], []
     for cell in sorted({(clip.corpus, clip.label) for clip in clips}):
         own = [clip for clip in clips if (clip.corpus, clip.label) == cell]
-        random = np.random.default_rng([seed, there.index(cell[0]), THESIS_LABELS.index(cell[1])])
+        random = np.random.default_rng([seed, there.index(cell[0]), RANDOM_SPLIT_LABELS.index(cell[1])])
         order = [own[int(place)] for place in random.permutation(len(own))]
         count = round(TESTED_SHARE * len(own))
-        # The same speakers are on both sides, as in the thesis; a task takes only others, so they get other names.
+        # The same speakers are on both sides, as in published random splits; a task refuses that, so they get other
+        # names.
         testing += [replace(clip, speaker=f"{clip.speaker}, tested") for clip in order[:count]]
         fitting += order[count:]
-    absent = [name for name in THESIS_CORPORA if name not in there]
+    absent = [name for name in RANDOM_SPLIT_CORPORA if name not in there]
     notes = {"corpora": dict(Counter(clip.corpus for clip in clips)), "absent": absent}
-    return THESIS_LABELS, [Fold("split", fitting, testing)], notes
+    return RANDOM_SPLIT_LABELS, [Fold("split", fitting, testing)], notes

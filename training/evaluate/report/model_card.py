@@ -38,7 +38,7 @@ Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
 The disjoint lists of speakers are in `training/data/splits.toml` and `training/data/ordinary_test_speakers.txt`: the
 weights come from `fit` and from ordinary speech; {calibration}.
-The numbers below are of speakers that no training heard. {shipped}
+The numbers below are of speakers that were in no training. {shipped}
 
 | corpus | used for | licence |
 |---|---|---|
@@ -180,10 +180,12 @@ def _conditions(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> list[
             [one["condition"], percent(one["accuracy"]), percent(one["macro_f1"]), f"{one['loss']:+.1f}"]
             for one in objects
         ]
-        said = f"Held-out speakers in {what} that no training heard"
-        said += f", one clip in {every} ({objects[0]['n']}):" if every > 1 else f" ({objects[0]['n']} clips):"
+        caption = f"Held-out speakers in {what} that were in no training"
+        caption += (
+            f", one clip in {every} ({objects[0]['n']}):" if every > 1 else f" ({objects[0]['n']} clips):"
+        )
         options = f" --every {every}" if every > 1 else ""
-        parts += [said, _grid([protocol, "accuracy", "macro F1", "loss of accuracy in points"], rows)]
+        parts += [caption, _grid([protocol, "accuracy", "macro F1", "loss of accuracy in points"], rows)]
         parts.append(
             f"Mean loss: {objects[0]['mean_loss']:+.1f} points. " + _command(protocol, bundle, options)
         )

@@ -50,12 +50,12 @@ DEFINITION = (
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What came out of it."""
+class StreamResult:
+    """What the device would have published for a stretch of sound without speech."""
 
     events: Counter[str]
     sources: Counter[str]
-    """Which recordings were in the mixtures that gave events."""
+    """Which recordings were in the mixtures that led to events."""
     seconds: float
     speech_seconds: float
     """Of blocks that the detector took for speech."""
@@ -134,7 +134,7 @@ def _faded(sound: Float, milliseconds: int = 50) -> Float:
 
 def listen(
     bundle: Bundle, mixtures: Iterator[tuple[tuple[str, ...], NDArray[np.int16]]], hours: float, quiet: bool
-) -> Heard:
+) -> StreamResult:
     """One unbroken stream through the parts and the default settings of the device."""
     config = Config()
     detector, segmenter, classifier = make_vad(config), Segmenter(config), Classifier(bundle)
@@ -158,4 +158,4 @@ def listen(
             bar.refresh()
     for utterance in segmenter.flush():
         events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
-    return Heard(events, sources, blocks * BLOCK / RATE, voiced * BLOCK / RATE)
+    return StreamResult(events, sources, blocks * BLOCK / RATE, voiced * BLOCK / RATE)

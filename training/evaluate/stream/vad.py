@@ -1,6 +1,6 @@
 """Protocol `vad`: how much of annotated speech the device hears, and how much of the rest it takes for speech.
 
-Recordings with speaker turns (RTTM) beside them, such as meetings. Heard is what a segmenter cuts, pre-roll and tail
+Recordings with speaker turns (RTTM) beside them, such as meetings. Detected is what a segmenter cuts, pre-roll and tail
 included, in blocks of 32 ms.
 """
 
@@ -26,20 +26,20 @@ def run(data: Path, *, quiet: bool = False) -> dict[str, Any]:
     root = data / "vad"
     turns = _turns(root)
     sounds, config = Sounds(), Config()
-    rows, speech, heard, names, count = [], [], [], [], 0
+    rows, speech, detected, names, count = [], [], [], [], 0
     for path in audio_files(root):
         if path.stem not in turns:
             continue
         truth = _blocks(turns[path.stem], sounds[path].size // BLOCK)
-        found, utterances = _heard(sounds[path], config)
+        found, utterances = _detected(sounds[path], config)
         rows.append({"file": path.name, "miss": _share(~found, truth), "false": _share(found, ~truth)})
         speech.append(truth)
-        heard.append(found)
+        detected.append(found)
         names += [path.stem] * len(truth)
         count += utterances
     if not rows:
         raise UserError(f"{root} holds no recordings with turns (*.rttm)")
-    truth, found, files = np.concatenate(speech), np.concatenate(heard), np.array(names)
+    truth, found, files = np.concatenate(speech), np.concatenate(detected), np.array(names)
     return {
         "protocol": "vad", "bundle": None, "n": len(rows), "utterances": count,
         "miss": _share(~found, truth), "miss_95": intervals.of_share(~found[truth], files[truth]),
@@ -72,7 +72,7 @@ def _blocks(turns: list[tuple[float, float]], count: int) -> NDArray[np.bool_]:
     return found
 
 
-def _heard(samples: NDArray[np.int16], config: Config) -> tuple[NDArray[np.bool_], int]:
+def _detected(samples: NDArray[np.int16], config: Config) -> tuple[NDArray[np.bool_], int]:
     """Which blocks of int16 samples `[n]` become part of an utterance, and how many utterances there are."""
     vad, segmenter = make_vad(config), Segmenter(config)
     blocks = samples[: samples.size // BLOCK * BLOCK].reshape(-1, BLOCK)
