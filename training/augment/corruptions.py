@@ -20,7 +20,10 @@ SNRS_DB = (20, 10, 5, 0)
 
 
 def noisy(data: Path, snr_db: float, sounds: Sounds, seed: int = 1) -> Change:
-    """Adds a stretch of a recorded noise at that ratio. Raises `UserError` where no evaluation noise is there."""
+    """Return a function that adds a random stretch of recorded evaluation noise at this signal-to-noise ratio.
+
+    Raises `UserError` where there are no noise recordings.
+    """
     paths = noise.evaluation_files(data)
     if not paths:
         raise UserError(
@@ -43,7 +46,10 @@ def noisy(data: Path, snr_db: float, sounds: Sounds, seed: int = 1) -> Change:
 
 
 def rooms(data: Path) -> dict[str, Change]:
-    """One change for each measured impulse response of `rooms/`. Raises `UserError` where there is none."""
+    """Return, by name, functions that convolve speech with each measured impulse response of `rooms/`.
+
+    Raises `UserError` where there is none.
+    """
     return {name: _room(response) for name, response in impulse_responses.evaluation(data).items()}
 
 

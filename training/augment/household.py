@@ -27,7 +27,7 @@ SHORTEST = 3200
 
 @dataclass(frozen=True)
 class Condition:
-    """What the recordings of a household have in common."""
+    """The acoustic condition that all recordings of a simulated household share."""
 
     response: int | None
     """Index of an impulse response; None: as recorded."""
@@ -44,7 +44,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Voice:
-    """How a speaker is varied in a household: factors of speed and of the mel axis; 1: not at all."""
+    """How a speaker's voice is varied in a household: factors of speed and of the mel axis; 1 leaves it as it is."""
 
     speed: float
     vocal_tract: float
@@ -52,14 +52,14 @@ class Voice:
 
 @dataclass(frozen=True)
 class Acoustics:
-    """Impulse responses and noises to draw from, float32 at 16 kHz."""
+    """The impulse responses and noises to draw from, float32 `[n]` at 16 kHz."""
 
     responses: Sequence[Float]
     noises: Sequence[Float]
 
 
 def assign(speakers: Sequence[str], corpora: Sequence[str], seed: Sequence[int]) -> NDArray[np.int64]:
-    """Deal clips into households of a few speakers of one corpus: number of the household of each clip, `[n]`.
+    """Deal clips into households of a few speakers of one corpus; returns the household number of each clip, int `[n]`.
 
     A speaker with many clips lives in several households, with a part of the clips in each.
     """
@@ -86,7 +86,7 @@ def assign(speakers: Sequence[str], corpora: Sequence[str], seed: Sequence[int])
 
 
 def condition(random: np.random.Generator, acoustics: Acoustics) -> Condition:
-    """Draw the condition of one household."""
+    """Draw the acoustic condition of one household at random."""
     response = None
     if acoustics.responses and random.random() > 0.45:
         response = int(random.integers(len(acoustics.responses)))
@@ -101,7 +101,7 @@ def condition(random: np.random.Generator, acoustics: Acoustics) -> Condition:
 
 
 def voice(seed: Sequence[int], speaker: str) -> Voice:
-    """Draw the voice of a speaker in a household."""
+    """Draw how a speaker's voice is varied in a household; the same seed and speaker give the same voice."""
     random = np.random.default_rng([*seed, zlib.crc32(speaker.encode())])
     speed = 1.0 + random.uniform(-0.15, 0.15) if random.random() < 0.6 else 1.0
     return Voice(speed, 1.0 + random.uniform(-0.1, 0.1) if random.random() < 0.6 else 1.0)

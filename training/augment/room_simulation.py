@@ -28,9 +28,10 @@ CROSSING_HZ: Final = 1500.0
 
 
 def bank(count: int, seed: int, quiet: bool = False) -> list[Float]:
-    """So many rooms, each with one place to speak and one to listen; the same seed gives the same rooms.
+    """Simulate `count` rooms, each with one source and one microphone, and return their impulse responses.
 
-    Each begins with the direct sound, whose largest sample is 1. Raises `UserError` without pyroomacoustics.
+    Each is float32 `[n]` at 16 kHz and begins with the direct sound, whose largest sample is 1. The same seed gives the
+    same rooms. Raises `UserError` without pyroomacoustics.
     """
     if not count:
         return []
@@ -47,7 +48,10 @@ def bank(count: int, seed: int, quiet: bool = False) -> list[Float]:
 
 
 def simulate(random: np.random.Generator) -> Float:
-    """One room: its size, its reverberation time and both places are drawn."""
+    """Simulate the impulse response of one random room, float32 `[n]` at 16 kHz.
+
+    Size, reverberation time and both positions are drawn.
+    """
     import pyroomacoustics as acoustics
 
     while True:
@@ -71,7 +75,7 @@ def simulate(random: np.random.Generator) -> Float:
 
 
 def with_tail(early: NDArray[np.float64], rt60: float, random: np.random.Generator) -> Float:
-    """Goes on where the images thin out, down to -60 dB of the direct sound's decay."""
+    """Extend early reflections `[n]` at 16 kHz by a noise-like tail, down to -60 dB of the direct sound."""
     # Images of the highest order arrive over a span of time: their sum is whole for about half of it.
     whole = max(160, early.size // 2)
     times = np.arange(int(rt60 * RATE)) / RATE

@@ -27,7 +27,10 @@ CODECS = (
 
 
 def change_speed(samples: Float, factor: float) -> Float:
-    """Plays faster (`factor` > 1) or slower; pitch and length change together."""
+    """Play float32 samples `[n]` faster (`factor` > 1) or slower by resampling.
+
+    Returns `[n / factor]`, pitch changes too.
+    """
     import soxr
 
     result: Float = soxr.resample(samples, RATE * factor, RATE, quality="MQ").astype(np.float32)
@@ -35,14 +38,17 @@ def change_speed(samples: Float, factor: float) -> Float:
 
 
 def convolve(samples: Float, kernel: Float) -> Float:
-    """The first samples of the convolution, as many as there were."""
+    """Convolve float32 samples `[n]` with a kernel `[m]`, and keep the first `n` samples."""
     size = 1 << math.ceil(math.log2(samples.size + kernel.size - 1))
     product = np.fft.rfft(samples, size) * np.fft.rfft(kernel, size)
     return np.fft.irfft(product, size)[: samples.size].astype(np.float32)
 
 
 def reverberate(samples: Float, rt60: float, direct_db: float, random: np.random.Generator) -> Float:
-    """A room whose echo falls by 60 dB in `rt60` seconds and is `direct_db` quieter than the direct sound."""
+    """Add synthetic reverberation to float32 samples `[n]`; returns `[n]`.
+
+    The echo decays by 60 dB in `rt60` seconds and is `direct_db` dB quieter than the direct sound.
+    """
     time = np.arange(int(rt60 * RATE)) / RATE
     tail = random.standard_normal(time.size) * 10.0 ** (-3.0 * time / rt60)
     tail[: int(random.uniform(0.002, 0.012) * RATE)] = 0.0
@@ -53,14 +59,17 @@ def reverberate(samples: Float, rt60: float, direct_db: float, random: np.random
 
 
 def coloured_noise(size: int, random: np.random.Generator) -> Float:
-    """Noise between white and brown: power falls with frequency to a random exponent of 0 to 2."""
+    """Generate float32 noise `[size]` between white and brown.
+
+    Its power falls with frequency to the power of a random exponent, 0 to 2.
+    """
     spectrum = np.fft.rfft(random.standard_normal(size))
     spectrum /= np.maximum(np.arange(spectrum.size), 8.0) ** (random.uniform(0.0, 2.0) / 2.0)
     return np.fft.irfft(spectrum, size).astype(np.float32)
 
 
 def cut(noise: Float, size: int, random: np.random.Generator) -> Float:
-    """A random stretch of that many samples; a shorter recording is repeated."""
+    """Take a random stretch of `size` samples of a float32 recording `[n]`; a shorter one is repeated."""
     if noise.size < size:
         noise = np.tile(noise, -(-size // noise.size))
     start = int(random.integers(0, noise.size - size + 1))
@@ -68,7 +77,7 @@ def cut(noise: Float, size: int, random: np.random.Generator) -> Float:
 
 
 def add_noise(samples: Float, noise: Float, snr_db: float) -> Float:
-    """Adds noise of the same length, so much quieter than the speech (mean powers)."""
+    """Add noise to float32 samples, both `[n]`, at a signal-to-noise ratio of mean powers in dB."""
     speech = float(np.mean(np.square(samples)))
     power = float(np.mean(np.square(noise)))
     if power <= 1e-12 or speech <= 1e-12:
@@ -110,7 +119,10 @@ def speech(
     random: np.random.Generator,
     rooms: Sequence[Float] = (),
 ) -> Float:
-    """A varied stretch of at most 3 s of the recording, float32; echo is that of one of `rooms`, if there are any."""
+    """Augment an int16 recording `[n]` at 16 kHz in the time domain; returns a random stretch of at most 3 s, float32.
+
+    Reverberation is that of one of `rooms`, impulse responses, if there are any.
+    """
     samples = features.to_float(recording)
     begin, end = features.speech_bounds(samples)
     margin = how.edge_ms * RATE // 1000
@@ -146,7 +158,7 @@ def speech(
 
 
 def vocal_tract(mel: Float, factor: float) -> Float:
-    """Stretches the frequency axis (Jaitly & Hinton 2013), on mels by linear interpolation."""
+    """Stretch the frequency axis of log-mel features `[frames, mels]`, float32, by a factor (Jaitly & Hinton 2013)."""
     size = mel.shape[1]
     place = np.clip(np.arange(size) * factor, 0, size - 1)
     low = np.minimum(place.astype(int), size - 2)
@@ -156,7 +168,7 @@ def vocal_tract(mel: Float, factor: float) -> Float:
 
 
 def equalise(mel: Float, most_db: float, random: np.random.Generator) -> Float:
-    """Adds one smooth random curve to all frames; a decibel is 1/40 in the units of the features."""
+    """Add one smooth random curve, at most `most_db` dB, to every frame of log-mel features `[frames, mels]`."""
     knots = random.uniform(-most_db, most_db, 6) / 40.0
     curve = np.interp(np.linspace(0, 5, mel.shape[1]), np.arange(6), knots)
     result: Float = np.maximum(mel + curve.astype(np.float32), mel.min())
@@ -173,7 +185,7 @@ def spectrum(mel: Float, how: Augment, random: np.random.Generator) -> Float:
 
 
 def mask(mel: Float, how: Augment, random: np.random.Generator) -> Float:
-    """Hides some bands and stretches behind the mean."""
+    """Replace random bands and stretches of log-mel features `[frames, mels]`, float32, by their mean (SpecAugment)."""
     mel = mel.copy()
     filler = mel.mean()
     for _ in range(how.frequency_masks):

@@ -25,7 +25,7 @@ Int16 = NDArray[np.int16]
 
 
 def read(path: Path) -> Int16:
-    """A file as int16 mono 16 kHz. Raises `UserError` with the file's name."""
+    """Read an audio file as mono int16 samples `[n]` at 16 kHz. Raises `UserError` that names the file."""
     import soundfile
 
     from edge.audio import files
@@ -49,7 +49,7 @@ def read(path: Path) -> Int16:
 
 
 class Sounds:
-    """Reads each path once."""
+    """A cache of recordings by path, int16 `[n]` at 16 kHz; each file is read once."""
 
     def __init__(self) -> None:
         self._held: dict[Path, Int16] = {}
@@ -61,9 +61,9 @@ class Sounds:
         return self._held[path]
 
     def load(self, paths: Iterable[Path], title: str, quiet: bool = False) -> list[Path]:
-        """Reads many files with a progress bar; returns those that cannot be read, each of them named in the log.
+        """Read many files with a progress bar, and return those that cannot be read; each is named in the log.
 
-        Raises `UserError` when most cannot be read.
+        Raises `UserError` when most of them cannot be read.
         """
         wanted, bad = [path for path in paths if path not in self._held], []
         for path in tqdm(wanted, desc=title, unit="file", disable=quiet or None):
@@ -79,6 +79,9 @@ class Sounds:
         return bad
 
     def readable(self, clips: Sequence[Clip], title: str, quiet: bool = False) -> list[Clip]:
-        """The clips whose recording can be read, all of them in memory afterwards. Raises what `load` does."""
+        """Read the recordings of clips into memory, and return the clips for which that worked.
+
+        Raises `UserError` when most of them cannot be read.
+        """
         bad = set(self.load([clip.path for clip in clips], title, quiet))
         return [clip for clip in clips if clip.path not in bad]

@@ -17,7 +17,7 @@ PARTS = ("fit", "calibrate", "test")
 
 @dataclass(frozen=True)
 class Splits:
-    """Speakers (`corpus/id`) of each part."""
+    """The speakers (`corpus/id`) of each part: `fit`, `calibrate` and `test`."""
 
     corpora: tuple[str, ...]
     fit: frozenset[str]
@@ -25,18 +25,18 @@ class Splits:
     test: frozenset[str]
 
     def part(self, name: str) -> frozenset[str]:
-        """The speakers of `fit`, `calibrate` or `test`."""
+        """Return the speakers of `fit`, `calibrate` or `test`."""
         speakers: frozenset[str] = getattr(self, name)
         return speakers
 
     def select(self, clips: Iterable[Clip], name: str) -> list[Clip]:
-        """The clips whose speaker is in that part."""
+        """Return the clips whose speaker is in a part."""
         speakers = self.part(name)
         return [clip for clip in clips if clip.speaker in speakers]
 
 
 def load(path: Path | None = None) -> Splits:
-    """Reads the file (default: the shipped one). Raises `UserError` if a speaker is in two parts."""
+    """Read a file of splits (default: the shipped `splits.toml`). Raises `UserError` if a speaker is in two parts."""
     path = path or Path(__file__).with_name("splits.toml")
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     corpora = tuple(document.pop("corpora"))
@@ -57,7 +57,7 @@ HELD_BACK = 5
 
 
 def is_held_back(clip: Clip) -> bool:
-    """Whether a clip of ordinary speech is for tests only: by a hash of its speaker, or by its publisher.
+    """Whether a clip of ordinary speech is for tests only: decided by a hash of its speaker, or by its publisher.
 
     `ordinary_test_speakers.txt` lists those of the sources that the shipped bundles were made with.
     """

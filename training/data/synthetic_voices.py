@@ -29,7 +29,10 @@ VARIANTS: Final = ("", "+m1", "+m3", "+f1", "+f2", "+f4")
 
 @cache
 def clips() -> tuple[Clip, ...]:
-    """Synthesise the sentences; none where espeak-ng is not installed. The files last as long as the process."""
+    """Synthesise sentences with espeak-ng, and return them as clips; empty where it is not installed.
+
+    The files are deleted when the process ends.
+    """
     if shutil.which("espeak-ng") is None:
         log.info("espeak-ng is not installed: no synthetic voices")
         return ()

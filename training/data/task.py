@@ -17,7 +17,10 @@ from training.data.corpora.clip import Clip
 
 @dataclass(frozen=True)
 class Task:
-    """Clips to fit and to validate on; no speaker is in both. Raises `UserError` where that does not hold."""
+    """What a network learns: clips to fit and clips to validate on.
+
+    Raises `UserError` where a speaker is in both.
+    """
 
     fitting: list[Clip]
     validation: list[Clip]
@@ -35,7 +38,10 @@ class Task:
             raise UserError(f"labels {sorted(unknown)} are not among {', '.join(self.labels)}")
 
     def sha256(self) -> str:
-        """Tells whether a checkpoint belongs to this task: names of files, their labels, and the order of labels."""
+        """Hash the file names, their labels and the order of the labels.
+
+        Shows whether a checkpoint belongs to this task.
+        """
         names = [
             [f"{clip.speaker}/{clip.path.name}/{clip.label}" for clip in part]
             for part in (self.fitting, self.validation, *([self.ordinary] if self.ordinary else []))
@@ -44,10 +50,10 @@ class Task:
 
 
 def shipped(data: Path, *, ordinary: bool = False) -> Task:
-    """The task of the shipped bundles: `fit` and `calibrate` of `splits.toml`.
+    """Return the task of the shipped bundles: the speakers `fit` and `calibrate` of `splits.toml`.
 
-    With `ordinary`: ordinary speech of all speakers that are not held back, and the fitted places of `emospeech`, where
-    they are in the data folder. Raises `UserError` where no ordinary speech is there, then.
+    With `ordinary`, it also has the ordinary speech of all speakers that are not held back, and the fitted places of
+    `emospeech`, where they are in the data folder; raises `UserError` where there is none.
     """
     split = splits.load()
     clips = catalogue.clips(catalogue.read(data, split.corpora))
@@ -63,5 +69,5 @@ def shipped(data: Path, *, ordinary: bool = False) -> Task:
 
 
 def finely(clips: Iterable[Clip]) -> list[Clip]:
-    """The same clips with the corpus's own, finer label (RAVDESS: `calm` beside `neutral`)."""
+    """Return the clips with the finer labels of their corpus (RAVDESS: `calm` beside `neutral`)."""
     return [replace(clip, label=clip.fine_label or clip.label) for clip in clips]

@@ -24,7 +24,10 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Batch:
-    """Features `[batch, frames, 80]`, mask `[batch, frames // 2]`, soft labels `[batch, labels]`, all float32."""
+    """One batch, all float32.
+
+    Features `[batch, frames, 80]`, mask `[batch, frames // 2]` and soft labels `[batch, labels]`.
+    """
 
     features: Float
     mask: Float
@@ -32,7 +35,7 @@ class Batch:
 
 
 def plan(clips: Sequence[Clip], draws: int, seed: int, epoch: int) -> list[int]:
-    """Draws the clips of one epoch: indices into `clips`, unordered.
+    """Draw the clips of one epoch; returns indices into `clips`, unordered.
 
     A (corpus, label) is drawn in proportion to the square root of its size, and labels are then balanced half-way
     (square root of their share), so that a small corpus and a rare label count without being overfitted.
@@ -83,7 +86,10 @@ def pad(mels: Sequence[Float]) -> tuple[Float, Float]:
 
 
 def mix(batch: Batch, alpha: float, random: np.random.Generator) -> Batch:
-    """Mixup (Zhang et al. 2018, arXiv 1710.09412) of the features with those of another clip of the batch."""
+    """Apply mixup (Zhang et al.
+
+    2018, arXiv 1710.09412): blend features and labels with those of other clips of the batch.
+    """
     size = len(batch.targets)
     share = random.beta(alpha, alpha, size).astype(np.float32)
     share = np.maximum(share, 1.0 - share)
@@ -110,7 +116,10 @@ class Source:
     _power: dict[str, float] = field(default_factory=dict, compare=False)
 
     def homes(self, seed: int, turn: int) -> NDArray[np.int64]:
-        """The simulated household of each clip in a round, `[n]`; -1 for all in round 0, which is as recorded."""
+        """Return the simulated household of each clip in a round, int `[n]`.
+
+        All -1 in round 0, which is as recorded.
+        """
         if (seed, turn) not in self._homes:
             speakers, corpora = (
                 [getattr(clip, name) for clip in self.clips] for name in ("speaker", "corpus")
@@ -120,7 +129,7 @@ class Source:
         return self._homes[seed, turn]
 
     def batch(self, task: tuple[Sequence[int], list[int]]) -> Batch:
-        """Augment the clips of (indices, key); the key, [seed, round, ...], seeds the randomness."""
+        """Augment clips and make a batch of them; `task` is (indices of the clips, key that seeds the randomness)."""
         indices, key = task
         how = self.recipe.augment
         random = np.random.default_rng(key)

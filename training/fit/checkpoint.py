@@ -16,7 +16,7 @@ from edge.util.errors import UserError
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes beside, flushes to disk, renames. Raises `UserError` when the disk is full."""
+    """Replace a file atomically and flush it to disk. Raises `UserError` when the disk is full."""
     try:
         atomic_file.write(path, data)
     except OSError as error:
@@ -24,14 +24,14 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    """One `.npy`, replaced atomically."""
+    """Write an array as `.npy`, replaced atomically. Raises `UserError` when the disk is full."""
     file = io.BytesIO()
     np.save(file, array)
     write_bytes(path, file.getvalue())
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """An uncompressed `.npz`, replaced atomically."""
+    """Write arrays as an uncompressed `.npz`, replaced atomically. Raises `UserError` when the disk is full."""
     try:
         with atomic_file.replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -46,14 +46,14 @@ def _arrays(prefix: str, variables: Iterable[Any]) -> dict[str, NDArray[Any]]:
 
 
 def save(path: Path, model: Any, optimizer: Any, facts: dict[str, Any]) -> None:
-    """Weights, state of the random generators, optimiser and `facts` (plain JSON)."""
+    """Save weights, optimiser, the state of the random generators and `facts` (plain JSON) as a checkpoint."""
     arrays = _arrays("model", model.variables) | _arrays("optimizer", optimizer.variables)
     arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     write_arrays(path, arrays)
 
 
 def facts_of(path: Path) -> dict[str, Any]:
-    """The facts alone. Raises `UserError` if the file is no checkpoint."""
+    """Read only the facts of a checkpoint. Raises `UserError` if the file is no checkpoint."""
     try:
         with np.load(path) as archive:
             facts: dict[str, Any] = json.loads(archive["facts"].tobytes())
@@ -63,7 +63,7 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 
 def restore(path: Path, model: Any, optimizer: Any) -> None:
-    """Puts everything back. The model must be of the same recipe."""
+    """Load a checkpoint into a model of the same recipe, its optimiser and the random generators."""
     with np.load(path) as archive:
         for prefix, variables in (("model", model.variables), ("optimizer", optimizer.variables)):
             for index, variable in enumerate(variables):
@@ -71,12 +71,15 @@ def restore(path: Path, model: Any, optimizer: Any) -> None:
 
 
 def save_weights(path: Path, weights: Sequence[NDArray[Any]]) -> None:
-    """The weights of one finished epoch, in the order of `network.weights`."""
+    """Save the weights of a finished epoch, in the order of `network.weights`.
+
+    Raises `UserError` when the disk is full.
+    """
     write_arrays(path, {f"weight{index:04d}": array for index, array in enumerate(weights)})
 
 
 def load_weights(path: Path) -> list[NDArray[Any]]:
-    """What `save_weights` wrote, in order."""
+    """Load the weights that `save_weights` has written, in the same order. Raises `UserError` for any other file."""
     try:
         with np.load(path) as archive:
             return [archive[name] for name in sorted(archive.files)]

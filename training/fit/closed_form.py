@@ -39,23 +39,23 @@ Serve = Callable[[Sequence[tuple[Sequence[int], list[int]]]], Iterator[batches.B
 
 
 class Pooler(keras.Model):  # type: ignore[misc]
-    """The network up to its pooled numbers, as `predict_on_batch` wants it."""
+    """A Keras model of the network up to its pooled features, for `predict_on_batch`."""
 
     def __init__(self, network: Any) -> None:
         super().__init__(name="pooler")
         self.network = network
 
     def build(self, shape: Any = None) -> None:
-        """The network is built already."""
+        """Do nothing: the network is built already."""
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """`[batch, network.pooled_size]`."""
+        """Return the pooled features, `[batch, network.pooled_size]`, of (features, mask)."""
         return self.network.pool(inputs)
 
 
 def by_length(lengths: Sequence[float]) -> list[int]:
-    """The order of the clips in every round: alike lengths together, so that little padding is computed."""
+    """Return the clip indices sorted by length, so that batches need little padding."""
     return sorted(range(len(lengths)), key=lambda index: lengths[index])
 
 
@@ -69,10 +69,11 @@ def gather(
     out: Path,
     quiet: bool,
 ) -> tuple[Float, NDArray[np.int64], NDArray[np.int64]]:
-    """Pool the clips of all rounds; what `out` holds already is not computed again.
+    """Compute the pooled features of all clips in all rounds.
 
-    Returns features float32 `[rounds * n, size]`, label indices and households `[rounds * n]`, in the order of
-    `by_length`, the clean round first. Raises `UserError` where the encoder gives NaN or infinity.
+    What the folder `out` already holds is not computed again. Returns features float32 `[rounds * n, size]`, label
+    indices and households `[rounds * n]`, in the order of `by_length`, the clean round first. Raises `UserError` where
+    the encoder outputs NaN or infinity.
     """
     assert source.recipe.probe is not None
     out.mkdir(parents=True, exist_ok=True)
@@ -115,7 +116,7 @@ def _index(source: batches.Source, place: int) -> int:
 
 
 def shares(task: Task, clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """How much each clip counts: one over the square root of the size of its corpus's label, on average 1."""
+    """Weight of each clip, float64 `[n]`: one over the square root of the size of its corpus's label; the mean is 1."""
     cells: dict[tuple[str, str], int] = {}
     for clip in task.fitting:
         cells[clip.corpus, clip.label] = cells.get((clip.corpus, clip.label), 0) + 1

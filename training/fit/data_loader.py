@@ -36,20 +36,20 @@ class DataLoader:
             self._pool = multiprocessing.get_context("fork").Pool(workers)
 
     def batches(self, tasks: Sequence[tuple[Sequence[int], list[int]]]) -> Iterator[Batch]:
-        """The batches of the tasks, in order."""
+        """Yield the batches of the tasks, in order, prepared ahead of time."""
         if self._pool is not None:
             return self._pool.imap(_in_worker, tasks)
         return prefetch(self._source.batch(task) for task in tasks)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the worker processes; does nothing for a thread."""
         if self._pool is not None:
             self._pool.terminate()
             self._pool.join()
 
 
 def prefetch(batches: Iterator[Batch], depth: int = 8) -> Iterator[Batch]:
-    """Prepare batches in a thread while the network computes. An error there is raised here."""
+    """Prepare up to `depth` batches in a thread while the network computes; an error there is raised to the caller."""
     waiting: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
 

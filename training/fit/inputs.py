@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What to fit, on what, to where."""
+    """One training run: what to fit, on which data, and the folder to write to."""
 
     recipe: Recipe
     data: Path
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass
 class Inputs:
-    """What a run has read before it starts."""
+    """The data that a training run holds in memory: recordings, noise, impulse responses, and the data loader."""
 
     task: Task
     clips: list[Clip]

@@ -19,5 +19,5 @@ class LogitsModel(keras.Model):  # type: ignore[misc]
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Logits `[batch, labels]`."""
+        """Return only the logits of the wrapped network, `[batch, labels]`."""
         return self.network(inputs, training=training)[0]

@@ -12,25 +12,25 @@ from training.recipes.recipe import Recipe
 
 
 class Optimizer(keras.optimizers.AdamW):  # type: ignore[misc]
-    """AdamW (Loshchilov & Hutter 2019) whose trunk learns slower than its head."""
+    """AdamW (Loshchilov & Hutter 2019) with a smaller learning rate for the trunk than for the head."""
 
     trunk_share = 0.1
 
     def build(self, variables: Any) -> None:
-        """Notes which variables belong to the trunk: later, TensorFlow gives bare variables without a path."""
+        """Note which variables belong to the trunk: TensorFlow later passes variables without their path."""
         super().build(variables)
         self._shares = [
             1.0 if transformer.is_head(variable.path) else self.trunk_share for variable in variables
         ]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The rate that is scheduled is the head's."""
+        """Update one variable; the scheduled learning rate is that of the head, the trunk's is scaled down."""
         share = self._shares[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * share)
 
 
 def make(recipe: Recipe, total: int) -> Optimizer:
-    """Warm-up, then a cosine to zero."""
+    """Make an optimiser for `total` steps: linear warm-up, then cosine decay to zero."""
     warm = max(1, round(recipe.warm_up * total))
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, total - warm), warmup_target=recipe.head_rate, warmup_steps=warm
@@ -44,7 +44,7 @@ def make(recipe: Recipe, total: int) -> Optimizer:
 
 
 def averaged(model: Any, optimizer: Optimizer) -> list[NDArray[Any]]:
-    """The weights of `model.network` with the moving averages in place of those that have one."""
+    """Return the weights of `model.network`, with the moving average in place of each that has one."""
     held: dict[int, Any] = {}
     if optimizer.use_ema:
         pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)

@@ -32,7 +32,7 @@ ROUNDS: Final = 3
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Of `n` clips as they were recorded."""
+    """Out-of-fold predictions of `n` clips as they were recorded, without augmentation."""
 
     logits: NDArray[np.float64]
     """`[n, labels]`; `[n, 8]` with the arousal of a relative head, against ordinary speech in general."""
@@ -50,7 +50,7 @@ class OutOfFold:
 
 
 def read(path: Path) -> OutOfFold | None:
-    """Read the file of a run; None where there is none. Raises `UserError` for a damaged file."""
+    """Read the out-of-fold predictions of a run; None where there are none. Raises `UserError` for a damaged file."""
     if not path.exists():
         return None
     try:
@@ -65,8 +65,8 @@ def predict(
 ) -> OutOfFold | None:
     """Predict each of the first `count` utterances, the clean round, by a head fitted without its speaker's fold.
 
-    `fit` makes a head of the utterances that it is given, the places of which are the second argument, `[n]`. Returns
-    None where no fold can be left out without a label losing its last recording.
+    `fit` makes a head of the utterances that it is passed; its second argument marks them, bool `[n]`. Returns None
+    where no fold can be left out without a label losing its last recording.
     """
     # Not at the top: export and evaluation of a finished run need no training framework here.
     from sklearn.exceptions import ConvergenceWarning
@@ -98,9 +98,9 @@ def without(
     added: NDArray[np.bool_],
     fit: Callable[[Utterances, NDArray[np.bool_]], Solved],
 ) -> tuple[OutOfFold, Solved] | None:
-    """Predictions and head of a fit without the clips that were added, `[n]` in the clean round.
+    """Fit without the clips that were added (bool `[n]`, clean round), and return predictions and head.
 
-    The others are predicted out of fold, those that were added by the head of all others, which has not heard them.
+    The other clips are predicted out-of-fold, the added ones by the head of all others, which was not fitted to them.
     Returns None where `predict` does.
     """
     count = len(added)
@@ -121,7 +121,7 @@ def without(
 def folds(
     speakers: Sequence[str] | NDArray[np.str_], corpora: Sequence[str] | NDArray[np.str_]
 ) -> Iterator[NDArray[np.bool_]]:
-    """The clips `[n]` of each fold: whole speakers, those of each corpus spread over the folds."""
+    """Yield the clips of each fold, bool `[n]`: whole speakers, those of each corpus spread evenly over the folds."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     count = min(FOLDS, len(set(speakers)))

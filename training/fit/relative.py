@@ -33,7 +33,7 @@ ORDINARY_INDEX: Final = -1
 
 @dataclass(frozen=True)
 class Utterances:
-    """`n` pooled utterances of all rounds, with what is known of them."""
+    """Pooled features of `n` utterances of all rounds, with label, corpus, speaker and household of each."""
 
     pooled: Float
     """Float32 `[n, size]`."""
@@ -46,7 +46,7 @@ class Utterances:
     """`[n]`: unique over rounds; -1 in the clean round."""
 
     def take(self, chosen: NDArray[np.bool_]) -> Utterances:
-        """Those where `chosen` `[n]` is true."""
+        """Return the utterances where `chosen`, bool `[n]`, is true."""
         return Utterances(
             self.pooled[chosen], self.label[chosen], self.corpus[chosen], self.speaker[chosen],
             self.household[chosen],
@@ -54,7 +54,7 @@ class Utterances:
 
     @property
     def neutral(self) -> NDArray[np.bool_]:
-        """`[n]`: labelled neutral, or ordinary speech."""
+        """Which utterances are labelled neutral or are ordinary speech, bool `[n]`."""
         found: NDArray[np.bool_] = self.label <= 0
         return found
 
@@ -125,7 +125,10 @@ def _arousal(
 
 
 def origin_of(inputs: Float, utterances: Utterances) -> Float:
-    """Mean `[d]` over corpora of the mean of their neutral speech, of `inputs` `[n, d]` in the clean round."""
+    """Return the average neutral speech `[d]` of `inputs` `[n, d]`.
+
+    It is the mean over corpora of their means in the clean round.
+    """
     clean = utterances.neutral & (utterances.household < 0)
     means = [
         inputs[clean & (utterances.corpus == name)].mean(axis=0)
@@ -138,7 +141,7 @@ def origin_of(inputs: Float, utterances: Utterances) -> Float:
 def differences(
     inputs: Float, utterances: Utterances, origin: Float, how: Relative, random: np.random.Generator
 ) -> tuple[Float, NDArray[np.int64]]:
-    """Examples `[draws * n, d]`: each utterance of `inputs` `[n, d]` minus a simulated baseline; and its place."""
+    """Simulate baselines, and return each utterance of `inputs` `[n, d]` minus one, `[draws * n, d]`, and its index."""
     pools = _Pools(utterances)
     count = len(inputs)
     examples = np.empty((how.draws * count, inputs.shape[1]), np.float32)
@@ -192,7 +195,10 @@ def _grouped(keys: NDArray[Any], chosen: NDArray[np.bool_]) -> dict[Any, NDArray
 
 
 def weigh(label: NDArray[np.int64], corpus: NDArray[np.str_], how: Relative) -> NDArray[np.float64]:
-    """Weights `[n]`, on average 1: one over the root of the size of each (corpus, label), parts in proportion."""
+    """Return the weight of each example, float64 `[n]` with mean 1.
+
+    It is one over the root of the size of its (corpus, label), with the parts in the proportion that the recipe says.
+    """
     _, cell, counts = np.unique(
         np.char.add(np.char.add(corpus, "/"), label.astype(str)), return_inverse=True, return_counts=True
     )

@@ -34,7 +34,7 @@ EMPTY: Final[dict[str, Array]] = {}
 
 
 def constants(model: Path) -> dict[str, Array]:
-    """The large constants of a TFLite file by name, float32; int8 ones are multiplied with their scales."""
+    """Read the large constant tensors of a TFLite file by name, as float32; int8 ones are dequantised."""
     from edge.inference.interpreter import Interpreter
 
     return {
@@ -51,9 +51,9 @@ def write(
     model: Path,
     encoder: Mapping[str, Array] = EMPTY,
 ) -> None:
-    """Writes what `read` needs beside the graph itself; `weights` in the order of the network.
+    """Write what `read` needs beside the graph itself; `weights` are in the order of the network.
 
-    What is neither in the graph nor learnt, but the `encoder`'s (`training/networks/pretrained.py`), is named only.
+    Weights that are neither in the graph nor trained come from the `encoder` and are only named.
     """
     graph = constants(model)
     places: list[dict[str, Any]] = []
@@ -93,9 +93,9 @@ def _borrowed(weight: NDArray[Any], encoder: Mapping[str, Array]) -> dict[str, A
 def read(
     bundle: Bundle, encoder: Callable[[], Mapping[str, Array]] = lambda: EMPTY
 ) -> tuple[Recipe, list[NDArray[Any]]]:
-    """The recipe that a bundle was made by, and its weights; `encoder` is asked where it only names the encoder's.
+    """Return the recipe and the weights that a bundle was made from.
 
-    Raises `UserError` where the bundle does not hold them.
+    `encoder` is called for weights that the bundle only names. Raises `UserError` where the bundle does not hold them.
     """
     path = bundle.path / FILE
     if FILE not in bundle.manifest.files:

@@ -45,7 +45,7 @@ class Further:
 
 
 def gentle(recipe: Recipe) -> Recipe:
-    """The recipe of a run that goes on."""
+    """Return the recipe with a smaller learning rate and fewer epochs, for weights that are trained already."""
     return msgspec.structs.replace(
         recipe,
         # What a student fitted its teacher stays: its head is solved again.
@@ -58,7 +58,10 @@ def gentle(recipe: Recipe) -> Recipe:
 def plan(
     bundle: Bundle, added: Sequence[Path], data: Path, seed: int, recipe: Recipe | None = None
 ) -> Further:
-    """All that such a run begins with. Raises `UserError`, also for a recipe that does not fit the bundle's weights."""
+    """Prepare retraining of a bundle with added recordings: recipe, weights and clips.
+
+    Raises `UserError`, also for a recipe that does not fit the bundle's weights.
+    """
     own, weights = resume.read(bundle, lambda: encoder.load(data))
     if recipe is not None and (
         recipe.architecture, recipe.layers, recipe.embedding, recipe.student
@@ -79,9 +82,9 @@ def plan(
 
 
 def recordings(added: Sequence[Path], *, ordinary: bool = False) -> list[Clip]:
-    """The clips of folders `DIR/<label>/*` or `DIR/<label>/<speaker>/*`; with `ordinary` of `DIR/ordinary/*`, too.
+    """List the clips of folders `DIR/<label>/*` or `DIR/<label>/<speaker>/*`.
 
-    Raises `UserError` where a folder holds none.
+    With `ordinary`, those of `DIR/ordinary/*`, too. Raises `UserError` where a folder holds none.
     """
     clips: list[Clip] = []
     for root in added:
@@ -100,7 +103,10 @@ def recordings(added: Sequence[Path], *, ordinary: bool = False) -> list[Clip]:
 
 
 def halves(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
-    """To fit and to validate on: every fifth speaker is for validation only; with fewer than five, all are fitted."""
+    """Split clips into those to fit and those to validate on: every fifth speaker is for validation only.
+
+    With fewer than five speakers all clips are fitted, and the second list is empty.
+    """
     speakers = sorted({clip.speaker for clip in clips})
     random.Random(seed).shuffle(speakers)
     held = set(speakers[: len(speakers) // HELD_BACK])

@@ -92,7 +92,7 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Fits, or continues a run found in `job.out`. Returns the history. Raises `UserError`."""
+    """Train a network, or continue a run that was interrupted in `job.out`. Returns its history. Raises `UserError`."""
     recipe, state = job.recipe, job.out / "state.npz"
     try:
         job.out.mkdir(parents=True, exist_ok=True)

@@ -101,5 +101,5 @@ def summary(probabilities: Float, truth: NDArray[np.int64], labels: Sequence[str
 
 
 def points(lost: float) -> float:
-    """A share as percentage points, rounded."""
+    """Convert a share, such as 0.123, to rounded percentage points, 12.3."""
     return round(100 * lost, 2)

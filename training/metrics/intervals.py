@@ -18,7 +18,7 @@ def poisson_upper(count: int, confidence: float = 0.95) -> float:
 
 
 def widened(clusters: int, confidence: float = 0.95) -> float:
-    """The share to cut off at each end of a bootstrap distribution of so few clusters.
+    """Return the share to cut off at each end of a bootstrap distribution of so few clusters.
 
     Percentiles of a bootstrap are too narrow by `sqrt((n - 1) / n)` and by the normal in Student's place; the expanded
     percentile interval makes up for both (Hesterberg 2015, The American Statistician 69:371).

@@ -24,7 +24,7 @@ ORDINARY = -1
 
 @dataclass(frozen=True)
 class Predictions:
-    """Of `n` clips: outputs, embeddings, true labels, speakers, rooms, names, and a flag for enough speech."""
+    """Outputs and embeddings of `n` clips, with true label, speaker, room, name and enough-speech flag of each."""
 
     outputs: NDArray[np.float64]
     """`[n, 7]` logits of an absolute head, `[n, 8]` logits and arousal of a relative one; neither calibrated."""
@@ -43,11 +43,11 @@ class Predictions:
 
     @property
     def logits(self) -> NDArray[np.float64]:
-        """`[n, labels]`."""
+        """The outputs for the labels, without arousal: float64 `[n, labels]`."""
         return self.outputs if self.outputs.shape[1] != len(LABELS) + 1 else self.outputs[:, : len(LABELS)]
 
     def take(self, places: NDArray[np.intp]) -> Predictions:
-        """Those of the clips at the places, in that order."""
+        """Return the predictions of the clips at these indices, in that order."""
         chosen = [int(place) for place in places]
         return Predictions(
             self.outputs[chosen], self.embeddings[chosen], self.truth[chosen],
@@ -58,7 +58,7 @@ class Predictions:
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over the last axis; keeps the shape."""
+    """Convert logits of float64 `[..., labels]` to probabilities over the last axis; keeps the shape."""
     shares: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True)
     return shares
@@ -74,10 +74,10 @@ def predict(
     labels: Sequence[str] = LABELS,
     quiet: bool = False,
 ) -> Predictions:
-    """Run every clip. `change` may corrupt the samples, float32 `[n]` at 16 kHz, and is given the clip's place, too.
+    """Classify clips with a bundle as wholes. Raises `UserError` where most or all recordings cannot be used.
 
-    A recording that cannot be read or is shorter than 30 ms is named in the log and left out. Raises `UserError` where
-    most or all are.
+    `change` may corrupt the samples, float32 `[n]` at 16 kHz, and is passed the clip's index, too. A recording that
+    cannot be read or is shorter than 30 ms is named in the log and left out.
     """
     spec = bundle.manifest.features
     clips = sounds.readable(clips, f"{title}, reading", quiet)

@@ -28,7 +28,7 @@ UNCERTAIN_INDEX = -1
 
 @dataclass(frozen=True)
 class Decisions:
-    """Of `n` utterances, in the order in which they were replayed."""
+    """What the device decides about `n` utterances, in the order in which they were replayed."""
 
     labels: NDArray[np.int64]
     """`[n]`: published label as an index into `LABELS`; -1: `uncertain`."""
@@ -47,7 +47,7 @@ class Decisions:
 
 
 def head_of(bundle: Bundle) -> RelativeHead:
-    """The relative head of a bundle. Raises `BundleError` where it has an absolute one."""
+    """Return the relative head of a bundle. Raises `BundleError` where it has an absolute one."""
     if bundle.manifest.relative is None:
         raise BundleError(f"{bundle.path}: its head is not relative to a baseline")
     return bundle.manifest.relative
@@ -61,10 +61,10 @@ def replay(
     baseline: Baseline | None = None,
     learn: NDArray[np.bool_] | None = None,
 ) -> Decisions:
-    """Decide outputs `[n, 8]` one after the other; `enough_speech` `[n]`: whether there was speech enough.
+    """Decide utterances one after the other, with a baseline that learns; `outputs` are `[n, 8]`.
 
-    Goes on with `baseline`, or starts with a new one. It learns from every utterance of
-    enough speech; with `learn` `[n]` only from those.
+    `enough_speech`, bool `[n]`: whether an utterance is long enough. Continues with `baseline`, or starts with a new
+    one. It learns from every utterance that is long enough; with `learn`, bool `[n]`, only from those.
     """
     room = baseline or Baseline(head.baseline)
     count = len(outputs)
@@ -87,7 +87,7 @@ def replay(
 
 
 def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) -> Decisions:
-    """What the device publishes of utterances, outputs `[n, 7 or 8]`, one after the other in a new room."""
+    """Return what the device publishes for utterances, outputs `[n, 7 or 8]`, one after the other in a new room."""
     if bundle.manifest.relative is not None:
         return replay(bundle.manifest.relative, outputs, enough_speech)
     shares = softmax(outputs / bundle.manifest.temperature)
@@ -98,7 +98,7 @@ def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) 
 
 
 def without_baseline(bundle: Bundle, found: Predictions) -> Float:
-    """Probabilities `[n, 7]` where labels are equally likely, against ordinary speech in general."""
+    """Return probabilities, float `[n, 7]`, without a baseline of the room: relative to average ordinary speech."""
     if bundle.manifest.relative is None:
         return softmax(found.logits / bundle.manifest.temperature)
     none = np.zeros(len(found.truth), np.bool_)
@@ -108,7 +108,7 @@ def without_baseline(bundle: Bundle, found: Predictions) -> Float:
 def orders(
     found: Predictions, seed: int = SEED, count: int = ORDERS
 ) -> Iterator[dict[str, NDArray[np.intp]]]:
-    """For each repetition: room -> the places of its utterances in the order in which they are spoken."""
+    """Yield for each repetition a random order of the utterances of every room: room -> their indices."""
     rooms = np.array(found.rooms)
     for repetition in range(count):
         yield {
@@ -118,9 +118,9 @@ def orders(
 
 
 def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
-    """For each repetition the balanced probabilities `[n, 7]` with a causal baseline, in the order of the clips.
+    """Yield for each repetition the balanced probabilities `[n, 7]` with a causal baseline, in the order of the clips.
 
-    Raises `BundleError` for an absolute head.
+    Raises `BundleError` for a bundle with an absolute head.
     """
     head = head_of(bundle)
     for rooms in orders(found, seed, count):
@@ -133,6 +133,6 @@ def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int =
 def repeat(
     places: NDArray[np.intp], random: np.random.Generator, length: int = ONE_EMOTION_LENGTH
 ) -> NDArray[np.intp]:
-    """Draw `length` of `places`; where there are fewer, all are repeated, each time in another order."""
+    """Draw `length` of these indices; where there are fewer, all are repeated, each time in another order."""
     rounds = -(-length // places.size)
     return np.concatenate([random.permutation(places) for _ in range(rounds)])[:length]

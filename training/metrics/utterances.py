@@ -43,9 +43,10 @@ def predict(
     cache: Path | None = None,
     quiet: bool = False,
 ) -> Predictions:
-    """Classify every utterance of every clip; `names` are those of the files, `speech_ms` follows from `lengths`.
+    """Classify every utterance of every clip as the device would, after voice activity detection and segmentation.
 
-    With `cache`, a folder, results are kept for the next time. Raises `UserError` where there is no utterance at all.
+    `names` are those of the files. With `cache`, a folder, results are kept for the next time. Raises `UserError` where
+    there is no utterance at all.
     """
     key = _key(bundle, clips)
     held = cache / f"{bundle.full_name}-{key}.npz" if cache is not None else None
@@ -82,7 +83,7 @@ def predict(
 
 
 def room_of(clip: Clip) -> str:
-    """The room of a clip: its corpus, or the place where that is known."""
+    """Return the room that a clip counts to: its corpus, or the place of recording where that is known."""
     return clip.speaker if clip.corpus == "emospeech" else clip.corpus
 
 
@@ -96,7 +97,7 @@ def cut(samples: Int16, vad: Vad, config: Config) -> Iterator[Utterance]:
 
 
 def stream(samples: Int16) -> NDArray[np.int16]:
-    """The recording, int16 `[n]`, between faint noise: `[blocks, 512]`."""
+    """Put an int16 recording `[n]` between faint noise; return blocks of the device, int16 `[blocks, 512]`."""
     short = -samples.size % BLOCK
     lead, tail = _faint(LEAD_BLOCKS * BLOCK, 1), _faint(TAIL_BLOCKS * BLOCK + short, 2)
     return np.concatenate([lead, samples, tail]).reshape(-1, BLOCK)

@@ -9,7 +9,10 @@ from edge.util.errors import UserError
 
 
 def choose(*preferred: str) -> str:
-    """Sets the first of `tensorflow`, `torch`, `jax` that is installed. Raises `UserError` if none is."""
+    """Select the Keras backend: the first of `tensorflow`, `torch`, `jax` that is installed; returns its name.
+
+    Raises `UserError` if none is.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if importlib.util.find_spec("keras") is None:

@@ -23,7 +23,7 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Solved:
-    """`logits = ((pooled - centre) * scale) @ components @ kernel + bias`."""
+    """A linear head found in closed form: `logits = ((pooled - centre) * scale) @ components @ kernel + bias`."""
 
     centre: Float
     scale: Float
@@ -40,16 +40,16 @@ class Solved:
     of a relative head have an eighth column, the arousal."""
 
     def logits(self, pooled: Float) -> NDArray[np.float64]:
-        """Outputs `[n, labels]` (and arousal) of pooled features `[n, pooled]`."""
+        """Return the outputs, float64 `[n, labels]` (and arousal), for pooled features `[n, pooled]`."""
         found = ((pooled - self.centre) * self.scale) @ self.components @ self.kernel + self.bias
         return found.astype(np.float64)
 
 
 def compress(head: Solved, size: int) -> Solved:
-    """The same answers from an embedding of only `size` numbers, uncorrelated and each of deviation 1.
+    """Return an equivalent head with an embedding of only `size` numbers, uncorrelated and of unit deviation.
 
-    It spans the directions that the answers depend on (one fewer than labels), and then the largest components of what
-    is left. Raises `ValueError` where `size` is smaller than that.
+    The embedding spans the directions that the outputs depend on (one fewer than labels), then the largest components
+    of what is left. Raises `ValueError` where `size` is smaller than that.
     """
     whitened = head.spread[:, None] * head.kernel
     left, values, _ = np.linalg.svd(whitened.astype(np.float64), full_matrices=False)
@@ -66,7 +66,7 @@ def compress(head: Solved, size: int) -> Solved:
 
 
 def write(out: Path, weights: Sequence[NDArray[Any]], golden: Path, size: int) -> None:
-    """Writes `kernel` `[size, 7]` and `bias` `[7]` of the layer `classify`, found among a network's weights.
+    """Write `kernel` `[size, 7]` and `bias` `[7]` of the layer `classify`, found among a network's weights.
 
     The golden outputs prove that it is the graph's own layer. Raises `UserError` where it is not.
     """

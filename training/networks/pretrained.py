@@ -15,7 +15,10 @@ SHA256 = "fd01f09f7d67dc1c7a2f9bd6a62cfe0f3cb1fc0778e190ca067708e8f3b7c718"
 
 
 def load(data: Path) -> dict[str, NDArray[np.float32]]:
-    """All arrays of the encoder as float32. Raises `UserError` if the file is missing or another one."""
+    """Load all weights of the pretrained Whisper encoder as float32, by name.
+
+    Raises `UserError` if the file is missing or another one.
+    """
     path = data / FILE
     if not path.is_file():
         raise UserError(f"{path} is missing: docs/model/base.md says how to get the pretrained encoder")

@@ -42,7 +42,7 @@ Float = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Part:
-    """Some channels of the second convolution, with what `entry` makes of them."""
+    """Some channels of the second convolution, with the part of the layer `entry` that uses them."""
 
     conv: Float
     conv_bias: Float
@@ -70,13 +70,13 @@ class Pointwise(layers.Dense):  # type: ignore[misc]
     """
 
     def call(self, x: Any) -> Any:
-        """`[batch, 1, 1, before]` to `[batch, 1, 1, units]`."""
+        """Apply the layer to `[batch, 1, 1, before]`; returns `[batch, 1, 1, units]`."""
         y = pointwise(x, self.kernel)
         return y + self.bias if self.use_bias else y
 
 
 def pointwise(x: Any, kernel: Any) -> Any:
-    """`[batch, 1, 1, before]` times `[before, after]`."""
+    """Apply a 1x1 convolution: `[batch, 1, 1, before]` times the kernel `[before, after]`."""
     return ops.conv(
         x, ops.reshape(kernel, (1, 1, *kernel.shape)), padding="valid", data_format="channels_last"
     )
@@ -93,18 +93,24 @@ class Block(layers.Layer):  # type: ignore[misc]
         self._width = width
 
     def build(self, shape: Any = None) -> None:
-        """Any number of tokens."""
+        """Create the weights; they do not depend on the number of tokens."""
         for layer in (self.depthwise, self.up, self.down):
             layer.build((None, None, self._width))
         self.built = True
 
     def call(self, x: Any, mask: Any) -> Any:
-        """`[batch, tokens, width]` and `[batch, tokens, 1]`; keeps the shape. What is masked stays zero."""
+        """Apply the block to tokens `[batch, tokens, width]` with their mask `[batch, tokens, 1]`.
+
+        Masked tokens stay zero.
+        """
         return x + self.down(self.up(self.depthwise(x))) * mask
 
 
 class Small(keras.Model):  # type: ignore[misc]
-    """See the head of this file. `student` gives the sizes."""
+    """The small convolutional network, a student of Whisper (head of this file).
+
+    Sizes are those of the recipe's `student`.
+    """
 
     def __init__(self, recipe: Recipe, student: Student, labels: int, **options: Any) -> None:
         super().__init__(**options)
@@ -128,7 +134,7 @@ class Small(keras.Model):  # type: ignore[misc]
         self.pooled_size = 2 * width
 
     def build(self, shape: Any = None) -> None:
-        """Shapes are known from the recipe."""
+        """Create all weights; the shapes follow from the recipe."""
         self.conv1.build((None, None, spec.DEFAULT.mels))
         self.conv2.build((None, None, FRONT))
         self.entry.build((None, None, FRONT))
@@ -154,7 +160,7 @@ class Small(keras.Model):  # type: ignore[misc]
         return ops.pad(x, ((0, 0), (1, 1), (0, 0)))
 
     def front(self, inputs: Any) -> Any:
-        """What Whisper's convolutions say: `[batch, tokens, 512]`."""
+        """Return the output of Whisper's two convolutions, `[batch, tokens, 512]`."""
         return ops.gelu(self.conv2(self._first(inputs)), approximate=False)
 
     def _enter(self, inputs: Any) -> Any:
@@ -177,10 +183,11 @@ class Small(keras.Model):  # type: ignore[misc]
         return result
 
     def split_for_int8(self, inputs: tuple[Float, Float]) -> None:
-        """Makes ready for int8: the 512 channels of the front go in parts, each with an int8 step of its own.
+        """Split the 512 channels of the front into parts of similar range, each with an int8 scale of its own.
 
-        Some are a thousand times as loud as others, and the quiet ones tell as much. Channels that hardly move on
-        `inputs` (features and mask) are left out, their mean goes into the bias. The network says the same as before.
+        Some channels are a thousand times as large as others, and the small ones carry as much information. Channels
+        that hardly vary on `inputs` (features and mask) are removed and their mean goes into the bias. The float
+        outputs of the network do not change.
         """
         activations = ops.convert_to_numpy(self.front(inputs))[inputs[1] > 0]
         (conv, conv_bias), (entry, bias) = self.conv2.get_weights(), self.entry.get_weights()
@@ -193,7 +200,7 @@ class Small(keras.Model):  # type: ignore[misc]
         ]
 
     def tokens(self, inputs: Any) -> Any:
-        """One vector for each 20 ms: `[batch, tokens, width]`."""
+        """Return one vector for each 20 ms, `[batch, tokens, width]`."""
         mask = ops.expand_dims(inputs[1], -1)
         x = self._enter(inputs) * mask
         for block in self.blocks:
@@ -209,11 +216,11 @@ class Small(keras.Model):  # type: ignore[misc]
         return mean, ops.mean(ops.relu(x - mean) * weight, axis=1, keepdims=True)
 
     def pool(self, inputs: Any) -> Any:
-        """`[batch, 2 * width]`."""
+        """Return the pooled features, `[batch, 2 * width]`."""
         return ops.reshape(ops.concatenate(self._pools(inputs), axis=-1), (-1, self.pooled_size))
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, ...]:
-        """`(features, mask)` to `(logits, embedding)`, and the arousal `[batch, 1]` of a relative head."""
+        """Map (features, mask) to (logits, embedding), and with a relative head also to arousal `[batch, 1]`."""
         mean, deviation = (ops.reshape(part, (-1, 1, 1, self.width)) for part in self._pools(inputs))
         embedding = self.embed_mean(mean) + self.embed_deviation(deviation)
         logits = self.classify(embedding)
@@ -223,12 +230,12 @@ class Small(keras.Model):  # type: ignore[misc]
         return *found, ops.reshape(self.arousal(embedding), (-1, 1))
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Takes the encoder's convolutions; weights there are `[out, in, 3]`."""
+        """Load the two convolutions of Whisper's encoder; the arrays are `[out, in, 3]`."""
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
 
     def install(self, head: Solved) -> None:
-        """Puts a head into the network, in a scaling that suits one int8 step for all channels of a tensor.
+        """Set the weights of a solved head, scaled so that one int8 step suits all channels of a tensor.
 
         Each channel of `exit` is centred and scaled so that the means of speech have mean 0 and deviation 1, and each
         number of the embedding so that it has deviation 1.
@@ -249,7 +256,7 @@ class Small(keras.Model):  # type: ignore[misc]
 
 
 def whole_window(x: Any, mask: Any) -> tuple[Any, Any]:
-    """Tokens and mask with nothing behind them, up to the window of the device."""
+    """Pad tokens and their mask with zeros up to the window of the device."""
     window = spec.DEFAULT.tokens
     if x.shape[1] == window:
         return x, mask
@@ -260,7 +267,7 @@ def whole_window(x: Any, mask: Any) -> tuple[Any, Any]:
 
 
 def token_weights(mask: Any) -> Any:
-    """Weights `[batch, tokens, 1]` with mean 1 over all tokens, from the mask `[batch, tokens]`."""
+    """Turn the mask `[batch, tokens]` into weights `[batch, tokens, 1]` whose mean over all tokens is 1."""
     tokens = mask.shape[1]
     kernel, bias = count_weights(tokens)
     counted = pointwise(ops.reshape(mask, (-1, 1, 1, tokens)), ops.convert_to_tensor(kernel[:, None]))
@@ -268,7 +275,7 @@ def token_weights(mask: Any) -> Any:
 
 
 def make(recipe: Recipe, labels: int = len(LABELS)) -> Small:
-    """A network with random weights, built."""
+    """Make and build a small network with random weights."""
     network = Small(recipe, recipe.student or Student(), labels, name=recipe.name)
     network.build()
     return network

@@ -39,14 +39,17 @@ class Block(layers.Layer):  # type: ignore[misc]
         self.down = layers.Dense(WIDTH, name="down")
 
     def build(self, shape: Any) -> None:
-        """Shapes are fixed: `[batch, tokens, 512]`."""
+        """Create the weights; all shapes are fixed, `[batch, tokens, 512]`."""
         for layer in (self.attention_norm, self.qkv, self.out, self.ffn_norm, self.up):
             layer.build((None, None, WIDTH))
         self.down.build((None, None, 4 * WIDTH))
         self.built = True
 
     def call(self, x: Any, bias: Any) -> Any:
-        """`bias` `[batch, 1, 1, tokens]` is added to the attention scores: 0 or very negative."""
+        """Apply the block to `[batch, tokens, 512]`.
+
+        `bias` `[batch, 1, 1, tokens]` is added to the attention scores: 0, or very negative where a token is masked.
+        """
         # `ops.shape`, not `x.shape`: TensorFlow trains on a graph whose batch and length are not known.
         batch, tokens = ops.shape(x)[0], ops.shape(x)[1]
         qkv = self.qkv(self.attention_norm(x))
@@ -67,7 +70,10 @@ class Block(layers.Layer):  # type: ignore[misc]
 
 
 def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
-    """Averages each `size` neighbouring tokens of `[batch, tokens, width]`, those that are masked left out."""
+    """Average each `size` neighbouring tokens of `[batch, tokens, width]`, leaving masked ones out.
+
+    Returns the mask, too.
+    """
     width = x.shape[2]
     groups = (ops.shape(x)[1] + size - 1) // size
     # A length that divides evenly (150 by 2 on the device) needs no padding, an unknown one may.
@@ -81,10 +87,10 @@ def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
 
 
 class Whisper(keras.Model):  # type: ignore[misc]
-    """The first layers of Whisper's encoder; mean and deviation over time of what each gives; two linear layers.
+    """The first layers of Whisper with statistics over time of each layer, and two linear layers.
 
-    Nothing learnt lies between the pooled numbers and the logits but an affine map: what is known of speakers that were
-    never heard is in the encoder, and a head with more freedom forgets it (docs/model/base.md has the measurements).
+    Between pooled features and logits there is nothing trained but an affine map: what is known about unseen speakers
+    is in the encoder, and a head with more freedom loses it (measurements in docs/model/base.md).
     """
 
     def __init__(self, recipe: Recipe, labels: int = len(LABELS), **options: Any) -> None:
@@ -120,7 +126,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.merge = recipe.merge
 
     def build(self, shape: Any = None) -> None:
-        """Shapes are fixed by Whisper."""
+        """Create all weights; the shapes are those of Whisper."""
         self.conv1.build((None, None, 80))
         self.conv2.build((None, None, WIDTH))
         for block in self.blocks:
@@ -129,7 +135,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.built = True
 
     def tokens(self, inputs: Any) -> tuple[list[Any], Any]:
-        """What each block says of each token, `[batch, tokens, 512]`, and the mask of these tokens."""
+        """Return the outputs of each block, each `[batch, tokens, 512]`, and the mask of these tokens."""
         mel, mask = inputs
         tokens = ops.shape(mel)[1] // 2
         x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
@@ -145,7 +151,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         return outputs, mask
 
     def pool(self, inputs: Any) -> Any:
-        """Mean and deviation over the valid tokens of each pooled block: `[batch, pooled layers * 1024]`."""
+        """Return mean and deviation over the valid tokens of each pooled block, `[batch, pooled layers * 1024]`."""
         outputs, mask = self.tokens(inputs)
         weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
         pooled = []
@@ -156,7 +162,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         return ops.concatenate(pooled, axis=-1)
 
     def call(self, inputs: Any, training: bool = False) -> tuple[Any, ...]:
-        """`(features, mask)` to `(logits, embedding)`, and the arousal `[batch, 1]` of a relative head."""
+        """Map (features, mask) to (logits, embedding), and with a relative head also to arousal `[batch, 1]`."""
         standard = (self.pool(inputs) - self.centre) * self.scale
         # In two pieces: the converter would multiply `scale` into the kernel, whose columns int8 could then not hold.
         half = self.pooled_size // 2
@@ -170,7 +176,10 @@ class Whisper(keras.Model):  # type: ignore[misc]
         return logits, embedding, ops.sum(dropped[:, :, None] * kernel, axis=1) + bias
 
     def install(self, head: Solved) -> None:
-        """Put a head into the network; where the embedding is smaller, only what the answers depend on is kept."""
+        """Set the weights of a solved head.
+
+        A smaller embedding keeps only the directions that the outputs depend on.
+        """
         if head.components.shape[1] > self.embed.kernel.shape[1]:
             head = compress(head, self.embed.kernel.shape[1])
         self.centre.assign(head.centre)
@@ -186,7 +195,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
             self.arousal[1].assign(head.bias[self.labels :])
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Takes the encoder's weights; Dense weights there are `[out, in]`, Conv1D `[out, in, 3]`."""
+        """Load the weights of Whisper's encoder; dense ones are `[out, in]`, convolutions `[out, in, 3]`."""
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
         self.positions.assign(arrays["position_encodings.encodings"][: features.DEFAULT.tokens])
@@ -206,12 +215,12 @@ HEAD_PREFIXES = ("embed", "classify", "arousal")
 
 
 def is_head(path: str) -> bool:
-    """Whether a variable belongs to the head, which learns faster than the trunk."""
+    """Whether a variable, given by its path, belongs to the head, which has a higher learning rate than the trunk."""
     return any(part.startswith(HEAD_PREFIXES) for part in path.split("/"))
 
 
 def make(recipe: Recipe, labels: int = len(LABELS)) -> Any:
-    """A network with random weights, built."""
+    """Make and build a transformer network with random weights."""
     if recipe.architecture == "student":
         return small.make(recipe, labels)
     if recipe.architecture != "whisper":

@@ -15,7 +15,10 @@ FOLDER = Path(__file__).parents[1] / "recipes"
 
 
 class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Shares are probabilities per clip; decibels and factors are drawn evenly between the two bounds."""
+    """The augmentation of a recipe.
+
+    Shares are probabilities per clip; decibels and factors are drawn uniformly between two bounds.
+    """
 
     gain_db: tuple[float, float] = (-18.0, 6.0)
     speed: float = 0.10
@@ -54,7 +57,7 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The head in closed form on the frozen encoder: `training/fit/closed_form.py`."""
+    """Settings of the linear head in closed form on a frozen encoder (`training/fit/closed_form.py`)."""
 
     rounds: int = 8
     """So often each clip is heard: once clean, then varied as `augment` says."""
@@ -65,7 +68,7 @@ class Probe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Relative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A head relative to a simulated baseline, with an arousal output: `training/fit/relative.py`."""
+    """Settings of a head relative to a simulated baseline, with an arousal output (`training/fit/relative.py`)."""
 
     most_neutral: int = 30
     """Neutral utterances that a simulated baseline has learnt from, at most; drawn with equal odds per octave."""
@@ -84,7 +87,7 @@ class Relative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Size of `training/networks/small.py` behind the convolutions of Whisper."""
+    """The size of the small network behind the convolutions of Whisper (`training/networks/small.py`)."""
 
     width: int = 192
     """Channels of each block."""
@@ -94,14 +97,14 @@ class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Distil(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a student learns to say before the head is solved: `training/fit/distillation.py`."""
+    """Settings of distillation, before the student's head is solved (`training/fit/distillation.py`)."""
 
     layers: int = 2
     """The layer of Whisper whose tokens it learns."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """See the comments in `recipes/base.toml`."""
+    """Everything that determines a trained network but the data; `recipes/base.toml` explains each key."""
 
     name: str
     architecture: str
@@ -140,16 +143,16 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the encoder stays as it came, so that what it says of a clip is the same in every run."""
+        """Whether the encoder keeps its pretrained weights, so that its output for a clip is the same in every run."""
         return self.architecture == "whisper" and self.freeze >= self.layers and self.epochs == 0
 
     @property
     def last_epoch(self) -> int:
-        """The number of the epoch whose weights are the result: a student's head is solved after its epochs."""
+        """The number of the epoch whose weights are the result; a student's head is solved after its last epoch."""
         return self.epochs + 1 if self.distil else self.epochs
 
     def sha256(self) -> str:
-        """Tells whether a checkpoint belongs to this recipe."""
+        """Hash all settings; shows whether a checkpoint belongs to this recipe."""
         document = msgspec.to_builtins(self)
         # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
         if document["first_pooled"] == 1:
@@ -161,12 +164,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def from_document(document: dict[str, Any]) -> Recipe:
-    """One that was written down. Keys that an older recipe did not use may be gone since: they are null there."""
+    """Read a recipe that was stored with a run or a bundle.
+
+    Keys that were removed since are accepted if they are null.
+    """
     return msgspec.convert({key: value for key, value in document.items() if value is not None}, Recipe)
 
 
 def load(name: str) -> Recipe:
-    """A shipped recipe by its name, or a TOML file. Raises `UserError`."""
+    """Load a shipped recipe by its name, or a TOML file by its path. Raises `UserError`."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     try:
         recipe = msgspec.toml.decode(path.read_bytes(), type=Recipe)

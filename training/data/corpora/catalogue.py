@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that can be read."""
+    """A speech corpus that can be read: its name, where it comes from, and the function that scans its folder."""
 
     name: str
     scan: Callable[[Path], Found]
@@ -55,7 +55,10 @@ CORPORA: dict[str, Corpus] = {
 
 
 def read(data: Path, names: Iterable[str]) -> list[Found]:
-    """Scans the named corpora in `data/<name>`. Raises `UserError` where one is missing or holds no clip."""
+    """Scan the named corpora in `data/<name>`, and return what each folder holds.
+
+    Raises `UserError` where a corpus is missing or holds no clip.
+    """
     result = []
     for name in names:
         root = data / name
@@ -77,7 +80,7 @@ def read(data: Path, names: Iterable[str]) -> list[Found]:
 
 
 def table(data: Path) -> list[dict[str, object]]:
-    """What there is below `data`: one row a corpus, with what was skipped and why."""
+    """Return an overview of the corpora below `data`, one row each, with what was skipped and why."""
     rows: list[dict[str, object]] = []
     for corpus in CORPORA.values():
         root = data / corpus.name
@@ -102,5 +105,5 @@ def table(data: Path) -> list[dict[str, object]]:
 
 
 def clips(found: Iterable[Found]) -> list[Clip]:
-    """All clips of several corpora in one list."""
+    """Join the clips of several scanned corpora into one list."""
     return [clip for one in found for clip in one.clips]

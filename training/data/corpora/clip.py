@@ -27,7 +27,7 @@ ORDINARY = "ordinary"
 
 @dataclass(frozen=True)
 class Clip:
-    """One recording of one speaker with one label."""
+    """One labelled recording of one speaker: its path, corpus, speaker and label."""
 
     corpus: str
     path: Path
@@ -41,7 +41,7 @@ class Clip:
 
 @dataclass
 class Found:
-    """What a corpus folder held: clips, and what was skipped and why (reason -> examples)."""
+    """The result of scanning a corpus folder: clips, and what was skipped and why (reason -> examples)."""
 
     corpus: str
     root: Path
@@ -59,7 +59,7 @@ class Found:
         self.clips.append(clip)
 
     def skip(self, path: Path | str, reason: str) -> None:
-        """Remember one file that is not used."""
+        """Note a file that is not used, under the reason for it."""
         self.skipped.setdefault(reason, []).append(str(path))
 
 
@@ -68,7 +68,7 @@ AUDIO_SUFFIXES = {*LOSSLESS, ".opus", ".ogg", ".oga", ".mp3", *files.EXTERNAL_SU
 
 
 def audio_files(root: Path) -> list[Path]:
-    """All audio files below `root` in a stable order, lossless ones first; hidden ones (macOS's `._name`) are none."""
+    """List all audio files below `root` in a stable order, lossless formats first; hidden files are left out."""
     found = (
         (path for path in files_below(root) if path.suffix.lower() in AUDIO_SUFFIXES) if root.is_dir() else ()
     )

@@ -9,7 +9,7 @@ from training.data.corpora.clip import LABEL_WORDS, Clip, Found, audio_files
 
 
 def scan(root: Path) -> Found:
-    """Reads `actor_sentence_EMOTION_intensity` names; there is no surprise."""
+    """Scan a copy of CREMA-D: `actor_sentence_EMOTION_intensity` file names; it has no `surprised`."""
     found = Found("crema-d", root)
     for path in audio_files(root):
         match = re.fullmatch(r"(\d{4})_[A-Z]{3}_([A-Z]{3})_[A-Z]{1,2}", path.stem)

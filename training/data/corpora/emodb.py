@@ -12,7 +12,7 @@ CODES = {"W": "angry", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad",
 
 
 def scan(root: Path) -> Found:
-    """Reads `SPEAKER TEXT EMOTION VERSION` names."""
+    """Scan a copy of EmoDB (German), whose file names are `SPEAKER TEXT EMOTION VERSION` without the spaces."""
     found = Found("emo-db", root)
     for path in audio_files(root):
         match = re.fullmatch(r"(\d\d)[ab]\d\d([A-Z])[a-z]?", path.stem)

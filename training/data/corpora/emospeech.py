@@ -15,7 +15,7 @@ FITTED_PLACES = ("House", "Misc")
 
 
 def scan(root: Path) -> Found:
-    """Read `clips.tsv` (file, speaker, label, place)."""
+    """Scan the emospeech corpus by its table `clips.tsv` (file, speaker, label, place)."""
     found = Found("emospeech", root)
     table = root / "clips.tsv"
     if not table.is_file():

@@ -9,7 +9,7 @@ from training.data.corpora.clip import LABEL_WORDS, Clip, Found, audio_files
 
 
 def scan(root: Path) -> Found:
-    """Reads `EMO-speaker-sentence` names."""
+    """Scan a copy of EMOVO (Italian), whose file names are `EMOTION-speaker-sentence`."""
     found = Found("emovo", root)
     for path in audio_files(root):
         match = re.fullmatch(r"([a-z]{3})-([fm]\d)-([a-z]+\d*)", path.stem)

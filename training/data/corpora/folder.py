@@ -14,7 +14,10 @@ CORPUS: Final = "folder"
 
 
 def scan(root: Path) -> Found:
-    """The folder's name is the label (or a word that `LABEL_WORDS` knows)."""
+    """Scan a folder `<label>/...` of the user's own recordings.
+
+    The folder's name is the label or a synonym in `LABEL_WORDS`.
+    """
     found = Found(CORPUS, root)
     for path in audio_files(root):
         parts = path.relative_to(root).parts

@@ -11,7 +11,7 @@ COLUMNS = ("file_id", "emotion", "speaker_id")
 
 
 def scan(root: Path) -> Found:
-    """Reads `data.tsv`; the files may have another suffix than it says (re-encoded copies)."""
+    """Scan a copy of nEMO (Polish) by its table `data.tsv`; files may have another suffix, as re-encoded copies do."""
     found = Found("nemo", root)
     table = root / "data.tsv"
     if not table.is_file():

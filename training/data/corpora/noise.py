@@ -11,10 +11,10 @@ EVALUATION = ("household", "speech-commands")
 
 
 def training_files(data: Path) -> list[Path]:
-    """Noise to train with; an empty list where none is there (white and brown noise remain)."""
+    """List the noise recordings to train with; empty where there are none, and then only generated noise is used."""
     return [path for name in TRAINING for path in audio_files(data / "noise" / name)]
 
 
 def evaluation_files(data: Path) -> list[Path]:
-    """Noise that no training has heard."""
+    """List the noise recordings that are kept for evaluation and never trained with; empty where there are none."""
     return [path for name in EVALUATION for path in audio_files(data / "noise" / name)]

@@ -17,7 +17,7 @@ PUBLISHED_TEST = "published test part"
 
 
 def scan(root: Path) -> Found:
-    """Read all sources below `root`; speakers are `SOURCE/speaker`."""
+    """Scan all sources of ordinary (not acted) speech below `root`; the speakers are named `SOURCE/speaker`."""
     found = Found("ordinary", root)
     rows = _rows(root / TABLE)
     for path in audio_files(root):

@@ -13,7 +13,7 @@ CODES = {
 
 
 def scan(root: Path) -> Found:
-    """Reads the speech part (modality 03, channel 01); song is skipped."""
+    """Scan a copy of RAVDESS: its speech part (modality 03, channel 01); songs are skipped."""
     found = Found("ravdess", root)
     for path in audio_files(root):
         parts = path.stem.split("-")

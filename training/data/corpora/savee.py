@@ -11,7 +11,7 @@ SPEAKERS = ("DC", "JE", "JK", "KL")
 
 
 def scan(root: Path) -> Found:
-    """Both layouts in use: the speaker in the name, or as the folder."""
+    """Scan a copy of SAVEE in either of its layouts: the speaker in the file name, or as the folder."""
     found = Found("savee", root)
     for path in audio_files(root):
         match = re.fullmatch(r"(?:([A-Z]{2})_)?(a|d|f|h|n|sa|su)(\d\d)", path.stem)

@@ -8,7 +8,7 @@ from training.data.corpora.clip import LABEL_WORDS, Clip, Found, audio_files
 
 
 def scan(root: Path) -> Found:
-    """Reads `SPEAKER_word_emotion` names; `ps` is pleasant surprise."""
+    """Scan a copy of TESS, whose file names are `SPEAKER_word_emotion`; `ps` is pleasant surprise."""
     found = Found("tess", root)
     for path in audio_files(root):
         parts = path.stem.split("_")
