@@ -11,6 +11,8 @@ help() {
 usage: sudo provisioning/install.sh [OPTIONS]
 
   --join FILE              the site that `roomtone fleet enrol` made this file for
+  --code CODE              what `roomtone fleet enrol` showed with it: the file has to have this code
+  --new-site               the device belongs to another site already, and changes over to that of the join file
   --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for
   --password-file FILE     its first line is the broker's password
   --ca FILE                who signed the broker's certificate (PEM), where the system does not know it
@@ -26,7 +28,7 @@ Run it again without options to upgrade or repair: configuration and state stay.
 from a folder that provisioning/bundle-offline made. provisioning/uninstall.sh removes everything.
 
 examples:
-  sudo provisioning/install.sh --join kitchen.join --name Kitchen
+  sudo provisioning/install.sh --join kitchen.join --code ABCDE-FGHIJ-KLMNO --name Kitchen
   sudo provisioning/install.sh --broker mqtts://roomtone@homeassistant.local --node kitchen
 EOF
 }
@@ -53,7 +55,8 @@ while [ $# -gt 0 ]; do
       [ -r "${2:?$1 needs a file}" ] || die "$1 $2: there is no such file in $PWD, or it cannot be read"
       configure+=("$1" "$(realpath "$2")") && shift
       ;;
-    --broker | --node | --name) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
+    --new-site) configure+=("$1") ;;
+    --broker | --node | --name | --code) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
     --wait) wait_s=${2:?--wait needs a value} && shift ;;
     --gpio) gpio=1 ;;
     --sound-server) PACKAGES+=(libasound2-plugins) ;;

@@ -11,7 +11,7 @@ from typing import Any, Final
 from edge.util.errors import UserError
 
 EPILOG: Final = """examples:
-  roomtone join kitchen.join --to /etc/roomtone/site
+  roomtone join kitchen.join --to /etc/roomtone/site --code ABCDE-FGHIJ-KLMNO
   roomtone join kitchen.join --to /etc/roomtone/site --key kitchen.key    with a key that was made here
   roomtone join kitchen.join --to /etc/roomtone/site                      again after a renewal; keeps the key
 """
@@ -39,6 +39,12 @@ def register(subparsers: Any) -> None:
         "--key", type=Path, metavar="FILE", help="the private key, where it was made on this machine"
     )
     parser.add_argument(
+        "--code", metavar="CODE", help="what `fleet enrol` showed: the file has to have this code"
+    )
+    parser.add_argument(
+        "--new-site", action="store_true", help="accept a site other than the one whose files are in DIR"
+    )
+    parser.add_argument(
         "--json", action="store_true", help="print the settings as one JSON object with dotted keys"
     )
     parser.set_defaults(run=run)
@@ -48,15 +54,19 @@ def run(options: argparse.Namespace) -> int:
     """Unpack the file and print the settings. Raises `UserError`."""
     from edge.config import join_file
     from edge.config.template import document_of
+    from edge.releases import join_trust
 
     found = join_file.read(options.file)
     if found.key and options.key is not None:
         raise UserError(f"{options.file} contains a key: omit --key")
+    note = join_trust.check(found, options.to.absolute(), code=options.code, new_site=options.new_site)
     settings = join_file.unpack(found, options.to.absolute(), options.key)
     if options.json:
         print(json.dumps(settings))
     else:
         print(document_of(settings).as_string(), end="")
+    if note:
+        print(note, file=sys.stderr)
     print(f"{found.name} belongs to {found.site!r} until {found.expires[:10]}", file=sys.stderr)
     if found.key:
         print(f"the key has been copied to {options.to}: delete {options.file}", file=sys.stderr)

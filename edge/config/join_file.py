@@ -59,7 +59,9 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     key: Pem = ""
     """Private key of the client (PKCS #8, PEM); empty where it never left the client."""
     models: Models | UnsetType = UNSET
-    """Only for a device of a site with signing keys: older devices do not accept the field."""
+    """Only for a device of a site with signing keys."""
+    signature: Annotated[str, Meta(max_length=256)] = ""
+    """ECDSA of the site's authority over everything but the key (`signed_bytes`), Base64."""
 
 
 def read(path: Path) -> Join:
@@ -82,6 +84,11 @@ def read(path: Path) -> Join:
                 f"{path}: `{field}` is not in PEM form; create the file again with `roomtone fleet enrol`"
             )
     return found
+
+
+def signed_bytes(join: Join) -> bytes:
+    """Return what the site signs: all fields but the private key, which its certificate stands for."""
+    return msgspec.json.encode(msgspec.structs.replace(join, key="", signature=""))
 
 
 def unpack(join: Join, folder: Path, key: Path | None = None) -> dict[str, Any]:

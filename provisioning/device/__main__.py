@@ -31,6 +31,8 @@ def main() -> int:
     which = configure.add_mutually_exclusive_group()
     which.add_argument("--broker")
     which.add_argument("--join", type=Path)
+    configure.add_argument("--code")
+    configure.add_argument("--new-site", action="store_true")
     configure.add_argument("--password-file", type=Path)
     configure.add_argument("--ca", type=Path)
     configure.add_argument("--node")
@@ -68,11 +70,7 @@ def _configure(options: argparse.Namespace) -> None:
         if options.ca is not None:
             update(options.credentials / connection.CA, read_text(options.ca, "`--ca`"), 0o600)
     if options.join is not None:
-        settings = connection.from_join(options.join, options.credentials)
-        if options.node not in {None, settings.get("node.id")}:
-            raise UserError(
-                f"--node {options.node}: the join file is for {settings.get('node.id')}; leave --node out"
-            )
+        settings = _join(options)
     if options.config.exists():
         _rename_keys(options.config, options.backup)
     else:
@@ -86,6 +84,19 @@ def _configure(options: argparse.Namespace) -> None:
         if update(options.config, text, 0o644):
             print(f"wrote {options.config}")
     load(options.config)
+
+
+def _join(options: argparse.Namespace) -> dict[str, Any]:
+    settings, note = connection.from_join(
+        options.join, options.credentials, code=options.code, new_site=options.new_site
+    )
+    if note:
+        print(f"install.sh: {note}", file=sys.stderr)
+    if options.node not in {None, settings.get("node.id")}:
+        raise UserError(
+            f"--node {options.node}: the join file is for {settings.get('node.id')}; leave --node out"
+        )
+    return settings
 
 
 def _set_defaults(settings: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from edge.config.join_file import read, unpack
 from edge.config.load import load
 from edge.config.settings import Config
 from edge.config.template import render
+from edge.releases import join_trust
 from edge.util.errors import UserError
 from edge.util.text.text_file import read_toml
 
@@ -50,13 +51,20 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
     return found
 
 
-def from_join(file: Path, credentials: Path) -> dict[str, Any]:
-    """Return the settings of a join file and write its certificate and key to `credentials`. Raises `UserError`."""
-    found = unpack(read(file), credentials)
+def from_join(
+    file: Path, credentials: Path, *, code: str | None, new_site: bool
+) -> tuple[dict[str, Any], str]:
+    """Write certificate and key of a join file to `credentials`; return its settings, and what to show to the user.
+
+    `code`, `new_site`: as `join_trust.check` has them. Raises `UserError`.
+    """
+    join = read(file)
+    note = join_trust.check(join, credentials, code=code, new_site=new_site)
+    found = unpack(join, credentials)
     return {
         key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value
         for key, value in found.items()
-    }
+    }, note
 
 
 def default_node(hostname: str) -> str:

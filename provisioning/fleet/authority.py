@@ -6,6 +6,7 @@ RFC 5280, 4.2.1.12), so a stolen device cannot impersonate the broker.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,10 @@ class Authority:
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at).build()
             builder = builder.add_revoked_certificate(entry)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    def sign(self, data: bytes) -> str:
+        """Return the authority's ECDSA signature (SHA-256) of the bytes, Base64."""
+        return base64.b64encode(self._key.sign(data, ec.ECDSA(hashes.SHA256()))).decode("ascii")
 
     def _leaf(
         self,

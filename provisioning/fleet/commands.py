@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from edge.config.join_file import Join, Models, Role, read
+from edge.config.join_file import Join, Models, Role, read, signed_bytes
+from edge.releases.join_trust import code_of
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
 from provisioning.fleet import authority, deployment
@@ -96,7 +97,7 @@ def enrol(options: argparse.Namespace) -> int:
         else:
             public = authority.public_key_from_request(read_bytes(options.csr), str(options.csr))
         with deployment.broker_update(site):
-            join = _with_models(site, site.enrol(name, role, public, options.days))
+            join = _signed(site, site.enrol(name, role, public, options.days))
             if key is not None:
                 join = msgspec.structs.replace(join, key=authority.key_pem(key))
             site.save()
@@ -115,7 +116,7 @@ def _write_new_join(site: Site, out: Path, join: Join) -> None:
         raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
     secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
     print_status(f"{join.name}: enrolled as {join.role} until {join.expires[:10]}")
-    print_status(f"{out} is {secret}; at the client: roomtone join {out.name}")
+    print_status(f"{out} is {secret}; at the client: roomtone join {out.name} --code {code_of(join)}")
     print(out, flush=True)
 
 
@@ -236,7 +237,7 @@ def renew_one(site: Site, old: IssuedCertificate, days: int) -> None:
         site.save()
         print_status("broker: renewed")
         return
-    join = _with_models(site, site.renew(old, days))
+    join = _signed(site, site.renew(old, days))
     site.save()
     out = site.folder / "joins" / f"{old.name}.join"
     with contextlib.suppress(UserError):
@@ -245,13 +246,19 @@ def renew_one(site: Site, old: IssuedCertificate, days: int) -> None:
     _write_join(out, join)
     secret = "a secret, the key is still in it" if join.key else "no secret"
     print_status(
-        f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: roomtone join {out.name}"
+        f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: roomtone join {out.name} "
+        f"--code {code_of(join)}"
     )
     print(out)
 
 
+def _signed(site: Site, join: Join) -> Join:
+    """Sign a join file, with where a device gets its models and which keys may sign them, if the site has such keys."""
+    whole = _with_models(site, join)
+    return msgspec.structs.replace(whole, signature=site.authority.sign(signed_bytes(whole)))
+
+
 def _with_models(site: Site, join: Join) -> Join:
-    """Add where a device gets its models and which key may sign them, if the site has keys for models."""
     folder = site.folder / MODELS
     if join.role != "device" or not folder.is_dir():
         return join
