@@ -51,7 +51,7 @@ def proxy(url, tmp_path):
             env=os.environ | own, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        until(lambda: has_certificate(port), 60, lambda: (tmp_path / "caddy.log").read_text())
+        until(lambda: has_certificate(port), 60, (tmp_path / "caddy.log").read_text)
         yield port
     finally:
         process.terminate()
