@@ -25,7 +25,7 @@ EPILOG: Final = """examples:
 
 
 def register(commands: Any) -> None:
-    """Adds `train` and its sub-commands."""
+    """Add `roomtone train` and its sub-commands to the parser."""
     parser = commands.add_parser(
         "train",
         help="train, export and evaluate models (workstation)",
@@ -36,7 +36,7 @@ def register(commands: Any) -> None:
 
 
 def register_on(steps: Any) -> None:
-    """Adds the steps themselves."""
+    """Add the sub-commands of `roomtone train` to a parser of their own."""
     fit = _step(steps, "fit", _fit, "fit a recipe; continues by itself after a kill")
     fit.add_argument(
         "--recipe", help="a shipped recipe or a .toml file (default: base, or that of the bundle of --from)"
@@ -212,7 +212,7 @@ def _logging() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one step without the `roomtone` command."""
+    """Run one sub-command without the `roomtone` command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="roomtone train")
     register_on(parser.add_subparsers(metavar="STEP", dest="step", required=True))
     options = parser.parse_args(arguments)

@@ -24,9 +24,10 @@ Terms = dict[str, dict[str, float]]
 
 
 def measure(run: Path, history: dict[str, Any], *, force: bool = False) -> dict[str, Any] | None:
-    """Household terms of a run before and after recordings were added, also written to its folder; None without any.
+    """Compare a run with and without the recordings that were added to it, in household terms.
 
-    Raises `UserError` where a file of the run is damaged or cannot be written.
+    Returns the result, which is also written to the run's folder; None where nothing was added. Raises `UserError`
+    where a file of the run is damaged or cannot be written.
     """
     files = (out_of_fold.BEFORE_FILE, out_of_fold.FILE)
     biases = (history.get("relative_bias_before"), history.get("relative_bias"))
@@ -44,7 +45,7 @@ def measure(run: Path, history: dict[str, Any], *, force: bool = False) -> dict[
 
 
 def reasons(before: Terms, after: Terms) -> list[str]:
-    """Why the head is a detector of corpora, a sentence for each room; none where it is not."""
+    """Say why a head tells corpora apart in place of emotions, a sentence for each room; empty where it does not."""
     found = []
     for room, now in after.items():
         least = min(LEAST_KEPT, before.get(room, {}).get("kept", 1.0) - MOST_LOST)
@@ -57,7 +58,7 @@ def reasons(before: Terms, after: Terms) -> list[str]:
 
 
 def check(run: Path) -> None:
-    """Raises `UserError` where added recordings have made a run a detector of corpora and it was not forced."""
+    """Refuse a run whose added recordings made it tell corpora apart. Raises `UserError`, unless the run was forced."""
     try:
         found = json.loads((run / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -69,7 +70,7 @@ def check(run: Path) -> None:
 
 
 def stopped(why: list[str]) -> str:
-    """The message of a run that is stopped."""
+    """Build the message that says why a run was stopped and what can be done."""
     return (
         "with the recordings that were added the head tells recordings apart, not emotions: "
         + "; ".join(why) + ". Add ordinary speech and emotions from the same room and microphone, or go on with "
@@ -78,7 +79,7 @@ def stopped(why: list[str]) -> str:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Lines for a terminal."""
+    """Format the result of `measure` as lines for a terminal."""
     words = {
         "called": "ordinary speech called an emotion",
         "named": "emotions rightly named",

@@ -61,7 +61,7 @@ the model card) and plots/*.png. Protocols whose recordings are not there are le
 
 
 def register(steps: Any, step: Step) -> None:
-    """Adds the three steps."""
+    """Add the sub-commands `evaluate`, `compare` and `report` to the parser."""
     evaluate = step(
         steps, "evaluate", _evaluate, "measure a bundle through the interpreter that the device uses"
     )

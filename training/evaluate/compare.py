@@ -45,7 +45,7 @@ DRAWS = 10_000
 
 @dataclass(frozen=True)
 class Pair:
-    """One set of clips as both bundles hear it."""
+    """Predictions of two bundles for the same clips."""
 
     protocol: str
     condition: str
@@ -58,9 +58,10 @@ def run(
     adapt: str | None = None, every: int = 1, margin: float = DEFAULT_MARGIN, seed: int = 1, quiet: bool = False,
     cache: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Rows of differences (new less old, in points), a verdict (`better`, `equal`, `worse`) and a sentence.
+    """Compare two bundles; returns a JSON object with rows, a verdict (`better`, `equal`, `worse`) and a sentence.
 
-    Raises `UserError` for an unknown protocol, and `BundleError` with `adapt` for a bundle without an output layer.
+    Differences are new less old, in percentage points. Raises `UserError` for an unknown protocol, and `BundleError`
+    with `adapt` for a bundle without an output layer.
     """
     evaluators = [Evaluator(bundle, data, every, quiet, cache=cache) for bundle in (old, new)]
     if not data.is_dir():
@@ -108,7 +109,10 @@ def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[ND
 def difference(
     pair: Pair, old: Sequence[NDArray[np.intp]], new: Sequence[NDArray[np.intp]], seed: int
 ) -> dict[str, Any]:
-    """One row. Where only one speaker is known, clips are drawn, and the row says so."""
+    """Compute one row of the comparison: the difference and its 95 % interval by bootstrap over speakers.
+
+    Where only one speaker is known, clips are drawn, and the row says so.
+    """
     speakers = pair.old.speakers
     clusters = sorted(set(speakers))
     unit = "speakers"
@@ -171,10 +175,10 @@ def _gains(row: dict[str, Any]) -> list[_Gain]:
 
 
 def verdict_of(rows: Sequence[dict[str, Any]], old: str, new: str, margin: float) -> tuple[str, str]:
-    """By the rooms of `ordinary` and `household` first; by the others where those do not tell the two apart.
+    """Decide by the rows of `ordinary` and `household` first, and by the others where those show no difference.
 
-    Worse where a measure is surely below or below by more than the margin, better where one is surely above and none
-    is worse. Returns the verdict (`better`, `equal`, `worse`) and a sentence.
+    Worse where a measure is surely below or below by more than the margin, better where one is surely above and none is
+    worse. Returns the verdict (`better`, `equal`, `worse`) and a sentence.
     """
     first = [row for row in rows if row["protocol"] in compare_household.PROTOCOLS]
     rest = [row for row in rows if row not in first]

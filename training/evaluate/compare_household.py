@@ -25,7 +25,10 @@ Hits = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 def rows(evaluators: Sequence[Evaluator], protocol: str, seed: int) -> list[dict[str, Any]]:
-    """One row for `ordinary`, one for each set of `household`. Raises `UserError`."""
+    """Compare two bundles in household terms: one row for `ordinary`, one for each set of `household`.
+
+    Raises `UserError` where recordings are missing.
+    """
     found = [one.utterances("ordinary" if protocol == "ordinary" else "labelled") for one in evaluators]
     if found[0].names != found[1].names:
         raise UserError("the two bundles do not hear the same utterances")

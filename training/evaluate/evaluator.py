@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Evaluator:
-    """A bundle and a folder of recordings, with the predictions that were made so far."""
+    """Runs a bundle on a folder of recordings, and keeps the predictions that were made already."""
 
     bundle: Bundle
     data: Path
@@ -40,7 +40,10 @@ class Evaluator:
     _sounds: Sounds = field(default_factory=Sounds)
 
     def predictions(self, which: str, condition: str = "", every: int | None = None) -> Predictions:
-        """Of the clips of a protocol, corrupted by a condition or not. Raises `UserError`."""
+        """Return predictions for the clips of a protocol, with a corruption applied to them or none (empty condition).
+
+        Raises `UserError` where the recordings are missing.
+        """
         every = every or self.every
         key = (which, condition, every)
         if key not in self._found:
@@ -57,7 +60,10 @@ class Evaluator:
         return self._found[key]
 
     def utterances(self, which: str) -> Predictions:
-        """Utterances of `ordinary` or `labelled` speech, cut by the device's own parts. Raises `UserError`."""
+        """Return predictions for the utterances of `ordinary` or `labelled` speech, cut as the device does.
+
+        Raises `UserError` where the recordings are missing.
+        """
         key = (which, "utterances", self.every)
         if key not in self._found:
             clips = UTTERANCES[which](self.data)
@@ -77,16 +83,19 @@ class Evaluator:
         return found
 
     def noises(self) -> dict[str, corruptions.Change]:
-        """Name -> noise at a ratio. Raises `UserError` where there is no noise."""
+        """Return, by name, functions that add noise at each ratio. Raises `UserError` where there is no noise."""
         return {f"{snr} dB": corruptions.noisy(self.data, snr, self._sounds) for snr in corruptions.SNRS_DB}
 
     def rooms(self) -> dict[str, corruptions.Change]:
-        """Name -> room. Raises `UserError` where there is none."""
+        """Return, by name, functions that add the reverberation of a measured room.
+
+        Raises `UserError` where there is none.
+        """
         return corruptions.rooms(self.data)
 
 
 def held_out(data: Path) -> list[Clip]:
-    """The test speakers of `splits.toml`; those that are not there are named in the log."""
+    """List the clips of the test speakers of `splits.toml`; speakers that are missing are named in the log."""
     split = splits.load()
     clips = split.select(catalogue.clips(catalogue.read(data, split.corpora)), "test")
     if missing := split.test - {clip.speaker for clip in clips}:
@@ -98,7 +107,7 @@ def held_out(data: Path) -> list[Clip]:
 
 
 def unseen_language(data: Path) -> list[Clip]:
-    """EMOVO below the folder, or in it, or any `DIR/<label>/*`."""
+    """List the clips of EMOVO in or below the folder, or of any `DIR/<label>/*`."""
     root = data / "emovo" if (data / "emovo").is_dir() else data
     found = emovo.scan(_folder(root))
     return found.clips or _own(root)
@@ -128,7 +137,7 @@ CLIPS: dict[str, Callable[[Path], list[Clip]]] = {
 
 
 def ordinary(data: Path) -> list[Clip]:
-    """Ordinary speech of the speakers that are held back, meetings, and synthetic voices where espeak-ng is there."""
+    """List ordinary speech of held-back speakers, meetings, and synthetic voices where espeak-ng is installed."""
     (found,) = catalogue.read(data, ["ordinary"])
     clips = [clip for clip in found.clips if splits.is_held_back(clip)]
     meetings = [
@@ -138,7 +147,7 @@ def ordinary(data: Path) -> list[Clip]:
 
 
 def labelled(data: Path) -> list[Clip]:
-    """The test speakers of `splits.toml`, and EMOVO where it is."""
+    """List the clips of the test speakers of `splits.toml`, and of EMOVO where it is there."""
     clips = held_out(data)
     if (data / "emovo").is_dir():
         clips += emovo.scan(data / "emovo").clips

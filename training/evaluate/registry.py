@@ -103,7 +103,7 @@ CANNOT_ADAPT = (*protocol_names.HOUSEHOLD, "false-alarms", "quantisation", "vad"
 
 
 def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Objects:
-    """The objects of a protocol, one for each condition. Raises `UserError`."""
+    """Run a protocol; returns its JSON objects, one for each condition. Raises `UserError`."""
     protocol_names.check(protocol)
     if protocol not in RUNS:
         raise UserError(f"{protocol} measures a recipe, not a bundle")
@@ -117,6 +117,6 @@ def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Ob
 def run(
     protocol: str, bundle: Bundle, data: Path, *, every: int = 1, quiet: bool = False
 ) -> tuple[dict[str, Any], Predictions]:
-    """Measures and predictions of a protocol of one condition."""
+    """Run a protocol that has only one condition; returns its measures and its predictions."""
     evaluator = Evaluator(bundle, data, every, quiet)
     return run_all(protocol, evaluator)[0], evaluator.predictions(protocol)

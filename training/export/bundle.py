@@ -41,7 +41,7 @@ LICENCE = "CC-BY-NC-SA-4.0"
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The run that a bundle comes from, and its graph: what a model card says beside the measured numbers."""
+    """Facts about the training run and the graph of a bundle, for its model card."""
 
     recipe: Recipe
     history: dict[str, Any]
@@ -63,7 +63,7 @@ Describe = Callable[[bundles.Bundle, RunFacts], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """What to export, and where to."""
+    """What to export: recipe, run and version, and the folder to write to."""
 
     run: Path
     data: Path
@@ -82,7 +82,10 @@ class Job:
 
 
 def run(job: Job, describe: Describe) -> Path:
-    """Make `out/<recipe>-<version>/`. Raises `UserError`; nothing half-written is left."""
+    """Export a run as the bundle `out/<recipe>-<version>/`; returns its folder.
+
+    Raises `UserError`; nothing half-written is left.
+    """
     history = _history(job.run)
     added.check(job.run)
     recipe = from_document(history["recipe"])

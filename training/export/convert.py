@@ -32,9 +32,10 @@ from training.recipes.recipe import Recipe
 def convert(
     recipe: Recipe, weights: Path, out: Path, quantise: bool, labels: int, *, samples: Path | None = None
 ) -> None:
-    """Writes a `.tflite`: full int8 if there are `samples`, else dynamic range, or in float32.
+    """Convert weights to a `.tflite` file: full int8 with `samples`, else int8 weights (dynamic range), or float32.
 
-    `samples` holds `features` `[n, frames, 80]` and `mask` `[n, tokens]`.
+    The file `samples` has `features` `[n, frames, 80]` and `mask` `[n, tokens]`, from which the ranges of all
+    activations are taken.
     """
     backend.choose("tensorflow")
     import tensorflow as tf
@@ -93,7 +94,7 @@ def in_own_process(
     *,
     samples: Path | None = None,
 ) -> None:
-    """Converts in a fresh interpreter. Raises `UserError` with the end of its output if it fails."""
+    """Do the same as `convert` in a fresh Python process. Raises `UserError` with the end of its output if it fails."""
     beside = out.with_suffix(".recipe.json")
     beside.write_bytes(msgspec.json.encode(recipe))
     command = [sys.executable, "-m", "training.export.convert", str(beside), str(weights), str(out)]
@@ -115,7 +116,7 @@ def in_own_process(
 
 
 def main() -> int:
-    """The command line of the child process."""
+    """Run a conversion as the child process of `in_own_process`; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("weights", type=Path)

@@ -17,7 +17,7 @@ MARGIN = 0.5  # between the two best logits: a decision that rounding cannot tur
 
 
 def voice(seed: int, seconds: float = 2.0) -> NDArray[np.int16]:
-    """A buzz with moving pitch and formants, syllables and a little noise: like a voice to the network."""
+    """Generate a voice-like test sound, int16 `[n]` at 16 kHz: a buzz with gliding pitch and formants, in syllables."""
     random = np.random.default_rng(seed)
     time = np.arange(int(seconds * 16000)) / 16000
     rate = random.uniform(2.5, 6.0)
@@ -36,12 +36,11 @@ def voice(seed: int, seconds: float = 2.0) -> NDArray[np.int16]:
 
 
 def write(model: Path, out: Path, logits: str, embedding: str, arousal: str | None = None) -> None:
-    """Chooses clear-cut inputs, runs default and reference kernels, keeps the outputs of both.
+    """Write the golden file: inputs that are decided clearly, and the outputs of two kernel implementations for them.
 
-    `logits`, `embedding` and, of a relative head, `arousal` are those of the default kernels; `reference_logits` and
-    so on those of the plain ones, which a full-int8 graph gives bit for bit on every machine. The arguments are the
-    names of the outputs.
-    Raises `UserError` if the two kernels decide differently: then the graph is not fit to be shipped.
+    `logits`, `embedding` and, of a relative head, `arousal` are those of the default kernels; `reference_logits` and so
+    on those of the reference kernels, which a full-int8 graph gives bit for bit on every machine. The arguments are the
+    names of the outputs. Raises `UserError` if the two decide differently: then the graph is not fit to be shipped.
     """
     default, reference = Interpreter(model), Interpreter(model, reference=True)
     outputs = {"logits": logits, "embedding": embedding} | ({"arousal": arousal} if arousal else {})

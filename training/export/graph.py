@@ -13,7 +13,7 @@ from training.recipes.recipe import Recipe
 
 
 def kernels(recipe: Recipe) -> Literal["dynamic-int8", "full-int8"]:
-    """How the graph of a recipe computes; the word of the manifest."""
+    """Return how the graph of a recipe is quantised, in the word of the manifest."""
     return "full-int8" if recipe.architecture == "student" else "dynamic-int8"
 
 
@@ -27,9 +27,10 @@ def write(
     seed: int,
     labels: Sequence[str],
 ) -> None:
-    """Writes `model`; a full-int8 graph takes the ranges of its activations from the clips that were fitted.
+    """Convert a run's weights to the TFLite file `model`.
 
-    Raises `UserError` if the conversion fails, or if the oldest runtime could not run the graph.
+    A full-int8 graph takes the ranges of its activations from the clips that were fitted. Raises `UserError` if the
+    conversion fails, or if the oldest runtime could not run the graph.
     """
     if kernels(recipe) == "dynamic-int8":
         convert.in_own_process(recipe, weights, model, labels=len(labels))

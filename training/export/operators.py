@@ -22,7 +22,7 @@ OLDEST: Final = {
 
 
 class Tensors(msgspec.Struct, frozen=True):
-    """Names of types, such as `INT8`, and how many tensors are of each."""
+    """How many tensors of each type, such as `INT8`, a graph has."""
 
     computed: dict[str, int]
     """Results of operators."""
@@ -47,7 +47,10 @@ def _names(kind: type) -> dict[int, str]:
 
 
 def versions(path: Path) -> dict[str, int]:
-    """Operator names to the highest version in the file. Raises `UserError` for a file that cannot be read."""
+    """Return the highest version of each operator in a TFLite file.
+
+    Raises `UserError` for a file that cannot be read.
+    """
     model, operators, _ = _model(path)
     names, found = _names(operators), dict[str, int]()
     for code in model.operatorCodes:  # type: ignore[attr-defined]
@@ -58,7 +61,7 @@ def versions(path: Path) -> dict[str, int]:
 
 
 def tensors(path: Path) -> Tensors:
-    """Types of all tensors but the inputs of the graph. Raises `UserError` for a file that cannot be read."""
+    """Count the types of all tensors but the inputs of a graph. Raises `UserError` for a file that cannot be read."""
     model, _, kinds = _model(path)
     names = _names(kinds)
     computed: dict[str, int] = {}
@@ -73,7 +76,10 @@ def tensors(path: Path) -> Tensors:
 
 
 def check_full_int8(path: Path, outputs: int = 2) -> None:
-    """Raise `UserError` unless the oldest runtime can run the file, and only its outputs, so many, are float."""
+    """Check that the oldest runtime can run the file, and that only its `outputs` outputs are float.
+
+    Raises `UserError` otherwise.
+    """
     for name, version in versions(path).items():
         if version > OLDEST.get(name, 0):
             raise UserError(

@@ -23,9 +23,10 @@ COUNT: Final = 300
 def write(
     out: Path, recipe: Recipe, clips: Sequence[Clip], data: Path, seed: int, *, count: int = COUNT
 ) -> None:
-    """Writes `features` `[n, frames, 80]` and `mask` `[n, tokens]`: half as the device hears, half augmented.
+    """Write inputs from which a converter takes the ranges of activations: half as recorded, half augmented.
 
-    Masks and mixup are left out: no device hears them. Raises `UserError` without clips.
+    The file has `features` `[n, frames, 80]` and `mask` `[n, tokens]`. Masking and mixup are left out, as no device
+    meets them. Raises `UserError` without clips.
     """
     if not clips:
         raise UserError("no clips to take the ranges of activations from")

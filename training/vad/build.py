@@ -51,11 +51,11 @@ Float = NDArray[np.float32]
 
 
 class BuildError(UserError):
-    """The file cannot be built; the text says why and the remedy."""
+    """The voice activity detector cannot be built; the text says why, and what to do."""
 
 
 def register(subparsers: Any) -> None:
-    """Adds `vad` to the sub-commands of `roomtone train`."""
+    """Add the sub-command `vad` of `roomtone train` to the parser."""
     parser = subparsers.add_parser(
         "vad",
         help="build the voice activity detector from Silero's published weights",
@@ -66,7 +66,7 @@ def register(subparsers: Any) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """Add the options of the command to its parser."""
     parser.add_argument(
         "--from",
         dest="source",
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """The command: builds, compares, and only then writes."""
+    """Build the TFLite file, compare it with the original, and only then write it; returns the exit status."""
     onnx_bytes, licence = find_source(options.source)
     files = options.check or speech_files()
     signals = [synthetic_speech(), *(audiofile.load(path) for path in files)]
@@ -128,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def find_source(source: Path | None) -> tuple[bytes, bytes]:
-    """The ONNX file and its licence text. Raises `BuildError`."""
+    """Return the bytes of the ONNX file and of its licence. Raises `BuildError` where they are missing."""
     for onnx_bytes, licence in _candidates(source):
         if hashlib.sha256(onnx_bytes).hexdigest() != ONNX_SHA256:
             raise BuildError("the ONNX file is another than the one this was written for; use silero-vad 6.2")
@@ -161,7 +161,7 @@ def _candidates(source: Path | None) -> Iterator[tuple[bytes, bytes]]:
 
 
 def convert(onnx_path: Path) -> bytes:
-    """The TFLite file: float32, named inputs and outputs, no operator of a late version."""
+    """Convert the ONNX file to TFLite bytes: float32, named inputs and outputs, no operator of a late version."""
     import tensorflow as tf
 
     step = build(read_weights(onnx_path))
@@ -174,7 +174,7 @@ def convert(onnx_path: Path) -> bytes:
 
 
 def name_tensors(model: bytes) -> bytes:
-    """Gives inputs and outputs the names of the signature; the converter calls both outputs alike."""
+    """Rename the inputs and outputs of a TFLite file by its signature; the converter names both outputs alike."""
     from tensorflow.lite.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
@@ -185,7 +185,7 @@ def name_tensors(model: bytes) -> bytes:
 
 
 def check_operators(model: bytes) -> dict[str, int]:
-    """Name and version of every operator. Raises `BuildError` for one that an old runtime may not have."""
+    """Return name and version of every operator. Raises `BuildError` for one that an old runtime may not have."""
     from tensorflow.lite.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
@@ -209,7 +209,7 @@ def _steps(samples: NDArray[np.int16]) -> Iterator[Float]:
 
 
 def original(onnx_path: Path, samples: NDArray[np.int16]) -> Float:
-    """What the original says of int16 samples: one probability for each whole block."""
+    """Return the speech probabilities of the original network, one per whole block of int16 samples `[n]`."""
     try:
         import onnxruntime
     except ImportError:
@@ -236,7 +236,7 @@ def converted(model: bytes, samples: NDArray[np.int16]) -> Float:
 
 
 def speech_files() -> Sequence[Path]:
-    """Recorded speech that a Debian machine can get. Raises `BuildError` where there is none."""
+    """List recordings of speech that a Debian package has. Raises `BuildError` where there is none."""
     folder = Path("/usr/share/pocketsphinx/test/data")
     found = audiofile.find(folder) if folder.is_dir() else []
     if not found:
@@ -245,7 +245,7 @@ def speech_files() -> Sequence[Path]:
 
 
 def synthetic_speech(seconds: float = 4.0, seed: int = 7) -> NDArray[np.int16]:
-    """A synthetic voice: pulses of a gliding pitch through gliding formants, in syllables."""
+    """Generate a synthetic voice, int16 `[n]`: pulses of gliding pitch through gliding formants, in syllables."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * 16_000)) / 16_000
     pitch = 120 + 25 * np.sin(2 * np.pi * 0.7 * time) + 8 * np.sin(2 * np.pi * 2.3 * time)
@@ -270,12 +270,12 @@ def synthetic_speech(seconds: float = 4.0, seed: int = 7) -> NDArray[np.int16]:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes beside and renames, so that half a file is never read."""
+    """Write a file as a whole: under another name, then renamed."""
     atomic_file.write(path, data)
 
 
 def write_golden(path: Path, samples: NDArray[np.int16], probabilities: Float) -> None:
-    """The made-up voice and what the original says of it."""
+    """Write the golden file: the synthetic voice, int16 `[n]`, and the original's probabilities, float32 `[blocks]`."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "golden.npz"
         np.savez_compressed(scratch, samples=samples, probabilities=probabilities)
@@ -283,7 +283,7 @@ def write_golden(path: Path, samples: NDArray[np.int16], probabilities: Float) -
 
 
 def main() -> int:
-    """`python -m training.vad.build`."""
+    """Run `python -m training.vad.build`; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.vad.build", description=__doc__)
     add_arguments(parser)
     try:

@@ -58,7 +58,7 @@ class Weights:
 
 
 def read_weights(path: Path) -> Weights:
-    """Reads `silero_vad_16k_op15.onnx`. Raises `WeightsError` when names or shapes differ from those known."""
+    """Read the weights of `silero_vad_16k_op15.onnx`. Raises `WeightsError` when names or shapes are others."""
     import onnx
     from onnx import numpy_helper
 
@@ -74,7 +74,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def strided_as_matrix(weight: Float) -> Float:
-    """Kernel `[out, in, 3]`, stride 2, padding 1, over 4 frames -> 2, as a matrix `[4 * in, 2 * out]`."""
+    """Turn a convolution kernel `[out, in, 3]` (stride 2, padding 1, 4 frames) into a matrix `[4 * in, 2 * out]`."""
     out, inner, _ = weight.shape
     matrix = np.zeros((4, inner, 2, out), np.float32)
     for target in range(2):
@@ -86,9 +86,10 @@ def strided_as_matrix(weight: Float) -> Float:
 
 
 def build(weights: Weights) -> Any:
-    """A `tf.function`: `samples [1, 576]`, `state [1, 256]` -> `probability [1, 1]`, `state_next [1, 256]`.
+    """Build the network as a `tf.function`, with these weights.
 
-    The state is hidden and cell of the LSTM, one after the other; zeros at the beginning.
+    It maps `samples [1, 576]` and `state [1, 256]` to `probability [1, 1]` and `state_next [1, 256]`. The state is
+    hidden and cell of the LSTM, one after the other; zeros at the beginning.
     """
     import tensorflow as tf
 

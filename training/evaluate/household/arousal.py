@@ -17,7 +17,10 @@ from training.metrics.predictions import Predictions
 
 
 def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> list[dict[str, Any]]:
-    """One object a set. Raises `BundleError` for an absolute head."""
+    """Measure how well arousal separates agitated from calm, neutral and ordinary speech; one JSON object per set.
+
+    Raises `BundleError` for a bundle with an absolute head.
+    """
     replay.head_of(bundle)
     talk = (
         []

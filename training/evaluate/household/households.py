@@ -27,7 +27,7 @@ POSITIONS: Final = (0, 10, 20, 50, LENGTH)
 
 
 def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
-    """One object for each set and share of neutral speech."""
+    """Measure named and kept shares in rooms of mostly neutral speech; one JSON object per set and share of neutral."""
     return [_one(bundle, found, room, share) for room in sorted(set(found.rooms)) for share in SHARES]
 
 

@@ -24,7 +24,10 @@ ORDERS: Final = 3
 
 
 def run(bundle: Bundle, found: Predictions, orders: int = ORDERS) -> dict[str, Any]:
-    """One object; shares rightly named, losses in percentage points. Raises `BundleError` for an absolute head."""
+    """Measure what a long run of one emotion costs after 500 ordinary utterances and from the start; one JSON object.
+
+    Losses are in percentage points. Raises `BundleError` for a bundle with an absolute head.
+    """
     head = replay.head_of(bundle)
     rooms = np.array(found.rooms)
     days: list[dict[str, Any]] = []

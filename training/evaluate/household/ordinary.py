@@ -24,7 +24,7 @@ LENGTHS_MS: Final = (0, 500, 1000, 2000, 4000, 60_000)
 
 
 def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
-    """One object: shares called an emotion by source, pooled, worst, by length; from the first utterance on, too."""
+    """Measure how often ordinary speech is called an emotion: by source, by length, pooled, worst; one JSON object."""
     sources, parts = {}, []
     for room in sorted(set(found.rooms)):
         made = rooms.decide(bundle, found, rooms.permuted(found, room, ORDERS))

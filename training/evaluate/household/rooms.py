@@ -19,7 +19,7 @@ SEED: Final = 1
 
 @dataclass(frozen=True)
 class Rooms:
-    """Several simulated rooms of one set, all utterances in one row."""
+    """What the device decides in several simulated rooms of one set; the utterances of all rooms one after another."""
 
     places: NDArray[np.intp]
     """`[rooms * length]`: into the predictions."""
@@ -31,7 +31,10 @@ class Rooms:
 def household(
     found: Predictions, room: str, share: float, *, rooms: int, length: int
 ) -> list[NDArray[np.intp]]:
-    """Draw rooms of one set: so large a share is neutral, emotions are equally frequent; with replacement."""
+    """Draw utterances for rooms in which the share `share` is neutral and all emotions are equally frequent.
+
+    They are drawn with replacement; returns the indices for each room, int `[length]`.
+    """
     random = np.random.default_rng([SEED, round(100 * share), len(room)])
     own = np.array(found.rooms) == room
     neutral = np.flatnonzero(own & (found.truth <= 0))
@@ -48,13 +51,13 @@ def household(
 
 
 def permuted(found: Predictions, room: str, orders: int) -> list[NDArray[np.intp]]:
-    """All utterances of a room in several random orders."""
+    """Return all utterances of a room in several random orders, each as indices `[n]`."""
     own = np.flatnonzero(np.array(found.rooms) == room)
     return [np.random.default_rng([SEED, order, 2]).permutation(own) for order in range(orders)]
 
 
 def decide(bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]]) -> Rooms:
-    """What the device publishes in each room, which begins with a new baseline."""
+    """Replay the utterances of each room, which starts with a new baseline, and return what the device publishes."""
     each = [replay.published(bundle, found.outputs[p], found.enough_speech[p]) for p in drawn]
     joined = {
         name: np.concatenate([getattr(one, name) for one in each])

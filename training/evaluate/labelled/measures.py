@@ -20,7 +20,7 @@ MAIN = ("accuracy", "uar", "macro_f1", "accuracy_restricted", "ece", "accuracy_a
 
 
 def measure(protocol: str, bundle: Bundle, found: Predictions, adapt: str | None = None) -> dict[str, Any]:
-    """All measures, where all labels are equally likely, with the bundle's temperature and threshold.
+    """Compute all measures of a protocol of labelled clips, with equally likely labels and the bundle's calibration.
 
     With `adapt="baseline"`: the mean of the measures over `replay.ORDERS` orders, and how far it is from `plain`.
     Raises `BundleError` where the bundle has an absolute head.
@@ -37,7 +37,10 @@ def measure(protocol: str, bundle: Bundle, found: Predictions, adapt: str | None
 
 
 def adapted(bundle: Bundle, found: Predictions, plain: float) -> dict[str, Any]:
-    """The mean of the measures over the orders in which a room may have spoken; `plain`: accuracy without baseline."""
+    """Average the measures with a baseline over several orders of the utterances.
+
+    `plain`: accuracy without baseline.
+    """
     each = [
         shares_of(probabilities, found, bundle.manifest.abstain_below)
         for probabilities in replay.in_orders(bundle, found)
@@ -49,7 +52,10 @@ def adapted(bundle: Bundle, found: Predictions, plain: float) -> dict[str, Any]:
 
 
 def shares_of(probabilities: Float, found: Predictions, threshold: float) -> dict[str, Any]:
-    """Measures of probabilities `[n, labels]`; what is not enough_speech counts as not answered in `coverage`."""
+    """Compute accuracy, coverage and the like of probabilities `[n, labels]`.
+
+    Clips without enough speech count as not answered in `coverage`.
+    """
     right = probabilities.argmax(axis=1) == found.truth
     covered = found.enough_speech & (probabilities.max(axis=1) >= threshold)
     return {
@@ -69,7 +75,7 @@ def _grouped(names: Sequence[str], right: NDArray[np.bool_]) -> dict[str, dict[s
 
 
 def mean_of(objects: Sequence[Any]) -> Any:
-    """The mean, number by number, of equally shaped JSON values; what is no number is the first's."""
+    """Average JSON values of equal shape number by number; what is no number is taken from the first."""
     first = objects[0]
     if isinstance(first, dict):
         return {key: mean_of([one[key] for one in objects]) for key in first}

@@ -27,7 +27,10 @@ from training.recipes.recipe import Recipe
 def run(
     bundle: Bundle, made_of: tuple[Recipe, Path], clips: Sequence[Clip], found: Predictions, quiet: bool
 ) -> list[dict[str, Any]]:
-    """Two objects, `int8` and `float`; the first has the loss in points. Raises `UserError`."""
+    """Compare the int8 bundle with a float conversion of its weights; returns two JSON objects, `int8` and `float`.
+
+    The first has the loss in percentage points. Raises `UserError` where the run is missing.
+    """
     recipe, weights = made_of
     with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
         convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
@@ -49,7 +52,7 @@ def run(
 
 
 def source(bundle: Bundle, folder: Path | None) -> tuple[Recipe, Path]:
-    """Recipe and weights that the bundle comes from. Raises `UserError` where the run is not that of the bundle."""
+    """Find the recipe and the weights of a bundle's run. Raises `UserError` where the run is not that of the bundle."""
     if folder is None:
         raise UserError(
             "quantisation needs the folder of the run that the bundle was exported from: --run RUN"

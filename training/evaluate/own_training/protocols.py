@@ -53,7 +53,7 @@ Convert = Callable[[fitting.Lesson, Path, Path], None]
 
 @dataclass(frozen=True)
 class Fold:
-    """Clips to fit and clips to test, whose `label` is one of the protocol's."""
+    """One fold of a protocol: clips to fit and clips to test, whose `label` is one of the protocol's."""
 
     name: str
     fitting: list[Clip]
@@ -62,7 +62,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, on what, to where; `train` and `convert` are the program's own unless others are given."""
+    """What to train, on what data, and where to; `train` and `convert` can be replaced in tests."""
 
     recipe: Recipe
     data: Path
@@ -74,7 +74,10 @@ class Job:
 
 
 def run(protocol: str, job: Job) -> list[dict[str, Any]]:
-    """One object: means over the folds, and each fold. Raises `UserError`."""
+    """Train and test all folds; returns one JSON object with the means over the folds, and each fold.
+
+    Raises `UserError` where a corpus is missing.
+    """
     if protocol == "ravdess-si":
         labels, folds, notes = ravdess_folds(job.data)
     else:
@@ -94,7 +97,10 @@ def run(protocol: str, job: Job) -> list[dict[str, Any]]:
 def summarise(
     protocol: str, job: Job, labels: Sequence[str], parts: Sequence[tuple[str, Float, NDArray[np.int64]]]
 ) -> dict[str, Any]:
-    """The object of (fold, logits, truth): accuracy, UAR and macro F1 are means over folds, the rest of all clips."""
+    """Summarise the folds, (name, logits, true labels) each, as a JSON object.
+
+    Accuracy, UAR and macro F1 are means over the folds; all other numbers are of all clips together.
+    """
     each = {name: metrics.summary(softmax(logits), truth, labels) for name, logits, truth in parts}
     together = metrics.summary(
         softmax(np.concatenate([logits for _, logits, _ in parts])),
@@ -151,7 +157,10 @@ def _held(job: Job, name: str, labels: Sequence[str]) -> tuple[Float, NDArray[np
 
 
 def ravdess_folds(data: Path) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
-    """Labels, folds and notes. Raises `UserError` where an actor is missing: other folds would be no comparison."""
+    """Build the five published folds of RAVDESS; returns labels, folds and notes.
+
+    Raises `UserError` where an actor is missing, as other folds could not be compared with published results.
+    """
     (found,) = catalogue.read(data, ["ravdess"])
     clips = finely(found.clips)
     wanted = {actor for fold in RAVDESS_FOLDS for actor in fold}

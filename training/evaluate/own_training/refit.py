@@ -15,7 +15,7 @@ from training.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Lesson:
-    """A training run with its own clips and labels."""
+    """A training run of a protocol, with its own clips and labels."""
 
     recipe: Recipe
     data: Path
@@ -29,7 +29,7 @@ class Lesson:
 
 
 def train(lesson: Lesson) -> Path:
-    """Fits, or continues a run found in `lesson.out`; the weights of the last epoch. Raises `UserError`."""
+    """Train, or continue the run in `lesson.out`; returns the file of the last epoch's weights. Raises `UserError`."""
     backend.choose("torch", "tensorflow", "jax")
     from training.fit import trainer
     from training.fit.inputs import Job
@@ -51,7 +51,7 @@ def train(lesson: Lesson) -> Path:
 
 
 def to_int8(lesson: Lesson, weights: Path, out: Path) -> None:
-    """Writes the graph as `export` would."""
+    """Convert the weights of a run to a quantised TFLite graph, as `export` does."""
     task = lesson.task
     graph.write(
         out,

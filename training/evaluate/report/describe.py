@@ -17,9 +17,9 @@ LANGUAGES = {"ravdess": "North American English", "nemo": "Polish"}
 
 
 def describe(bundle: bundles.Bundle, made: RunFacts) -> dict[str, Any]:
-    """Measure the bundle, write `plots/` and the model card into its folder; the metrics for its manifest.
+    """Measure a bundle, write model card and plots into its folder, and return the metrics for its manifest.
 
-    Raises `UserError` where the test speakers are not there.
+    Raises `UserError` where the test speakers are missing.
     """
     evaluator = Evaluator(bundle, made.data, quiet=made.quiet, cache=made.cache)
     found = report.measure(evaluator, report.QUICK, made.protocols)
@@ -53,7 +53,7 @@ def _short(one: dict[str, Any]) -> dict[str, Any]:
 
 
 def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
-    """What the templates of the card are filled with."""
+    """Return the values that fill the templates of the model card."""
     recipe, history = made.recipe, made.history
     split = splits.load()
     clips: list[Clip] = catalogue.clips(catalogue.read(made.data, split.corpora))

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def figure(width: float, height: float, columns: int = 1) -> Any:
-    """A figure in inches and its axes."""
+    """Create a Matplotlib figure of this size in inches; returns the figure and its axes."""
     import matplotlib.pyplot as plt
 
     return plt.subplots(1, columns, figsize=(width, height), layout="constrained")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; all but the first flush right."""
+    """Format rows as a text table with a heading; the first column is flush left, the others right."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -19,5 +19,5 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def percent(value: float) -> str:
-    """`0.8173` as `81.7 %`."""
+    """Format a share as a percentage: 0.8173 as `81.7 %`."""
     return f"{100 * value:.1f} %"

@@ -28,7 +28,7 @@ def _interval(one: dict[str, Any]) -> str:
 
 
 def section(found: Found, bundle: str) -> list[str]:
-    """Paragraphs and tables of the household protocols that were measured."""
+    """Return the paragraphs and tables of the model card about the household protocols that were measured."""
     parts = []
     for protocol, make in (("ordinary", _ordinary), ("household", _household), ("episodes", _episodes),
                            ("arousal", _arousal), ("one-emotion", _one_emotion)):  # fmt: skip

@@ -19,7 +19,7 @@ NOTES = {
 
 
 def draw(folder: Path, measured: Measured) -> None:
-    """Write the pictures of what was measured into `folder`."""
+    """Write the plots of the household protocols that were measured into `folder`."""
     for protocol, make in (("ordinary", _ordinary), ("household", _household), ("episodes", _episodes)):
         if measured.get(protocol):
             make(folder / f"{protocol}.png", measured[protocol])

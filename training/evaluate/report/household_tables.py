@@ -10,12 +10,12 @@ from training.evaluate.report.grid import grid, percent
 
 
 def text(measured: Sequence[dict[str, Any]]) -> str:
-    """The objects of one protocol of `protocol_names.HOUSEHOLD`, or of `vad`."""
+    """Format the objects of a household protocol (`protocol_names.HOUSEHOLD`), or of `vad`, as a text table."""
     return TEXTS[measured[0]["protocol"]](measured)
 
 
 def between(one: dict[str, Any]) -> str:
-    """The 95 % interval of an object."""
+    """Format the 95 % interval of an object."""
     return f"{percent(one['low_95'])} to {percent(one['high_95'])}"
 
 
@@ -24,7 +24,7 @@ def _optional(value: float | None) -> str:
 
 
 def ordinary(measured: Sequence[dict[str, Any]]) -> str:
-    """Share called an emotion, by source and by length."""
+    """Format how often ordinary speech is called an emotion, by source and by length, as tables."""
     first = measured[0]
     head = ["source", "utterances", "called an emotion", "95 % interval", "from the first", "uncertain"]
     rows = [
@@ -42,7 +42,7 @@ def ordinary(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def household(measured: Sequence[dict[str, Any]]) -> str:
-    """Named and kept by set and share; precision of each label."""
+    """Format named and kept shares by set and share of neutral speech, and each label's precision, as tables."""
     head = ["set", "neutral", "rightly named", "95 % interval", "neutral kept", "95 % interval", "ECE"]
     rows = [
         [one["set"], percent(one["neutral_share"]), percent(one["named"]["share"]), between(one["named"]),
@@ -65,12 +65,12 @@ def household(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def length(entry: dict[str, Any]) -> str:
-    """A range of lengths in seconds."""
+    """Format a range of lengths in seconds."""
     return f"{entry['from_ms'] / 1000:g} to {entry['to_ms'] / 1000:g} s"
 
 
 def episodes(measured: Sequence[dict[str, Any]]) -> str:
-    """Found and false, by set and by emotion."""
+    """Format found and false episodes, by set and by emotion, as a table."""
     head = ["set", "found", "95 % interval", "false in 1,000", "found at 1", "found at 5"]
     rows = [
         [one["set"], percent(one["found"]), between(one), f"{one['false_per_1000']:.1f}",
@@ -84,7 +84,7 @@ def episodes(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def arousal(measured: Sequence[dict[str, Any]]) -> str:
-    """Areas under the curve by set."""
+    """Format areas under the ROC curve by set as a table."""
     head = [
         "set",
         "AUC, high against low",
@@ -101,7 +101,7 @@ def arousal(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def one_emotion(measured: Sequence[dict[str, Any]]) -> str:
-    """What 200 utterances of one label in a row cost."""
+    """Format what 200 utterances of one label in a row cost as a table."""
     first = measured[0]
     head = ["label", "baseline fixed", "learning", "loss", "from the first minute", "loss"]
     rows = [
@@ -116,7 +116,7 @@ def one_emotion(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def vad(measured: Sequence[dict[str, Any]]) -> str:
-    """Miss and false alarm of the device's ear."""
+    """Format misses and false alarms of the voice activity detection as a table."""
     one = measured[0]
     rows = [
         [

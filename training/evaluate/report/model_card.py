@@ -57,7 +57,7 @@ ORIGIN = {
 
 
 def architecture(recipe: Recipe) -> str:
-    """What the network is, in words."""
+    """Describe the network of a recipe in words."""
     if recipe.architecture == "student":
         sizes = recipe.student or Student()
         return (
@@ -72,7 +72,7 @@ def architecture(recipe: Recipe) -> str:
 
 
 def course(recipe: Recipe) -> str:
-    """How the weights were found, in words."""
+    """Describe in words how the weights of a recipe were found."""
     parts = []
     if recipe.distil is not None:
         parts.append(
@@ -89,7 +89,7 @@ def course(recipe: Recipe) -> str:
 
 
 def shipped(recipe: Recipe, epoch: int) -> str:
-    """Which epoch was taken, and why."""
+    """Describe which epoch's weights were taken, and why."""
     if not recipe.epochs or recipe.distil is not None:
         return "Nothing was chosen by a score."
     chosen = "the last: none was picked by a score" if epoch == recipe.epochs else "chosen on `calibrate`"
@@ -112,7 +112,7 @@ LIMITS = """\
 
 
 def percent(value: float) -> str:
-    """`0.8173` as `81.7 %`."""
+    """Format a share as a percentage: 0.8173 as `81.7 %`."""
     return f"{100 * value:.1f} %"
 
 
@@ -126,7 +126,7 @@ def _command(protocol: str, bundle: str, options: str = "") -> str:
 
 
 def table(measured: Sequence[dict[str, Any]]) -> str:
-    """One row per object."""
+    """Format the measured objects of a protocol as a Markdown table, one row each."""
     head = [
         "protocol",
         "clips",
@@ -147,7 +147,7 @@ def table(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def per_class(one: dict[str, Any]) -> str:
-    """Precision, recall and F1 of each label."""
+    """Format precision, recall and F1 of each label as a Markdown table."""
     rows = []
     for label in LABELS:
         if label in one["per_class"]:
@@ -206,7 +206,7 @@ def _false_alarms(one: dict[str, Any], bundle: str) -> list[str]:
 
 
 def numbers(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
-    """The section of the card that says how good the bundle is, each table with its command."""
+    """Return the model card's section of measured numbers, each table with the command that measures it."""
     parts = household_card.section(found, bundle)
     if "held-out" in found:
         title = "### Acted speech, label by label\n\nBy argmax, where all labels are equally likely."
@@ -226,7 +226,7 @@ def numbers(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> str:
 def text(
     facts: dict[str, Any], found: Mapping[str, list[dict[str, Any]]], drawn: Sequence[str], notes: str = ""
 ) -> str:
-    """The whole card; `facts` fills the templates above, `drawn` are the pictures."""
+    """Return the whole model card; `facts` fills the templates above, `drawn` are the names of the plots."""
     pictures = "\n".join(f"- `plots/{name}`: {plots.NOTES[name]}" for name in drawn)
     parts = [
         HEAD.format(**facts),

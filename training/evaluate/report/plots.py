@@ -28,9 +28,9 @@ def draw(
     held_out: tuple[Predictions, NDArray[np.float64]] | None,
     history: Mapping[str, Any] | None,
 ) -> list[str]:
-    """Write the pictures of `NOTES` of what was measured, and training.png with a history; their names.
+    """Write the plots of what was measured, and `training.png` with a history; returns their file names.
 
-    `held_out`: the predictions of that protocol and their probabilities `[n, 7]`, where it was measured.
+    `held_out`: the predictions of that protocol and their probabilities `[n, 7]`, None where it was not measured.
     """
     import matplotlib as mpl
 

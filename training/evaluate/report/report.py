@@ -30,7 +30,7 @@ Objects = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Thinning:
-    """Which part of the clips is measured with noise and in rooms, and how many hours without speech."""
+    """How much is measured: every how many clips with noise and in rooms, and how many hours without speech."""
 
     noise: int = 1
     reverberation: int = 1
@@ -42,10 +42,10 @@ QUICK = Thinning(noise=5, reverberation=10)
 
 
 def measure(evaluator: Evaluator, thin: Thinning, only: Sequence[str] = ()) -> Objects:
-    """All objects by protocol, `held-out, adapted` and the like among them; with `only`, of those protocols.
+    """Run all protocols; returns their objects by name, `held-out, adapted` and the like among them.
 
-    What cannot be measured because its recordings are not there is named in the log and left out. Raises `UserError`
-    where not even `held-out` can.
+    With `only`, of those protocols. What cannot be measured because its recordings are missing is named in the log and
+    left out. Raises `UserError` where not even `held-out` can be measured.
     """
     evaluator.hours = thin.hours
     wanted: list[tuple[str, str | None, int]] = [("ordinary", None, 1), ("household", None, 1)]
@@ -83,7 +83,7 @@ def _short(objects: Sequence[dict[str, Any]]) -> str:
 
 
 def draw(folder: Path, evaluator: Evaluator, found: Objects, history: Mapping[str, Any] | None) -> list[str]:
-    """All pictures of what was measured; their names."""
+    """Write all plots of what was measured; returns their file names."""
     if "held-out" not in found:
         return plots.draw(folder, found, None, history)
     predictions = evaluator.predictions("held-out")
@@ -95,7 +95,10 @@ def run(
     bundle: Bundle, data: Path, out: Path, *,
     history: Path | None = None, every: int = 1, hours: float = HOURS, quiet: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Writes `out/`: `report.json`, `numbers.md`, `plots/`. Raises `UserError`; nothing half-written is left."""
+    """Measure a bundle, and write `report.json`, `numbers.md` and `plots/` into the folder `out`.
+
+    Raises `UserError`; nothing half-written is left.
+    """
     if out.exists():
         raise UserError(f"{out} is there already: name another --out")
     curves = _history(history)

@@ -16,12 +16,12 @@ NUMBERS = (
 
 
 def signed(points: float | None) -> str:
-    """Points with their sign, or nothing."""
+    """Format percentage points with their sign; None as an empty text."""
     return "" if points is None else f"{points:+.1f}"
 
 
 def text(measured: Sequence[dict[str, Any]]) -> str:
-    """The objects of one protocol."""
+    """Format the objects of one protocol as text tables with notes."""
     first = measured[0]
     if first["protocol"] == "false-alarms":
         return false_alarms(first)
@@ -37,7 +37,7 @@ def text(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def overview(measured: Sequence[dict[str, Any]]) -> str:
-    """One row for each object."""
+    """Format one row of measures for each object as a table."""
     losses = any("loss" in one for one in measured)
     head = ["protocol", "clips", *(title for _, title in NUMBERS), "ECE", *(["loss"] if losses else [])]
     rows = []
@@ -51,7 +51,7 @@ def overview(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def labels(one: dict[str, Any]) -> str:
-    """Precision, recall and F1 of each label that occurs."""
+    """Format precision, recall and F1 of each label that occurs as a table."""
     rows = [
         [label, str(round(entry["n"])), *(percent(entry[key]) for key in ("precision", "recall", "f1"))]
         for label in one["confusion"]["labels"]
@@ -61,13 +61,13 @@ def labels(one: dict[str, Any]) -> str:
 
 
 def speakers(one: dict[str, Any]) -> str:
-    """Accuracy of each speaker."""
+    """Format the accuracy of each speaker as a table."""
     rows = [[name, str(entry["n"]), percent(entry["accuracy"])] for name, entry in one["per_speaker"].items()]
     return grid(["speaker", "clips", "accuracy"], rows)
 
 
 def bins(one: dict[str, Any]) -> str:
-    """The reliability diagram as numbers."""
+    """Format the bins of the reliability diagram as a table."""
     rows = [
         [f"{entry['low']:.2f} to {entry['high']:.2f}", str(entry["n"]), percent(entry["confidence"]),
          percent(entry["accuracy"])]
@@ -81,7 +81,7 @@ def bins(one: dict[str, Any]) -> str:
 
 
 def false_alarms(one: dict[str, Any]) -> str:
-    """Events an hour and their bounds."""
+    """Format false alarms an hour and their bounds as a table."""
     rows = [
         [title, str(one[key]["count"]), f"{one[key]['per_hour']:.2f}", f"{one[key]['upper_95']:.2f}"]
         for key, title in (("all", "all events"), ("non_neutral", "neither neutral nor uncertain"))
@@ -93,7 +93,7 @@ def false_alarms(one: dict[str, Any]) -> str:
 
 
 def notes(one: dict[str, Any]) -> list[str]:
-    """What must be known to read the numbers."""
+    """Return the remarks without which the numbers of an object could be misread."""
     found = []
     if one.get("every", 1) > 1:
         found.append(f"Only one clip in {one['every']} was measured.")
@@ -112,7 +112,7 @@ def notes(one: dict[str, Any]) -> list[str]:
 
 
 def comparison(found: dict[str, Any]) -> str:
-    """Champion against challenger: the rooms of a household, then the protocols of labelled clips."""
+    """Format the comparison of two bundles: the household protocols, then those of labelled clips."""
     parts = []
     at_home = [row for row in found["rows"] if row["protocol"] in HOUSEHOLD]
     labelled = [row for row in found["rows"] if row not in at_home]

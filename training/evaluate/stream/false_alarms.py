@@ -64,7 +64,10 @@ class StreamResult:
 def run(
     bundle: Bundle, data: Path, *, hours: float = HOURS, seed: int = 1, quiet: bool = False
 ) -> dict[str, Any]:
-    """One object. Raises `UserError` where there is no noise to evaluate with."""
+    """Measure how many events hours of noise without speech lead to; returns one JSON object.
+
+    Raises `UserError` where there are no noise recordings.
+    """
     paths = noise.evaluation_files(data)
     if not paths:
         raise UserError(
@@ -98,7 +101,10 @@ def _rate(count: int, hours: float) -> dict[str, float]:
 def scenes(
     recordings: list[tuple[str, Float]], hours: float, seed: int
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.int16]]]:
-    """Mixtures of one to three recordings and the names of those, until so many hours are full."""
+    """Yield random mixtures of one to three recordings, int16 `[n]` at 16 kHz, each with the names of its recordings.
+
+    They end when they last `hours` together.
+    """
     usable = [(name, sound) for name, sound in recordings if float(np.abs(sound).max(initial=0.0)) > 1e-3]
     if not usable:
         raise UserError("the recordings of noise are all silent")
@@ -135,7 +141,7 @@ def _faded(sound: Float, milliseconds: int = 50) -> Float:
 def listen(
     bundle: Bundle, mixtures: Iterator[tuple[tuple[str, ...], NDArray[np.int16]]], hours: float, quiet: bool
 ) -> StreamResult:
-    """One unbroken stream through the parts and the default settings of the device."""
+    """Run mixtures as one continuous stream through the device's detection, segmentation and classification."""
     config = Config()
     detector, segmenter, classifier = make_vad(config), Segmenter(config), Classifier(bundle)
     events: Counter[str] = Counter()

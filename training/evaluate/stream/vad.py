@@ -22,7 +22,10 @@ from training.metrics import intervals
 
 
 def run(data: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """One object: miss and false alarm over all recordings. Raises `UserError` where none has turns."""
+    """Measure misses and false alarms of the voice activity detection on recordings with speaker turns.
+
+    Returns one JSON object. Raises `UserError` where no recording has turns.
+    """
     root = data / "vad"
     turns = _turns(root)
     sounds, config = Sounds(), Config()
