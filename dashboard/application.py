@@ -52,7 +52,7 @@ RESTORED_S: Final = 86_400
 
 
 class Application:
-    """Builds the application, once in a process. Raises `UserError`."""
+    """Builds the web application of the dashboard from its services, once in a process. Raises `UserError`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -73,7 +73,7 @@ class Application:
         self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter, settings.token)
 
     def build(self) -> ASGIApp:
-        """Add all routes and files; return the application with its middleware."""
+        """Add all routes and files; return the ASGI application with its middleware."""
         services = self._services
         _add_health(self._app, services.feed)
         if services.repository is not None:

@@ -29,7 +29,7 @@ EPILOG: Final = """examples:
 
 
 def register(subparsers: Any) -> None:
-    """Add the sub-command."""
+    """Add `roomtone dashboard` to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "dashboard",
         help="live pages of all rooms, in a browser",
@@ -78,7 +78,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM. Raises `UserError`."""
+    """Serve the dashboard until SIGINT or SIGTERM; returns the exit status. Raises `UserError`."""
     # Loading takes a second or two, and a signal in that time has to end the process as well. Not by an exception,
     # which the module being imported may swallow or convert. Nothing is open yet that would have to be closed.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,7 +10,7 @@ from edge.mqtt.address import BrokerAddress
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, validated."""
+    """The validated settings of the dashboard."""
 
     broker: BrokerAddress
     base_topic: str = "roomtone"

@@ -15,7 +15,7 @@ from edge.util.errors import UserError, reason
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `backup` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "backup",
         help="write the whole database into one file, while everything is running",
@@ -27,7 +27,7 @@ def register(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the backup. Raises `UserError`."""
+    """Write a backup of the database into the file that the options name. Raises `UserError`."""
     from dashboard.admin import postgres
     from dashboard.admin.database import require_url
     from dashboard.db.engine import connect, parse_url, sqlite_file

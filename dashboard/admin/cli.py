@@ -24,7 +24,7 @@ examples:
 
 
 def register(subparsers: Any) -> None:
-    """Add the sub-command with all installed verbs."""
+    """Add `roomtone hub` with all of its commands that are installed."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "hub",
         help="run a hub; users, simulated data, backup and restore",

@@ -11,7 +11,7 @@ DATABASE: Final = "ROOMTONE_DATABASE"
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--database`."""
+    """Add the option `--database`, the URL of the database, to a parser."""
     parser.add_argument(
         "--database",
         default=os.environ.get(DATABASE),

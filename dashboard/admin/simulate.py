@@ -107,7 +107,7 @@ ANGRY_HOURS: Final = 0.04
 
 @dataclass(frozen=True)
 class SimulatedRoom:
-    """A simulated room."""
+    """A simulated room: its node id, its name, and how its people speak."""
 
     node: str
     name: str
@@ -133,7 +133,7 @@ def fill(
 
 
 def simulated_rooms(count: int, seed: int) -> list[SimulatedRoom]:
-    """Return the rooms of a seed."""
+    """Return `count` different rooms; the same seed returns the same rooms."""
     rng = np.random.default_rng([seed, 1 << 32])
     rooms = []
     for number in range(count):

@@ -13,7 +13,7 @@ from edge.util.errors import UserError
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `simulate` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "simulate",
         help="fill the database with simulated rooms, to see the pages with data",
@@ -32,7 +32,7 @@ def register(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Simulate or delete. Raises `UserError`."""
+    """Store simulated events, or delete the simulated rooms again. Raises `UserError`."""
     for name, most in (("rooms", 10_000), ("days", 3650), ("per_day", 20_000)):
         if not 1 <= getattr(options, name) <= most:
             raise UserError(f"--{name.replace('_', '-')}: from 1 to {most}")

@@ -14,7 +14,7 @@ from edge.util.errors import UserError
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `user` to the commands of `roomtone hub`."""
     parser = verbs.add_parser("user", help="users, and API tokens for programs")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, text in (
@@ -54,7 +54,7 @@ def register(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the action. Raises `UserError`."""
+    """List, add, change or remove a user of the dashboard, as the options say. Raises `UserError`."""
     from dashboard.admin.database import open_database
     from dashboard.auth.accounts import Accounts
     from dashboard.auth.audit import AuditLog

@@ -28,7 +28,10 @@ RecordAction = Callable[[str, str, str, str, str], None]
 
 
 class Notifier:
-    """Runs on the event loop. `record_action` writes failed webhooks into the audit log."""
+    """Evaluates the alert rules and sends each change by MQTT and webhook.
+
+    Runs on the event loop. `record_action` writes failed webhooks into the audit log.
+    """
 
     def __init__(self, rules: RuleStore, feed: Feed, record_action: RecordAction) -> None:
         self._rules = rules

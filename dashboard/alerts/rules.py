@@ -48,7 +48,10 @@ class AlertChange:
 
 
 class RuleStore:
-    """Thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """The alert rules and their alerts in the database.
+
+    Thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -54,7 +54,7 @@ class AuditEntry(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about the signed-in user: name and role, password, sessions, audit log."""
     routes = APIRouter(prefix="/api", tags=["account"])
 
     @routes.get("/me")

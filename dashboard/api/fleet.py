@@ -76,7 +76,7 @@ class Fleet(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about all devices together: their problems, alert rules and alerts."""
     routes = APIRouter(prefix="/api", tags=["fleet"])
     started = time.time()
 

@@ -33,7 +33,10 @@ TOO_BIG: Final = 1009
 
 
 def router(services: Services, sockets: OpenSockets) -> APIRouter:
-    """Return the route; `sockets` keeps the open ones, so that they end with their session."""
+    """Return the route of the WebSocket that sends changes to open pages.
+
+    `sockets` keeps the open ones, so that they end with their session.
+    """
     routes = APIRouter(prefix="/api", tags=["live"])
 
     @routes.websocket("/live")

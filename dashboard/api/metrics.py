@@ -26,7 +26,7 @@ WEEK_MS: Final = 7 * 86_400_000
 
 @dataclass(frozen=True)
 class DatabaseFigures:
-    """What the metrics need from the database."""
+    """Numbers for the metrics that are read from the database."""
 
     lost_events: dict[str, int]
     """Events lost in the last week, by node."""
@@ -35,14 +35,14 @@ class DatabaseFigures:
 
 
 class HubMetrics(Collector):
-    """Collects the metrics from the live state and, with a database, from the figures read before."""
+    """A Prometheus collector of the live state and, with a database, of the figures that were read before."""
 
     def __init__(self, feed: Feed, figures: DatabaseFigures | None) -> None:
         self._feed = feed
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics."""
+        """Yield all metrics of the hub."""
         feed, rooms = self._feed, self._feed.registry.rooms.values()
         yield InfoMetricFamily("roomtone_hub", "Version of the hub.", value={"version": VERSION})
         connected = feed.broker.connection.state == "connected"
@@ -73,7 +73,7 @@ class HubMetrics(Collector):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the route."""
+    """Return the route of the Prometheus metrics."""
     routes = APIRouter(tags=["metrics"])
     process = ProcessCollector(registry=None)
 

@@ -77,7 +77,7 @@ class Card(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about models: releases, cards, plots, and what each device runs."""
     routes = APIRouter(prefix="/api/models", tags=["models"])
 
     async def find_model(name: str) -> Model:

@@ -16,7 +16,7 @@ from dashboard.live.feed import Feed
 
 
 def document() -> dict[str, Any]:
-    """Return the document; nothing is started, and no version of the software is in it."""
+    """Return the OpenAPI document of the API; nothing is started, and it contains no version of the software."""
     application = FastAPI(title="Roomtone hub", version="1")
     # The routes only keep the services that they are given.
     api.install(application, Services(cast("Feed", None), RequestLimiter()), OpenSockets())

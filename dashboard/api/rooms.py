@@ -96,7 +96,7 @@ MAX_PAGE: Final = 1000
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about single rooms: state, events, charts, commands and erasure."""
     routes = APIRouter(prefix="/api/rooms", tags=["rooms"])
     _add_read_routes(routes, services)
     _add_write_routes(routes, services)

@@ -52,7 +52,10 @@ LOCAL: Final = Identity("local", "operator")
 
 
 class Accounts:
-    """Thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """The users in the database, with their passwords, sessions and API tokens.
+
+    Thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -163,7 +166,7 @@ class Accounts:
         return secret
 
     def end_session(self, session: bytes) -> None:
-        """Delete a session."""
+        """Delete a session or API token, given by the hash of its secret."""
         with self._engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.id == session))
 

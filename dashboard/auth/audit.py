@@ -14,7 +14,10 @@ KEPT_MS: Final = 365 * 86_400_000
 
 
 class AuditLog:
-    """Thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """The log of what users have changed, in the database.
+
+    Thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

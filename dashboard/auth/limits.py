@@ -22,7 +22,7 @@ PAGE: Final = parse("120 per minute")
 
 
 class RequestLimiter:
-    """Counts requests by key. Not thread-safe: used on the event loop."""
+    """Counts requests by key against rate limits. Not thread-safe: used on the event loop."""
 
     def __init__(self) -> None:
         self._windows = MovingWindowRateLimiter(MemoryStorage())

@@ -44,7 +44,10 @@ def has_token(connection: HTTPConnection, token: str) -> bool:
 
 
 def exchange(connection: HTTPConnection, token: str) -> Response | None:
-    """Return the redirection that exchanges a token in the address for a cookie; None if there is none."""
+    """Return a redirection that turns a token in the address into a cookie.
+
+    None where the address has no valid token.
+    """
     query = parse_qsl(connection.url.query, keep_blank_values=True)
     given = [value for name, value in query if name == PARAMETER]
     if not given or not _equal(given[0], token):

@@ -60,7 +60,10 @@ RELEASES: Final = "/updates/"
 
 
 class AuthMiddleware:
-    """ASGI middleware. Without accounts, requests with the token are those of `LOCAL` and all others are refused."""
+    """ASGI middleware that lets only authenticated requests with sufficient rights through.
+
+    Without accounts, requests with the token are those of the user `LOCAL` and all others are refused.
+    """
 
     def __init__(
         self, app: ASGIApp, accounts: Accounts | None, limiter: RequestLimiter, token: str = ""

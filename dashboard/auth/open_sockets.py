@@ -22,14 +22,14 @@ SESSION_ENDED: Final = 4401
 
 
 class OpenSockets:
-    """Sockets with the identity that they were opened by; used on the event loop only."""
+    """The open WebSockets, with the identity that each was opened by; used on the event loop only."""
 
     def __init__(self) -> None:
         self._open: dict[WebSocket, Identity] = {}
 
     @contextlib.contextmanager
     def registered(self, socket: WebSocket, identity: Identity) -> Iterator[None]:
-        """Keep the socket while the block runs."""
+        """Register a socket while the block of this context manager runs."""
         self._open[socket] = identity
         try:
             yield

@@ -46,7 +46,10 @@ def zone_of(name: str) -> tzinfo:
 
 
 class History:
-    """Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """Reads recorded events for pages and charts.
+
+    Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -17,7 +17,10 @@ WINDOW_MINUTES: Final = 30 * 1440
 
 
 class Reachability:
-    """Thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """Stores once a minute whether the hub could be reached.
+
+    Thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

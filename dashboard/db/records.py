@@ -42,7 +42,10 @@ Row = dict[str, Any]
 
 
 class Records:
-    """Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught."""
+    """Reads rooms and events for the API, in pages or as CSV.
+
+    Read-only and thread-safe. Database errors (`SQLAlchemyError`) are not caught.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

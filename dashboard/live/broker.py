@@ -41,7 +41,10 @@ class Connection:
 
 
 class Broker:
-    """Owns the MQTT client. The callbacks are called on the client's thread and must not block."""
+    """The dashboard's connection to the MQTT broker.
+
+    Callbacks are called on the client's thread and must not block.
+    """
 
     def __init__(
         self,

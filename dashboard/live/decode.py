@@ -46,7 +46,7 @@ LEAVES: Final = frozenset(_decoders) | frozenset(_words)
 
 
 class Incoming(NamedTuple):
-    """A message that keeps the contract."""
+    """A valid message of a device: its node id, the last level of its topic, and the decoded payload."""
 
     node: str
     leaf: str
@@ -70,7 +70,7 @@ def decode_response(base: str, topic: str, payload: bytes) -> tuple[str, Respons
 
 
 def decode(base: str, topic: str, payload: bytes) -> Incoming:
-    """Checks one message of the broker. Raises `ContractError`."""
+    """Decode and validate a message of a device by its topic. Raises `ContractError`."""
     prefix, _, leaf = topic.rpartition("/")
     node = prefix[len(base) + 1 :]
     if not prefix.startswith(f"{base}/") or _NODE.fullmatch(node) is None:

@@ -12,14 +12,14 @@ INTERVAL_S: Final = 50.0
 
 
 class LevelRequests:
-    """Remembers when each room was asked; times are monotonic seconds."""
+    """Remembers when each room was last asked for its sound level; times are monotonic seconds."""
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
         self._interval_s = interval_s
         self._requested_at: dict[str, float] = {}
 
     def due(self, rooms: Iterable[Room], now: float) -> list[str]:
-        """Return the node ids to send a request to now. A device that was offline is asked as soon as it is back."""
+        """Return the node ids to ask now; a device that was offline is asked as soon as it is back."""
         due = []
         for room in rooms:
             if room.availability != "online":

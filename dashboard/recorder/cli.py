@@ -20,7 +20,7 @@ EPILOG: Final = """examples:
 
 
 def register(subparsers: Any) -> None:
-    """Add the sub-command."""
+    """Add `roomtone recorder` to the command line."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "recorder",
         help="store the events of all rooms in a database",
@@ -55,7 +55,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Record until SIGINT or SIGTERM. Raises `UserError`."""
+    """Record events until SIGINT or SIGTERM; returns the exit status. Raises `UserError`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
     journal.configure("recorder", "info")

@@ -62,7 +62,10 @@ class _FirstAfterGap(NamedTuple):
 
 
 class GapTracker:
-    """`is_online(node)` tells whether a device is connected; `request_replay(gap)` sends the command if it can."""
+    """Finds gaps in the sequence numbers of events and requests the missing events from the device.
+
+    `is_online(node)` says whether a device is connected; `request_replay(gap)` sends the command if it can.
+    """
 
     def __init__(
         self, engine: Engine, is_online: Callable[[str], bool], request_replay: Callable[[Gap], bool]

@@ -47,7 +47,10 @@ RETRY_DELAYS_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Recorder:
-    """Runs in the caller's thread; `stop` may be called from a signal handler."""
+    """Receives the events of all rooms and writes them to the database in batches.
+
+    Runs in the caller's thread; `stop` may be called from a signal handler.
+    """
 
     def __init__(self, engine: Engine, session: Session, base_topic: str, keep_days: int) -> None:
         self.written = 0

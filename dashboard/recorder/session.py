@@ -28,7 +28,7 @@ LONGEST_DELAY_S: Final = 10.0
 
 
 class Session:
-    """Owns the MQTT client; messages come out of `arrived`, and wait at the broker until `Message.acknowledge`."""
+    """The recorder's persistent MQTT session; messages in `arrived` wait at the broker until acknowledged."""
 
     def __init__(self, address: BrokerAddress, base_topic: str, name: str, share: str) -> None:
         self.arrived: queue.SimpleQueue[Message] = queue.SimpleQueue()

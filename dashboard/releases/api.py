@@ -31,7 +31,7 @@ REFRESH_S: Final = 1800.0
 
 
 def install(application: FastAPI, repository: HubRepository) -> None:
-    """Adds the routes."""
+    """Add the routes of the model repository: downloads for devices, uploads for the workstation."""
 
     @application.get(f"{PREFIX}/metadata/{{name}}")
     async def metadata(name: str) -> FileResponse:

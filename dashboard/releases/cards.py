@@ -19,7 +19,7 @@ _markdown.add_render_rule("table_close", lambda *_: "</table></div>\n")
 
 
 def html(card: str) -> str:
-    """Safe to be put into a page: only tags of text and tables, without attributes that a card could choose."""
+    """Render a model card (Markdown) as safe HTML: tags of text and tables only, without attributes."""
     tokens = _markdown.parse(card)
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):

@@ -31,12 +31,12 @@ PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class MissingError(UserError):
-    """There is no such model, or it has no such part."""
+    """There is no model of this name, or it lacks what was asked for."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model: a release with its archive, or a bundle's folder."""
+    """A model: a release with its archive, or the folder of an installed bundle."""
 
     name: str
     """`base-1.1.0.7.tar` for a release, `base-1.1.0` for a bundle of the package."""
@@ -48,7 +48,7 @@ class Model:
     """None for a bundle of the package."""
 
     def plots(self) -> list[str]:
-        """Names of its pictures, such as `confusion.png`; none where the archive cannot be read."""
+        """Return the file names of its plots, such as `confusion.png`; empty where the archive cannot be read."""
         if (known := _plots.get(self.path)) is not None:
             return known
         found = sorted(
@@ -61,11 +61,11 @@ class Model:
         return found[:MAX_PLOTS]
 
     def card(self) -> str:
-        """The model card, Markdown. Raises `MissingError`."""
+        """Return the model card in Markdown. Raises `MissingError` where there is none."""
         return self._read(CARD, MAX_CARD_BYTES).decode("utf-8", "replace")
 
     def plot(self, name: str) -> bytes:
-        """A PNG. Raises `MissingError`: what is no PNG is not handed out either."""
+        """Return a plot as PNG. Raises `MissingError` where there is none, or where the file is no PNG."""
         content = self._read(f"{PLOTS}{name}", MAX_PLOT_BYTES)
         if not content.startswith(PNG):
             raise MissingError(f"{self.name}: {name[:80]!r} is not a picture")
@@ -109,13 +109,13 @@ class Model:
 
 
 class Releases:
-    """`repository` is None where this hub serves no repository."""
+    """The models that the hub can show; `repository` is None where the hub serves no repository."""
 
     def __init__(self, repository: HubRepository | None) -> None:
         self._repository = repository
 
     def published(self) -> list[Model]:
-        """The releases that the signed list names, the newest first; none before the first keys."""
+        """Return the releases of the signed list, newest first; empty before the keys are set up."""
         if self._repository is None:
             return []
         try:
@@ -134,7 +134,7 @@ class Releases:
         return sorted(found, key=_number, reverse=True)
 
     def shipped(self) -> list[Model]:
-        """The bundles of the package, which devices run that have no release."""
+        """Return the bundles of the package, which devices run that have no release."""
         found: dict[BundleName, Model] = {}
         for folder in (f for place in bundle.places() if place.is_dir() for f in place.iterdir()):
             name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL
@@ -145,7 +145,7 @@ class Releases:
         return [found[name] for name in sorted(found)]
 
     def find(self, name: str) -> Model:
-        """One of them by its name. Raises `MissingError`."""
+        """Return a model by its name. Raises `MissingError`."""
         for model in (*self.published(), *self.shipped()):
             if model.name == name:
                 return model

@@ -28,7 +28,7 @@ class RefusedError(Exception):
 
 
 def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter) -> None:
-    """Add the route."""
+    """Add the route that classifies a recording sent by a page."""
 
     @application.post("/api/try", include_in_schema=False)
     async def try_it(request: Request) -> JSONResponse:

@@ -31,7 +31,7 @@ class ClassifierError(Exception):
 
 
 class ClassifierPool:
-    """Runs on the event loop; one recording at a time."""
+    """Classifies recordings in a worker process, one at a time. Used on the event loop."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle

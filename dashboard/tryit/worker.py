@@ -24,7 +24,7 @@ MAX_DURATION_S: Final = 60.0
 
 
 def main(bundle_name: str) -> int:
-    """Answer requests until the end of standard input; return the exit status."""
+    """Classify recordings from standard input until its end, in the worker process; return the exit status."""
     # What a library prints to standard output must not become part of an answer.
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

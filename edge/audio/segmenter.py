@@ -28,7 +28,7 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """A stretch of speech."""
+    """A stretch of speech between two silences: its samples, and where the speech is in them."""
 
     samples: Samples
     """int16 `[n]`, 16 kHz: the pre-roll, the speech, and as much of the hang-over as the pre-roll is long."""
@@ -51,7 +51,7 @@ def blocks_of(milliseconds: int) -> int:
 
 
 class Segmenter:
-    """The state machine. Not thread-safe."""
+    """Cuts a stream of blocks into utterances by their speech probabilities. Not thread-safe."""
 
     def __init__(self, config: Config) -> None:
         self._onset = config.vad.onset

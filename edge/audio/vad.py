@@ -44,7 +44,10 @@ class Vad(Protocol):
 
 
 class SileroVad:
-    """Silero's network. Raises `VadError` when the file is missing, and `InterpreterError`."""
+    """Voice activity detection by Silero's network.
+
+    Raises `VadError` when the file is missing, and `InterpreterError`.
+    """
 
     engine: Literal["silero"] = "silero"
 

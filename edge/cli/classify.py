@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def format_result(result: RecordingResult) -> str:
-    """The result as text: one line, a bar for each label, and a line for each segment."""
+    """Format a classification as text: one line, a bar for each label, and a line for each segment."""
     note = "" if result.speech_s else "; no speech detected"
     name = "standard input" if result.file == "-" else printable(result.file)
     lines = [f"{name}: {result.event_type}, {result.confidence:.0%} ({result.duration_s:.1f} s{note})"]

@@ -122,7 +122,7 @@ def _as_warning(check: Check) -> Check:
 
 
 def format_check(check: Check) -> str:
-    """The check as text, with the remedy on a second line."""
+    """Format a check as text, with its remedy on a second line."""
     mark = {"ok": " ok ", "warn": "WARN", "fail": "FAIL"}[check.state]
     text = f"[{mark}] {check.name}: {check.detail}"
     return f"{text}\n       -> {check.remedy}" if check.remedy else text

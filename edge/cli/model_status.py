@@ -155,7 +155,7 @@ def _no_baseline(
 
 
 def format_status(status: ModelStatus) -> str:
-    """The status as text, one subject a line."""
+    """Format the status as text, one subject a line."""
     lines = [
         f"model      {status.model} at {status.path}",
         f"sha256     {status.sha256}",

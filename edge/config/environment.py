@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class Variable(NamedTuple):
-    """An environment variable."""
+    """An environment variable that Roomtone reads, with its documentation."""
 
     name: str
     read_by: str

@@ -110,7 +110,7 @@ def _field_docs() -> dict[str, dict[str, str]]:
 
 
 def describe_bounds(hint: Any) -> str:
-    """The values that a type allows: `0 to 60`, `silero or webrtc`, `true or false`; empty for free text."""
+    """Describe the values that a type allows: `0 to 60`, `silero or webrtc`, `true or false`; empty for free text."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         meta = arguments[1]
@@ -130,7 +130,7 @@ def describe_bounds(hint: Any) -> str:
 
 
 def page() -> str:
-    """The text of docs/configuration.md."""
+    """Return the text of docs/configuration.md."""
     parts = [HEAD]
     for section in sections():
         parts.append(f"## `[{section.name}]`\n\n{_wrap(section.doc)}\n\n")

@@ -33,7 +33,7 @@ MOST_BELOW: Final = 3.0
 
 
 class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Plain data of a `Baseline`: all that is ever kept of what was heard."""
+    """The data of a `Baseline` that is saved: all that is ever kept of what was said."""
 
     utterances: int
     """Learnt from since the beginning."""
@@ -52,7 +52,7 @@ class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """One utterance in relation to a baseline."""
+    """An utterance compared with the baseline of its room: its logits and arousal relative to it."""
 
     logits: Vector
     """Float64 `[7]`."""
@@ -64,10 +64,9 @@ class Relative:
 
 
 class Baseline:
-    """The running estimate of one room; not for several threads at once.
+    """The running estimate of how one room usually sounds. Not thread-safe.
 
     `memory` (utterances) replaces that of the specification. `from_bundle` takes the specification from a bundle.
-
     Example: `baseline = Baseline.from_bundle(bundle)`; `baseline.relative(outputs)`; `baseline.add(outputs)`.
     """
 
@@ -141,11 +140,11 @@ class Baseline:
 
     @property
     def shrinkage(self) -> float:
-        """How far the location has gone from that of ordinary speech in general to that of this room, 0 to 1."""
+        """How far the estimate has moved from average ordinary speech to this room, 0 to 1."""
         return self._weight / (self._weight + self._spec.prior)
 
     def to_state(self) -> BaselineState:
-        """Return all that has to be kept; the specification is not part of it."""
+        """Return all that has to be saved; the specification is not part of it."""
         location = tuple(float(value) for value in self._location)
         return BaselineState(
             self.utterances, self._weight, location, self._evidence_below, self._evidence_weight,

@@ -167,12 +167,12 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def full_name(self) -> ModelName:
-        """`base-0.1.0`."""
+        """Family and version, such as `base-0.1.0`."""
         return f"{self.name}-{self.version}"
 
 
 class Bundle(Struct, frozen=True):
-    """A validated bundle."""
+    """A validated model bundle: its folder and its manifest."""
 
     path: Path
     manifest: Manifest
@@ -184,7 +184,7 @@ class Bundle(Struct, frozen=True):
 
     @property
     def full_name(self) -> str:
-        """`base-0.1.0`."""
+        """Family and version, such as `base-0.1.0`."""
         return self.manifest.full_name
 
     @property

@@ -15,7 +15,7 @@ from edge.protocol import LABELS, UNCERTAIN
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is published of an utterance."""
+    """What is published about one utterance: label, confidence and arousal."""
 
     event_type: str
     """One of `LABELS`, or `uncertain`: an emotion, but which one is not clear."""
@@ -48,20 +48,20 @@ def decide(found: Relative, head: RelativeHead) -> Decision:
 
 
 def evidence_of(found: Relative, head: RelativeHead) -> float:
-    """Log odds of any emotion against `neutral`, in a room as varied as the typical one."""
+    """Return the log odds of any emotion against `neutral`, scaled as in a room of typical spread."""
     rule, spread = head.decision, head.baseline.spread
     ratio = float(found.evidence_spread**rule.spread_power)
     return log_odds(found.logits) + (rule.threshold - spread.evidence_median) * (1.0 - ratio)
 
 
 def score(found: Relative, head: RelativeHead) -> float:
-    """What is compared with the threshold: evidence of any emotion, less what its label lacks in clearness."""
+    """Return what is compared with the threshold: the evidence of any emotion, less how unclear its label is."""
     share = float(_softmax(found.logits[1:]).max())
     return evidence_of(found, head) + head.decision.label_weight * math.log(share)
 
 
 def scaled_arousal(found: Relative, head: RelativeHead) -> float:
-    """Relative arousal in a room as varied as the typical one; not bounded."""
+    """Return relative arousal scaled as in a room of typical spread; not bounded."""
     return found.arousal / float(found.arousal_spread**head.arousal_scale.spread_power)
 
 

@@ -23,7 +23,7 @@ _LISTENING: Final = 0x10000
 
 
 def checks(config: Config) -> Iterator[Check]:
-    """Broker, socket, spool."""
+    """Check broker, socket and spool for `roomtone doctor`."""
     yield _broker(config)
     yield _socket(config)
     yield _spool(config)

@@ -34,10 +34,10 @@ class LinkServices(Protocol):
     """What the command handlers use of the link."""
 
     def send_to_ear(self, command: EarCommand) -> bool:
-        """Send to the ear; False without one."""
+        """Send a command to the ear; returns False while no ear is connected."""
 
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
-        """Send events once more; return them."""
+        """Publish events once more, and return them."""
 
     @property
     def releases(self) -> ReleaseManager:
@@ -45,7 +45,7 @@ class LinkServices(Protocol):
 
 
 class CommandHandlers:
-    """`table` maps verbs to handlers."""
+    """Carries out the commands that subscribers send over MQTT; `table` maps verbs to handlers."""
 
     def __init__(
         self, config: Config, link: LinkServices, loop: asyncio.AbstractEventLoop, mute: MuteCommands

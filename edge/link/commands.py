@@ -43,17 +43,21 @@ _transaction = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
 
 def ok(command: Command) -> Response:
-    """Return the response that says: done."""
+    """Return the response to a command that was carried out."""
     return Response(transaction=command.transaction, ok=True)
 
 
 def failed(command: Command, error: str) -> Response:
-    """Return the response that says: not done, and why."""
+    """Return the response to a command that was not carried out, with the reason."""
     return Response(transaction=command.transaction, ok=False, error=error)
 
 
 class Commands:
-    """`respond` publishes; `clock` gives wall-clock seconds, and `clock_is_right` whether they can be trusted."""
+    """Validates commands, refuses retained, repeated and late ones, and passes the others to their handlers.
+
+    `respond` publishes a response; `clock` returns wall-clock seconds, and `clock_is_right` whether they can be
+    trusted.
+    """
 
     def __init__(
         self,

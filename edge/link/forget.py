@@ -14,7 +14,10 @@ PATIENCE_S = 20.0
 
 
 def forget(config: Config) -> list[str]:
-    """Return the topics that are empty now. Raises `UserError` when the broker cannot be reached, or refuses."""
+    """Delete all retained messages of this device at the broker; returns their topics.
+
+    Raises `UserError` when the broker cannot be reached, or refuses.
+    """
     topics = sorted(published_names.of(config).topics())
     client = Client(from_config(config), ClientOptions(device_client_id(config.node.id)), lambda _: None)
     try:

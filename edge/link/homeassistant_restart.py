@@ -15,7 +15,10 @@ WAIT_S: Final = (2.0, 10.0)
 
 
 class HomeAssistantStatus:
-    """`topic` is the status topic, empty where nothing is announced to Home Assistant."""
+    """Publishes everything again when Home Assistant has started.
+
+    `topic` is its status topic, empty where nothing is announced to Home Assistant.
+    """
 
     def __init__(
         self, config: Config, publish_all: Callable[[], None], loop: asyncio.AbstractEventLoop

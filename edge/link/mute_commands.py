@@ -41,7 +41,11 @@ class _Waiting:
 
 
 class MuteCommands:
-    """`send` passes a command to the ear and returns False without one; `pending` is the file of a kept mute."""
+    """Passes mute and unmute to the ear and responds when the microphone has followed.
+
+    `send` passes a command to the ear and returns False without one; `pending` is the file of a mute that is not
+    confirmed.
+    """
 
     def __init__(
         self, send: Callable[[EarCommand], bool], loop: asyncio.AbstractEventLoop, pending: Path
@@ -82,7 +86,7 @@ class MuteCommands:
             self._wait(command, reply, mute=False)
 
     def on_ear_connected(self) -> None:
-        """Carry out what was kept."""
+        """Carry out a mute that came while no ear was connected."""
         if self._pending:
             log.info("[mute_carried_out] the ear is told of a mute that it has not confirmed")
             self._send(Mute())

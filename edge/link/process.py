@@ -77,7 +77,10 @@ OFFLINE_S: Final = 1.5
 
 
 class Link:
-    """Made and run inside a running event loop; `run` returns after `stop`."""
+    """The link process: connects ear, outbox, commands and MQTT client.
+
+    Made and run inside a running event loop; `run` returns after `stop`.
+    """
 
     def __init__(self, config: Config, listener: Listener) -> None:
         self._config = config

@@ -57,7 +57,7 @@ class GuardedClock:
         self._reported = False
 
     def now(self) -> float:
-        """The guarded time in seconds since 1970; never later than the wall clock."""
+        """Return the guarded time in seconds since 1970; never later than the wall clock."""
         with self._lock:
             wall, steady, is_synced = self._wall(), self._steady(), self._is_synced()
             elapsed = max(0.0, steady - self._steady_at)
@@ -73,7 +73,7 @@ class GuardedClock:
             return min(wall, bound)
 
     def ahead_s(self) -> float:
-        """By how many seconds the wall clock is ahead of the guarded time: more than `JUMP_S` is a problem."""
+        """Return by how many seconds the wall clock is ahead of the guarded time; more than `JUMP_S` is a problem."""
         return max(0.0, self._wall() - self.now())
 
     def _report(self, ahead: float) -> None:

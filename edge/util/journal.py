@@ -39,13 +39,13 @@ class PriorityFormatter(logging.Formatter):
     """Prefixes every line of a record with its priority, such as `<4>` for a warning."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as text."""
+        """Format a record as text, each line with its priority."""
         prefix = f"<{priority(record.levelno)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
 def priority(level: int) -> int:
-    """The priority of syslog(3) for a level of `logging`: 3 for errors to 7 for debug messages."""
+    """Return the priority of syslog(3) for a level of `logging`: 3 for errors to 7 for debug messages."""
     return next((found for lowest, found in PRIORITIES if level >= lowest), 7)
 
 

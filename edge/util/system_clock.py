@@ -62,7 +62,7 @@ class LocalClock:
         self._zone: tzinfo | None = None
 
     def now(self) -> datetime:
-        """The present local time, with its zone; by the C library where there is no readable time zone file."""
+        """Return the present local time with its zone; by the C library where there is no readable time zone file."""
         if os.environ.get("TZ"):
             return datetime.now().astimezone()
         self._refresh()

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 
 def rfc3339(moment: datetime) -> str:
-    """A point in time that has a zone, as every message of the protocol writes it."""
+    """Format a time with a zone as every message of the protocol has it: UTC, RFC 3339, milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_unix(seconds: float) -> str:
-    """Seconds since 1970 as text. Raises `ValueError` or `OverflowError` outside of the years 1 to 9999."""
+    """Format seconds since 1970 as text. Raises `ValueError` or `OverflowError` outside of the years 1 to 9999."""
     return rfc3339(datetime.fromtimestamp(seconds, UTC))
 
 
 def now() -> str:
-    """The present time by the system's clock."""
+    """Return the present time of the system's clock as text."""
     return from_unix(time.time())
 
 

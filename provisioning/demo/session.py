@@ -30,7 +30,7 @@ STOP_ORDER: Final = ("ear", "link", "dashboard", "recorder", "broker")
 
 
 class DemoSession:
-    """Starts broker, recorder, dashboard, and an ear and a link for each room; watches them; stops them."""
+    """Starts broker, recorder and dashboard, and an ear and a link for each room; watches and stops them."""
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
         """`options`: the parsed command line; `scratch`: an empty folder, removed by the caller afterwards."""

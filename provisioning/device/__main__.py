@@ -19,7 +19,7 @@ from provisioning.device.renamed_keys import rewrite
 
 
 def main() -> int:
-    """Return exit status 0, or 2 after one line about what the user can correct."""
+    """Run `python -m provisioning.device`; return 0, or 2 after one line about what the user can correct."""
     parser = argparse.ArgumentParser(prog="python -m provisioning.device", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     configure = verbs.add_parser("configure", help="write the configuration and the credentials")

@@ -21,7 +21,10 @@ WORKSTATION: Final = Budget(window_ms=60_000, times_reference=1e6, memory_mb=409
 
 
 def release_of(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Release:
-    """Build the custom metadata of a bundle. Full-int8 graphs run on every interpreter, others on LiteRT alone."""
+    """Build the release metadata of a bundle.
+
+    A full-int8 graph runs on every interpreter, other graphs on LiteRT alone.
+    """
     manifest = bundle.manifest
     int8 = manifest.kernels == "full-int8"
     return Release(
@@ -38,7 +41,7 @@ def release_of(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Re
 
 
 def check(bundle: Bundle, current: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
-    """Validate a bundle and compare it with the current one; the objection, or empty.
+    """Validate a bundle and compare it with the current one; return the objection against it, or an empty text.
 
     Raises `UserError` where it cannot be checked.
     """
@@ -72,7 +75,7 @@ def check(bundle: Bundle, current: Bundle | None, data: Path | None, *, protocol
 
 
 def current_bundle(catalogue: Catalogue, bundle: Bundle, channel: Channel, scratch: Path) -> Bundle | None:
-    """The model that devices run now: the newest published one, else the one of the package."""
+    """Return the model that devices run now: the newest published one, else that of the package; None without any."""
     from edge.releases.archive import unpack
 
     manifest = bundle.manifest
@@ -100,6 +103,6 @@ def refuse_old(catalogue: Catalogue, bundle: Bundle, channel: Channel, again: bo
 
 
 def latest_but(targets: list[Target], withdrawn: BundleName) -> Target | None:
-    """The newest release of the same family and another version: what a withdrawal goes back to."""
+    """Return the newest release of the same family and another version, which a withdrawal goes back to, or None."""
     mine = [t for t in targets if t.release.family == withdrawn.family and t.release.name != withdrawn]
     return max(mine, key=lambda target: target.release.release, default=None)

@@ -35,7 +35,7 @@ ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What was decided at `keys init`."""
+    """Decisions of `fleet keys init`: profile, address of the hub, and groups of devices."""
 
     v: Literal[1] = 1
     profile: Literal["home", "site"] = "home"

@@ -20,7 +20,7 @@ EPILOG: Final = """
 
 
 def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the verbs; `verb` makes one."""
+    """Add the commands for models to `roomtone fleet`; `verb` makes the parser of each."""
     _keys(verbs, verb)
     text = "sign a bundle and upload it to the hub; devices get it by `push`"
     publish = verb(verbs, "publish", _run("commands", "publish_bundle"), text)

@@ -25,14 +25,14 @@ MIN_REASON: Final = 10
 
 
 def catalogue_of(options: argparse.Namespace) -> Catalogue:
-    """The site's folder of models, in order after a command that was cut off. Raises `UserError`."""
+    """Open the site's folder of models, and finish a key rotation that was interrupted. Raises `UserError`."""
     catalogue = Catalogue(options.site / MODELS)
     rotation.activate_keys(catalogue)
     return catalogue
 
 
 def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
-    """Asks for each passphrase once in a command."""
+    """Return a function that asks for each passphrase once per command."""
     if not hasattr(options, "asker"):
         options.asker = keys.asker(options.passphrase_file)
     found: keys.Passphrase = options.asker
@@ -40,7 +40,7 @@ def passphrase_of(options: argparse.Namespace) -> keys.Passphrase:
 
 
 def keys_init(options: argparse.Namespace) -> int:
-    """Makes the keys."""
+    """Make the signing keys of a site and the first metadata (`fleet keys init`)."""
     try:
         ca = "" if options.ca is None else read_text(options.ca, "`--ca`")
         about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
@@ -59,7 +59,7 @@ def keys_init(options: argparse.Namespace) -> int:
 
 
 def keys_show(options: argparse.Namespace) -> int:
-    """Who signs what, and until when."""
+    """Print which keys sign what, and when their metadata expires (`fleet keys show`)."""
     catalogue = catalogue_of(options)
     root = catalogue.root().signed
     rows = [
@@ -82,7 +82,7 @@ def keys_show(options: argparse.Namespace) -> int:
 
 
 def keys_rotate(options: argparse.Namespace) -> int:
-    """A new key for a role."""
+    """Replace the key of a role (`fleet keys rotate`)."""
     catalogue = catalogue_of(options)
     if options.role == "token":
         say(f"give {rotation.new_token(catalogue)} to the hub; until then it takes nothing from here")
@@ -96,7 +96,7 @@ def keys_rotate(options: argparse.Namespace) -> int:
 
 
 def keys_sign(options: argparse.Namespace) -> int:
-    """Adds a signature to a root that waits for it."""
+    """Add a signature to a root that waits for further ones (`fleet keys sign`)."""
     catalogue = catalogue_of(options)
     passphrase = passphrase_of(options)
     whole, role = rotation.sign(catalogue, options.key, passphrase)
@@ -154,7 +154,7 @@ def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: i
 
 
 def refresh(options: argparse.Namespace) -> int:
-    """Brings what is new to the hub, renews the timestamp, and what ends soon of the offline roles."""
+    """Upload what is new to the hub, renew the timestamp, and renew root and targets when they expire soon."""
     catalogue = catalogue_of(options)
     due = catalogue.due()
     if "targets" in due or options.targets:

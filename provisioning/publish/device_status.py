@@ -23,7 +23,7 @@ AVAILABILITY: Final = "availability"
 
 
 class DeviceStatus:
-    """A client of the broker with the rights of an operator; `with` connects it.
+    """Watches the model status of all devices over MQTT, with the rights of an operator; `with` connects it.
 
     `options` are those of `edge.mqtt.options.add_options`. Raises `UserError` when the broker cannot be reached.
     """
@@ -49,9 +49,9 @@ class DeviceStatus:
             return set(self._online)
 
     def announce(self, timestamp_version: int) -> None:
-        """Publish, retained, that there is something new: a device that connects later checks at once, too.
+        """Publish, retained, that there is a new release, so that devices check at once or when they connect.
 
-        Raises `UserError` when the broker does not take it.
+        Raises `UserError` when the broker does not acknowledge it.
         """
         payload = encode(Announcement(timestamp_version=timestamp_version))
         code = self._client.publish_and_wait(announce_topic(self._base), payload, retain=True)

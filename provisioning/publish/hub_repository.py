@@ -46,11 +46,11 @@ TARGET_NAME: Final = re.compile(r"([0-9a-f]{64})\.[a-z0-9][a-z0-9.-]{0,80}\.tar\
 
 
 class RefusedError(UserError):
-    """What was uploaded is not taken; nothing has changed."""
+    """An upload is refused; nothing has changed."""
 
 
 class HubRepository(Repository):
-    """One folder; a lock keeps two processes from signing at once. Raises `UserError`.
+    """The repository folder at the hub; a lock keeps two processes from signing at once. Raises `UserError`.
 
     `now` is UTC; what is signed or compared with it is guarded by monotonic progress (`steady`, in seconds), so that a
     clock that is set wrong does not sign metadata for years.
@@ -95,13 +95,13 @@ class HubRepository(Repository):
         return (expires - timedelta(days=TIMESTAMP_DAYS)).timestamp()
 
     def has_keys(self) -> bool:
-        """Whether `fleet keys init` has been here; before that there is nothing to serve or to sign."""
+        """Whether `fleet keys init` has set this repository up; before that there is nothing to serve or to sign."""
         return self._newest(Root.type) is not None
 
     # --- what Repository asks for ---
 
     def open(self, role: str) -> Metadata[Any]:
-        """The newest version of a role; the first snapshot and timestamp from scratch."""
+        """Return the newest metadata of a role; new metadata for the first snapshot and timestamp."""
         if role == Timestamp.type:
             path: Path | None = self.metadata / "timestamp.json"
         else:
@@ -115,7 +115,7 @@ class HubRepository(Repository):
         raise UserError(f"{self.metadata}: no {role}.json; make the keys with `roomtone fleet keys init`")
 
     def close(self, role: str, md: Metadata[Any]) -> None:
-        """A new version of snapshot or timestamp, signed with the online key."""
+        """Sign a new version of snapshot or timestamp with the online key, and write it."""
         days = TIMESTAMP_DAYS if role == Timestamp.type else SNAPSHOT_DAYS
         md.signed.version += 1
         md.signed.expires = (self._now() + timedelta(days=days)).replace(microsecond=0)
@@ -125,18 +125,21 @@ class HubRepository(Repository):
 
     @property
     def targets_infos(self) -> dict[str, MetaFile]:
-        """What the snapshot says of the targets."""
+        """The versions of the targets metadata that the snapshot contains."""
         return {"targets.json": MetaFile(self.open(Targets.type).signed.version)}
 
     @property
     def snapshot_info(self) -> MetaFile:
-        """What the timestamp says of the snapshot."""
+        """The version of the snapshot that the timestamp contains."""
         return MetaFile(self.open(Snapshot.type).signed.version)
 
     # --- what is uploaded ---
 
     def accept_root(self, data: bytes) -> int:
-        """The next version of the root, signed by the keys of this one and by its own. Raises `RefusedError`."""
+        """Accept the next root, signed by the keys of the present one and its own; return its version.
+
+        Raises `RefusedError`.
+        """
         with self._locked():
             new = _parsed(data, Root)
             newest = self._newest(Root.type)
@@ -154,7 +157,10 @@ class HubRepository(Repository):
             return int(new.signed.version)
 
     def accept_targets(self, data: bytes) -> int:
-        """Accept the next list of targets, whose files must exist, and publish a timestamp. Raises `RefusedError`."""
+        """Accept the next list of targets, whose files must exist, and publish a timestamp; return its version.
+
+        Raises `RefusedError`.
+        """
         with self._locked():
             new = _parsed(data, Targets)
             self._verified(self.root(), Targets.type, new)
@@ -177,13 +183,16 @@ class HubRepository(Repository):
             return int(version)
 
     def target_path(self, name: str) -> Path:
-        """Where an uploaded file goes. Raises `RefusedError` for a name that is none."""
+        """Return the path of an uploaded archive. Raises `RefusedError` for an invalid name."""
         if not TARGET_NAME.match(name):
             raise RefusedError(f"{name[:100]!r}: a target is called HASH.NAME.tar")
         return self.targets_folder / name
 
     def accept_target(self, name: str, beside: Path) -> None:
-        """A file that was written to `beside`: its hash must be in its name. Raises `RefusedError`, `OSError`."""
+        """Accept an archive that was uploaded to the file `beside`; its hash must be in its name.
+
+        Raises `RefusedError`, `OSError`.
+        """
         path = self.target_path(name)
         if beside.stat().st_size > MAX_ARCHIVE_BYTES:
             raise RefusedError(f"{name}: more than {MAX_ARCHIVE_BYTES >> 20} MiB")
@@ -197,14 +206,14 @@ class HubRepository(Repository):
     # --- signing ---
 
     def publish(self) -> int:
-        """Snapshot and timestamp of what is here; returns the timestamp's version."""
+        """Sign a snapshot and timestamp of the present contents; return the timestamp's version."""
         with self._locked():
             self.do_snapshot()
             self.do_timestamp()
             return int(self.timestamp().version)
 
     def refresh(self, force: bool = False) -> int:
-        """Sign what has used up half of its time, is valid for too long, or has the signature of an old key.
+        """Sign what has used up half of its lifetime, is valid for too long, or is signed with an old key.
 
         Returns the timestamp's version.
         """
@@ -215,7 +224,7 @@ class HubRepository(Repository):
             return int(self.timestamp().version)
 
     def status(self) -> dict[str, Any]:
-        """Versions and ends, for people and for `fleet`."""
+        """Return the versions and expiry dates of all roles as JSON values."""
         parts = {role: self.open(role).signed for role in ("root", "targets", "snapshot", "timestamp")}
         return {
             role: {"version": one.version, "expires": rfc3339(one.expires)} for role, one in parts.items()

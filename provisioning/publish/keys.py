@@ -31,12 +31,15 @@ Passphrase = Callable[[str, bool], bytes]
 
 
 def new() -> Ed25519PrivateKey:
-    """A new key."""
+    """Generate an Ed25519 key."""
     return Ed25519PrivateKey.generate()
 
 
 def save(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None) -> None:
-    """Writes it (0600), never over another. Raises `UserError`."""
+    """Write a private key, encrypted if there is a passphrase, with mode 0600; never over another.
+
+    Raises `UserError`.
+    """
     if path.exists():
         raise UserError(f"{path}: exists already; nothing is overwritten")
     how: KeySerializationEncryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
@@ -47,7 +50,7 @@ def save(path: Path, key: Ed25519PrivateKey, passphrase: bytes | None) -> None:
 
 
 def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
-    """Reads a key. Raises `UserError` where it is missing or the passphrase is wrong."""
+    """Load a private key. Raises `UserError` where the file is missing or the passphrase is wrong."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -64,7 +67,10 @@ def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
 
 
 def asker(file: Path | None) -> Passphrase:
-    """From the first line of a file, or from the terminal; each key is asked for once. Raises `UserError`."""
+    """Return a function that reads passphrases from the first line of a file, or asks at the terminal once per key.
+
+    Raises `UserError`.
+    """
     known: dict[str, bytes] = {}
 
     def ask(name: str, is_new: bool) -> bytes:

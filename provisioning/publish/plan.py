@@ -42,7 +42,7 @@ def plan(catalogue: Catalogue, options: argparse.Namespace) -> Plan:
 
 
 def parse_stages(percent: int, then: Sequence[int]) -> list[int]:
-    """The stages in percent. Raises `UserError` unless they rise from 1 to 100."""
+    """Return the stages of a roll-out in percent. Raises `UserError` unless they rise from 1 to 100."""
     stages = [percent, *then]
     if any(not 1 <= one <= 100 for one in stages) or stages != sorted(set(stages)):
         raise UserError("--percent and --then: from 1 to 100, each higher than the one before")
@@ -50,7 +50,7 @@ def parse_stages(percent: int, then: Sequence[int]) -> list[int]:
 
 
 def parse_duration(text: str) -> float:
-    """A duration such as `90s`, `30m`, `1h` or `2d` in seconds. Raises `UserError`."""
+    """Convert a duration such as `90s`, `30m`, `1h` or `2d` to seconds. Raises `UserError`."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
     try:
         value = float(number) * UNITS[unit]

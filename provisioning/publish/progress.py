@@ -31,7 +31,7 @@ FAILED: Final = ("refused", "rolled back")
 
 
 def device_states(about: Release, statuses: Mapping[str, ModelStatus], online: Iterable[str]) -> Rows:
-    """The state of every device that a release reaches."""
+    """Return the state of every device that a release reaches, from what devices report."""
     connected = set(online)
     found: Rows = {}
     for node in sorted(set(statuses) | set(about.nodes)):
@@ -42,7 +42,7 @@ def device_states(about: Release, statuses: Mapping[str, ModelStatus], online: I
 
 
 def device_state(about: Release, status: ModelStatus | None, online: bool) -> DeviceState:
-    """The state of one device with regard to a release."""
+    """Return the state of one device with regard to a release; None as its status: it has reported nothing."""
     if status is None:
         return "unknown"
     if status.refused == about.release:

@@ -14,7 +14,7 @@ from provisioning.publish.progress import DeviceState, Rows
 
 
 class Table:
-    """Shown inside of a `with` block."""
+    """A table of the devices' states at the terminal, updated in place; used as a context manager."""
 
     def __init__(self, as_json: bool) -> None:
         self._json = as_json
@@ -25,7 +25,7 @@ class Table:
         self._printed: dict[str, str] = {}
 
     def show(self, rows: Rows) -> None:
-        """Show the present states."""
+        """Update the table."""
         if self._live is not None:
             self._live.update(_table(rows))
             return

@@ -48,14 +48,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def sign(catalogue: Catalogue, signer: CryptoSigner, planned: Plan, percent: int) -> None:
-    """Sign that the release reaches this share of the planned devices."""
+    """Sign that the release reaches this percentage of the planned devices."""
     target = next(t for t in catalogue.listed() if t.release.release == planned.release.release)
     archive = catalogue.archive(target.release.path, target.sha256)
     sign_targets(catalogue, signer, put=[(staged(planned, percent), archive)])
 
 
 def upload(catalogue: Catalogue, hub: Hub) -> int:
-    """Bring everything that is new to the hub; the version of the timestamp metadata that the hub then signs."""
+    """Upload everything that is new to the hub.
+
+    Return the version of the timestamp metadata that the hub then signs.
+    """
     return int(hub.bring(catalogue)["timestamp"]["version"])
 
 
@@ -85,5 +88,5 @@ def roll_out(
 
 
 def staged(planned: Plan, percent: int) -> Release:
-    """The release as it is signed for a stage."""
+    """Return the release with the devices and the percentage of a stage, as it is signed."""
     return msgspec.structs.replace(planned.release, nodes=tuple(planned.nodes), percent=percent)

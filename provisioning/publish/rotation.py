@@ -30,9 +30,9 @@ ONLINE: Final = ("snapshot", "timestamp")
 def rotate(
     catalogue: Catalogue, role: str, root_keys: Sequence[Path], passphrase: Passphrase, step: Step = no_step
 ) -> bool:
-    """A new key for `root`, `targets` or `online`; the old one counts for nothing from the next root on.
+    """Replace the key of `root`, `targets` or `online`; from the next root on the old key is no longer trusted.
 
-    False while the new root waits for further signatures (`sign`). Raises `UserError`.
+    Returns False while the new root waits for further signatures (`sign`). Raises `UserError`.
     """
     if catalogue.pending().exists():
         raise UserError(f"{catalogue.pending()} waits for signatures: `roomtone fleet keys sign` first")
@@ -67,7 +67,7 @@ def rotate(
 def sign(
     catalogue: Catalogue, root_keys: Sequence[Path], passphrase: Passphrase, step: Step = no_step
 ) -> tuple[bool, str]:
-    """Adds signatures to the root that waits; whether they are enough now, and whose key it changes.
+    """Add signatures to the root that waits; return whether they are enough now, and the role whose key changes.
 
     Raises `UserError`.
     """
@@ -84,7 +84,7 @@ def sign(
 
 
 def changed(old: Root, new: Root) -> str:
-    """Whose key: `root`, `targets` or `online`."""
+    """Return the role whose key differs between two roots: `root`, `targets` or `online`."""
     for role in ("targets", *ONLINE):
         if set(old.roles[role].keyids) != set(new.roles[role].keyids):
             return "online" if role in ONLINE else role
@@ -92,13 +92,13 @@ def changed(old: Root, new: Root) -> str:
 
 
 def new_token(catalogue: Catalogue) -> Path:
-    """Another token for the upload; returns the file that the hub needs. Cut off in between, call it again."""
+    """Replace the token for uploads; return the file that the hub needs. Interrupted, it can be repeated."""
     catalogue.hub.mkdir(mode=0o700, exist_ok=True)
     return setup.token(catalogue.folder)
 
 
 def activate_keys(catalogue: Catalogue, step: Step = no_step) -> None:
-    """Puts new keys in the place of the old ones where the newest root names them. Does nothing twice."""
+    """Move new keys to the places of the old ones where the newest root names them; safe to repeat."""
     root = catalogue.root().signed
     counted = {keyid for role in ROLES for keyid in root.roles[role].keyids}
     for path in _waiting(catalogue):
@@ -115,7 +115,7 @@ def activate_keys(catalogue: Catalogue, step: Step = no_step) -> None:
 
 
 def resign_if_needed(catalogue: Catalogue, passphrase: Passphrase) -> bool:
-    """Signs the list of targets anew where the key that has signed it counts no more; whether that was so."""
+    """Sign the list of targets again where its key is no longer trusted; return whether that was necessary."""
     if catalogue.targets_trusted():
         return False
     setup.resign_targets(catalogue, setup.targets_signer(catalogue, None, passphrase))

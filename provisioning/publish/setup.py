@@ -29,12 +29,12 @@ Now = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The time."""
+    """Return the present time in UTC."""
     return datetime.now(UTC)
 
 
 def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now) -> Catalogue:
-    """Makes keys, the first metadata and the hub's folder; appears as a whole. Raises `UserError`."""
+    """Make the signing keys, the first metadata and the hub's folder, all or nothing. Raises `UserError`."""
     if folder.exists():
         raise UserError(f"{folder}: exists already: devices would not accept a second root")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
 
 
 def token(folder: Path) -> Path:
-    """Makes the token of the upload: the workstation has it, the hub its hash; returns where that is."""
+    """Make the token for uploads; the workstation keeps it, the hub gets its hash. Returns the file of the hash."""
     made = secrets.token_urlsafe(32)
     at_hub = folder / "hub" / "token.sha256"
     write(at_hub, hashlib.sha256(made.encode()).hexdigest() + "\n", 0o600)
@@ -86,7 +86,7 @@ def token(folder: Path) -> Path:
 
 
 def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
-    """The root keys that are at hand. Raises `UserError` where there is none."""
+    """Return the files of the root keys that are available. Raises `UserError` where there is none."""
     files = list(given) or sorted(catalogue.folder.glob("root*.key"))
     if not files:
         raise UserError("no root key is here: name it with --key, it may be on a stick")
@@ -94,17 +94,17 @@ def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
 
 
 def targets_signer(catalogue: Catalogue, given: Path | None, passphrase: Passphrase) -> CryptoSigner:
-    """The key that signs what is published. Raises `UserError`."""
+    """Load the key that signs the list of targets. Raises `UserError`."""
     return keys.load(given or catalogue.folder / "targets.key", passphrase)
 
 
 def resign_targets(catalogue: Catalogue, signer: CryptoSigner) -> None:
-    """The same list under a new number, after its key was changed or when it is about to end."""
+    """Sign the same list of targets under the next version, after a key rotation or before it expires."""
     sign_targets(catalogue, signer)
 
 
 def to_local_hub(catalogue: Catalogue) -> Path:
-    """Brings the hub's folder here up to date: to be copied to the hub where nothing can be uploaded."""
+    """Update the local copy of the hub's folder, to be copied to a hub that takes no uploads; return the folder."""
     # An administrator is present, and may not have been here for long: the catalogue refuses an implausible clock.
     catalogue.in_days(0)
     hub = HubRepository(catalogue.hub, max_off_s=ROOT_DAYS * 86_400)

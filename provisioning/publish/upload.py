@@ -16,9 +16,9 @@ TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=120.0)
 
 
 class Hub:
-    """The operator API at `url`; `ca`: whose certificates are believed, PEM, `public`: and those of the system.
+    """Client of the hub's operator API at `url`. Raises `UserError`.
 
-    Raises `UserError`.
+    `ca`: certificate authority of the hub, PEM; `public`: whether those of the system are trusted, too.
     """
 
     def __init__(self, url: str, token: str, ca: str, public: bool) -> None:
@@ -36,7 +36,7 @@ class Hub:
         )
 
     def bring(self, catalogue: Catalogue) -> dict[str, Any]:
-        """Everything that the hub has not got yet; returns its status. Nothing is visible before the last step."""
+        """Upload everything that the hub lacks; return its status. Nothing becomes visible before the last step."""
         there = self.status()
         for path in catalogue.roots():
             if int(path.name.partition(".")[0]) > there["root"]["version"]:
@@ -50,11 +50,11 @@ class Hub:
         return self.status()
 
     def refresh(self) -> int:
-        """A new timestamp; its version."""
+        """Have the hub sign a new timestamp; return its version."""
         return int(self._call("POST", "refresh", b"")["timestamp_version"])
 
     def status(self) -> dict[str, Any]:
-        """Versions at the hub."""
+        """Return the versions that the hub serves."""
         return self._call("GET", "status", b"")
 
     def _call(self, method: str, what: str, body: bytes) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Hub:
 
 
 def hub_of(catalogue: Catalogue, ca_file: Path | None) -> Hub:
-    """As `keys init` has noted it."""
+    """Return the client for the hub that `fleet keys init` has noted; `ca_file` replaces its certificate authority."""
     own = catalogue.folder.parent / "ca.crt"
     public = ca_file is None and not catalogue.about.ca
     if ca_file is not None:

@@ -21,10 +21,10 @@ class Devices(Protocol):
     """The fleet as seen over MQTT; `device_status.DeviceStatus` except in tests."""
 
     def statuses(self) -> dict[str, ModelStatus]:
-        """The last status of each device."""
+        """Return the last model status of each device, by node id."""
 
     def online(self) -> set[str]:
-        """The connected devices."""
+        """Return the node ids of the connected devices."""
 
     def announce(self, timestamp_version: int) -> None:
         """Publish that there is a new release."""
@@ -32,7 +32,7 @@ class Devices(Protocol):
 
 @dataclass(frozen=True)
 class StageResult:
-    """Devices of a stage by outcome; `halted`: more have failed than the plan allows."""
+    """The devices of a stage by outcome; `halted`: more have failed than the plan allows."""
 
     passed: tuple[str, ...]
     failed: tuple[str, ...]
@@ -42,7 +42,7 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Clock:
-    """Time, and a way to let it pass."""
+    """The time and a way to wait; replaced in tests."""
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep

@@ -31,7 +31,10 @@ _COLUMNS: Final = "n, id, boot, seq, at, payload"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`n` counts in the order of arrival, over restarts too; `at`: wall-clock seconds; `payload`: for the broker."""
+    """An event as it is stored until the broker has acknowledged it.
+
+    `n` counts in the order of arrival, over restarts too; `at`: wall-clock seconds; `payload`: for the broker.
+    """
 
     n: int
     id: str
@@ -42,10 +45,10 @@ class Entry:
 
 
 def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
-    """Opens or makes the database; None: in memory. A damaged one is put aside. Raises `sqlite3.Error`, `OSError`.
+    """Open or create a database of entries; None as path: in memory. A damaged file is put aside.
 
-    `durable`: what is committed survives a power cut. Without it a commit costs no write to the medium, and
-    survives the end of the process.
+    Raises `sqlite3.Error`, `OSError`. `durable`: what is committed survives a power cut. Without it a commit costs no
+    write to the medium, and survives the end of the process.
     """
     try:
         return _open(path, durable)
@@ -111,7 +114,7 @@ def _reserve(table: sqlite3.Connection) -> None:
 
 
 class transaction:  # noqa: N801 - reads as a statement
-    """`with transaction(table)`: all or nothing, with the write lock from the beginning."""
+    """Context manager for a transaction that takes the write lock at its beginning; all or nothing is stored."""
 
     def __init__(self, table: sqlite3.Connection) -> None:
         self._table = table
@@ -136,7 +139,7 @@ class transaction:  # noqa: N801 - reads as a statement
 
 
 def insert(table: sqlite3.Connection, entries: Iterable[Entry]) -> None:
-    """Adds them inside the caller's transaction; an id that is there already stays as it is."""
+    """Insert entries inside the caller's transaction; one whose id exists already is skipped."""
     table.executemany(
         f"insert or ignore into event ({_COLUMNS}) values (?, ?, ?, ?, ?, ?)",
         ((e.n, e.id, e.boot, e.seq, e.at, e.payload) for e in entries),
@@ -144,7 +147,7 @@ def insert(table: sqlite3.Connection, entries: Iterable[Entry]) -> None:
 
 
 def select(table: sqlite3.Connection, condition: str, values: Sequence[object], limit: int) -> list[Entry]:
-    """The first entries, in order of arrival, that meet an SQL condition of ours."""
+    """Return the first entries, in order of arrival, that meet an SQL condition."""
     rows = table.execute(
         f"select {_COLUMNS} from event where {condition} order by n limit ?", (*values, limit)
     )
@@ -152,16 +155,16 @@ def select(table: sqlite3.Connection, condition: str, values: Sequence[object], 
 
 
 def count(table: sqlite3.Connection) -> int:
-    """How many there are."""
+    """Return the number of entries."""
     return int(table.execute("select count(*) from event").fetchone()[0])
 
 
 def newest_at(table: sqlite3.Connection) -> float | None:
-    """When the newest entry was made, in seconds since 1970; None for an empty table."""
+    """Return when the newest entry was made, in seconds since 1970; None for an empty table."""
     found = table.execute("select max(at) from event").fetchone()[0]
     return None if found is None else float(found)
 
 
 def last_n(table: sqlite3.Connection) -> int:
-    """The highest number given so far; 0 for an empty table."""
+    """Return the highest number that was ever assigned; 0 for an empty table."""
     return int(table.execute("select coalesce(max(n), 0) from event").fetchone()[0])

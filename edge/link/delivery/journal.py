@@ -27,9 +27,10 @@ TRIM_EVERY: Final = 100
 
 
 class Journal:
-    """`path` None: kept by this process only. `clock` gives wall-clock seconds; `Entry.at` here: when it was taken.
+    """Keeps the events that the broker has acknowledged lately, so that they can be sent again.
 
-    Never fails: a file that cannot be used is given up for a table in memory.
+    `path` None: kept by this process only. `clock` returns wall-clock seconds; `Entry.at` here: when it was
+    acknowledged. Never fails: a file that cannot be used is replaced by a table in memory.
     """
 
     def __init__(self, path: Path | None, clock: Callable[[], float], limit: int = LIMIT) -> None:
@@ -45,20 +46,20 @@ class Journal:
 
     @property
     def last_n(self) -> int:
-        """The highest number here; 0 when empty."""
+        """The highest number in the journal; 0 when it is empty."""
         return entry.last_n(self._table)
 
     @property
     def again(self) -> int:
-        """How many are to be sent once more."""
+        """The number of events that are marked to be sent once more."""
         return self._again
 
     def knows(self, event_id: str) -> bool:
-        """Whether the broker has taken this event lately."""
+        """Whether the broker has acknowledged this event lately."""
         return bool(self._select("id = ?", (event_id,), 1))
 
     def add(self, delivered: Entry) -> None:
-        """The broker has taken it now."""
+        """Add an event that the broker has acknowledged now."""
         try:
             self._add(delivered)
         except sqlite3.Error as error:
@@ -66,27 +67,27 @@ class Journal:
             self._add(delivered)
 
     def send_again(self, seconds: float) -> int:
-        """Marks what was taken in the last seconds; returns how many are marked now."""
+        """Mark the events that were acknowledged in the last `seconds`; return how many are marked now."""
         self._update("update event set again = 1 where at >= ?", (self._clock() - seconds,))
         return self._again
 
     def oldest_again(self, limit: int, without: set[int]) -> list[Entry]:
-        """The first of the marked ones, leaving out those whose number is in `without`."""
+        """Return the first marked events, leaving out those whose number is in `without`."""
         if not self._again:
             return []
         return [e for e in self._select("again = 1", (), limit + len(without)) if e.n not in without][:limit]
 
     def sent_again(self, entry_n: int) -> None:
-        """Note that the broker has taken a marked one."""
+        """Remove the mark of an event that the broker has acknowledged again."""
         if self._again:
             self._update("update event set again = 0 where n = ?", (entry_n,))
 
     def find(self, boot: str, from_seq: int, to_seq: int, limit: int) -> list[Entry]:
-        """Events of one start of the ear, for a replay."""
+        """Return events of one start of the ear, by their sequence numbers, for a replay."""
         return self._select("boot = ? and seq between ? and ?", (boot, from_seq, to_seq), limit)
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Close the file."""
         self._table.close()
 
     def _add(self, delivered: Entry) -> None:

@@ -37,10 +37,11 @@ REPLAY_LIMIT: Final = 500
 
 
 class Outbox:
-    """All methods belong to one thread.
+    """Keeps every event until the broker has acknowledged it, on disk while the broker is away.
 
-    `send` hands an event to the connection and returns a number for the answer, None without a connection;
-    `acknowledge` tells the ear that it may forget an id; `clock` gives monotonic seconds.
+    All methods belong to one thread. `send` passes an event to the connection and returns a number for the
+    acknowledgement, None without a connection; `acknowledge` tells the ear that it may drop an event; `clock` returns
+    monotonic seconds.
     """
 
     def __init__(
@@ -68,21 +69,21 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Events that the broker has not taken yet."""
+        """The number of events that the broker has not acknowledged yet."""
         return len(self._spool)
 
     @property
     def drops(self) -> int:
-        """Events dropped so far."""
+        """The number of events that were dropped so far."""
         return self._spool.drops
 
     @property
     def busy(self) -> bool:
-        """Whether `tick` should come soon, and not only now and then."""
+        """Whether `tick` should be called soon, and not only every second."""
         return bool(self._flights or len(self._spool) or self._journal.again or self._replay)
 
     def accept(self, event: Event) -> bool:
-        """An event from the ear; False when it came before."""
+        """Accept an event from the ear; returns False for one that was accepted before."""
         if self._journal.knows(event.id) or self._spool.is_safe(event.id):
             self._acknowledge(event.id)
             return False
@@ -102,15 +103,15 @@ class Outbox:
         return self._spool.next_n
 
     def clock_was_set(self, seconds: float, from_n: int) -> None:
-        """Corrects the times of what has come since `from_n` and still waits."""
+        """Correct the times of the events since number `from_n` that still wait, by so many seconds."""
         self._spool.rewrite(from_n, lambda old: shifted(old, seconds))
 
     def clock_is_right(self, from_n: int) -> None:
-        """Takes the marks away."""
+        """Remove the mark that their time is not known from waiting events since number `from_n`."""
         self._spool.rewrite(from_n, unmarked)
 
     def connected(self, session_present: bool) -> None:
-        """The broker is there. If our session has expired, it may have lost what it took, too."""
+        """Start to send; where the broker's session has expired, recently acknowledged events are sent again, too."""
         self._up = True
         self._unheard_since = None
         if not session_present:
@@ -125,7 +126,7 @@ class Outbox:
         self.pump()
 
     def disconnected(self) -> None:
-        """What was on the way will be sent again."""
+        """Note that the connection is lost: what was not acknowledged will be sent again."""
         if self._up:
             self._down_since = self._clock()
         self._up = False
@@ -134,7 +135,7 @@ class Outbox:
         self._spill()
 
     def on_acknowledged(self, number: int, code: int) -> bool:
-        """Handle the broker's answer to `send`; False when the number is not one of ours."""
+        """Handle the broker's acknowledgement of `send`; returns False when the number is not one of ours."""
         flight = self._flights.pop(number, None)
         if flight is None:
             return False
@@ -153,7 +154,7 @@ class Outbox:
         return True
 
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
-        """Sends what is still here of one start of the ear once more, in order; returns it."""
+        """Send the events of one start of the ear once more, in order, as far as they are stored; returns them."""
         found = {e.n: e for e in self._journal.find(boot, from_seq, to_seq, REPLAY_LIMIT)}
         found.update({e.n: e for e in self._spool.find(boot, from_seq, to_seq, REPLAY_LIMIT)})
         entries = [found[n] for n in sorted(found)][:REPLAY_LIMIT]
@@ -162,7 +163,7 @@ class Outbox:
         return entries
 
     def pump(self) -> None:
-        """Sends what may be sent now."""
+        """Send as many waiting events as may be unacknowledged at once."""
         while self._up and len(self._flights) < WINDOW:
             if self._unheard_since is not None and (self._flights or not self._may_try()):
                 return
@@ -181,7 +182,7 @@ class Outbox:
                 self._retry_at = self._clock() + UNHEARD_RETRY_S
 
     def tick(self) -> None:
-        """To be called every second or so, and every quarter of a second while `busy`."""
+        """Do periodic work; call it every second, and every quarter of a second while `busy`."""
         if self._must_spill():
             self._spill()
         self._spool.flush()
@@ -191,7 +192,7 @@ class Outbox:
         self.pump()
 
     def close(self) -> None:
-        """Brings what waits to disk."""
+        """Write all waiting events to disk."""
         self._spill()
         self._spool.close()
         self._journal.close()

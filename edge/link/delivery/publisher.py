@@ -33,7 +33,7 @@ MOMENT_EXPIRY_S: Final = 60
 
 
 class Send(Protocol):
-    """`edge.mqtt.client.Client.publish`."""
+    """The signature of `edge.mqtt.client.Client.publish`."""
 
     def __call__(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
@@ -42,7 +42,7 @@ class Send(Protocol):
 
 
 class Publisher:
-    """Knows the latest of everything that is retained, so that all of it can be published again."""
+    """Publishes all messages of the device, and keeps the latest of those that are retained, to publish them again."""
 
     def __init__(self, config: Config, send: Send) -> None:
         self._config = config
@@ -75,11 +75,14 @@ class Publisher:
         self._publish(protocol.AVAILABILITY, b"online")
 
     def publish_offline(self) -> int | None:
-        """Publish that we are offline before a clean stop, as a broker sends no will then; the message's number."""
+        """Publish that we are offline before a clean stop, when a broker sends no will; returns the message's number.
+
+        None without a connection.
+        """
         return self._publish(protocol.AVAILABILITY, b"offline")
 
     def set_mic(self, mic: MicSignal) -> None:
-        """Publish the microphone's state, and by what it is muted, when they change."""
+        """Publish the state of the microphone, and why it is muted, where they have changed."""
         before, self._mic = self._mic, mic
         if mic.muted_by != before.muted_by:
             self._publish(protocol.MUTED_BY, encode(MuteReasons(mic.muted_by)))
@@ -87,7 +90,7 @@ class Publisher:
             self._publish(protocol.MIC, mic.state.encode())
 
     def set_ear(self, ear: ModelInfo) -> None:
-        """Publish what the ear runs when it changes."""
+        """Publish the description of the ear where it has changed."""
         if ear != self._ear:
             self._ear = ear
             self._announce()
@@ -113,11 +116,11 @@ class Publisher:
         self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S)
 
     def publish_event(self, entry: Entry) -> int | None:
-        """Publish one event; the number of the message, None without a connection."""
+        """Publish an event; returns the number of the message, None without a connection."""
         return self._publish(protocol.EVENT, entry.payload, EVENT_EXPIRY_S)
 
     def publish_level(self, signal: LevelSignal) -> None:
-        """Publish the present level."""
+        """Publish the present sound level."""
         self._publish(protocol.LEVEL, encode(Level(dbfs=signal.dbfs, speech=signal.speech)), 5)
 
     def publish_health(self, health: Health) -> None:

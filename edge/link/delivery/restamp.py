@@ -14,7 +14,7 @@ from edge.util import timestamps
 
 
 def shifted(old: Entry, seconds: float) -> Entry:
-    """The entry as if the clock had been right: its age, and where it is marked, when the speech began."""
+    """Return an entry with its time corrected by so many seconds, also in the payload where that is marked."""
     payload = old.payload
     try:
         event = decode_event(payload)
@@ -27,7 +27,7 @@ def shifted(old: Entry, seconds: float) -> Entry:
 
 
 def unmarked(old: Entry) -> Entry:
-    """The entry without the mark."""
+    """Return an entry without the mark that its time is not known."""
     try:
         event = decode_event(old.payload)
     except ContractError:

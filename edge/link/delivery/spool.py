@@ -34,10 +34,11 @@ _OLDEST: Final = "n in (select n from event order by n limit ?)"
 
 
 class Spool:
-    """`path` None: there is no usable disk. `clock` gives wall-clock seconds, as age has to outlive a restart.
+    """Queue of unacknowledged events, in memory and on disk, limited by number and age.
 
-    `steady` measures progress only: what is dropped by its age is dropped by a guarded clock, so that a clock that was
-    set wrong drops nothing.
+    `path` None: there is no usable disk. `clock` returns wall-clock seconds, as age has to outlive a restart. `steady`
+    measures progress only: what is dropped by its age is dropped by a guarded clock, so that a clock that was set wrong
+    drops nothing.
     """
 
     def __init__(
@@ -76,12 +77,12 @@ class Spool:
 
     @property
     def on_disk(self) -> int:
-        """How many wait on disk."""
+        """The number of events that wait on disk."""
         return self._rows - len(self._delivered)
 
     @property
     def drops(self) -> int:
-        """How many events were dropped since the spool was made."""
+        """The number of events that were dropped since the spool was made."""
         return self._drops
 
     def knows(self, event_id: str) -> bool:
@@ -89,11 +90,11 @@ class Spool:
         return event_id in self._memory_ids or self.is_safe(event_id)
 
     def is_safe(self, event_id: str) -> bool:
-        """Whether it is on disk."""
+        """Whether an event is on disk."""
         return bool(self._select("id = ?", (event_id,), 1))
 
     def add(self, event_id: str, boot: str, seq: int, payload: bytes) -> Entry:
-        """Takes an event into memory."""
+        """Add an event to the queue in memory; returns its entry."""
         new = Entry(self.next_n, event_id, boot, seq, self._clock(), payload)
         self.next_n += 1
         self._memory[new.n] = new
@@ -101,7 +102,7 @@ class Spool:
         return new
 
     def spill(self) -> list[Entry]:
-        """Moves all from memory to disk. Returns those of which the ear may now be told: safe, or dropped."""
+        """Move all events from memory to disk; returns those that the ear may drop now: stored, or dropped here."""
         waiting = list(self._memory.values())
         if not waiting:
             return []
@@ -112,7 +113,7 @@ class Spool:
         return waiting
 
     def oldest(self, limit: int, without: set[int]) -> list[Entry]:
-        """The first `limit` entries in order of arrival, leaving out those whose number is in `without`."""
+        """Return the first `limit` entries in order of arrival, leaving out those whose number is in `without`."""
         found: list[Entry] = []
         if self.on_disk:
             skip = len(without) + len(self._delivered)
@@ -122,13 +123,16 @@ class Spool:
         return found[:limit]
 
     def find(self, boot: str, from_seq: int, to_seq: int, limit: int) -> list[Entry]:
-        """Waiting events of one start of the ear, for a replay."""
+        """Return waiting events of one start of the ear, by their sequence numbers, for a replay."""
         found = self._select("boot = ? and seq between ? and ?", (boot, from_seq, to_seq), limit)
         found += [e for e in self._memory.values() if e.boot == boot and from_seq <= e.seq <= to_seq]
         return found[:limit]
 
     def remove(self, gone: Entry) -> bool:
-        """The broker has taken it. True when it was still in memory, so that the ear has to be told."""
+        """Remove an event that the broker has acknowledged.
+
+        True when it was only in memory, so that the ear must be told.
+        """
         if self._memory.pop(gone.n, None) is not None:
             self._memory_ids.discard(gone.id)
             return True
@@ -139,7 +143,7 @@ class Spool:
         return False
 
     def flush(self) -> None:
-        """Deletes the rows of what the broker has taken."""
+        """Delete acknowledged events from disk."""
         if not self._delivered or self._table is None:
             return
         delivered = [(n,) for n in self._delivered]
@@ -153,13 +157,13 @@ class Spool:
         self._rows = entry.count(self._table)
 
     def drop_old(self, age_s: float | None = None) -> None:
-        """Drops and counts what has waited longer than the limit, or than `age_s`."""
+        """Drop and count events that have waited longer than the limit, or than `age_s` seconds."""
         if self.on_disk:
             age = self._max_age_s if age_s is None else min(age_s, self._max_age_s)
             self._try_drop("at < ?", (self._guard.now() - age,))
 
     def rewrite(self, from_n: int, change: Callable[[Entry], Entry]) -> None:
-        """Changes time and payload of what waits, from the number `from_n` on."""
+        """Replace waiting entries from the number `from_n` on by `change(entry)`."""
         for n, old in self._memory.items():
             if n >= from_n:
                 self._memory[n] = change(old)
@@ -177,7 +181,7 @@ class Spool:
             self._complain(error)
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Close the file."""
         self.flush()
         if self._table is not None:
             self._table.close()

@@ -41,20 +41,20 @@ _PEER = struct.Struct("3i")
 
 
 class EarObserver(Protocol):
-    """What is called for the ear."""
+    """The interface of what is notified about the ear."""
 
     def on_ear_connected(self) -> None:
         """An ear has connected."""
 
     def on_ear_disconnected(self) -> None:
-        """It has closed the connection or died."""
+        """The ear has closed the connection or ended."""
 
     def on_ear_message(self, message: EarMessage) -> None:
-        """A checked message."""
+        """The ear has sent a message, which is valid and within the rate limits."""
 
 
 class Intake:
-    """Serves one ear on a listening socket, inside the running event loop."""
+    """Receives, validates and rate-limits the messages of one ear on a listening socket. Used on the event loop."""
 
     def __init__(
         self, listener: socket.socket, observer: EarObserver, loop: asyncio.AbstractEventLoop
@@ -77,11 +77,11 @@ class Intake:
 
     @property
     def connected(self) -> bool:
-        """Whether an ear is there."""
+        """Whether an ear is connected."""
         return self._peer is not None
 
     def send(self, message: EarCommand) -> bool:
-        """Sends to the ear, or keeps it until the ear reads; False without an ear."""
+        """Send a command to the ear, or queue it until the ear reads; returns False without an ear."""
         if self._peer is None:
             return False
         self._unsent.append(encode(message))
@@ -94,7 +94,7 @@ class Intake:
         return self._peer is not None
 
     def close(self) -> None:
-        """Lets the ear go and stops listening; the listener itself stays open."""
+        """Disconnect the ear and stop accepting; the listener itself stays open."""
         self._closed = True
         if self._peer is not None:
             self._drop("is let go: the link stops")

@@ -27,7 +27,7 @@ class Listener:
     made: tuple[Path, int] | None
 
     def close(self) -> None:
-        """Closes it and removes the path, unless another link has put its own there meanwhile."""
+        """Close the socket and remove its path, unless another link has put its own there meanwhile."""
         self.socket.close()
         if self.made is None:
             return
@@ -40,7 +40,7 @@ class Listener:
 
 
 def listen(path: Path) -> Listener:
-    """Listens where the configuration says, or on what systemd has passed. Raises `UserError`."""
+    """Listen on the socket that systemd has passed, else at the configured path. Raises `UserError`."""
     passed = _passed()
     if passed is not None:
         passed.setblocking(False)

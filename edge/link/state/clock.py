@@ -27,7 +27,10 @@ STEP_S: Final = 2.0
 
 
 class Memory(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the next start of the link has to know. Beside the socket, on Debian in memory: it ends with the machine."""
+    """What the next start of the link has to know about the clock.
+
+    Stored beside the socket, until the machine stops.
+    """
 
     boot: str
     offset: float
@@ -37,17 +40,20 @@ class Memory(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Waiting(Protocol):
-    """The outbox."""
+    """The interface of the outbox that the clock uses."""
 
     def clock_was_set(self, seconds: float, from_n: int) -> None:
-        """Corrects what came since `from_n`."""
+        """Correct the times of the events since number `from_n`, by so many seconds."""
 
     def clock_is_right(self, from_n: int) -> None:
-        """Takes the marks away."""
+        """Remove the marks of the events since number `from_n`."""
 
 
 class Clock:
-    """`waiting` holds the events; `first_n` is the number of the next one."""
+    """Marks events while the time is not known, and corrects them when the clock is set.
+
+    `waiting` holds the events; `first_n` is the number of the next one.
+    """
 
     def __init__(
         self,
@@ -74,7 +80,7 @@ class Clock:
             self._offset, self._first_n, self._marked = before.offset, before.first_n, True
 
     def mark(self, event: Event) -> Event:
-        """The event as it is to be kept: with a mark while the time is not known."""
+        """Return the event as it is to be stored: with a mark while the time is not known."""
         if self._is_synced():
             return event
         if not self._marked:
@@ -83,7 +89,7 @@ class Clock:
         return msgspec.structs.replace(event, clock="unsynced")
 
     def watch(self) -> None:
-        """To be called every second or so."""
+        """Check whether the clock was set; call it about every second."""
         offset = self._wall() - self._since_boot()
         change = offset - self._offset
         if abs(change) >= STEP_S:

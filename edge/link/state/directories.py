@@ -14,19 +14,19 @@ log = logging.getLogger(__name__)
 
 
 def runtime_dir(config: Config) -> Path:
-    """Where the journal for replays is: in memory, and beyond the life of this process."""
+    """Return the folder of the journal for replays: in memory, and kept beyond the life of this process."""
     return restarts.runtime_dir() or Path(config.runtime.socket).parent
 
 
 def state_dir(config: Config) -> Path:
-    """Where events wait on disk."""
+    """Return the folder in which events wait on disk."""
     # systemd passes a list, separated by colons, when the unit has several.
     given = config.runtime.state_dir or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else Path(config.runtime.socket).parent
 
 
 def made_state_dir(config: Config) -> Path:
-    """The same, made if it does not exist (0700); where that fails it is said with the remedy."""
+    """Return the same folder, created (0700) if it is missing; a failure is logged with its remedy."""
     place = state_dir(config)
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)

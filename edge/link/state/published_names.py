@@ -33,14 +33,14 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the state was retained."""
 
     def topics(self) -> set[str]:
-        """All topics on which this identity has something retained."""
+        """Return all topics on which a device of this identity has retained messages."""
         leaves = [t for t in TOPICS if t.retain or (t.leaf == "state" and self.state)]
         found = {topic(self.base_topic, self.node, leaf) for leaf in leaves}
         return found | ({discovery_topic(self.prefix, self.node)} if self.prefix else set())
 
 
 def of(config: Config) -> Identity:
-    """The identity of a configuration."""
+    """Return the identity that a configuration describes."""
     announced = config.homeassistant.prefix if config.homeassistant.discovery else ""
     return Identity(config.node.id, config.node.base_topic, announced, config.state.retain)
 

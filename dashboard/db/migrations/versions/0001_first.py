@@ -10,7 +10,7 @@ LABELS = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
 def upgrade() -> None:
-    """Makes them."""
+    """Create the tables of rooms, events, sums and gaps."""
     op.create_table(
         "rooms",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -66,6 +66,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Removes them, and everything that was recorded."""
+    """Drop these tables, and with them everything that was recorded."""
     for table in ("lost", "boots", "quarters", "events", "rooms"):
         op.drop_table(table)

@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Makes their tables."""
+    """Create the tables of users, alerts, audit log and reachability."""
     op.create_table(
         "users",
         sa.Column("name", sa.String(64), primary_key=True),
@@ -66,6 +66,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Removes them; what was recorded stays."""
+    """Drop these tables; recorded events stay."""
     for table in ("minutes", "alerts", "rules", "audit", "sessions", "users"):
         op.drop_table(table)

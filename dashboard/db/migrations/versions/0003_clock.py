@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make its table."""
+    """Create the table of the guarded clock."""
     op.create_table(
         "clock",
         sa.Column("id", sa.SmallInteger, primary_key=True),
@@ -17,5 +17,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove it; the next start takes the newest event as its reference."""
+    """Drop the table of the guarded clock; the next start takes the newest event as its reference."""
     op.drop_table("clock")

@@ -8,11 +8,11 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the column; of older events the arousal is not known."""
+    """Add the column of arousal; it is null for older events."""
     op.add_column("events", sa.Column("arousal", sa.SmallInteger, nullable=True))
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Drop the column of arousal."""
     with op.batch_alter_table("events") as table:
         table.drop_column("arousal")
