@@ -110,7 +110,7 @@ def _publishing(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="recordings for the comparison with what runs now"
     )
     parser.add_argument(
-        "--protocol", action="append", metavar="NAME", help="as `train compare` takes it (default: held-out)"
+        "--protocol", action="append", metavar="NAME", help="as `train compare` takes it (default: as there)"
     )
     parser.add_argument(
         "--force", metavar="REASON", help="publish against the verdict; the reason is signed, too"

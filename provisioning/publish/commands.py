@@ -137,9 +137,7 @@ def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: i
         raise UserError("--force needs a reason in a few words; every device can read it")
     with tempfile.TemporaryDirectory(prefix="roomtone-publish-") as scratch:
         current = bundle_checks.current_bundle(catalogue, bundle, options.channel, Path(scratch))
-        objection = bundle_checks.check(
-            bundle, current, options.data, protocols=options.protocol or ["held-out"]
-        )
+        objection = bundle_checks.check(bundle, current, options.data, protocols=options.protocol or [])
     if objection and not reason:
         raise UserError(f"{bundle.full_name} is not published: {objection} (or --force REASON)")
     if objection:

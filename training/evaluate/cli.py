@@ -194,7 +194,7 @@ def _compare(options: argparse.Namespace) -> int:
     data = _checked(options)
     old, new = (bundle.load(bundle.find(name)) for name in (options.old, options.new))
     found = compare.run(
-        old, new, data, options.protocol or compare.DEFAULT_PROTOCOLS,
+        old, new, data, options.protocol or (),
         adapt=options.adapt, every=options.every, margin=options.margin, quiet=options.json, cache=options.cache,
     )  # fmt: skip
     print(json.dumps(found) if options.json else tables.comparison(found))

@@ -54,15 +54,16 @@ class Pair:
 
 
 def run(
-    old: Bundle, new: Bundle, data: Path, protocols: Sequence[str], *,
+    old: Bundle, new: Bundle, data: Path, protocols: Sequence[str] = (), *,
     adapt: str | None = None, every: int = 1, margin: float = DEFAULT_MARGIN, seed: int = 1, quiet: bool = False,
     cache: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare two bundles; returns a JSON object with rows, a verdict (`better`, `equal`, `worse`) and a sentence.
 
-    Differences are new less old, in percentage points. Raises `UserError` for an unknown protocol, and `BundleError`
-    with `adapt` for a bundle without an output layer.
+    Differences are new less old, in percentage points. Without `protocols`: those of `default_protocols`. Raises
+    `UserError` for an unknown protocol, and `BundleError` with `adapt` for a bundle without an output layer.
     """
+    protocols = protocols or default_protocols(data)
     evaluators = [Evaluator(bundle, data, every, quiet, cache=cache) for bundle in (old, new)]
     if not data.is_dir():
         raise UserError(f"{data}: no such folder")
@@ -84,6 +85,12 @@ def run(
         "old": old.full_name, "new": new.full_name, "adapt": adapt, "every": every, "margin": margin, "seed": seed,
         "rows": rows, "verdict": verdict, "sentence": sentence,
     }  # fmt: skip
+
+
+def default_protocols(data: Path) -> list[str]:
+    """The rooms of a household and the held-out clips; ordinary speech where its recordings are there."""
+    there = (data / "ordinary").is_dir()
+    return [name for name in DEFAULT_PROTOCOLS if there or name != "ordinary"]
 
 
 def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterable[Pair]:
