@@ -73,6 +73,7 @@ def register_on(steps: Any) -> None:
     export.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for `evaluate`"
     )
+    export.add_argument("--note", default="", metavar="TEXT", help="a paragraph for the model card")
     export.add_argument("--machine", default="", help="where the run was computed, for the model card")
     vad.register(steps)
     corpora = _step(
@@ -180,7 +181,7 @@ def _export(options: argparse.Namespace) -> int:
     made = export.run(
         export.Job(
             options.folder, options.data, options.out, options.version, options.epoch, options.machine,
-            quiet=options.json, protocols=tuple(options.protocol), cache=options.cache,
+            quiet=options.json, protocols=tuple(options.protocol), cache=options.cache, note=options.note,
         ),
         describe,
     )  # fmt: skip

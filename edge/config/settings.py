@@ -71,7 +71,7 @@ class Vad(Struct, frozen=True, forbid_unknown_fields=True):
     """Silero's neural network, or the simpler detector of WebRTC (extra `webrtc`)."""
     onset: Annotated[float, Meta(gt=0, lt=1)] = 0.5
     """Speech probability of a block at which an utterance begins."""
-    offset: Annotated[float, Meta(gt=0, lt=1)] = 0.35
+    offset: Annotated[float, Meta(gt=0, lt=1)] = 0.15
     """Speech probability below which a block of an utterance counts as silence."""
 
 
@@ -80,7 +80,7 @@ class Segmenter(Struct, frozen=True, forbid_unknown_fields=True):
 
     min_speech_ms: Annotated[int, Meta(ge=32, le=5000)] = 256
     """Shorter speech is dropped."""
-    pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 192
+    pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 256
     """Length of the sound before the onset that belongs to the utterance."""
     hang_over_ms: Annotated[int, Meta(ge=32, le=5000)] = 480
     """Length of the silence that ends an utterance."""

@@ -55,6 +55,8 @@ class RunFacts:
     """To measure; none named: all."""
     cache: Path | None = None
     """Folder in which outputs of utterances are kept for `evaluate`."""
+    note: str = ""
+    """A paragraph for the model card."""
 
 
 Describe = Callable[[bundles.Bundle, RunFacts], dict[str, Any]]
@@ -79,6 +81,8 @@ class Job:
     """To measure for the card; none named: all."""
     cache: Path | None = None
     """Folder in which the outputs of utterances are kept for `evaluate`."""
+    note: str = ""
+    """A paragraph for the model card."""
 
 
 def run(job: Job, describe: Describe) -> Path:
@@ -131,7 +135,7 @@ class _Source:
         job = self.job
         return RunFacts(
             self.recipe, self.history, self.epoch, job.data, job.machine, megabytes, runtime, job.quiet,
-            job.protocols, job.cache,
+            job.protocols, job.cache, job.note,
         )  # fmt: skip
 
 

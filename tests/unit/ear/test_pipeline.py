@@ -141,9 +141,10 @@ def test_the_classifier_is_given_the_speech_with_its_surroundings_and_nothing_el
     feed(pipeline, before + speech + sound(-70, 40))
     filtered = DcBlocker().process(np.concatenate(before + speech))
     (heard,) = listener.heard
-    assert heard.size == (6 + 40 + 6) * BLOCK
+    roll = load().segmenter.pre_roll_ms // 32
+    assert heard.size == (roll + 40 + roll) * BLOCK
     assert listener.lengths == [40 * 32]
-    np.testing.assert_array_equal(heard[6 * BLOCK : 46 * BLOCK], filtered[20 * BLOCK :])
+    np.testing.assert_array_equal(heard[roll * BLOCK : (roll + 40) * BLOCK], filtered[20 * BLOCK :])
 
 
 def with_disturbance(blocks: list[Samples], disturbance: np.ndarray) -> list[Samples]:

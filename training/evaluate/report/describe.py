@@ -24,7 +24,7 @@ def describe(bundle: bundles.Bundle, made: RunFacts) -> dict[str, Any]:
     evaluator = Evaluator(bundle, made.data, quiet=made.quiet, cache=made.cache)
     found = report.measure(evaluator, report.QUICK, made.protocols)
     drawn = report.draw(bundle.path / "plots", evaluator, found, made.history)
-    text = model_card.text(facts_of(bundle.manifest, made), found, drawn)
+    text = model_card.text(facts_of(bundle.manifest, made), found, drawn, made.note)
     (bundle.path / bundles.CARD).write_text(text, encoding="utf-8")
     return {name: short for name, objects in found.items() if (short := _shorts(objects))}
 
