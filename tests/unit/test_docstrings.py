@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.sources import python_files
 
-PARTS = ("edge",)
+PARTS = ("edge", "training", "dashboard", "provisioning")
 SHAPE = re.compile(r"`?\[[a-zA-Z0-9_.,*/+ -]+\]`?")
 """Such as `[n]`, `[512]`, `[1, window_frames, mels]`, `[n, ...]`."""
-KIND = re.compile(r"\b(u?int(8|16|32|64)?|float(32|64)?|bool|logits|dB(FS)?|k?Hz|m?s)\b")
+KIND = re.compile(r"\b(u?int(8|16|32|64)?|float(32|64)?|bool|logits|dB(FS)?|k?Hz|m?s|any dtype)\b")
 """A dtype or a unit."""
 
 
@@ -62,7 +62,7 @@ def sources() -> list[Path]:
 
 
 def test_array_functions_state_shape_and_dtype_or_unit() -> None:
-    aliases = {"Samples", "Float", "Vector"}
+    aliases = {"Samples", "Float", "Vector", "Int16"}
     found = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in sources()

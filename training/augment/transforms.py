@@ -86,7 +86,10 @@ def add_noise(samples: Float, noise: Float, snr_db: float) -> Float:
 
 
 def overdrive(samples: Float, decibels: float) -> Float:
-    """Simulate an overloaded microphone: amplify by `decibels` and clip at the original peak. Returns a new array."""
+    """Simulate an overloaded microphone: amplify float32 `[n]` by `decibels` and clip at the original peak.
+
+    Returns a new array.
+    """
     peak = float(np.abs(samples).max())
     result: Float = np.clip(samples * np.float32(10.0 ** (decibels / 20.0)), -peak, peak)
     return result

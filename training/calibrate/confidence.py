@@ -39,7 +39,11 @@ def temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
 def threshold(
     probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None = None, coverage: float = COVERAGE
 ) -> float:
-    """Return the confidence that a share `coverage` of the utterances reach; `probabilities` `[n, labels]`."""
+    """Return the confidence that a share `coverage` of the utterances reach.
+
+    `probabilities` are float64 `[n, labels]`; `weights`, float64 `[n]`, say how much each utterance counts, None: all
+    the same.
+    """
     confidence = probabilities.max(axis=1)
     weights = np.ones(len(confidence)) if weights is None else weights
     order = np.argsort(confidence)

@@ -118,7 +118,8 @@ def difference(
 ) -> dict[str, Any]:
     """Compute one row of the comparison: the difference and its 95 % interval by bootstrap over speakers.
 
-    Where only one speaker is known, clips are drawn, and the row says so.
+    `old` and `new` are the decided label indices, int64 `[n]`, once for each order. Where only one speaker is known,
+    clips are drawn, and the row says so.
     """
     speakers = pair.old.speakers
     clusters = sorted(set(speakers))

@@ -24,14 +24,17 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an array as `.npy`, replaced atomically. Raises `UserError` when the disk is full."""
+    """Write an array `[...]` of any dtype as `.npy`, replaced atomically. Raises `UserError` when the disk is full."""
     file = io.BytesIO()
     np.save(file, array)
     write_bytes(path, file.getvalue())
 
 
 def write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays as an uncompressed `.npz`, replaced atomically. Raises `UserError` when the disk is full."""
+    """Write arrays `[...]` of any dtype as an uncompressed `.npz`, replaced atomically.
+
+    Raises `UserError` when the disk is full.
+    """
     try:
         with atomic_file.replacing(path) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -71,7 +74,7 @@ def restore(path: Path, model: Any, optimizer: Any) -> None:
 
 
 def save_weights(path: Path, weights: Sequence[NDArray[Any]]) -> None:
-    """Save the weights of a finished epoch, in the order of `network.weights`.
+    """Save the weights of a finished epoch, float32 `[...]`, in the order of `network.weights`.
 
     Raises `UserError` when the disk is full.
     """
@@ -79,7 +82,10 @@ def save_weights(path: Path, weights: Sequence[NDArray[Any]]) -> None:
 
 
 def load_weights(path: Path) -> list[NDArray[Any]]:
-    """Load the weights that `save_weights` has written, in the same order. Raises `UserError` for any other file."""
+    """Load the weights that `save_weights` has written, float32 `[...]`, in the same order.
+
+    Raises `UserError` for any other file.
+    """
     try:
         with np.load(path) as archive:
             return [archive[name] for name in sorted(archive.files)]

@@ -25,7 +25,10 @@ FIRST: Final = 20
 
 
 def encoder(depth: int, arrays: dict[str, NDArray[np.float32]]) -> Any:
-    """Build the first `depth` layers of Whisper's encoder with its pretrained weights, not trainable."""
+    """Build the first `depth` layers of Whisper's encoder with its pretrained weights, float32 `[...]`.
+
+    Not trainable.
+    """
     recipe = Recipe(
         name="encoder", architecture="whisper", layers=depth, freeze=depth, embedding=1, epochs=0, draws=0
     )

@@ -44,7 +44,7 @@ def make(recipe: Recipe, total: int) -> Optimizer:
 
 
 def averaged(model: Any, optimizer: Optimizer) -> list[NDArray[Any]]:
-    """Return the weights of `model.network`, with the moving average in place of each that has one."""
+    """Return the weights of `model.network`, float32 `[...]`, with the moving average in place of each that has one."""
     held: dict[int, Any] = {}
     if optimizer.use_ema:
         pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)

@@ -62,7 +62,7 @@ class Utterances:
 def describe(
     clips: Sequence[Clip], labels: Sequence[str], households: NDArray[np.int64], pooled: Float
 ) -> Utterances:
-    """Join pooled features `[rounds * n, size]` with the `n` clips, the clean round first."""
+    """Join pooled features, float32 `[rounds * n, size]`, with the `n` clips, the clean round first."""
     rounds = len(pooled) // len(clips)
     label = np.array([ORDINARY_INDEX if c.label == ORDINARY else labels.index(c.label) for c in clips])
     corpus = np.array([c.speaker if c.corpus == FIELD else c.corpus for c in clips])
@@ -125,7 +125,7 @@ def _arousal(
 
 
 def origin_of(inputs: Float, utterances: Utterances) -> Float:
-    """Return the average neutral speech `[d]` of `inputs` `[n, d]`.
+    """Return the average neutral speech, float64 `[d]`, of `inputs`, float64 `[n, d]`.
 
     It is the mean over corpora of their means in the clean round.
     """
@@ -141,7 +141,10 @@ def origin_of(inputs: Float, utterances: Utterances) -> Float:
 def differences(
     inputs: Float, utterances: Utterances, origin: Float, how: Relative, random: np.random.Generator
 ) -> tuple[Float, NDArray[np.int64]]:
-    """Simulate baselines, and return each utterance of `inputs` `[n, d]` minus one, `[draws * n, d]`, and its index."""
+    """Simulate baselines, and subtract one from each utterance of the float64 `inputs` `[n, d]`.
+
+    Returns the examples, float64 `[draws * n, d]`, and the index of the utterance of each, int64 `[draws * n]`.
+    """
     pools = _Pools(utterances)
     count = len(inputs)
     examples = np.empty((how.draws * count, inputs.shape[1]), np.float32)

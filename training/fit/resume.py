@@ -34,7 +34,7 @@ EMPTY: Final[dict[str, Array]] = {}
 
 
 def constants(model: Path) -> dict[str, Array]:
-    """Read the large constant tensors of a TFLite file by name, as float32; int8 ones are dequantised."""
+    """Read the large constant tensors of a TFLite file by name, as float32 `[...]`; int8 ones are dequantised."""
     from edge.inference.interpreter import Interpreter
 
     return {
@@ -51,7 +51,7 @@ def write(
     model: Path,
     encoder: Mapping[str, Array] = EMPTY,
 ) -> None:
-    """Write what `read` needs beside the graph itself; `weights` are in the order of the network.
+    """Write what `read` needs beside the graph itself; `weights`, float32 `[...]`, are in the order of the network.
 
     Weights that are neither in the graph nor trained come from the `encoder` and are only named.
     """
@@ -93,7 +93,7 @@ def _borrowed(weight: NDArray[Any], encoder: Mapping[str, Array]) -> dict[str, A
 def read(
     bundle: Bundle, encoder: Callable[[], Mapping[str, Array]] = lambda: EMPTY
 ) -> tuple[Recipe, list[NDArray[Any]]]:
-    """Return the recipe and the weights that a bundle was made from.
+    """Return the recipe and the weights, float32 `[...]`, that a bundle was made from.
 
     `encoder` is called for weights that the bundle only names. Raises `UserError` where the bundle does not hold them.
     """

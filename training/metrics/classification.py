@@ -16,7 +16,7 @@ Float = NDArray[np.float64]
 
 
 def confusion(truth: NDArray[np.int64], decided: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Count `[true, decided]` of label indices `[n]`."""
+    """Count pairs of true and decided label indices, int64 `[n]`; returns int64 `[true, decided]`."""
     from sklearn.metrics import confusion_matrix
 
     found: NDArray[np.int64] = confusion_matrix(truth, decided, labels=range(size))
@@ -24,13 +24,16 @@ def confusion(truth: NDArray[np.int64], decided: NDArray[np.int64], size: int) -
 
 
 def accuracy_of(tables: Float) -> Float:
-    """Accuracy of tables of confusion `[..., true, decided]`: `[...]`."""
+    """Accuracy of confusion tables, float64 `[..., true, decided]`; returns float64 `[...]`."""
     result: Float = np.trace(tables, axis1=-2, axis2=-1) / np.maximum(tables.sum(axis=(-2, -1)), 1e-12)
     return result
 
 
 def macro_f1_of(tables: Float) -> Float:
-    """Macro F1 of tables of confusion `[..., true, decided]`, over the labels that occur in each: `[...]`."""
+    """Macro F1 of confusion tables, float64 `[..., true, decided]`, over the labels that occur.
+
+    Returns float64 `[...]`.
+    """
     spoken, decided = tables.sum(axis=-1), tables.sum(axis=-2)
     hits = np.diagonal(tables, axis1=-2, axis2=-1)
     f1 = 2 * hits / np.maximum(spoken + decided, 1e-12)
@@ -40,7 +43,7 @@ def macro_f1_of(tables: Float) -> Float:
 
 
 def area_under_curve(high: Float, low: Float) -> float:
-    """Area under the ROC curve of scores `[n]` that should be high against scores `[m]` that should be low."""
+    """Area under the ROC curve of float64 scores `[n]` that should be high against `[m]` that should be low."""
     from sklearn.metrics import roc_auc_score
 
     truth = np.concatenate([np.ones(len(high)), np.zeros(len(low))])
@@ -48,7 +51,10 @@ def area_under_curve(high: Float, low: Float) -> float:
 
 
 def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> list[dict[str, Any]]:
-    """The bins of a reliability diagram that are not empty: bounds, count, mean confidence, share of right answers."""
+    """Return the non-empty bins of a reliability diagram: bounds, count, mean confidence, share of right answers.
+
+    `confidence` is float64 `[n]`, `right` bool `[n]`.
+    """
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         {
@@ -61,13 +67,19 @@ def reliability(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> 
 
 
 def expected_calibration_error(confidence: Float, right: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean distance between confidence and share of right answers, weighted by how many fall into a bin."""
+    """Return the mean distance between confidence, float64 `[n]`, and share of right answers, bool `[n]`.
+
+    It is weighted by the size of the bins.
+    """
     held = reliability(confidence, right, bins)
     return float(sum(one["n"] * abs(one["confidence"] - one["accuracy"]) for one in held) / len(confidence))
 
 
 def summary(probabilities: Float, truth: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
-    """All metrics of `[n, labels]` probabilities and `[n]` true labels as plain JSON values."""
+    """Compute all metrics of probabilities, float64 `[n, labels]`, and label indices, int64 `[n]`.
+
+    Returns plain JSON values.
+    """
     from sklearn.metrics import precision_recall_fscore_support
 
     decided = probabilities.argmax(axis=1)

@@ -36,10 +36,10 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Interval of a statistic of sums over clusters, by `scipy.stats.bootstrap` over whole clusters.
 
-    `values` `[clusters, ...]` are sums over each cluster (of both models: paired); `statistic` takes `[draws, ...]`
-    sums to `[draws]` numbers. Whole clusters are drawn and what is in them is kept: drawing within them as well would
-    count their spread twice (Davison & Hinkley 1997, section 3.8; Field & Welsh 2007, JRSS B 69:369).
-    Raises `ValueError` for fewer than two clusters.
+    `values`, float64 `[clusters, ...]`, are sums over each cluster (of both models: paired); `statistic` takes `[draws,
+    ...]` sums to `[draws]` numbers. Whole clusters are drawn and what is in them is kept: drawing within them as well
+    would count their spread twice (Davison & Hinkley 1997, section 3.8; Field & Welsh 2007, JRSS B 69:369). Raises
+    `ValueError` for fewer than two clusters.
     """
     count = len(values)
     if count < 2:
@@ -62,7 +62,10 @@ def bootstrap(
 def of_share(
     hits: NDArray[np.bool_], clusters: NDArray[np.str_], draws: int = 2000, seed: int = 1
 ) -> tuple[float, float]:
-    """95 % interval of the share of `hits` `[n]`, drawing whole clusters (speakers) `[n]`; (0, 1) for one cluster."""
+    """95 % interval of the share of `hits`, bool `[n]`, drawing whole clusters (speakers) `[n]`.
+
+    (0, 1) for one cluster.
+    """
     names, place = np.unique(clusters, return_inverse=True)
     if len(names) < 2:
         return 0.0, 1.0

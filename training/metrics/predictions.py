@@ -47,7 +47,7 @@ class Predictions:
         return self.outputs if self.outputs.shape[1] != len(LABELS) + 1 else self.outputs[:, : len(LABELS)]
 
     def take(self, places: NDArray[np.intp]) -> Predictions:
-        """Return the predictions of the clips at these indices, in that order."""
+        """Return the predictions of the clips at these indices, int64 `[k]`, in that order."""
         chosen = [int(place) for place in places]
         return Predictions(
             self.outputs[chosen], self.embeddings[chosen], self.truth[chosen],

@@ -87,7 +87,10 @@ def replay(
 
 
 def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) -> Decisions:
-    """Return what the device publishes for utterances, outputs `[n, 7 or 8]`, one after the other in a new room."""
+    """Return what the device publishes for utterances with these outputs, float64 `[n, 7 or 8]`.
+
+    They come one after the other in a new room.
+    """
     if bundle.manifest.relative is not None:
         return replay(bundle.manifest.relative, outputs, enough_speech)
     shares = softmax(outputs / bundle.manifest.temperature)
@@ -108,7 +111,7 @@ def without_baseline(bundle: Bundle, found: Predictions) -> Float:
 def orders(
     found: Predictions, seed: int = SEED, count: int = ORDERS
 ) -> Iterator[dict[str, NDArray[np.intp]]]:
-    """Yield for each repetition a random order of the utterances of every room: room -> their indices."""
+    """Yield for each repetition a random order of the utterances of every room: room -> indices, int64 `[n]`."""
     rooms = np.array(found.rooms)
     for repetition in range(count):
         yield {
@@ -118,9 +121,9 @@ def orders(
 
 
 def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
-    """Yield for each repetition the balanced probabilities `[n, 7]` with a causal baseline, in the order of the clips.
+    """Yield for each repetition the balanced probabilities, float64 `[n, 7]`, with a causal baseline.
 
-    Raises `BundleError` for a bundle with an absolute head.
+    They are in the order of the clips. Raises `BundleError` for a bundle with an absolute head.
     """
     head = head_of(bundle)
     for rooms in orders(found, seed, count):
@@ -133,6 +136,9 @@ def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int =
 def repeat(
     places: NDArray[np.intp], random: np.random.Generator, length: int = ONE_EMOTION_LENGTH
 ) -> NDArray[np.intp]:
-    """Draw `length` of these indices; where there are fewer, all are repeated, each time in another order."""
+    """Draw `length` of these indices, int64 `[n]`.
+
+    Where there are fewer, all are repeated, each time in another order.
+    """
     rounds = -(-length // places.size)
     return np.concatenate([random.permutation(places) for _ in range(rounds)])[:length]

@@ -15,7 +15,7 @@ SHA256 = "fd01f09f7d67dc1c7a2f9bd6a62cfe0f3cb1fc0778e190ca067708e8f3b7c718"
 
 
 def load(data: Path) -> dict[str, NDArray[np.float32]]:
-    """Load all weights of the pretrained Whisper encoder as float32, by name.
+    """Load all weights of the pretrained Whisper encoder, float32 `[...]`, by name.
 
     Raises `UserError` if the file is missing or another one.
     """

@@ -186,8 +186,8 @@ class Small(keras.Model):  # type: ignore[misc]
         """Split the 512 channels of the front into parts of similar range, each with an int8 scale of its own.
 
         Some channels are a thousand times as large as others, and the small ones carry as much information. Channels
-        that hardly vary on `inputs` (features and mask) are removed and their mean goes into the bias. The float
-        outputs of the network do not change.
+        that hardly vary on `inputs` (features `[batch, frames, 80]` and mask, float32) are removed and their mean goes
+        into the bias. The float outputs of the network do not change.
         """
         activations = ops.convert_to_numpy(self.front(inputs))[inputs[1] > 0]
         (conv, conv_bias), (entry, bias) = self.conv2.get_weights(), self.entry.get_weights()

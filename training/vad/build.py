@@ -223,7 +223,7 @@ def original(onnx_path: Path, samples: NDArray[np.int16]) -> Float:
 
 
 def converted(model: bytes, samples: NDArray[np.int16]) -> Float:
-    """Return the speech probabilities of the converted TFLite model, one for each whole block of `samples` (int16)."""
+    """Return the converted model's speech probabilities, float32 `[blocks]`, for int16 samples `[n]`."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=model, num_threads=1).get_signature_runner()

@@ -74,7 +74,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def strided_as_matrix(weight: Float) -> Float:
-    """Turn a convolution kernel `[out, in, 3]` (stride 2, padding 1, 4 frames) into a matrix `[4 * in, 2 * out]`."""
+    """Turn a float32 convolution kernel `[out, in, 3]` into a matrix `[4 * in, 2 * out]`.
+
+    The convolution has stride 2 and padding 1, and takes 4 frames.
+    """
     out, inner, _ = weight.shape
     matrix = np.zeros((4, inner, 2, out), np.float32)
     for target in range(2):

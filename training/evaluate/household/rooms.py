@@ -51,13 +51,16 @@ def household(
 
 
 def permuted(found: Predictions, room: str, orders: int) -> list[NDArray[np.intp]]:
-    """Return all utterances of a room in several random orders, each as indices `[n]`."""
+    """Return all utterances of a room in several random orders, each as indices, int64 `[n]`."""
     own = np.flatnonzero(np.array(found.rooms) == room)
     return [np.random.default_rng([SEED, order, 2]).permutation(own) for order in range(orders)]
 
 
 def decide(bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]]) -> Rooms:
-    """Replay the utterances of each room, which starts with a new baseline, and return what the device publishes."""
+    """Replay the utterances of each room, int64 indices `[n]`, and return what the device publishes.
+
+    Each room starts with a new baseline.
+    """
     each = [replay.published(bundle, found.outputs[p], found.enough_speech[p]) for p in drawn]
     joined = {
         name: np.concatenate([getattr(one, name) for one in each])

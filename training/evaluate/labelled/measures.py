@@ -52,7 +52,7 @@ def adapted(bundle: Bundle, found: Predictions, plain: float) -> dict[str, Any]:
 
 
 def shares_of(probabilities: Float, found: Predictions, threshold: float) -> dict[str, Any]:
-    """Compute accuracy, coverage and the like of probabilities `[n, labels]`.
+    """Compute accuracy, coverage and the like of probabilities, float64 `[n, labels]`.
 
     Clips without enough speech count as not answered in `coverage`.
     """

@@ -97,9 +97,10 @@ def run(protocol: str, job: Job) -> list[dict[str, Any]]:
 def summarise(
     protocol: str, job: Job, labels: Sequence[str], parts: Sequence[tuple[str, Float, NDArray[np.int64]]]
 ) -> dict[str, Any]:
-    """Summarise the folds, (name, logits, true labels) each, as a JSON object.
+    """Summarise the folds: name, logits float64 `[n, labels]` and true label indices int64 `[n]` of each.
 
-    Accuracy, UAR and macro F1 are means over the folds; all other numbers are of all clips together.
+    Returns a JSON object. Accuracy, UAR and macro F1 are means over the folds; all other numbers are of all clips
+    together.
     """
     each = {name: metrics.summary(softmax(logits), truth, labels) for name, logits, truth in parts}
     together = metrics.summary(

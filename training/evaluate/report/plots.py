@@ -30,7 +30,8 @@ def draw(
 ) -> list[str]:
     """Write the plots of what was measured, and `training.png` with a history; returns their file names.
 
-    `held_out`: the predictions of that protocol and their probabilities `[n, 7]`, None where it was not measured.
+    `held_out`: the predictions of that protocol and their probabilities, float64 `[n, 7]`, None where it was not
+    measured.
     """
     import matplotlib as mpl
 

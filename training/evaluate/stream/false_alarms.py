@@ -141,7 +141,7 @@ def _faded(sound: Float, milliseconds: int = 50) -> Float:
 def listen(
     bundle: Bundle, mixtures: Iterator[tuple[tuple[str, ...], NDArray[np.int16]]], hours: float, quiet: bool
 ) -> StreamResult:
-    """Run mixtures as one continuous stream through the device's detection, segmentation and classification."""
+    """Run mixtures, int16 `[n]`, as one continuous stream through detection, segmentation and classification."""
     config = Config()
     detector, segmenter, classifier = make_vad(config), Segmenter(config), Classifier(bundle)
     events: Counter[str] = Counter()
