@@ -253,7 +253,7 @@ def _detector(config: Config) -> Detector | None:
 
 
 def format_report(report: Report) -> str:
-    """The report as text."""
+    """Format the report as text."""
     device = report.device
     lines = [
         f"{device.cpu} ({device.architecture}), {device.cores} cores, {device.memory_mb} MB, Python {device.python}",

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Check(Struct, frozen=True):
-    """The result of one check."""
+    """The result of one check of `roomtone doctor`, with its remedy."""
 
     name: str
     state: Literal["ok", "warn", "fail"]

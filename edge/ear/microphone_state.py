@@ -26,12 +26,10 @@ REASONS: Final[dict[Fault, str]] = {
 
 
 class MicrophoneState:
-    """State machine over monotonic times in seconds.
+    """State machine of the microphone over monotonic times in seconds.
 
-    Args:
-        on_change: is called with the new state at each transition.
-        watchdog: is told of every sign of progress, and knows whether the self-test has passed.
-        now: the present time.
+    `on_change` is called with the new state at each transition; `watchdog` is told of every sign of progress, and knows
+    whether the self-test has passed; `now` is the present time.
     """
 
     def __init__(self, on_change: Callable[[MicState], None], watchdog: Watchdog, now: float) -> None:

@@ -62,7 +62,10 @@ class LoadedModel:
 
 
 class ModelSelector:
-    """Selects and loads. `request_reload` may be called from any thread, all else from the ear's main thread."""
+    """Selects the model that the release store names, and loads it in the background.
+
+    `request_reload` may be called from any thread, all else from the ear's main thread.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -97,7 +100,7 @@ class ModelSelector:
                 chosen = self._select(self._state(), excluded=chosen.slot)
 
     def selected(self) -> SelectedModel:
-        """The model that an ear would run that starts now. Raises `UserError`."""
+        """Return the model that an ear would run if it started now. Raises `UserError`."""
         return self._select(self._state())
 
     def _state(self) -> State:
@@ -156,7 +159,10 @@ class ModelSelector:
             self._requests += 1
 
     def poll(self) -> LoadedModel | None:
-        """The model that is ready to be swapped in, if any; it is loaded in a thread, so that no speech is missed."""
+        """Return a model that is ready to be swapped in, or None.
+
+        Models are loaded in a thread, so that no speech is missed.
+        """
         if self._stable_at is not None and time.monotonic() > self._stable_at:
             self.mark_stable()
         with self._lock:

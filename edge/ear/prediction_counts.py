@@ -14,7 +14,7 @@ RECENT: Final = 64
 
 
 class PredictionCounts:
-    """Counts since the model was loaded, and the latest latencies."""
+    """Counts the predictions of a model since it was loaded, and keeps its latest latencies."""
 
     def __init__(self) -> None:
         self.utterances = 0
@@ -32,7 +32,7 @@ class PredictionCounts:
         self._latencies.append(latency_ms)
 
     def report(self, model_sha256: str) -> PredictionCountsReport:
-        """The message to the link."""
+        """Return the counts as a message to the link."""
         return PredictionCountsReport(
             model_sha256=model_sha256,
             utterances=self.utterances,

@@ -23,13 +23,16 @@ MOST_CLIPPED: Final = 0.3
 
 
 class SignalCheck:
-    """Checks the blocks of one source in order. Not thread-safe."""
+    """Finds blocks that contain no sound: samples that do not change, or are at full scale.
+
+    Feed the blocks of one source in order. Not thread-safe.
+    """
 
     def __init__(self) -> None:
         self._previous: Samples | None = None
 
     def fault(self, samples: Samples) -> Fault | None:
-        """What is wrong with a block, int16 `[n]`; None where it may be sound."""
+        """Return why a block, int16 `[n]`, contains no sound; None where it may."""
         previous, self._previous = self._previous, samples
         low, high = int(samples.min(initial=32_767)), int(samples.max(initial=-32_768))
         if high - low <= FLICKER or (previous is not None and np.array_equal(samples, previous)):

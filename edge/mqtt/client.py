@@ -63,7 +63,7 @@ class Client:
 
     @property
     def state(self) -> State:
-        """Where the client stands."""
+        """The state of the connection."""
         return self._state
 
     @property
@@ -90,10 +90,10 @@ class Client:
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
     ) -> int | None:
-        """Hand a message to the thread that owns the socket.
+        """Pass a message to the thread that owns the socket.
 
-        Returns the number that `Acknowledged` will carry; None without a connection, for a message that is larger
-        than the broker takes, and while too many messages wait.
+        Returns the number that `Acknowledged` will carry; None without a connection, for a message that is larger than
+        the broker accepts, and while too many messages wait.
         """
         connection = self._connection
         if connection is None or not connection.connected or connection.waiting >= MAX_WAITING:

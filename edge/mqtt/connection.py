@@ -40,7 +40,10 @@ LINGER_S: Final = 0.5
 
 
 class Connection:
-    """One connection. `post` is called by the thread in `run`, and must neither block nor raise."""
+    """One connection to the broker, from CONNECT to its end.
+
+    `post` is called by the thread in `run`, and must neither block nor raise.
+    """
 
     def __init__(
         self, who: Identity, options: ClientOptions, attempt: Attempt, post: Callable[[Event], None]
@@ -81,11 +84,11 @@ class Connection:
 
     @property
     def waiting(self) -> int:
-        """Messages that are handed over and not sent yet."""
+        """The number of messages that were passed to `publish` and not sent yet."""
         return len(self._outgoing)
 
     def publish(self, message: Publish) -> None:
-        """Hand a message to the thread that owns the socket."""
+        """Pass a message to the thread that owns the socket."""
         self._outgoing.append(message)
         self._wake()
 

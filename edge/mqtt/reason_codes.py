@@ -27,7 +27,7 @@ SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: Final = 0x9E
 
 @dataclass(frozen=True)
 class Reason:
-    """`code` is one word for programs (a change is logged once), `text` one line for people."""
+    """Why a connection or message failed: `code` is one word for programs, `text` one line for people."""
 
     code: str
     text: str
@@ -35,7 +35,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who connects where: what an explanation names."""
+    """Broker address and client of a connection, which explanations name."""
 
     address: BrokerAddress
     client_id: str
@@ -179,12 +179,15 @@ def _meanings(who: Identity) -> dict[int, tuple[str, str]]:
 
 
 def closed(who: Identity) -> Reason:
-    """The connection is over, and the broker gave no reason."""
+    """Return the reason for a connection that the broker has closed without giving one."""
     return Reason("connection_closed", f"{who.address.place} has closed the connection")
 
 
 def client_id_conflict(who: Identity) -> Reason:
-    """Closed again soon after connecting: MQTT 3.1.1 does not say that another client has taken the id over."""
+    """Return the reason for a connection that is closed again and again soon after CONNACK.
+
+    MQTT 3.1.1 does not say that another client has taken the id over.
+    """
     return Reason(
         "client_id_conflict",
         f"{who.address.place} closes every connection soon: probably another client uses the id {who.client_id!r}; "
@@ -193,14 +196,14 @@ def client_id_conflict(who: Identity) -> Reason:
 
 
 def keepalive(who: Identity) -> Reason:
-    """Connected, and silent for longer than the keep-alive."""
+    """Return the reason for a connection that was silent for longer than the keep-alive."""
     return Reason(
         "broker_silent", f"{who.address.place} has not answered for {who.address.keepalive_s} s or longer"
     )
 
 
 def no_answer(who: Identity) -> Reason:
-    """Something accepts the connection, but does not answer CONNECT."""
+    """Return the reason for a server that accepts the connection, but does not answer CONNECT."""
     return Reason(
         "no_answer",
         f"{who.address.place} accepts the connection but does not answer: is it an MQTT broker?",
@@ -208,12 +211,12 @@ def no_answer(who: Identity) -> Reason:
 
 
 def not_mqtt(who: Identity) -> Reason:
-    """The answer cannot be read."""
+    """Return the reason for an answer that is not MQTT."""
     return Reason("not_mqtt", f"{who.address.place} sends what is not MQTT: is it an MQTT broker?")
 
 
 def closed_unanswered(who: Identity) -> Reason:
-    """Closed before any answer."""
+    """Return the reason for a connection that was closed before any answer."""
     return Reason(
         "closed_unanswered",
         f"{who.address.place} closes the connection without an answer: {_tls_mismatch(who.address)}; "

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Requests(Generic[T]):
-    """Waits for answers, from any thread.
+    """Matches answers to requests over MQTT, from any thread.
 
         requests = Requests(client.publish)
         future = requests.send(topic, payload, (node, transaction))  # the receiver calls `answered` with the same key
@@ -43,7 +43,7 @@ class Requests(Generic[T]):
         return future
 
     def answered(self, key: object, answer: T) -> bool:
-        """Take an answer; False where no request waits for it."""
+        """Complete the request of this key with its answer; returns False where no request waits for it."""
         with self._lock:
             future = self._waiting.get(key)
         if future is None or not future.set_running_or_notify_cancel():

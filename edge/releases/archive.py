@@ -28,7 +28,10 @@ class ArchiveError(UserError):
 
 
 def pack(bundle: Path) -> bytes:
-    """Pack the files of a bundle's folder. Raises `ArchiveError` for what `unpack` would refuse."""
+    """Pack the files of a bundle's folder into one archive (tar).
+
+    Raises `ArchiveError` for what `unpack` would refuse.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in sorted(bundle.rglob("*")):
@@ -45,7 +48,7 @@ def pack(bundle: Path) -> bytes:
 
 
 def unpack(archive: Path, folder: Path, step: Step = no_step) -> None:
-    """Write the files into `folder`, which must not exist, and synchronise them to disk. Raises `ArchiveError`."""
+    """Unpack an archive into `folder`, which must not exist, and synchronise it to disk. Raises `ArchiveError`."""
     try:
         # "r:" alone: no compression, so that few bytes cannot become many.
         with tarfile.open(archive, "r:") as opened:

@@ -21,7 +21,7 @@ FIRST_CHECK_S: Final = 2.0
 
 
 class CheckSchedule:
-    """The schedule. All times are the caller's monotonic seconds."""
+    """Decides when the next check for updates is due. All times are the caller's monotonic seconds."""
 
     def __init__(self, updates: Updates) -> None:
         self._updates = updates
@@ -31,7 +31,7 @@ class CheckSchedule:
         """Versions of the timestamp metadata: verified by the last check, and in the last ignored announcement."""
 
     def start(self, now: float) -> None:
-        """Schedule the first check; the devices of a house must not come at once after a power cut."""
+        """Schedule the first check, a random time from now: many devices may start at once after a power cut."""
         self._at = now + FIRST_CHECK_S + random.uniform(0, self._updates.jitter_s)
 
     def due(self, now: float) -> bool:
@@ -39,7 +39,7 @@ class CheckSchedule:
         return now >= self._at
 
     def begin(self) -> None:
-        """A check has begun: no other one is due until it has ended, or is asked for."""
+        """Note that a check has begun: no other one is due until it has ended, or is requested."""
         self._at = math.inf
 
     def request(self, now: float) -> None:
@@ -47,7 +47,10 @@ class CheckSchedule:
         self._at = now
 
     def on_announcement(self, payload: bytes, now: float) -> None:
-        """A message says that there is a new release: a hint that carries no trust. Raises nothing."""
+        """Schedule a check soon, if a message announces a release that was not seen; it carries no trust.
+
+        Raises nothing.
+        """
         try:
             version = msgspec.json.decode(payload, type=Announcement).timestamp_version
         except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -64,7 +67,7 @@ class CheckSchedule:
             )  # fmt: skip
 
     def finished(self, now: float, *, failed: bool, timestamp_version: int) -> None:
-        """A check has ended: schedule the next one, which an announcement may bring forward."""
+        """Note that a check has ended, and schedule the next one, which an announcement may bring forward."""
         self._verified = timestamp_version or self._verified
         self._failures = self._failures + 1 if failed else 0
         seconds = 3600 * self._updates.check_hours

@@ -90,7 +90,7 @@ class ReleaseManager:
         self._save_at = math.inf
 
     def start(self) -> None:
-        """Continue where the last start of the link ended."""
+        """Continue with schedule and probation where the last start of the link ended."""
         self._read()
         if self._enabled:
             self._schedule.start(self._loop.time())
@@ -99,7 +99,7 @@ class ReleaseManager:
     # --- reports of the ear ---
 
     def on_ear_info(self, info: ModelInfo) -> None:
-        """The ear has connected, or runs another model."""
+        """Handle the description of an ear that has connected, or that runs another model."""
         self._connected = True
         if self._info is None or info.model_sha256 != self._info.model_sha256:
             self._monitor.on_model_changed()
@@ -107,7 +107,7 @@ class ReleaseManager:
         self.publish_changes()
 
     def on_ear_disconnected(self) -> None:
-        """The ear has ended; during a probation that counts as a crash of its model."""
+        """Handle the end of the ear; during a probation it counts as a crash of the model."""
         self._connected = False
         now = self._state
         if now.probation is not None and now.current is not None and self._runs_current():
@@ -120,22 +120,22 @@ class ReleaseManager:
             self._save_at = self._loop.time()
 
     def on_ear_health(self, health: EarHealth) -> None:
-        """The ear has reported its health."""
+        """Handle a health report of the ear."""
         self._monitor.on_health(health)
 
     def on_counts(self, counts: PredictionCountsReport) -> None:
-        """The ear has reported the prediction counts of a model."""
+        """Handle the prediction counts of a model."""
         self._monitor.on_counts(counts)
 
     # --- requests ---
 
     def on_announcement(self, payload: bytes) -> None:
-        """A message says that there is a new release: a hint that carries no trust. Raises nothing."""
+        """Handle a message about a new release: a hint that carries no trust. Raises nothing."""
         if self._enabled:
             self._schedule.on_announcement(payload, self._loop.time())
 
     def request_check(self) -> str:
-        """Check for updates now; the reason why not, or empty."""
+        """Request a check for updates now; return the reason why there is none, or an empty text."""
         if not self._enabled:
             return "updates are not configured on this device (updates.url)"
         if self._check_task is None:
@@ -152,7 +152,7 @@ class ReleaseManager:
     # --- periodic work ---
 
     def tick(self) -> None:
-        """Must be called about once a second."""
+        """Do what is due: start a check, follow the probation, have the ear reload. Call it about once a second."""
         if self._read():
             # Changed at the device (`roomtone model rollback`), or by a request of ours.
             self._resume_probation()
@@ -275,14 +275,14 @@ class ReleaseManager:
     # --- the published status ---
 
     def publish_changes(self) -> None:
-        """Publish the status if it has changed."""
+        """Publish the status of the model if it has changed."""
         status = self.status()
         if status is not None and status != self._published:
             self._published = status
             self._publish(status)
 
     def status(self) -> ModelStatus | None:
-        """The present status; None before the ear has connected."""
+        """Return the present status of the model; None before the ear has connected."""
         if self._info is None:
             return None
         return model_status(self._state, self._info, self._progress, running=self._runs_current())

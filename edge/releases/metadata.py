@@ -34,7 +34,10 @@ Number = Annotated[int, Meta(ge=1, le=2**31)]
 
 
 class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Custom metadata of a target. Unknown keys are ignored, so that older devices understand newer publishers."""
+    """What a release says about its model, signed as custom metadata of a TUF target.
+
+    Unknown keys are ignored, so that older devices understand newer publishers.
+    """
 
     release: Number
     """Rises with every publication, also where the bytes are old ones."""
@@ -60,21 +63,21 @@ class Release(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def name(self) -> BundleName:
-        """Name of the bundle."""
+        """Family and version of the bundle."""
         return BundleName(self.family, ParsedVersion(self.version))
 
     @property
     def full_name(self) -> str:
-        """`base-1.1.0`."""
+        """Family and version as text, such as `base-1.1.0`."""
         return str(self.name)
 
     @property
     def path(self) -> str:
-        """Name of the target."""
+        """Name of the target in the repository."""
         return f"{self.full_name}.{self.release}.tar"
 
     def reaches(self, node: str) -> bool:
-        """Whether the roll-out includes this device."""
+        """Whether the roll-out includes this device, by its node id."""
         return (not self.nodes or node in self.nodes) and bucket(node, self.release) < self.percent
 
 
@@ -89,7 +92,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Device:
-    """What decides which release a device selects."""
+    """The properties of a device by which it selects a release."""
 
     node: str
     family: str
@@ -106,9 +109,10 @@ class Device:
 
 @dataclass(frozen=True)
 class Choice:
-    """The selected release: `target`, or None; `why_not`: why the newest one for this device was not selected.
+    """The release that a device has selected, or why none.
 
-    `elsewhere`: a newer release exists that is not meant for this device; that is no error.
+    `target`: the selected one, or None; `why_not`: why the newest one for this device was not selected; `elsewhere`: a
+    newer release exists that is not meant for this device, which is no error.
     """
 
     target: Target | None
@@ -118,7 +122,7 @@ class Choice:
 
 
 def runtime() -> str:
-    """Name of the installed interpreter; empty without one. It is not loaded."""
+    """Return the name of the installed interpreter, without loading it; empty where there is none."""
     for distribution, name in RUNTIMES:
         try:
             importlib.metadata.version(distribution)
@@ -129,9 +133,10 @@ def runtime() -> str:
 
 
 def bucket(node: str, release: int) -> int:
-    """The bucket, 0 to 99, of a device in the roll-out of a release: uniform over devices, independent per release.
+    """Return the bucket, 0 to 99, of a device in the roll-out of a release: a hash of both.
 
-    A roll-out to N percent includes the devices in buckets below N.
+    A roll-out to N percent includes the devices in buckets below N. Buckets are uniform over devices and independent
+    per release.
     """
     return int.from_bytes(hashlib.sha256(f"{release}:{node}".encode()).digest()[:4], "big") % 100
 

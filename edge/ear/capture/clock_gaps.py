@@ -18,7 +18,7 @@ AHEAD_S: Final = 3.0
 
 
 class GapDetector:
-    """Compares monotonic time with the sound that was read, both in seconds."""
+    """Detects lost sound by comparing monotonic time with the sound that was read, both in seconds."""
 
     def __init__(self, now: float) -> None:
         self._last = self._window = now

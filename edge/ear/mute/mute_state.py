@@ -32,7 +32,10 @@ ORIGINS: Final[tuple[Origin, ...]] = ("device", "remote")
 
 
 class MuteState:
-    """The requests and quiet hours that are in force; `now` returns local time (by default `LocalClock`)."""
+    """Why the microphone has to be closed: requests at the device and over MQTT, and quiet hours.
+
+    `now` returns local time (by default `LocalClock`).
+    """
 
     def __init__(
         self, folder: Path, quiet_hours: Sequence[str] = (), now: Callable[[], datetime] | None = None
@@ -55,7 +58,7 @@ class MuteState:
         return tuple(found)
 
     def reasons(self) -> list[str]:
-        """Return the same, for people."""
+        """Return the reasons why the microphone has to be closed, in words."""
         return [TEXTS[reason] for reason in self.muted_by()]
 
     def set(self, origin: Origin, muted: bool) -> None:

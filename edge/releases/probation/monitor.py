@@ -33,27 +33,30 @@ class ProbationMonitor:
             self.crashes, self._rss = probation.crashes, None
 
     def spent_s(self, now: float) -> float | None:
-        """Seconds since the probation has begun; None: there is none."""
+        """Return the seconds since the probation has begun; None where there is none."""
         return max(0.0, now - self._since) if math.isfinite(self._since) else None
 
     def on_model_changed(self) -> None:
-        """Measure the growth of the ear's memory anew."""
+        """Restart the measurement of the ear's memory growth."""
         self._rss = None
 
     def on_health(self, health: EarHealth) -> None:
-        """Note the memory of the ear."""
+        """Note the memory that the ear uses."""
         first = health.rss_mb if self._rss is None else self._rss[0]
         self._rss = (first, health.rss_mb)
 
     def on_counts(self, counts: PredictionCountsReport) -> None:
-        """Note the prediction counts of a model."""
+        """Note the latest prediction counts of a model."""
         self._counts.pop(counts.model_sha256, None)
         self._counts[counts.model_sha256] = counts
         while len(self._counts) > MAX_MODELS:
             del self._counts[next(iter(self._counts))]
 
     def reference(self, now: State) -> ReferenceCounts | None:
-        """Prediction counts of the previous model, if the ear has reported them; never those of a refused model."""
+        """Return the prediction counts of the previous model; None where the ear has not reported them.
+
+        Those of a refused model are never used.
+        """
         current, previous = now.current, now.previous
         found = [
             counts

@@ -37,7 +37,7 @@ MAX_GROWTH_MB: Final = 80.0
 
 @dataclass(frozen=True)
 class Observation:
-    """What has been observed so far."""
+    """What has been observed of a model on probation so far."""
 
     spent_s: float
     counts: PredictionCountsReport | None
@@ -51,7 +51,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Criteria:
-    """Shortest duration and number of utterances of a probation."""
+    """The shortest duration (seconds) and number of utterances of a probation."""
 
     min_s: float
     utterances: int
@@ -62,7 +62,7 @@ Decision = tuple[Literal["wait", "pass", "fail"], str]
 
 
 def decide(seen: Observation, reference: ReferenceCounts, criteria: Criteria) -> Decision:
-    """Decide whether the model passes, fails, or needs more time."""
+    """Decide whether a model on probation passes, fails (and is rolled back), or needs more time."""
     if seen.crashes >= MAX_CRASHES:
         return "fail", f"the ear has ended {seen.crashes} times while it ran it"
     if seen.connected and not seen.running and seen.spent_s > LOAD_TIMEOUT_S:
@@ -79,7 +79,7 @@ def decide(seen: Observation, reference: ReferenceCounts, criteria: Criteria) ->
 
 
 def find_fault(now: PredictionCountsReport, before: ReferenceCounts) -> str:
-    """Compare a model's counts with those of the previous one; what is wrong, or empty."""
+    """Compare a model's prediction counts with those of the previous one; return what is wrong, or an empty text."""
     count = now.utterances
     known = before.utterances >= MIN_COMPARED
     counts = np.array(now.labels, np.float64)

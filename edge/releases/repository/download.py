@@ -31,7 +31,10 @@ class SlowError(DownloadError):
 
 
 class HttpsFetcher(FetcherInterface):
-    """Fetches over HTTPS. `ca_file`: who signed the server's certificate; empty: as the system. Raises `UserError`."""
+    """Downloads over HTTPS with limits of size and speed. Raises `UserError`.
+
+    `ca_file`: certificate authority of the server; empty: those of the system.
+    """
 
     def __init__(
         self,

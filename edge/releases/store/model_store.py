@@ -46,7 +46,10 @@ class StoreError(UserError):
 
 
 class Store:
-    """The store, opened for writing. `step` is called between any two changes on disk. Raises `StoreError`."""
+    """The model store, opened for writing. Raises `StoreError`.
+
+    `step` is called between any two changes on disk.
+    """
 
     def __init__(self, folder: Path, step: Step = no_step, clock: Callable[[], float] = time.time) -> None:
         self.folder = folder
@@ -137,7 +140,7 @@ class Store:
         return self.incoming / f"{slot.target_sha256}.tar"
 
     def mark_downloaded(self, candidate: Candidate) -> Candidate:
-        """The archive is complete, synchronised, and has the signed hash."""
+        """Record that the archive is complete, synchronised to disk, and has the signed hash; return the candidate."""
         sync_folder(self.incoming)
         return self._advance(candidate, "downloaded")
 
@@ -176,7 +179,7 @@ class Store:
         )
 
     def mark_validated(self, candidate: Candidate, digest: str | None) -> Candidate:
-        """The candidate has passed validation; `digest`: the manifest's sha256 in the verdict.
+        """Record that the candidate has passed validation; return it. `digest`: sha256 of the manifest in the verdict.
 
         Raises `StoreError` unless the verdict is about the very bundle that is in the slot.
         """

@@ -36,7 +36,7 @@ FolderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,80}\Z")]
 
 
 class Slot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A bundle in the store."""
+    """A bundle in the model store: name, folder and hashes."""
 
     name: ModelName
     folder: FolderName
@@ -48,7 +48,7 @@ class Slot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A release that is being installed."""
+    """A release that is being installed, and how far that is."""
 
     slot: Slot
     about: Release
@@ -69,7 +69,7 @@ class ReferenceCounts(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Probation(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The current model is being watched and may still be rolled back."""
+    """The probation of the current model: its start, its progress, and what it is compared with."""
 
     since: float
     """Wall-clock seconds."""
@@ -121,18 +121,18 @@ class State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def refused_hashes(self) -> frozenset[str]:
-        """sha256 of targets and models that are never installed again."""
+        """The hashes of targets and models that are never installed again."""
         return frozenset(h for one in self.refused_models for h in (one.target_sha256, one.model_sha256))
 
 
 def manifest_sha256(bundle: Path) -> str:
-    """sha256 of a bundle's manifest, which has those of all other files. Raises `OSError`."""
+    """Return the sha256 of a bundle's manifest, which contains those of all other files. Raises `OSError`."""
     with (bundle / MANIFEST).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_of(config: Config) -> Path:
-    """Where a device keeps its models; the same for link, ear, validation and command line."""
+    """Return the folder of a device's models; the same for link, ear, validation and command line."""
     if config.updates.dir:
         return Path(config.updates.dir)
     return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent / "models"

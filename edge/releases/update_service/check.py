@@ -204,7 +204,7 @@ def device_of(config: Config) -> Device:
 
 
 def running_model(config: Config, store: Store) -> tuple[str, str]:
-    """sha256 and path of the model that the ear should run: the store's current one, else the configured bundle.
+    """Return sha256 and path of the model that the ear should run: the store's current one, else the configured bundle.
 
     Both are empty where neither is installed.
     """

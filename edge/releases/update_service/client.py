@@ -21,7 +21,7 @@ TIMEOUT_S: Final = 60.0
 
 
 class UpdateClient:
-    """Sends requests; each is handled by a process of its own."""
+    """Sends the link's requests to the update service; each is handled by a process of its own."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

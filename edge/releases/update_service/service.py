@@ -80,7 +80,7 @@ def _refuse_early(store: Store, config: Config, now: float) -> None:
 
 
 def own_credentials(config: Config) -> Config:
-    """The configuration with the credentials of another unit replaced by those of this one.
+    """Return the configuration with paths to another unit's credentials replaced by those of this unit.
 
     The configuration names the link's credentials; systemd shows the same files to this unit in another folder.
     """

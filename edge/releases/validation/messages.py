@@ -12,7 +12,7 @@ MAX_LINE: Final = 16_384
 
 
 class Budget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a model may cost on this device."""
+    """Limits of time and memory that a model must keep on this device."""
 
     window_ms: float = 1500.0
     """Highest median latency of a window of 3 s."""
@@ -28,7 +28,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class ValidationRequest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Validate this bundle."""
+    """A request to validate a bundle."""
 
     bundle: str
     name: ModelName
