@@ -73,6 +73,10 @@ def register_on(steps: Any) -> None:
     export.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep the outputs of utterances here for `evaluate`"
     )
+    export.add_argument(
+        "--graph-of", metavar="BUNDLE",
+        help="take the graph of an earlier export of this run, and choose the constants anew",
+    )  # fmt: skip
     export.add_argument("--note", default="", metavar="TEXT", help="a paragraph for the model card")
     export.add_argument("--machine", default="", help="where the run was computed, for the model card")
     vad.register(steps)
@@ -172,6 +176,7 @@ def _job(options: argparse.Namespace) -> Any:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from edge.inference import bundle
     from training.evaluate import protocol_names
     from training.evaluate.report.describe import describe
     from training.export import bundle as export
@@ -182,6 +187,7 @@ def _export(options: argparse.Namespace) -> int:
         export.Job(
             options.folder, options.data, options.out, options.version, options.epoch, options.machine,
             quiet=options.json, protocols=tuple(options.protocol), cache=options.cache, note=options.note,
+            graph_of=bundle.load(bundle.find(options.graph_of)) if options.graph_of else None,
         ),
         describe,
     )  # fmt: skip

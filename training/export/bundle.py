@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,6 +84,8 @@ class Job:
     """Folder in which the outputs of utterances are kept for `evaluate`."""
     note: str = ""
     """A paragraph for the model card."""
+    graph_of: bundles.Bundle | None = None
+    """An earlier export of the same run, whose graph is taken: only the constants are chosen anew."""
 
 
 def run(job: Job, describe: Describe) -> Path:
@@ -140,25 +143,24 @@ class _Source:
 
 
 def _fill(folder: Path, source: _Source) -> None:
-    job, recipe, history, epoch = source.job, source.recipe, source.history, source.epoch
+    job, recipe, history = source.job, source.recipe, source.history
     model = folder / bundles.MODEL
     split = splits.load()
     clips = catalogue.clips(catalogue.read(job.data, split.corpora))
-    log.info("converting epoch %d", epoch)
     fitting = split.select(clips, "fit")
-    graph.write(
-        model, recipe, source.weights, fitting=fitting, data=job.data, seed=history["seed"], labels=LABELS
-    )
+    _write_graph(folder, source, fitting)
     net = Interpreter(model)
     logits = next(out.name for out in net.outputs if out.shape == (1, len(LABELS)))
     embedding = next(out.name for out in net.outputs if out.shape == (1, recipe.embedding))
     arousal = None
     if recipe.relative is not None:
         arousal = next(out.name for out in net.outputs if out.shape == (1, 1))
-    golden.write(model, folder / bundles.GOLDEN, logits, embedding, arousal)
     weights = checkpoint.load_weights(source.weights)
+    if job.graph_of is None:
+        golden.write(model, folder / bundles.GOLDEN, logits, embedding, arousal)
+        resume.write(folder / resume.FILE, recipe, weights, model, encoder.load(job.data))
+    # Also proves that a graph which was taken over is that of these weights.
     head.write(folder / bundles.HEAD, weights, folder / bundles.GOLDEN, recipe.embedding)
-    resume.write(folder / resume.FILE, recipe, weights, model, encoder.load(job.data))
     (folder / bundles.CARD).write_text("in the making\n", encoding="utf-8")
     roots = [Path(root) for root in history.get("notes", {}).get("added", [])]
     own = retrain.recordings(roots, ordinary=recipe.relative is not None)
@@ -177,6 +179,20 @@ def _fill(folder: Path, source: _Source) -> None:
     metrics = source.describe(bundle, source.run_facts(model.stat().st_size / 1e6, net.runtime))
     manifest = msgspec.structs.replace(manifest, metrics=metrics)
     _write(folder, manifest)
+
+
+def _write_graph(folder: Path, source: _Source, fitting: list[Clip]) -> None:
+    """Convert the weights, or copy the graph of an earlier export with what was made from it."""
+    job = source.job
+    if job.graph_of is not None:
+        for name in (bundles.MODEL, bundles.GOLDEN, resume.FILE):
+            shutil.copyfile(job.graph_of.path / name, folder / name)
+        return
+    log.info("converting epoch %d", source.epoch)
+    graph.write(
+        folder / bundles.MODEL, source.recipe, source.weights,
+        fitting=fitting, data=job.data, seed=source.history["seed"], labels=LABELS,
+    )  # fmt: skip
 
 
 def _write(folder: Path, manifest: bundles.Manifest) -> bundles.Bundle:

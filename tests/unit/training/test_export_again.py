@@ -1,0 +1,68 @@
+"""An export that takes the graph of an earlier one: only the constants are new, and the graph must be the run's own."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
+
+import msgspec
+import soundfile
+
+from edge.inference import bundle as bundles
+from edge.util.errors import UserError
+from tests.support.training import tiny_corpus
+from training.calibrate import relative_head
+from training.export import bundle as export
+from training.export import golden
+from training.fit import checkpoint, out_of_fold
+from training.recipes import recipe
+
+SHIPPED = bundles.load(bundles.find("base"))
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """A run whose output layer is that of the shipped bundle, and a few recordings to take the origin from."""
+    monkeypatch.setattr(relative_head, "LENGTH", 200)
+    data, run = tiny_corpus.corpora(tmp_path / "data", speakers=1), tmp_path / "run"
+    for number in range(12):
+        path = data / "ordinary" / "reading" / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, golden.voice(number, 0.6), 16000)
+    run.mkdir()
+    with np.load(SHIPPED.path / bundles.HEAD) as held:
+        checkpoint.save_weights(run / "epoch-00.npz", [held["kernel"], held["bias"]])
+    facts = {
+        "recipe": msgspec.to_builtins(recipe.load("base")), "seed": 1, "history": [{"epoch": 0}],
+        "relative_bias": [0.0] * 8,
+    }  # fmt: skip
+    (run / "history.json").write_text(json.dumps(facts))
+    random = np.random.default_rng(1)
+    truth = np.where(np.arange(240) < 160, -1, np.arange(240) % 7)
+    outputs = random.normal(0, 0.5, (240, 8))
+    outputs[np.arange(240), np.maximum(truth, 0)] += 4.0
+    out_of_fold.OutOfFold(
+        outputs, truth, np.array([f"s{n % 8}" for n in range(240)]), np.where(truth < 0, "reading", "acted")
+    ).write(run / out_of_fold.FILE)
+    return export.Job(run, data, tmp_path / "models", "9.0.0", quiet=True, graph_of=SHIPPED)
+
+
+def test_constants_are_chosen_anew_for_the_same_graph(job):
+    made = bundles.load(export.run(job, lambda bundle, facts: {"ordinary": {"called": 0.5}}))
+    assert made.full_name == "base-9.0.0" and made.sha256 == SHIPPED.sha256
+    old, new = SHIPPED.manifest.relative, made.manifest.relative
+    assert old is not None and new is not None
+    # Measured on the graph itself, of these recordings.
+    assert new.baseline.origin != old.baseline.origin and np.isfinite(new.baseline.origin).all()
+    assert new.decision.threshold != old.decision.threshold
+    assert made.manifest.metrics == {"ordinary": {"called": 0.5}}
+
+
+def test_the_graph_of_another_run_is_refused(job):
+    weights = checkpoint.load_weights(job.run / "epoch-00.npz")
+    checkpoint.save_weights(job.run / "epoch-00.npz", [weights[0][::-1], weights[1]])
+    with pytest.raises(UserError, match="not that of the graph"):
+        export.run(job, lambda bundle, facts: {})
+    assert not (job.out / "base-9.0.0").exists()
