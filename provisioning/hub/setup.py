@@ -52,6 +52,9 @@ def register(verbs: Any) -> None:
     parser.add_argument(
         "--broker-data", metavar="DIR", help="folder for what mosquitto keeps (default: DIR/broker-data/)"
     )
+    parser.add_argument(
+        "--owner", default="", metavar="USER", help="user of the broker, as root (default: mosquitto)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -77,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         site=options.site,
         own_broker=options.own_broker,
         broker_data=options.broker_data,
+        owner=options.owner,
     )
     print(f"{options.dir}: {'created' if created else 'exists already'}")
     return 0

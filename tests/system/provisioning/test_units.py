@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import ROOT
 
 UNITS = ROOT / "provisioning" / "systemd"
+HUB_UNITS = ROOT / "provisioning" / "hub" / "systemd"
 pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
 
 
@@ -28,6 +29,21 @@ def test_the_exposure_of_a_unit_stays_below_its_bound(unit: str, most: float) ->
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+def test_the_hubs_units_are_sandboxed() -> None:
+    units = sorted(HUB_UNITS.glob("*.service"))
+    assert [unit.stem for unit in units] == [
+        f"roomtone-{name}" for name in ("broker", "dashboard", "proxy", "recorder")
+    ]
+    for unit in units:
+        done = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+        # None sees the authority, and each its own folders only.
+        assert re.search(r"^InaccessiblePaths=.*/site( |$)", unit.read_text(), re.M)
 
 
 def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
