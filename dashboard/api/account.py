@@ -8,10 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 
-from dashboard.api.common import Services, far_future, parse_time, record_action, require, run_query
+from dashboard.api.common import (
+    Services,
+    confirm_password,
+    far_future,
+    parse_time,
+    record_action,
+    require,
+    run_query,
+)
 from dashboard.auth import passwords
-from dashboard.auth.limits import LOGIN, client_network
-from dashboard.auth.middleware import client_address, identity_of
+from dashboard.auth.middleware import identity_of
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 
@@ -86,11 +93,7 @@ def router(services: Services) -> APIRouter:
         accounts = require(services.accounts)
         if not identity.session or identity.label:
             raise HTTPException(403, "only a user who logged in with a password can change it")
-        if not services.limiter.allows(LOGIN, "login", client_network(client_address(request))):
-            raise HTTPException(429, "too many attempts; wait a minute")
-        if not await run_query(accounts.verify, identity.name, change.old):
-            await record_action(services, request, "password", identity.name, "refused")
-            raise HTTPException(403, "the old password is wrong")
+        await confirm_password(services, request, change.old, "password", identity.name)
         try:
             await run_query(partial(accounts.update, end_tokens=change.end_tokens), identity.name, change.new)
         except UserError as error:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard.alerts.rules import RuleStore
 from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
-from dashboard.auth.limits import RequestLimiter
+from dashboard.auth.limits import LOGIN, RequestLimiter, client_network
 from dashboard.auth.middleware import client_address, identity_of
 from dashboard.db.engine import describe_error
 from dashboard.db.history import History
@@ -105,6 +105,23 @@ async def record_action(services: Services, request: Request, action: str, targe
                 result,
                 describe_error(error),
             )
+
+
+async def confirm_password(
+    services: Services, request: Request, password: str, action: str, target: str
+) -> None:
+    """Compare the password of a user who is logged in, again, before what cannot be undone.
+
+    A session or token that was left open or stolen is not enough then. Raises `HTTPException` 403 or 429.
+    """
+    identity = identity_of(request)
+    if not identity.session:
+        return
+    if not services.limiter.allows(LOGIN, "login", client_network(client_address(request))):
+        raise HTTPException(429, "too many attempts; wait a minute")
+    if not await run_query(require(services.accounts).verify, identity.name, password):
+        await record_action(services, request, action, target, "refused")
+        raise HTTPException(403, "the password is wrong")
 
 
 def far_future() -> float:

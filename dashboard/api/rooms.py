@@ -16,7 +16,17 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.api.common import Node, Services, far_future, parse_time, record_action, require, run_query
+from dashboard.api.common import (
+    Node,
+    Services,
+    confirm_password,
+    far_future,
+    parse_time,
+    record_action,
+    require,
+    run_query,
+)
+from dashboard.auth import passwords
 from dashboard.auth.limits import EXPORT, client_network
 from dashboard.auth.middleware import client_address, identity_of
 from dashboard.db import retention
@@ -81,6 +91,12 @@ class RoomOut(BaseModel):
     first_seen: str | None
     last_utterance: str | None
     utterances: int
+
+
+class Confirmation(BaseModel):
+    """The user's password once more, for what cannot be undone."""
+
+    password: str = Field(default="", max_length=passwords.MAX_LENGTH, description="empty without a login")
 
 
 class ActionResult(BaseModel):
@@ -179,11 +195,21 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
 
 def _add_write_routes(routes: APIRouter, services: Services) -> None:
     @routes.delete("/{node}")
-    async def erase(request: Request, node: Node, begin: From = None, to: To = None) -> ActionResult:
-        """Erase a room, or with `from` or `to` only that period. This cannot be undone."""
+    async def erase(
+        request: Request,
+        node: Node,
+        begin: From = None,
+        to: To = None,
+        confirmation: Confirmation = Confirmation(),  # noqa: B008 a model without fields that change
+    ) -> ActionResult:
+        """Erase a room, or with `from` or `to` only that period. This cannot be undone.
+
+        With a login it needs the user's password, also with an API token.
+        """
         span = parse_time(begin, 0), parse_time(to, far_future())
         if span[0] >= span[1]:
             raise HTTPException(422, "`from` must be before `to`")
+        await confirm_password(services, request, confirmation.password, "erase", node)
         engine = require(services.engine)
         if begin is None and to is None:
             found = await run_query(retention.erase_room, engine, node)

@@ -9,9 +9,11 @@ import threading
 import time
 
 import httpx
+import msgspec
 import pytest
 from jsonschema.validators import Draft202012Validator
 
+from dashboard.auth.accounts import Accounts
 from dashboard.db.engine import connect
 from dashboard.recorder.writer import Received, Writer
 from edge import protocol
@@ -117,7 +119,7 @@ def test_a_command_is_answered_by_the_room_and_written_down(hub):
     heard = []
 
     def obey(client, _userdata, message):
-        command = protocol._decode(__import__("msgspec").json.Decoder(Command), message.payload)
+        command = msgspec.json.decode(message.payload, type=Command)
         heard.append((message.topic, command.sent_at is not None))
         answer = Response(
             transaction=command.transaction, ok="study" not in message.topic, error="muted at the device"
@@ -143,6 +145,9 @@ def test_a_command_is_answered_by_the_room_and_written_down(hub):
 
 
 def test_a_period_and_a_room_are_erased_with_their_sums(hub):
+    def erase(path, password=hub.password, client=hub.operator, **span):
+        return client.request("DELETE", path, params=span, json={"password": password})
+
     def rows(statement):
         with sqlite3.connect(hub.file) as connection:
             return connection.execute(statement).fetchall()
@@ -151,8 +156,20 @@ def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     batch = [event_of("happy", START + 60 * n, seq=n + 1) for n in range(60)]
     writer.write([Received("cellar", message, 1000 * (START + 80_000)) for message in batch])
     span = {"from": "2026-02-02T02:50:00Z", "to": "2026-02-02T03:10:00Z"}
-    assert hub.operator.delete("/api/rooms/cellar", params=span | {"to": span["from"]}).status_code == 422
-    answer = hub.operator.delete("/api/rooms/cellar", params=span)
+    assert erase("/api/rooms/cellar", **span | {"to": span["from"]}).status_code == 422
+    # A session or token that was left open is not enough.
+    token = Accounts(connect(hub.database)).create_session("operator", "program")
+    program = httpx.Client(base_url=hub.url, headers={"Authorization": f"Bearer {token}"})
+    assert hub.operator.delete("/api/rooms/cellar", params=span).status_code == 403
+    assert program.delete("/api/rooms/cellar", params=span).status_code == 403
+    assert erase("/api/rooms/cellar", password="wrong", **span).status_code == 403
+    assert rows("select count(*) from events join rooms on rooms.id = room_id where node = 'cellar'") == [
+        (60,)
+    ]
+    assert ("erase", "cellar", "refused") in {
+        (n["action"], n["target"], n["result"]) for n in hub.operator.get("/api/audit").json()
+    }
+    answer = erase("/api/rooms/cellar", **span)
     assert answer.json() == {"ok": True, "error": "", "events": 20}
     left = [e["seq"] for e in hub.viewer.get("/api/rooms/cellar/events?limit=1000").json()["events"]]
     assert left == [*range(1, 11), *range(31, 61)]
@@ -162,8 +179,8 @@ def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     assert rows("select complete_to from boots join rooms on rooms.id = room_id where node = 'cellar'") == [
         (60,)
     ]
-    assert hub.operator.delete("/api/rooms/cellar").json()["ok"] is True
-    assert hub.operator.delete("/api/rooms/cellar").json()["ok"] is False
+    assert erase("/api/rooms/cellar", client=program).json()["ok"] is True
+    assert erase("/api/rooms/cellar").json()["ok"] is False
     assert rows("select count(*) from rooms where node = 'cellar'") == [(0,)]
     assert rows("select count(*) from events") == [(1201,)]
 

@@ -241,6 +241,8 @@ export interface paths {
         /**
          * Erase
          * @description Erase a room, or with `from` or `to` only that period. This cannot be undone.
+         *
+         *     With a login it needs the user's password, also with an API token.
          */
         delete: operations["erase_api_rooms__node__delete"];
         options?: never;
@@ -498,6 +500,18 @@ export interface components {
             html: string;
             /** Markdown */
             markdown: string;
+        };
+        /**
+         * Confirmation
+         * @description The user's password once more, for what cannot be undone.
+         */
+        Confirmation: {
+            /**
+             * Password
+             * @description empty without a login
+             * @default
+             */
+            password: string;
         };
         /**
          * DeviceModel
@@ -1234,7 +1248,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

@@ -116,6 +116,7 @@ export const en = {
   erase_what_room: (name: string) => `all recorded data of ${name}`,
   erase: "Erase",
   cancel: "Cancel",
+  password_again: "Your password, once more",
   erased: "Erased.",
   no_period: "Enter the beginning and the end.",
   failed: "Failed",

@@ -121,6 +121,7 @@ export const es: Messages = {
   erase_what_room: (name: string) => `todos los datos guardados de ${name}`,
   erase: "Borrar",
   cancel: "Cancelar",
+  password_again: "Su contraseña, otra vez",
   erased: "Borrado.",
   no_period: "Indique el principio y el fin.",
   failed: "Error",
