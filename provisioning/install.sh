@@ -193,6 +193,13 @@ if ! works "$new"; then
 fi
 
 # --- 5. configuration: an existing one is changed where an option asks for it, or a key has another name now ---
+worked=$OPT/configuration # the configuration with which the broker was reached last
+restore_configuration() {
+  rm -rf "$ETC/credentials"
+  cp -a "$worked/credentials" "$ETC/credentials"
+  cp -a "$worked/roomtone.toml" "$ETC/roomtone.toml.new"
+  mv "$ETC/roomtone.toml.new" "$ETC/roomtone.toml"
+}
 backup=$ETC/roomtone.toml.before-${new##*/}
 (cd / && "$new/bin/python" -m provisioning.device configure --backup "$backup" \
   --config "$ETC/roomtone.toml" --credentials "$ETC/credentials" "${configure[@]}") || exit 2
@@ -254,6 +261,18 @@ printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something is not right yet; the remedies are above"
 refused=
 (cd / && roomtone doctor --only link >/dev/null 2>&1) || refused=1
+if [ -z "$refused" ]; then
+  rm -rf "$worked.new"
+  install -d -m 700 "$worked.new"
+  cp -a "$ETC/roomtone.toml" "$ETC/credentials" "$worked.new/"
+  rm -rf "$worked"
+  mv "$worked.new" "$worked"
+elif [ ${#configure[@]} -gt 0 ] && [ -d "$worked" ] && ! cmp -s "$worked/roomtone.toml" "$ETC/roomtone.toml"; then
+  # Only what was changed just now can be to blame.
+  restore_configuration
+  activate "$new" || true
+  die "the broker cannot be used with these options (see above); the configuration that worked is back in place"
+fi
 heard() { systemctl show -P StatusText roomtone-ear.service | sed -n 's/.*, \([1-9][0-9]* utterances.*\)/\1/p'; }
 [ "$wait_s" -eq 0 ] || say "please speak in the room (waiting up to $wait_s s)"
 end=$((SECONDS + wait_s))

@@ -32,7 +32,7 @@ MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.tflite"
 GOLDEN: Final = "golden.npz"
 PACKAGE: Final = "roomtone_models"
-"""What the distribution `roomtone-models` installs; its folder holds bundles."""
+"""Of the distribution `roomtone-models`; its folder holds bundles."""
 CARD: Final = "MODEL_CARD.md"
 HEAD: Final = "head.npz"
 """Optional file: `kernel`, float32 `[size, 7]`, and `bias`, float32 `[7]`, of the output layer."""
@@ -346,7 +346,5 @@ def find(name_or_path: str | Path) -> Path:
             if versions:
                 return max(versions)[1]
     searched = ", ".join(str(place) for place in places())
-    raise BundleError(
-        f"no model bundle {name} in {searched}; install the file roomtone_models-*.whl that is beside that of "
-        "roomtone, or set model.bundle to a bundle's folder"
-    )
+    hint = "install roomtone_models-*.whl, or set model.bundle to a folder"
+    raise BundleError(f"no model bundle {name} in {searched}; {hint}")

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Config
 from edge.doctor.check import Check
+from edge.link.broker_check import check_broker
 from edge.link.state.directories import state_dir
-from edge.mqtt import certificate, tls
-from edge.mqtt.address import device_client_id, from_config
-from edge.mqtt.events import Connected
-from edge.mqtt.probe import handshake, probe
-from edge.util.errors import UserError
 
 FREE_MB: Final = 20
 _LISTENING: Final = 0x10000
@@ -24,33 +19,9 @@ _LISTENING: Final = 0x10000
 
 def checks(config: Config) -> Iterator[Check]:
     """Check broker, socket and spool for `roomtone doctor`."""
-    yield _broker(config)
+    yield check_broker(config, _is_listening(Path(config.runtime.socket)))
     yield _socket(config)
     yield _spool(config)
-
-
-def _broker(config: Config) -> Check:
-    try:
-        address = from_config(config)
-        tls.check(address)
-    except UserError as error:
-        what, _, remedy = str(error).partition("; ")
-        return Check("broker", "fail", what, remedy)
-    client_id = device_client_id(config.node.id)
-    if config.mqtt.cert_file and _is_listening(Path(config.runtime.socket)):
-        refusal, answers = handshake(address, client_id), "TLS, and takes our certificate"
-    else:
-        found = probe(address, f"{client_id}-doctor")
-        refusal = None if isinstance(found, Connected) else found
-        secured = "TLS" if config.mqtt.tls else "without TLS"
-        answers = f"MQTT {found.version}, {secured}" if isinstance(found, Connected) else ""
-    if refusal is not None:
-        what, _, remedy = refusal.text.partition(": ")
-        return Check("broker", "fail", what, remedy)
-    if warning := certificate.warning(config.mqtt.cert_file, time.time()):
-        what, _, remedy = warning.partition(": ")
-        return Check("broker", "warn", what, remedy)
-    return Check("broker", "ok", f"{address.place} answers, {answers}")
 
 
 def _socket(config: Config) -> Check:

@@ -14,6 +14,11 @@ WAIT_S: Final = (2.0, 10.0)
 """All devices receive the same message, and Home Assistant has enough to do when it starts."""
 
 
+def status_topic(config: Config) -> str:
+    """Return the topic on which Home Assistant tells its start; empty where nothing is announced to it."""
+    return f"{config.homeassistant.prefix}/status" if config.homeassistant.discovery else ""
+
+
 class HomeAssistantStatus:
     """Publishes everything again when Home Assistant has started.
 
@@ -23,7 +28,7 @@ class HomeAssistantStatus:
     def __init__(
         self, config: Config, publish_all: Callable[[], None], loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.topic = f"{config.homeassistant.prefix}/status" if config.homeassistant.discovery else ""
+        self.topic = status_topic(config)
         self._publish_all = publish_all
         self._loop = loop
 

@@ -16,6 +16,7 @@ from edge.config.settings import Config
 from edge.link.availability import OwnAvailability
 from edge.link.command_handlers import CommandHandlers
 from edge.link.commands import Commands
+from edge.link.connection_options import client_options
 from edge.link.delivery.entry import Entry
 from edge.link.delivery.journal import Journal
 from edge.link.delivery.outbox import Outbox
@@ -34,7 +35,6 @@ from edge.mqtt.address import device_client_id, from_config
 from edge.mqtt.client import Client
 from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message
 from edge.mqtt.events import Event as ClientEvent
-from edge.mqtt.session import ClientOptions, Subscription, Will
 from edge.protocol import (
     AVAILABILITY,
     Ack,
@@ -70,8 +70,6 @@ STUCK_S: Final = 180.0
 """Longer than any name server or broker keeps the MQTT client's thread waiting: then it is stuck."""
 EAR_GRACE_S: Final = 15.0
 """How long the microphone is `starting` before a missing ear means `lost`."""
-SESSION_EXPIRY_S: Final = 3600
-"""How long the broker keeps commands for a device that is away; older ones would be refused anyway."""
 OFFLINE_S: Final = 1.5
 """How long a clean stop waits until the broker has acknowledged that we are offline."""
 
@@ -91,7 +89,7 @@ class Link:
         self._commands_topic = topic(config.node.base_topic, config.node.id, "cmd/")
         self._online_topic = topic(config.node.base_topic, config.node.id, AVAILABILITY)
         self._identity = reason_codes.Identity(from_config(config), device_client_id(config.node.id))
-        self._client = Client(self._identity.address, self._client_options(), self._post)
+        self._client = Client(self._identity.address, client_options(config), self._post)
         self._publisher = Publisher(config, self._client.publish)
         self._availability = OwnAvailability(
             self._online_topic, self._publisher.publish_online, self._is_online, self._loop.time
@@ -119,16 +117,6 @@ class Link:
         self._refusals: set[int] = set()
         self._connected = False
         self._ear_health: EarHealth | None = None
-
-    def _client_options(self) -> ClientOptions:
-        wanted = (f"{self._commands_topic}+", self._announce, self._homeassistant.topic, self._online_topic)
-        return ClientOptions(
-            client_id=self._identity.client_id,
-            subscriptions=tuple(Subscription(name, retained=False) for name in wanted if name),
-            unsubscribe=published_names.stale_subscriptions(self._config),
-            will=Will(self._online_topic, b"offline"),
-            session_expiry_s=SESSION_EXPIRY_S,
-        )
 
     def _make_outbox(self) -> Outbox:
         config, node = self._config, self._config.node.id

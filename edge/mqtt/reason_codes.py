@@ -66,7 +66,7 @@ def of_exception(error: BaseException, who: Identity) -> Reason:
         (
             socket.gaierror,
             "unknown_host",
-            f"the name {address.host!r} is unknown: check {names.host} and this network's DNS",
+            f"the name {address.host!r} is unknown: {_unknown_name(address)}",
         ),
         (
             ConnectionRefusedError,
@@ -229,8 +229,17 @@ def _not_authorized(who: Identity) -> str:
     expected = who.address.certificate_name
     own = certificate.read(who.address.cert_file)
     if own is None or not expected or own.name == expected:
-        return f"{who.user} is not authorised"
+        return f"{who.user} is not authorised, or the password is wrong ({who.address.names.user})"
     return f"not authorised: this device's certificate is for {own.name!r}, and its `node.id` is {expected!r}"
+
+
+def _unknown_name(address: BrokerAddress) -> str:
+    if address.host.rstrip(".").lower().endswith(".local"):
+        return (
+            "names in .local are found by mDNS, which this machine may lack: sudo apt install avahi-daemon "
+            f"libnss-mdns, or give the address as {address.names.host}"
+        )
+    return f"check {address.names.host} and this network's DNS"
 
 
 def _tls_mismatch(address: BrokerAddress) -> str:
@@ -245,7 +254,7 @@ def _tls_mismatch(address: BrokerAddress) -> str:
 def _of_certificate(error: ssl.SSLCertVerificationError, address: BrokerAddress) -> Reason:
     code, text = f"broker_certificate_{error.verify_code}", (error.verify_message or str(error)).rstrip(".")
     names = address.names
-    meaning = f"is not accepted ({text})"
+    meaning = f"is not accepted ({text}): make it and its authority anew as docs/brokers.md says"
     if error.verify_code == 10:
         code = "broker_certificate_expired"
         meaning = "has expired (or this machine's clock is ahead): renew it, check the clock"

@@ -8,6 +8,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from edge.config.trust import client_context
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.credentials import password
 from edge.util.errors import UserError
@@ -24,10 +25,7 @@ def context(address: BrokerAddress) -> ssl.SSLContext | None:
     """
     if not address.tls:
         return None
-    made = ssl.create_default_context()
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    if address.ca_file:
-        made = _with_ca(address)
+    made = _with_ca(address) if address.ca_file else client_context()
     if address.cert_file:
         _add_certificate(made, address)
     made.check_hostname = address.check_name
@@ -81,13 +79,9 @@ def _with_ca(address: BrokerAddress) -> ssl.SSLContext:
     try:
         # OpenSSL does not find the first certificate behind a byte order mark.
         marked = path.read_bytes().startswith(codecs.BOM_UTF8)
-        made = ssl.create_default_context(
-            cafile=None if marked else str(path), cadata=text if marked else None
-        )
+        return client_context(cafile=None if marked else str(path), cadata=text if marked else None)
     except (ssl.SSLError, ValueError):
         raise UserError(f"{path}: not a certificate in PEM form; see {setting}") from None
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    return made
 
 
 def _add_certificate(made: ssl.SSLContext, address: BrokerAddress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -20,6 +21,9 @@ from edge.util.text.text_file import read_toml
 SEEN_AS: Final = Path("/run/credentials/roomtone-link.service")
 """Where the link finds its credentials (systemd's `LoadCredential=site:...`)."""
 CREDENTIALS: Final = Path("/etc/roomtone/credentials")
+RESOLVERS: Final = Path("/etc/resolv.conf")
+ALLOWED_RESOLVERS: Final = ("127.0.0.53", "127.0.0.54")
+"""Those of systemd-resolved, in the units as they are."""
 PASSWORD: Final = "password"
 CA: Final = "broker-ca.crt"
 
@@ -98,15 +102,17 @@ def dropins(config: Config) -> dict[str, str]:
     Without one the link cannot reach this computer itself, and the ear no GPIO pins.
     """
     head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
-    link = ""
+    resolvers = "".join(f"IPAddressAllow={address}\n" for address in loopback_resolvers())
+    link = resolvers
     if _is_this_machine(config.mqtt.host):
         link += "IPAddressAllow=localhost\n"
     if config.runtime.metrics_port is not None:
-        link += "" if link else "IPAddressAllow=localhost\n"
+        link += "" if "localhost" in link else "IPAddressAllow=localhost\n"
         link += f"SocketBindAllow=ipv4:tcp:{config.runtime.metrics_port}\n"
     update = "".join(
         f"LoadCredential={name}:{CREDENTIALS / name[5:]}\n" for name in _update_credentials(config)
     )
+    update += resolvers if config.updates.url else ""
     if config.updates.url and _is_this_machine(urlsplit(config.updates.url).hostname or ""):
         update += "IPAddressAllow=localhost\n"
     ear = ""
@@ -117,6 +123,23 @@ def dropins(config: Config) -> dict[str, str]:
         ear += f"BindReadOnlyPaths={folder}\n" if folder.startswith("/home/") else ""
     texts = {"roomtone-link": link, "roomtone-ear": ear, "roomtone-update@": update}
     return {unit: head + text if text else "" for unit, text in texts.items()}
+
+
+def loopback_resolvers(path: Path = RESOLVERS) -> list[str]:
+    """Name servers on this computer, such as dnsmasq on 127.0.0.1, beside those that the units allow already."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found = []
+    for words in (line.split() for line in lines):
+        if len(words) < 2 or words[0] != "nameserver":
+            continue
+        with contextlib.suppress(ValueError):
+            address = ipaddress.ip_address(words[1].partition("%")[0])
+            if address.is_loopback and str(address) not in ALLOWED_RESOLVERS:
+                found.append(str(address))
+    return list(dict.fromkeys(found))
 
 
 def _update_credentials(config: Config) -> list[str]:

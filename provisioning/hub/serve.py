@@ -85,6 +85,10 @@ def _announce(options: argparse.Namespace, folder: Path, page: str) -> None:
     name = options.host[0] if options.host else "localhost"
     print(f"\n  Page    {page}\n  Broker  mqtts://{name}:{options.mqtt_port}", flush=True)
     print(f"  Device  roomtone fleet --site {folder}/site enrol kitchen", flush=True)
+    if not (folder / "site" / sites.MODELS).exists() and page.startswith("https:"):
+        authority = folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        command = f"roomtone fleet --site {folder}/site keys init --url {page}updates --ca {authority}"
+        print(f"  Models  {command}; then start this again", flush=True)
     if page.startswith("http:"):
         print(
             "  caddy is not installed: only this machine reaches the page. `sudo apt install caddy`",

@@ -6,7 +6,9 @@
     recorder/    a client certificate with the role recorder
     broker-data/ what mosquitto keeps: queues and retained messages
     data/        the database
-    updates/     the repository of model releases, if `roomtone fleet keys init` has created one
+    push/        a client certificate with the role operator, for `roomtone fleet push` on this machine
+    updates/     the repository of model releases: what `roomtone fleet --site DIR/site keys init` has made is moved
+                 here at the next start
 
 A second run renews certificates that expire soon, and changes nothing else.
 """
@@ -32,7 +34,11 @@ from provisioning.hub.broker import USER as BROKER_USER
 
 DAYS: Final = 730
 """How long certificates are valid."""
-CLIENTS: Final[tuple[tuple[str, Role], ...]] = (("dashboard", "operator"), ("recorder", "recorder"))
+CLIENTS: Final[tuple[tuple[str, Role], ...]] = (
+    ("dashboard", "operator"),
+    ("recorder", "recorder"),
+    ("push", "operator"),
+)
 
 
 def register(verbs: Any) -> None:
@@ -110,7 +116,18 @@ def prepare(
         _renew_expiring(site)
     for name, role in CLIENTS:
         _enrol_client(site, name, role, folder / name, own_broker)
+    if site == folder / "site":
+        _adopt_releases(site / sites.MODELS / "hub", folder / "updates")
     return new
+
+
+def _adopt_releases(made: Path, served: Path) -> None:
+    """Move what `keys init` has made to where the dashboard serves it, once: the online key must not be twice."""
+    if not made.is_dir() or (served.is_dir() and any(served.iterdir())):
+        return
+    if served.is_dir():
+        served.rmdir()
+    made.rename(served)
 
 
 def _deployment(folder: Path, data: str, owner: str, address: str | None) -> Deployment:

@@ -29,13 +29,20 @@ class Plan:
     halt_at: float
 
 
+def check_options(options: argparse.Namespace) -> None:
+    """Check what can be checked before hub and broker are asked. Raises `UserError`."""
+    if options.no_upload:
+        raise UserError("--no-upload: a push uploads what it signs to the hub; `publish` need not")
+    parse_stages(options.percent, options.then)
+    parse_duration(options.wait)
+
+
 def plan(catalogue: Catalogue, options: argparse.Namespace) -> Plan:
     """Make a plan from the command's options; a bundle's folder is signed as a new release first.
 
     Raises `UserError`.
     """
-    if options.no_upload:
-        raise UserError("--no-upload: a push uploads what it signs to the hub; `publish` need not")
+    check_options(options)
     stages, wait_s = parse_stages(options.percent, options.then), parse_duration(options.wait)
     nodes = _nodes(catalogue, options.to)
     return Plan(_release(catalogue, options), nodes, stages, wait_s, options.halt_at / 100)

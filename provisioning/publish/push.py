@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 from securesystemslib.signer import CryptoSigner
 
+from edge.config.join_file import ABOUT
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
 from provisioning.fleet.console import print_status
 from provisioning.publish import commands, setup
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.device_status import DeviceStatus
-from provisioning.publish.plan import Plan, plan
+from provisioning.publish.plan import Plan, check_options, plan
 from provisioning.publish.progress import Rows
 from provisioning.publish.progress_table import Table
 from provisioning.publish.signing import sign_targets
@@ -32,19 +34,30 @@ class HaltedError(UserError):
 
 def run(options: argparse.Namespace) -> int:
     """Push a release to devices in stages. Raises `UserError`, `HaltedError`."""
+    check_options(options)
     catalogue = commands.catalogue_of(options)
-    planned = plan(catalogue, options)
-    signer = setup.targets_signer(catalogue, options.targets_key, commands.passphrase_of(options))
     hub = hub_of(catalogue, options.ca)
+    options.join = options.join or _operator_of_hub(options)
+    # Hub and broker are reached before anything is signed.
+    hub.status()
+    with DeviceStatus(options) as devices:
+        planned = plan(catalogue, options)
+        signer = setup.targets_signer(catalogue, options.targets_key, commands.passphrase_of(options))
 
-    def publish(percent: int) -> int:
-        sign(catalogue, signer, planned, percent)
-        return upload(catalogue, hub)
+        def publish(percent: int) -> int:
+            sign(catalogue, signer, planned, percent)
+            return upload(catalogue, hub)
 
-    with DeviceStatus(options) as devices, Table(options.json) as table:
-        roll_out(planned, publish, devices, table.show)
+        with Table(options.json) as table:
+            roll_out(planned, publish, devices, table.show)
     print_status(f"{planned.release.full_name}: pushed to {options.to}")
     return 0
+
+
+def _operator_of_hub(options: argparse.Namespace) -> Path | None:
+    """Return the operator that `roomtone hub` has made beside its own site, where no broker is named."""
+    folder: Path = options.site.absolute().parent / "push"
+    return folder if options.broker is None and (folder / ABOUT).is_file() else None
 
 
 def sign(catalogue: Catalogue, signer: CryptoSigner, planned: Plan, percent: int) -> None:

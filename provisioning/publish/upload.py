@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import urllib3
 
+from edge.config.trust import client_context
 from edge.util.errors import UserError
 from edge.util.text.text_file import first_line, read_text
 from provisioning.publish.catalogue import Catalogue
@@ -23,12 +24,10 @@ class Hub:
 
     def __init__(self, url: str, token: str, ca: str, public: bool) -> None:
         self._url = url.rstrip("/")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
+            context = client_context(cadata=ca or None)
             if public:
                 context.load_default_certs()
-            if ca:
-                context.load_verify_locations(cadata=ca)
         except (ssl.SSLError, ValueError) as error:
             raise UserError(f"the authority of the hub's certificate cannot be used ({error})") from None
         self._pool = urllib3.PoolManager(

@@ -13,6 +13,7 @@ import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
 from tuf.ngclient.fetcher import FetcherInterface
 
+from edge.config.trust import client_context
 from edge.util.atomic_file import Step, no_step
 from edge.util.errors import UserError
 
@@ -45,10 +46,9 @@ class HttpsFetcher(FetcherInterface):
         min_bytes_per_s: float = MIN_BYTES_PER_S,
     ) -> None:
         try:
-            context = ssl.create_default_context(cafile=ca_file or None)
+            context = client_context(cafile=ca_file or None)
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"updates.ca_file {ca_file}: cannot be read ({error})") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._timeout_s, self._min_bytes_per_s = timeout_s, min_bytes_per_s
         self._step = step
         self._pool = urllib3.PoolManager(

@@ -126,3 +126,17 @@ def test_a_name_that_leads_to_this_machine_is_this_machine(monkeypatch: pytest.M
         "IPAddressAllow=localhost"
         in connection.dropins(Config(mqtt=Mqtt(host="raspberrypi")))["roomtone-link"]
     )
+
+
+def test_a_resolver_on_this_machine_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "resolv.conf"
+    file.write_text(
+        "# dnsmasq\nnameserver 127.0.0.1\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\nx\n"
+    )
+    assert connection.loopback_resolvers(file) == ["127.0.0.1", "::1"]
+    monkeypatch.setattr(connection, "loopback_resolvers", lambda: ["127.0.0.1"])
+    models = Updates(url="https://192.0.2.1/updates", root_file="/etc/roomtone/root.json")
+    found = connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1"), updates=models))
+    assert "IPAddressAllow=127.0.0.1\n" in found["roomtone-link"]
+    assert "IPAddressAllow=127.0.0.1\n" in found["roomtone-update@"]
+    assert found["roomtone-ear"] == ""

@@ -1,0 +1,95 @@
+"""What `roomtone doctor` checks at the broker: everything that the link asks of it, and what of that is refused."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from edge.config.settings import Config
+from edge.doctor.check import Check
+from edge.link.connection_options import client_options
+from edge.mqtt import certificate, tls
+from edge.mqtt.address import BrokerAddress, from_config
+from edge.mqtt.probe import Probe, handshake, probe
+from edge.mqtt.session import Publish
+from edge.protocol import AVAILABILITY, topic
+from edge.util.errors import UserError
+
+AS_ROOT: Final = "run it as root: sudo roomtone doctor"
+
+
+def check_broker(config: Config, link_runs: bool) -> Check:
+    """Check the broker as the link uses it; `link_runs`: a link of this configuration is connected already."""
+    if hidden := _unreadable(config):
+        return Check("broker", "fail", f"{hidden}: only root may read it", AS_ROOT)
+    try:
+        address = from_config(config)
+        tls.check(address)
+    except UserError as error:
+        what, _, remedy = str(error).partition("; ")
+        return Check("broker", "fail", what, remedy)
+    return _ask(config, address, link_runs)
+
+
+def _ask(config: Config, address: BrokerAddress, link_runs: bool) -> Check:
+    if config.mqtt.cert_file and link_runs:
+        # The name in the certificate is the client id: a second connection would end that of the link.
+        refusal = handshake(address, client_options(config).client_id)
+        if refusal is not None:
+            return _failed([refusal.text])
+        return _expiry(config) or Check(
+            "broker", "ok", f"{address.place} answers, TLS, and takes our certificate"
+        )
+    found = _probe(config, address, link_runs)
+    if complaints := list(_complaints(found)):
+        return _failed(complaints)
+    assert found.connected is not None
+    if lacks := found.connected.capabilities.missing():
+        return _expiry(config) or Check("broker", "warn", lacks, "docs/brokers.md says what that means")
+    secured = "TLS" if config.mqtt.tls else "without TLS"
+    answers = f"{address.place} answers, MQTT {found.connected.version}, {secured}"
+    return _expiry(config) or Check("broker", "ok", f"{answers}; takes last will, subscriptions and messages")
+
+
+def _failed(complaints: list[str]) -> Check:
+    """A failed check: the first complaint with its remedy, and the others."""
+    what, _, remedy = complaints[0].partition(": ")
+    return Check("broker", "fail", "; ".join([what, *complaints[1:]]), remedy)
+
+
+def _expiry(config: Config) -> Check | None:
+    what, _, remedy = certificate.warning(config.mqtt.cert_file, time.time()).partition(": ")
+    return Check("broker", "warn", what, remedy) if what else None
+
+
+def _unreadable(config: Config) -> str:
+    """Return a file of the connection that exists, or may, and that this user cannot read; empty: there is none."""
+    mqtt = config.mqtt
+    for name in (mqtt.password_file, mqtt.ca_file, mqtt.cert_file, mqtt.key_file):
+        try:
+            if name and Path(name).stat() and not os.access(name, os.R_OK):
+                return name
+        except PermissionError:
+            return name
+        except OSError:
+            continue
+    return ""
+
+
+def _probe(config: Config, address: BrokerAddress, link_runs: bool) -> Probe:
+    options = client_options(config)
+    options = replace(options, client_id=f"{options.client_id}-doctor", session_expiry_s=0, unsubscribe=())
+    # What the link itself publishes there, and is true now.
+    online = topic(config.node.base_topic, config.node.id, AVAILABILITY)
+    state = b"online" if link_runs else b"offline"
+    return probe(address, options, [Publish(1, online, state, qos=1, retain=True, expiry_s=None)])
+
+
+def _complaints(found: Probe) -> Iterator[str]:
+    yield from (reason.text for reason in found.refused)
+    if found.unanswered:
+        yield "the broker accepts the connection, and does not answer what is subscribed or published"

@@ -1,0 +1,166 @@
+"""Every shell command of the README and of the pages for users, typed in order by a user with sudo on a fresh Debian.
+
+Blocks with a visible mark `<!-- skip: reason -->` are left out (tests/unit/test_shell_blocks.py counts them). The
+computer is called hub.local and has a broker of its own on port 1883, as the pages say.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.machines import container as containers
+from tests.support.machines.container import AUTHORITIES, Container
+from tests.support.machines.terminal import Terminal
+from tests.support.machines.shell_blocks import PAGES, Block, blocks
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
+
+USER = "ann"
+PASSPHRASE = "correct horse battery"
+SPEECH = "/usr/share/pocketsphinx/test/data/cards"
+EVENT = '{"v":1,"id":"01JD","event_type":"angry"}'
+STAND_INS = {
+    "<this repository>": "/mnt/source",
+    "-h BROKER": "-h 127.0.0.1",
+    # Nobody speaks here: the installed ear plays recordings, and what it publishes is on the site's broker.
+    "./run hub --host": "./run hub --mqtt-port 8884 --host",
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a block says will happen."""
+
+    said: str = ""
+    until: str = ""
+    """It runs until Ctrl-C, which is pressed when this appears."""
+    stays: bool = False
+    """It goes on running in its terminal, and the next commands are typed in another one."""
+    stops_servers: bool = False
+    """What goes on running in other terminals is ended before, as the page says."""
+    fails: str = ""
+    """The command of which the page says that it fails."""
+
+
+EXPECTED = {
+    "git clone": Expected(until=r"dBFS"),
+    "mosquitto_sub": Expected(until=r"event_type|angry"),
+    "cat > room.toml": Expected(until=r"microphone|ready"),
+    "EAR=": Expected(until="event_type", fails="sudo nsenter"),
+    "./run hub": Expected(until=r"Page +https://hub\.local:8443/", stays=True),
+    "roomtone hub restore": Expected(stops_servers=True),
+    "roomtone fleet --site hub/site push": Expected(said="pushed to all"),
+    "roomtone fleet list": Expected(said=r"broker"),
+    "sudo roomtone model status": Expected(said="baseline"),
+}
+
+
+def expected(block: Block) -> Expected:
+    return next((what for start, what in EXPECTED.items() if block.text.startswith(start)), Expected())
+
+
+@dataclass
+class Reader:
+    """Somebody who types what the pages say."""
+
+    container: Container
+    terminals: list[Terminal]
+    servers: list[Terminal] = field(default_factory=list)
+    """Terminals in which something goes on running."""
+
+    def terminal(self) -> Terminal:
+        if not self.terminals:
+            self.open("~" if not self.container.run(f"ls /home/{USER}").split() else "~/roomtone")
+        return self.terminals[-1]
+
+    def open(self, folder: str) -> None:
+        settings = {
+            name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_FIND_LINKS") if name in os.environ
+        }
+        self.terminals.append(Terminal(self.container, USER, folder, settings, PASSPHRASE))
+
+    def types(self, block: Block) -> str:
+        """Type one block; what is wrong with what happened, or nothing."""
+        text = block.text
+        for word, stand_in in STAND_INS.items():
+            text = text.replace(word, stand_in)
+        what = expected(block)
+        if what.stops_servers:
+            while self.servers:
+                self.servers.pop().ends(60)
+        failed, said = self.terminal().types(text, 1500, what.until, what.stays)
+        if what.stays:
+            self.servers.append(self.terminals[-1])
+            self.open("~/roomtone")
+        print(f"--- {block.name}\n{text}\n>>>\n{said[-3000:]}")
+        if failed and not (what.fails and failed.startswith(what.fails)):
+            return f"{block.name}: failed: {failed}\n{said[-2000:]}"
+        if what.said and what.said not in said:
+            return f"{block.name}: does not say {what.said!r}\n{said[-2000:]}"
+        return ""
+
+
+def prepare(root: Path) -> None:
+    for file in Path("/etc/apt/apt.conf.d").glob("99*"):
+        (root / "etc/apt/apt.conf.d" / file.name).write_bytes(file.read_bytes())
+    (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
+    (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
+    (root / "etc/hosts").write_text("127.0.0.1 localhost hub.local\n")
+    (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
+    (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
+    (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
+    # Nobody speaks here: the device that is installed plays recordings instead.
+    (root / "etc/roomtone").mkdir()
+    (root / "etc/roomtone/roomtone.toml").write_text(
+        f'[audio]\nsource = "playback"\nplayback_dir = "{SPEECH}"\n[mqtt]\nhost = "hub.local"\n'
+    )
+
+
+@pytest.fixture(scope="module", params=["bookworm"])
+def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
+    if reason := containers.reason_to_skip():
+        pytest.skip(reason)
+    work = containers.CACHE / f"work-docs-{request.param}-{os.getpid()}"
+    with containers.overlay(containers.fresh(request.param), work) as root:
+        prepare(root)
+        container = Container(root, {str(ROOT): "/mnt/source"})
+        reader = Reader(container, [])
+        publisher = None
+        try:
+            container.boot()
+            container.run(f"useradd --create-home --shell /bin/bash {USER}")
+            container.run(
+                "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mosquitto"
+                " mosquitto-clients jq curl openssl procps iproute2 >/dev/null 2>&1"
+            )
+            # Debian's own broker is on port 1883 until the site's page takes it over; then there is another one.
+            publisher = subprocess.Popen(
+                container.way_in(
+                    "while sleep 1; do"
+                    " [ ! -e /etc/systemd/system/mosquitto.service.d ] || ss -ltn | grep -q ':1883 ' ||"
+                    " (mosquitto -p 1883 >/dev/null 2>&1 &);"
+                    f" mosquitto_pub -t roomtone/kitchen/event -m '{EVENT}';"
+                    ' mosquitto_pub -t roomtone/kitchen/state -m \'{"emotion":"angry"}\'; done'
+                )
+            )
+            yield reader
+        finally:
+            for terminal in reader.terminals:
+                terminal.close()
+            if publisher is not None:
+                publisher.kill()
+                publisher.wait(10)
+            container.halt()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_says_works_when_it_is_typed(reader: Reader, page: str) -> None:
+    wrong = [found for block in blocks(page) if not block.skipped and (found := reader.types(block))]
+    assert wrong == [], "\n\n".join(wrong)

@@ -1,0 +1,103 @@
+"""A terminal of an ordinary user in a container: commands are typed into a shell, and questions are answered."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import subprocess
+import time
+
+from tests.support.machines.container import Container
+
+CTRL_C = b"\x03"
+_END = re.compile(r"\x1eEND \[(\d+)\] \[(.*?)\]\x1e", re.DOTALL)
+_QUESTION = re.compile(r"(?:assphrase|assword)[^\n]*: ?\Z")
+
+
+class Terminal:
+    """A shell that keeps its folder, variables and environment from one command to the next."""
+
+    def __init__(
+        self, container: Container, user: str, folder: str, settings: dict[str, str], answer: str
+    ) -> None:
+        self._container = container
+        self._answer = answer
+        self._count = 0
+        home = settings | {"HOME": f"/home/{user}", "TERM": "dumb", "PS1": ""}
+        variables = [f"{name}={value}" for name, value in home.items()]
+        shell = shlex.join(
+            ["runuser", "-u", user, "--", "env", *variables, "bash", "--noprofile", "--norc", "-i"]
+        )
+        ours, theirs = pty.openpty()
+        self._terminal = ours
+        self._shell = subprocess.Popen(
+            container.way_in(f"exec setsid --ctty --wait {shell}"),
+            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        self.types(f"stty -echo; cd {folder}; PS1=", 60)
+
+    def types(self, text: str, timeout_s: float, until: str = "", stays: bool = False) -> tuple[str, str]:
+        """Run commands; return the first one that failed (empty: none) and all that was printed.
+
+        `until`: press Ctrl-C when this appears, or with `stays` leave it running in this terminal.
+        """
+        self._count += 1
+        script = self._container.root / "srv" / f"typed-{os.getpid()}-{id(self)}-{self._count}"
+        script.write_text(text)
+        script.chmod(0o644)
+        end = r"printf '\036END [%s] [%s]\036' $__status " + '"$__failed"'
+        self._write(
+            f"__failed=; trap '__failed=$BASH_COMMAND' ERR; . /srv/{script.name}; __status=$?; trap - ERR; {end}\n"
+        )
+        said, answered, pressed = "", 0, False
+        limit = time.monotonic() + timeout_s
+        while (done := _END.search(said)) is None:
+            assert time.monotonic() < limit, f"{text}\n{said[-4000:]}"
+            said += self._read()
+            if until and not pressed and re.search(until, said):
+                pressed = True
+                if stays:
+                    return "", said
+                self.interrupt()
+                self._write(r"printf '\036END [0] []\036'" + "\n")
+            if len(said) > answered and _QUESTION.search(said):
+                answered = len(said)
+                self._write(self._answer + "\n")
+        if until and not pressed:
+            return done[2] or "it ended by itself", said
+        return done[2] or ("" if done[1] == "0" else f"status {done[1]}"), said[: done.start()]
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        os.write(self._terminal, CTRL_C)
+
+    def ends(self, timeout_s: float) -> None:
+        """End what runs in here by Ctrl-C, and wait for it."""
+        self.interrupt()
+        self._write(r"printf '\036END [0] []\036'" + "\n")
+        said, limit = "", time.monotonic() + timeout_s
+        while _END.search(said) is None:
+            assert time.monotonic() < limit, said[-4000:]
+            said += self._read()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._shell.send_signal(signal.SIGHUP)
+        os.close(self._terminal)
+        self._shell.wait(10)
+
+    def _write(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def _read(self) -> str:
+        if not select.select([self._terminal], [], [], 0.2)[0]:
+            return ""
+        try:
+            return os.read(self._terminal, 65536).decode(errors="replace").replace("\r\n", "\n")
+        except OSError:
+            return ""
