@@ -17,8 +17,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.machines import container as containers
 from tests.support.machines.container import AUTHORITIES, Container
-from tests.support.machines.terminal import Terminal
 from tests.support.machines.shell_blocks import PAGES, Block, blocks
+from tests.support.machines.terminal import Terminal
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
