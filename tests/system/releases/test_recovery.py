@@ -97,7 +97,7 @@ def test_the_workstation_was_stolen(folder: Path, hub: Hub, fleet, box: Updating
     fleet("refresh", *fleet.signing)
 
 
-def test_a_stolen_box_holds_no_key_that_signs(folder: Path, fleet, box: UpdatingDevice) -> None:
+def test_a_stolen_device_holds_no_key_that_signs(folder: Path, fleet, box: UpdatingDevice) -> None:
     """What is in its store, and what a join file would have brought: public parts alone."""
     first = tiny.make(folder / "made", "1.1.0", seed=1)
     fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
