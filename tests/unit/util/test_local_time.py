@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.ear.mute.mute_state import MuteRequests
+from edge.ear.mute.mute_state import MuteState
 from edge.util.system_clock import LocalClock
 
 ZONES = Path("/usr/share/zoneinfo")
@@ -65,12 +65,12 @@ def test_quiet_hours_follow_the_zone_of_the_system(localtime: Path, tmp_path: Pa
     clock = LocalClock(localtime)
     hour = clock.now()
     span = f"{hour - timedelta(hours=1):%H:%M}-{hour + timedelta(hours=1):%H:%M}"
-    requests = MuteRequests(tmp_path, [span], clock.now)
-    assert requests.reasons() == ["quiet hours"]
+    mute = MuteState(tmp_path, [span], clock.now)
+    assert mute.reasons() == ["quiet hours"]
     set_zone(localtime, "Pacific/Honolulu")
-    assert requests.reasons() == []
+    assert mute.reasons() == []
     set_zone(localtime, "Asia/Kolkata")
-    assert requests.reasons() == ["quiet hours"]
+    assert mute.reasons() == ["quiet hours"]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_quiet_hours_follow_the_zone_of_the_system(localtime: Path, tmp_path: Pa
 )
 def test_quiet_hours_follow_a_clock_that_jumps(tmp_path: Path, jump: timedelta) -> None:
     moment = [datetime(2026, 6, 1, 22, 30)]
-    requests = MuteRequests(tmp_path, ["22:00-23:00"], lambda: moment[0])
-    assert requests.reasons() == ["quiet hours"]
+    mute = MuteState(tmp_path, ["22:00-23:00"], lambda: moment[0])
+    assert mute.reasons() == ["quiet hours"]
     moment[0] += jump
-    assert requests.reasons() == (["quiet hours"] if moment[0].hour == 22 else [])
+    assert mute.reasons() == (["quiet hours"] if moment[0].hour == 22 else [])
     moment[0] -= jump
-    assert requests.reasons() == ["quiet hours"]
+    assert mute.reasons() == ["quiet hours"]
