@@ -14,6 +14,7 @@ from typing import Final
 
 from tuf.api.metadata import Targets
 
+from edge.config import model_folders
 from edge.inference import bundle
 from edge.protocol.bundle_name import BundleName
 from edge.releases import archive, metadata
@@ -136,7 +137,7 @@ class Releases:
     def shipped(self) -> list[Model]:
         """Return the bundles of the package, which devices run that have no release."""
         found: dict[BundleName, Model] = {}
-        for folder in (f for place in bundle.places() if place.is_dir() for f in place.iterdir()):
+        for folder in (f for place in model_folders.places() if place.is_dir() for f in place.iterdir()):
             name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL
             if name is None or name in found:
                 continue

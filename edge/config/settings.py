@@ -54,6 +54,11 @@ class Audio(Struct, frozen=True, forbid_unknown_fields=True):
     quiet_hours: Annotated[tuple[QuietHours, ...], Meta(max_length=16)] = ()
     """Spans of local time in which the microphone is closed, such as `22:00-07:00`."""
 
+    @property
+    def real_speed(self) -> float:
+        """Seconds of sound in a second: 1 but for a faster or slower playback."""
+        return self.speed if self.source == "playback" else 1.0
+
 
 class Button(Struct, frozen=True, forbid_unknown_fields=True):
     """A push button that mutes and unmutes, at the GPIO pins of a Raspberry Pi; needs the extra `gpio`."""

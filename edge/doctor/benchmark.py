@@ -91,11 +91,14 @@ def measure(config: Config, progress: Callable[[str], None]) -> Report:
 
     Raises `UserError` where there is no bundle.
     """
+    from edge.config import model_folders
     from edge.inference import bundle, pace
 
     found = bundle.families()
     if not found:
-        raise UserError(f"no model bundle: looked in {', '.join(str(place) for place in bundle.places())}")
+        raise UserError(
+            f"no model bundle: looked in {', '.join(str(place) for place in model_folders.places())}"
+        )
     device = device_info()
     progress("voice activity")
     detector = _detector(config)

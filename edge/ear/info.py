@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal, cast
+
 from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.inference.classifier import Classifier
-from edge.protocol import ModelInfo
+from edge.protocol import EarInfo
 from edge.util.version import VERSION
 
 
-def model_info(config: Config, classifier: Classifier, vad: Vad) -> ModelInfo:
+def ear_info(config: Config, classifier: Classifier, vad: Vad) -> EarInfo:
     """Describe this ear; the format of the microphone is added when it has been opened."""
-    manifest = classifier.bundle.manifest
-    return ModelInfo(
-        model=classifier.bundle.full_name,
+    return EarInfo(
         model_sha256=classifier.bundle.sha256,
-        feature_spec_sha256=manifest.features_sha256,
-        runtime=classifier.runtime,
+        runtime=cast(Literal["litert", "tflite-runtime"], classifier.runtime.partition(" ")[0]),
         vad=vad.engine,
         ear_version=VERSION,
         config_sha256=config.sha256(),

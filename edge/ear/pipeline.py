@@ -1,23 +1,19 @@
-"""From audio blocks to events: voice activity detection, segmentation, classification. One thread, no I/O.
+"""From audio blocks to results: voice activity detection, segmentation, classification. One thread, no I/O.
 
-An event is a few rounded numbers; the samples that it was made from are dropped before the next block.
+A result is a few rounded numbers; the samples that it was made from are dropped before the next block.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections import deque
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import numpy as np
-from msgspec import UNSET
-from ulid import ULID
 
 from edge.audio.filters import DcBlocker
 from edge.audio.level import (
-    SILENCE_DBFS,
     NoiseFloor,
     clipped,
     dbfs,
@@ -29,9 +25,9 @@ from edge.config.settings import Config
 from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.prediction_counts import PredictionCounts
+from edge.ear.utterance_values import utterance_values
 from edge.inference.classifier import Result
-from edge.protocol import Event, EventType, LevelSignal, Probabilities
-from edge.util.timestamps import from_unix
+from edge.protocol import BLOCK_MS, LevelSignal, UtteranceValues
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +52,7 @@ class ResultListener(Protocol):
 
 
 class Pipeline:
-    """Turns blocks, fed in order, into events. Not thread-safe, except for `level`."""
+    """Turns blocks, fed in order, into the results of utterances. Not thread-safe, except for `level`."""
 
     def __init__(
         self,
@@ -75,11 +71,9 @@ class Pipeline:
         self._noise = NoiseFloor()
         self._dc_blocker = DcBlocker()
         self._starts: deque[float] = deque(maxlen=STARTS)
-        self._level = LevelSignal(dbfs=SILENCE_DBFS, speech=False)
+        self._level = LevelSignal(dbfs=-100, speech=False)
         self._smooth = 0.0
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
-        self.boot = secrets.token_hex(4)
-        """Random id of this start of the ear."""
         self.prediction_counts = PredictionCounts()
         """Predictions of the model, without the baseline, since it was loaded."""
         self.frames = 0
@@ -101,12 +95,12 @@ class Pipeline:
         """The level of about the last half second, and whether there is speech."""
         return self._level
 
-    def latency_ms(self, quantile: float) -> float:
-        """Quantile of the recent latencies (end of speech detected to event finished), in ms; 0 without any."""
-        return round(float(np.quantile(self._latencies, quantile)), 1) if self._latencies else 0.0
+    def latency_ms(self, quantile: float) -> int:
+        """Quantile of the recent latencies (end of speech detected to result), in ms; 0 without any."""
+        return round(float(np.quantile(self._latencies, quantile))) if self._latencies else 0
 
-    def feed(self, block: Block) -> list[Event]:
-        """Process one block; returns the events that it completes."""
+    def feed(self, block: Block) -> list[UtteranceValues]:
+        """Process one block; returns the results of the utterances that it completes."""
         samples = self._dc_blocker.process(block.samples)
         probability = self._vad.probability(samples)
         self.frames += 1
@@ -116,43 +110,36 @@ class Pipeline:
         utterances = self._segmenter.push(samples, probability)
         if not self._segmenter.speaking and probability < self._offset:
             self._noise.add(loudness)
-        self._level = LevelSignal(dbfs=round(dbfs(self._smooth), 1), speech=self._segmenter.speaking)
-        return [self._event(utterance) for utterance in utterances]
+        self._level = LevelSignal(
+            dbfs=max(-100, min(0, round(dbfs(self._smooth)))), speech=self._segmenter.speaking
+        )
+        return [self._classify(utterance) for utterance in utterances]
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[UtteranceValues]:
         """End an open utterance at a gap or at the end of the sound, and reset the detector."""
-        events = [self._event(utterance) for utterance in self._segmenter.flush()]
+        values = [self._classify(utterance) for utterance in self._segmenter.flush()]
         self._vad.reset()
         self._dc_blocker.reset()
-        return events
+        return values
 
-    def _event(self, utterance: Utterance) -> Event:
+    def _classify(self, utterance: Utterance) -> UtteranceValues:
         decided = time.monotonic()
         result = self._classifier.classify(utterance.samples, utterance.duration_ms)
         speech = utterance.samples[utterance.speech]
-        level = dbfs(sound_power(speech))
         snr = self._noise.snr_db(speech, BLOCK)
-        started = _utc(self._started(utterance))
         self.utterances += 1
         if self._listener is not None:
             self._listener.update(result, Quality(snr, clipped(speech)))
         latency_ms = 1000 * (time.monotonic() - decided)
         self._latencies.append(latency_ms)
         self.prediction_counts.add(result, latency_ms)
-        return Event(
-            id=str(ULID()),
-            boot=self.boot,
-            seq=self.utterances,
-            event_type=cast(EventType, result.event_type),
-            confidence=_share(result.confidence),
-            probabilities=Probabilities(**{label: _share(p) for label, p in result.probabilities.items()}),
-            arousal=UNSET if result.arousal is None else round(result.arousal, 3),
-            started_at=started,
-            duration_ms=utterance.duration_ms,
-            snr_db=round(snr, 1),
-            level_dbfs=round(level, 1),
-            model=self._model,
-            latency_ms=round(latency_ms),
+        return utterance_values(
+            result,
+            snr_db=snr,
+            level_dbfs=dbfs(sound_power(speech)),
+            started=self._started(utterance),
+            length=utterance.duration_ms // BLOCK_MS,
+            latency_ms=latency_ms,
         )
 
     def _started(self, utterance: Utterance) -> float:
@@ -160,12 +147,3 @@ class Pipeline:
         if age <= len(self._starts):
             return self._starts[-age]
         return self._starts[0] - (age - len(self._starts)) * BLOCK_S
-
-
-def _share(value: float) -> float:
-    return min(1.0, max(0.0, round(float(value), 3)))
-
-
-def _utc(monotonic: float) -> str:
-    """Convert a monotonic time to UTC with the system clock as it is now, so that a corrected clock applies."""
-    return from_unix(time.time() - (time.monotonic() - monotonic))

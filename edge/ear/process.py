@@ -23,7 +23,7 @@ from edge.ear import state_dir as state
 from edge.ear.baseline_store import BaselineStore
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture, Notice
-from edge.ear.info import model_info
+from edge.ear.info import ear_info
 from edge.ear.microphone_state import MicrophoneState
 from edge.ear.model_selection import LoadedModel, ModelSelector
 from edge.ear.mute import button
@@ -31,10 +31,12 @@ from edge.ear.mute.mute_state import MuteState, write_mic_state
 from edge.ear.pipeline import Pipeline
 from edge.ear.signal_check import SignalCheck
 from edge.ear.uplink.client import Uplink
+from edge.ear.uplink.counter import UtteranceCounter
 from edge.ear.watchdog import Watchdog
 from edge.inference import pace
 from edge.inference.classifier import Classifier
 from edge.protocol import (
+    SMALL_COUNT,
     EarCommand,
     EarHealth,
     MicState,
@@ -66,7 +68,7 @@ SLOW_S: Final = 0.05
 
 
 class Ear:
-    """Main loop of the ear: captures audio, finds utterances, classifies them and sends events to the link.
+    """Main loop of the ear: captures audio, finds utterances, classifies them and sends the results to the link.
 
     Ends when `stopped` is set, or at the end of a playback that does not loop."""
 
@@ -101,10 +103,17 @@ class Ear:
         self._muted_by: tuple[MutedBy, ...] = ()
         self._button = button.attach(config.button, self._mute)
         self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, baseline_store)
-        self._info = model_info(config, classifier, vad)
-        self._uplink = Uplink(config.runtime.socket, self._info, self._pipeline.level, self._handle_command)
+        self._info = ear_info(config, classifier, vad)
         now = time.monotonic()
-        speed = config.audio.speed if config.audio.source == "playback" else 1.0
+        speed = config.audio.real_speed
+        self._uplink = Uplink(
+            config.runtime.socket,
+            self._info,
+            self._pipeline.level,
+            self._handle_command,
+            counter=UtteranceCounter(state.counter_path(config)),
+            speed=speed,
+        )
         self._signal_check = SignalCheck()
         self._watchdog = Watchdog(now, speed, watchdog_interval_s())
         self._microphone = MicrophoneState(self._on_mic_state, self._watchdog, now)
@@ -149,9 +158,9 @@ class Ear:
         return False
 
     def _process_block(self, block: Block) -> None:
-        for event in self._pipeline.feed(block):
-            log.debug("utterance %d: %s %.2f", event.seq, event.event_type, event.confidence)
-            self._uplink.publish(event)
+        for values in self._pipeline.feed(block):
+            log.debug("utterance %d: %s", self._pipeline.utterances, values.event_type)
+            self._uplink.publish(values)
             if self._on_probation:
                 self._report_prediction_counts()
             self._notify_status()
@@ -185,7 +194,7 @@ class Ear:
             case "ended":
                 self._close_utterance()
                 if not self._uplink.drain(DRAIN_TIMEOUT_S):
-                    log.warning("%d events were not acknowledged by the link", self._uplink.waiting)
+                    log.warning("%d utterances were not acknowledged by the link", self._uplink.waiting)
                 log.info("playback ended after %d utterances", self._pipeline.utterances)
                 return True
             case "failed":
@@ -195,8 +204,8 @@ class Ear:
 
     def _close_utterance(self) -> None:
         """End an open utterance at a gap in the sound."""
-        for event in self._pipeline.finish():
-            self._uplink.publish(event)
+        for values in self._pipeline.finish():
+            self._uplink.publish(values)
 
     def _run_periodic_tasks(self) -> None:
         """Run everything that is due: watchdog, self-test, baseline, mute, model, health."""
@@ -238,7 +247,7 @@ class Ear:
         self._on_probation = new.chosen.on_probation
         self._pipeline.set_model(new.classifier, new.classifier.bundle.full_name, new.adaptation)
         self._watchdog.on_self_test(time.monotonic())
-        info = model_info(self._config, new.classifier, self._vad)
+        info = ear_info(self._config, new.classifier, self._vad)
         self._info = msgspec.structs.replace(info, mic=self._info.mic)
         self._uplink.set_info(self._info)
         # The link measures memory growth from here on.
@@ -304,17 +313,16 @@ class Ear:
                 log.warning("restart refused: no service manager would start this process again")
 
     def _health(self) -> EarHealth:
+        store = self._baseline_store
         return EarHealth(
             frames=self._pipeline.frames,
-            overruns=self._capture.overruns,
-            utterances=self._pipeline.utterances,
-            inference_p50_ms=self._pipeline.latency_ms(0.5),
-            inference_p95_ms=self._pipeline.latency_ms(0.95),
-            rss_mb=round(rss_mb_or_zero(), 1),
-            dropped=self._uplink.dropped,
-            baseline_utterances=self._baseline_store.baseline.utterances
-            if self._baseline_store is not None
-            else None,
+            overruns=_small(self._capture.overruns),
+            utterances=_small(self._pipeline.utterances),
+            inference_p50_ms=min(60_000, self._pipeline.latency_ms(0.5)),
+            inference_p95_ms=min(60_000, self._pipeline.latency_ms(0.95)),
+            rss_mb=round(rss_mb_or_zero()),
+            dropped=_small(self._uplink.dropped),
+            baseline_utterances=None if store is None else _small(store.baseline.utterances),
         )
 
     def _finish(self) -> None:
@@ -333,3 +341,7 @@ class Ear:
             log.error("the microphone cannot be closed: ending the process")
             logging.shutdown()
             os._exit(EXIT_HUNG)
+
+
+def _small(count: int) -> int:
+    return min(count, SMALL_COUNT)

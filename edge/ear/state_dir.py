@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Config
+from edge.util.restarts import runtime_dir
 
 INSTALLED: Final = Path("/var/lib/roomtone/ear")
 
@@ -17,3 +18,12 @@ def folder(config: Config) -> Path:
     if given:
         return Path(given)
     return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent
+
+
+def counter_path(config: Config) -> Path:
+    """Return the file of the utterance counter: in systemd's runtime directory (memory), else beside the socket.
+
+    The link's numbers are kept likewise, so that both end with the machine.
+    """
+    socket = Path(config.runtime.socket)
+    return (runtime_dir() or socket.parent) / f"{socket.stem}.utterances"

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import os
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -22,16 +21,17 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from packaging.version import Version as ParsedVersion
 
+from edge.config import model_folders
 from edge.inference.features import FeatureSpec
 from edge.protocol import LABELS, ModelName, Sha256, Share
 from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName, family_of, is_family
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 
-MANIFEST: Final = "manifest.json"
-MODEL: Final = "model.tflite"
+MANIFEST: Final = model_folders.MANIFEST
+MODEL: Final = model_folders.MODEL
 GOLDEN: Final = "golden.npz"
-PACKAGE: Final = "roomtone_models"
+PACKAGE: Final = model_folders.PACKAGE
 """Of the distribution `roomtone-models`; its folder holds bundles."""
 CARD: Final = "MODEL_CARD.md"
 HEAD: Final = "head.npz"
@@ -301,19 +301,10 @@ def _present(path: Path) -> set[str]:
     return present
 
 
-def places() -> list[Path]:
-    """Folders that are searched for bundles, in this order."""
-    result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
-    result.append(Path(__file__).resolve().parents[2] / "models")
-    package = find_spec(PACKAGE)
-    result.extend(Path(place) for place in (package and package.submodule_search_locations) or ())
-    return result
-
-
 def families() -> dict[str, Path]:
     """List the installed families with the folder of the highest version in the first place that has one."""
     names: set[str] = set()
-    for place in places():
+    for place in model_folders.places():
         if place.is_dir():
             names.update(family_of(folder) for folder in place.iterdir() if folder.is_dir())
     found = {}
@@ -332,7 +323,7 @@ def find(name_or_path: str | Path) -> Path:
     if (direct / MANIFEST).is_file():
         return direct
     name = str(name_or_path)
-    for place in places():
+    for place in model_folders.places():
         if BundleName.parse_or_none(name) is not None and (place / name / MANIFEST).is_file():
             return place / name
         if is_family(name) and place.is_dir():
@@ -345,6 +336,6 @@ def find(name_or_path: str | Path) -> Path:
             ]
             if versions:
                 return max(versions)[1]
-    searched = ", ".join(str(place) for place in places())
+    searched = ", ".join(str(place) for place in model_folders.places())
     hint = "install roomtone_models-*.whl, or set model.bundle to a folder"
     raise BundleError(f"no model bundle {name} in {searched}; {hint}")

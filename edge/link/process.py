@@ -19,6 +19,7 @@ from edge.link.commands import Commands
 from edge.link.connection_options import client_options
 from edge.link.delivery.entry import Entry
 from edge.link.delivery.journal import Journal
+from edge.link.delivery.limited import LimitedPublisher
 from edge.link.delivery.outbox import Outbox
 from edge.link.delivery.publisher import Publisher
 from edge.link.delivery.spool import Spool
@@ -30,6 +31,7 @@ from edge.link.mute_commands import MuteCommands
 from edge.link.state import clock, published_names
 from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
 from edge.link.state.room import RoomState
+from edge.link.utterances import Utterances
 from edge.mqtt import certificate, reason_codes
 from edge.mqtt.address import device_client_id, from_config
 from edge.mqtt.client import Client
@@ -37,11 +39,9 @@ from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message
 from edge.mqtt.events import Event as ClientEvent
 from edge.protocol import (
     AVAILABILITY,
-    Ack,
     EarCommand,
     EarHealth,
     EarMessage,
-    EventReport,
     Health,
     HealthReport,
     InfoReport,
@@ -50,6 +50,7 @@ from edge.protocol import (
     MicSignal,
     MicState,
     PredictionCountsReport,
+    UtteranceReport,
     announce_topic,
     topic,
 )
@@ -94,11 +95,12 @@ class Link:
         self._availability = OwnAvailability(
             self._online_topic, self._publisher.publish_online, self._is_online, self._loop.time
         )
+        self._utterances = Utterances(config, self.send_to_ear)
         self._outbox = self._make_outbox()
         self._clock = clock.Clock(
             runtime_dir(config) / f"{config.node.id}.clock", self._outbox, self._outbox.next_n
         )
-        self._intake = Intake(listener.socket, self, self._loop)
+        self._intake = Intake(listener.socket, self, self._loop, speed=config.audio.real_speed)
         self._releases = ReleaseManager(config, self.send_to_ear, self._publisher.set_model, self._loop)
         self._mute = MuteCommands(self.send_to_ear, self._loop, state_dir(config) / f"{config.node.id}.mute")
         self._handlers = CommandHandlers(config, self, self._loop, self._mute)
@@ -109,6 +111,7 @@ class Link:
             self._publisher.publish_episode,
             self._loop.time,
         )
+        self._limited = LimitedPublisher(self._publisher, self._loop)
         self._stopping = asyncio.Event()
         self._offline: int | None = None
         self._offline_acknowledged = asyncio.Event()
@@ -132,7 +135,7 @@ class Link:
             spool,
             journal,
             self._publisher.publish_event,
-            lambda event_id: self.send_to_ear(Ack(event_id)),
+            self._utterances.acknowledge,
             self._loop.time,
         )
 
@@ -156,6 +159,7 @@ class Link:
             if self._loop.time() >= health_at:
                 health_at = self._loop.time() + HEALTH_S
                 self._publisher.publish_health(self._health())
+                self._publisher.set_last_event(self._utterances.last_event)
         grace.cancel()
         await self._shut_down()
 
@@ -180,6 +184,7 @@ class Link:
     def on_ear_disconnected(self) -> None:
         """Without an ear there is no microphone."""
         self._ear_health = None
+        self._utterances.on_ear_disconnected()
         self._releases.on_ear_disconnected()
         self._handlers.on_ear_disconnected()
         self._set_mic_lost()
@@ -187,18 +192,21 @@ class Link:
     def on_ear_message(self, message: EarMessage) -> None:
         """Handle a checked message."""
         match message:
-            case EventReport(event):
-                if self._outbox.accept(self._clock.mark(event)):
+            case UtteranceReport():
+                event = self._utterances.event(message)
+                if event is None:
+                    self._intake.reject()
+                elif self._outbox.accept(self._clock.mark(event)):
                     self._room.add(event)
                     self._update_room()
             case MicSignal():
-                self._publisher.set_mic(message)
-                self._mute.on_mic(message)
+                self._set_mic(message)
             case LevelSignal():
                 if self._handlers.level_seconds():
-                    self._publisher.publish_level(message)
-            case InfoReport(info):
-                self._publisher.set_ear(info)
+                    self._limited.publish_level(message)
+            case InfoReport():
+                info = self._utterances.on_ear_info(message)
+                self._limited.set_info(info)
                 self._releases.on_ear_info(info)
             case HealthReport(health):
                 self._ear_health = health
@@ -215,9 +223,11 @@ class Link:
             self._set_mic_lost()
 
     def _set_mic_lost(self) -> None:
-        lost = MicSignal("lost")
-        self._publisher.set_mic(lost)
-        self._mute.on_mic(lost)
+        self._set_mic(MicSignal("lost"))
+
+    def _set_mic(self, signal: MicSignal) -> None:
+        self._limited.set_mic(signal)
+        self._mute.on_mic(signal)
 
     # --- events of the MQTT client ---
 
@@ -302,6 +312,7 @@ class Link:
 
     def _publish_all(self) -> None:
         """Publish all that a new subscriber should know."""
+        self._publisher.set_last_event(self._utterances.last_event, publish=False)
         self._publisher.publish_all()
         self._update_room(anew=True)
 
@@ -330,6 +341,7 @@ class Link:
         self._listener.close()
         self._outbox.tick()
         await self._releases.close()
+        self._publisher.set_last_event(self._utterances.last_event)
         self._offline = self._publisher.publish_offline()
         if self._offline is not None:
             try:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from edge.protocol.messages import (
     EarHealth,
-    Event,
-    ModelInfo,
+    MicFormat,
 )
 from edge.protocol.types import (
     Count,
-    Decibel,
+    EventType,
+    LevelDecibel,
     MicState,
     MutedBy,
+    Percent,
+    SessionId,
     Sha256,
-    Ulid,
+    SnrDecibel,
+    VersionText,
 )
 
 # Limits of the socket between ear and link, in bytes and in messages. A second of speech is 32,000 bytes, or 8,000 in
@@ -27,34 +30,89 @@ MAX_SIGNAL_BYTES: Final = 128
 MAX_EAR_COMMAND_BYTES: Final = 256
 REPORTS_PER_SECOND: Final = 2.0
 REPORTS_BURST: Final = 10
+UTTERANCES_PER_SECOND: Final = 0.5
+"""Utterances in the long run, in a second of real time; people speak fewer."""
+UTTERANCES_BURST: Final = 60
 SIGNALS_PER_SECOND: Final = 4.0
 SIGNALS_BURST: Final = 8
 
 # --- the socket: messages of the ear to the link ---
 
+BLOCK_MS: Final = 32
+"""Unit of the times of an utterance: one block of sound."""
+AROUSAL_STEPS: Final = 20
+"""Arousal is a whole number of twentieths."""
+LATENCY_STEP_MS: Final = 10
 
-class EventReport(Struct, frozen=True, forbid_unknown_fields=True, tag="event", tag_field="t"):
-    """An event, at most 1 KiB; the ear keeps it until it is acknowledged."""
 
-    event: Event
+class UtteranceValues(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the ear says of one utterance: whole numbers within bounds, nothing else (docs/privacy.md counts the bits).
+
+    The link makes the published event of them (`edge.link.delivery.canonical`).
+    """
+
+    event_type: EventType
+    shares: tuple[Percent, Percent, Percent, Percent, Percent, Percent, Percent]
+    """Probability of each label in percent, in the order of `LABELS`; they sum to 100."""
+    arousal: Annotated[int, Meta(ge=-AROUSAL_STEPS, le=AROUSAL_STEPS)] | None = None
+    started: Count
+    """Start of the speech, in units of `BLOCK_MS` of CLOCK_MONOTONIC, which ear and link share."""
+    length: Annotated[int, Meta(ge=0, le=60_000 // BLOCK_MS)]
+    """Length of the speech, in units of `BLOCK_MS` of sound."""
+    snr_db: SnrDecibel
+    level_dbfs: LevelDecibel
+    latency: Annotated[int, Meta(ge=0, le=255)]
+    """Time from the detected end of speech to the result, in units of `LATENCY_STEP_MS`."""
+
+    def __post_init__(self) -> None:
+        """Check the sum of the shares. Raises `ValueError`."""
+        if sum(self.shares) != 100:
+            raise ValueError("the shares do not sum to 100")
+
+
+class UtteranceReport(Struct, frozen=True, forbid_unknown_fields=True, tag="utterance", tag_field="t"):
+    """One utterance; the ear keeps it until it is acknowledged."""
+
+    n: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """Counts the utterances of a session, from 1 without gaps; checked by the link and not published."""
+    values: UtteranceValues
 
 
 class HealthReport(Struct, frozen=True, forbid_unknown_fields=True, tag="health", tag_field="t"):
-    """Health of the ear, at most 1 KiB; not acknowledged."""
+    """Health of the ear; not acknowledged."""
 
     health: EarHealth
 
 
-class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", tag_field="t"):
-    """Description of the ear, at most 1 KiB: the first message of a connection, and again on every change."""
+class EarInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the ear runs. The link publishes its own knowledge of it: names and versions are looked up, not copied."""
 
-    info: ModelInfo
+    model_sha256: Sha256
+    """The link looks the model up by it, among those that are installed."""
+    runtime: Literal["litert", "tflite-runtime"]
+    vad: Literal["silero", "webrtc"]
+    ear_version: VersionText
+    """Compared with the version of the link."""
+    config_sha256: Sha256
+    """Compared with the configuration of the link."""
+    mic: MicFormat | None = None
+    """Null while it is not open, and for a playback."""
+
+
+class InfoReport(Struct, frozen=True, forbid_unknown_fields=True, tag="info", tag_field="t"):
+    """Description of the ear: the first message of a connection, and again on every change."""
+
+    info: EarInfo
+    session: SessionId
+    """Random; which utterances the numbers `n` count. Compared with the last one, and not published."""
+    first: Annotated[int, Meta(ge=1, le=2**53 - 1)]
+    """The first number that no link has acknowledged, for a link that does not know the session; not published."""
 
 
 class PredictionCountsReport(
     Struct, frozen=True, forbid_unknown_fields=True, tag="prediction_counts", tag_field="t", kw_only=True
 ):
-    """Counts of a model's predictions without the baseline, at most 1 KiB; nothing about a single utterance."""
+    """Counts of a model's predictions without the baseline; not published, they decide a probation."""
 
     model_sha256: Sha256
     utterances: Count
@@ -70,18 +128,18 @@ class MicSignal(
     """State of the microphone, at most 128 bytes; on every change and on every connection."""
 
     state: MicState
-    muted_by: tuple[MutedBy, ...] = ()
+    muted_by: Annotated[tuple[MutedBy, ...], Meta(max_length=3)] = ()
     """Why it is to be closed; empty: it may be open."""
 
 
 class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", tag_field="t"):
     """Level, at most 128 bytes; twice a second while the link requests it."""
 
-    dbfs: Decibel
+    dbfs: LevelDecibel
     speech: bool
 
 
-Report = EventReport | HealthReport | InfoReport | PredictionCountsReport
+Report = UtteranceReport | HealthReport | InfoReport | PredictionCountsReport
 Signal = MicSignal | LevelSignal
 EarMessage = Report | Signal
 
@@ -89,9 +147,9 @@ EarMessage = Report | Signal
 
 
 class Ack(Struct, frozen=True, forbid_unknown_fields=True, tag="ack", tag_field="t"):
-    """Acknowledge an event: it is at the broker or on disk, and the ear may drop it."""
+    """Acknowledge an utterance: its event is at the broker or on disk, and the ear may drop it."""
 
-    id: Ulid
+    n: Annotated[int, Meta(ge=1, le=2**53 - 1)]
 
 
 class Mute(Struct, frozen=True, forbid_unknown_fields=True, tag="mute", tag_field="t"):

@@ -87,7 +87,9 @@ DELIVERY: Final = """
 ## Delivery of events
 
 - Events are delivered at least once. Drop an event whose `id` was received before.
-- `seq` counts from 1 without gaps within one `boot` (a start of the ear). Sort by `seq`; a gap is a missing event.
+- `seq` counts from 1 without gaps within one `boot`, which changes when the device is started and not with a restart of
+  ear or link. Sort by `seq`; a gap is a missing event. `info.last_event` has the last number that was given, at most a
+  minute old: if nothing follows, a missing tail is noticed by it.
 - Request missing events with `cmd/replay`. The link stores the last 2,000 events that the broker acknowledged; the
   response has the number of events that are published again (at most 500) and the first `seq` of them. Older events
   are no longer stored, and `health.drops` counts the events that were dropped before delivery.

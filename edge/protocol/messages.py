@@ -26,10 +26,12 @@ from edge.protocol.types import (
 )
 
 PROTOCOL: Final = 1
+SMALL_COUNT: Final = 2**24
+SmallCount = Annotated[int, Meta(ge=0, le=SMALL_COUNT)]
 
 
 class Probabilities(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The probability of each label, rounded to three digits; they sum to about 1."""
+    """The probability of each label in hundredths; they sum to 1."""
 
     neutral: Share
     happy: Share
@@ -45,9 +47,9 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     v: Literal[1] = PROTOCOL
     id: Ulid
-    """ULID assigned by the ear, by which a subscriber detects duplicates."""
+    """ULID assigned by the link, by which a subscriber detects duplicates."""
     boot: BootId
-    """Changes with every start of the ear."""
+    """Changes when the device is started; a restart of ear or link does not change it."""
     seq: Annotated[int, Meta(ge=1, le=2**53 - 1)]
     """Sequence number within one `boot`, from 1 without gaps."""
     event_type: EventType
@@ -55,15 +57,16 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Calibrated probability of `event_type`; where it is `uncertain`, of the most likely emotion."""
     probabilities: Probabilities
     arousal: Signed | UnsetType = UNSET
-    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated); absent: not known."""
+    """-1 (far calmer than is usual in this room) through 0 (as usual) to 1 (far more agitated), in steps of 0.05.
+    Absent: not known."""
     started_at: Timestamp
     """Start of the speech (UTC)."""
     duration_ms: Milliseconds
-    """Length of the speech without the hang-over."""
+    """Length of the speech without the hang-over, in blocks of 32 ms."""
     snr_db: Decibel
-    """Level of the speech above the noise of the room, in dB."""
+    """Level of the speech above the noise of the room, in whole dB."""
     level_dbfs: Decibel
-    """RMS level of the speech, in dB of full scale."""
+    """RMS level of the speech, in whole dB of full scale."""
     model: ModelName
     latency_ms: Milliseconds
     """Time from the detected end of speech to the finished event."""
@@ -74,15 +77,16 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Health of the ear, once a minute; the link adds its own and publishes `B/N/health`."""
 
-    frames: Count
-    overruns: Count
-    utterances: Count
-    inference_p50_ms: Annotated[float, Meta(ge=0, le=1e6)]
-    inference_p95_ms: Annotated[float, Meta(ge=0, le=1e6)]
-    rss_mb: Annotated[float, Meta(ge=0, le=1e6)]
-    dropped: Count
-    """Events that the ear dropped because no link acknowledged them."""
-    baseline_utterances: Count | None = None
+    frames: Annotated[int, Meta(ge=0, le=2**36)]
+    """Blocks of sound (32 ms) since its start."""
+    overruns: SmallCount
+    utterances: SmallCount
+    inference_p50_ms: Annotated[int, Meta(ge=0, le=60_000)]
+    inference_p95_ms: Annotated[int, Meta(ge=0, le=60_000)]
+    rss_mb: Annotated[int, Meta(ge=0, le=16_384)]
+    dropped: SmallCount
+    """Utterances that the ear dropped because no link acknowledged them."""
+    baseline_utterances: SmallCount | None = None
     """Utterances in the baseline of this room; null where there is no baseline."""
 
 
@@ -107,9 +111,9 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Format of the microphone before its conversion to 16 kHz and one channel."""
 
-    rate_hz: Annotated[int, Meta(ge=1, le=1_000_000)]
-    channels: Annotated[int, Meta(ge=1, le=1024)]
-    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]\d{0,3})\Z")] = "mean"
+    rate_hz: Annotated[int, Meta(ge=1000, le=768_000, multiple_of=25)]
+    channels: Annotated[int, Meta(ge=1, le=64)]
+    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]|[1-5]\d|6[0-4])\Z")] = "mean"
     """What is used of the channels: their mean, the loudest one, or the number of one."""
 
 
@@ -122,9 +126,18 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     runtime: Annotated[str, Meta(pattern=r"^[a-z0-9 ._-]{1,40}\Z")]
     vad: Literal["silero", "webrtc"]
     ear_version: VersionText
-    config_sha256: Sha256
+    config_sha256: Sha256 | None
+    """Hash of the configuration; null where ear and link have read different ones."""
     mic: MicFormat | None = None
     """Null while it is not open, and for a playback."""
+
+
+class LastEvent(Struct, frozen=True, forbid_unknown_fields=True):
+    """The last event that a device has numbered, by which a missing tail is noticed."""
+
+    boot: BootId
+    seq: Count
+    """0: none yet."""
 
 
 class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -136,6 +149,8 @@ class Info(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     version: VersionText
     labels: tuple[Label, ...] = LABELS
     ear: ModelInfo | None = None
+    last_event: LastEvent | None = None
+    """At most a minute old."""
 
 
 class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,12 +20,12 @@ import pytest
 
 from edge import protocol
 from edge.audio import files as audiofile
-from edge.protocol import EventReport
+from edge.protocol import InfoReport
 from tests.conftest import SPEECH
 from tests.device.sandbox import EAR, LINK, bring_probe, probe
 from tests.support.audio_search import Search
 from tests.support.machines.device import BACK_S, VOICE, Box, booted
-from tests.support.messages import event
+from tests.support.messages import EAR_INFO, utterance
 from tests.support.waiting import seconds_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -110,24 +110,26 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
 
 
 def test_what_breaks_the_contract_is_rejected_and_counted(box: Box) -> None:
-    good = protocol.encode(EventReport(event(1))).decode()
+    hello = protocol.encode(InfoReport(EAR_INFO, "0123456789abcdef", 1)).decode()
+    good = protocol.encode(utterance(1)).decode()
     bad = [
         good[:-1] + " " * 1024 + "}",
-        good.replace('"seq":1', '"seq":1,"pcm":"AAAA"'),
-        re.sub(r'"confidence":[0-9.]+', '"confidence":NaN', good),
-        re.sub(r'"confidence":[0-9.]+', '"confidence":1e999', good),
+        good.replace('"n":1', '"n":1,"pcm":"AAAA"'),
+        re.sub(r'"snr_db":[0-9.]+', '"snr_db":NaN', good),
+        re.sub(r'"snr_db":[0-9.]+', '"snr_db":1e999', good),
+        re.sub(r'"snr_db":[0-9.]+', '"snr_db":17.5', good),
         re.sub(r'"event_type":"[a-z]+"', '"event_type":"whisper"', good),
         json.dumps({"t": "pcm", "data": base64.b64encode(b"\0" * 64).decode()}),
     ]
     assert all(message != good for message in bad)
     before = rejected(box)
     box.heard.forget_events()
-    box.outside("/usr/local/lib/messages.json").write_text(json.dumps([*bad, good]))
-    found = probe(box.container, EAR, "send=/usr/local/lib/messages.json")
-    assert '"ack"' in str(found["send=/usr/local/lib/messages.json"])
+    box.outside("/usr/local/lib/protocol.json").write_text(json.dumps([hello, *bad, good]))
+    found = probe(box.container, EAR, "send=/usr/local/lib/protocol.json")
+    assert '"ack"' in str(found["send=/usr/local/lib/protocol.json"])
     # The control: the good one, sent in the same way, is at the broker, and nothing else is.
     told = box.heard.events.get(timeout=5)
-    assert (told.boot, told.seq) == (event(1).boot, 1)
+    assert (told.event_type, told.snr_db) == ("happy", 18)
     assert box.heard.events.empty()
     assert rejected(box) - before == len(bad)
 

@@ -17,7 +17,7 @@ from edge.config.load import load
 from edge.config.settings import Audio
 from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
-from edge.protocol import Ack, EventReport
+from edge.protocol import Ack, UtteranceReport
 from tests.conftest import SPEECH
 from tests.support.ear import Ear, Link
 
@@ -80,9 +80,9 @@ def test_an_hour_at_twenty_times_the_speed(tmp_path: Path, room: Path, link: Lin
                 continue
             except ConnectionError:
                 break
-            if isinstance(message, EventReport):
-                heard.append(message.event.duration_ms)
-                link.order(Ack(message.event.id))
+            if isinstance(message, UtteranceReport):
+                heard.append(message.values.length * 32)
+                link.order(Ack(message.n))
         assert ear.wait() == 0
     finally:
         ear.kill()

@@ -19,10 +19,15 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 def seeds() -> dict[str, list[bytes]]:
     """Good inputs, from which the fuzzer begins."""
-    from edge.protocol import EventReport, InfoReport, LevelSignal, MicSignal, encode
-    from tests.support.messages import INFO, event
+    from edge.protocol import InfoReport, LevelSignal, MicSignal, encode
+    from tests.support.messages import EAR_INFO, utterance
 
-    upward = (EventReport(event(1)), InfoReport(INFO), MicSignal("ok"), LevelSignal(dbfs=-30.5, speech=True))
+    upward = (
+        utterance(1),
+        InfoReport(EAR_INFO, "0" * 16, 1),
+        MicSignal("ok"),
+        LevelSignal(dbfs=-30, speech=True),
+    )
     return {
         "intake": [encode(message) for message in upward],
         "command": [

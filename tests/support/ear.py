@@ -15,9 +15,9 @@ from edge.protocol import (
     Ack,
     EarCommand,
     EarMessage,
-    Event,
-    EventReport,
     MicState,
+    UtteranceReport,
+    UtteranceValues,
 )
 from tests.support.process import RoomtoneProcess, environment_without, options
 
@@ -34,6 +34,8 @@ class Link:
         self.ear: socket.socket | None = None
         self.sizes: list[int] = []
         self.raw: list[bytes] = []
+        self.numbers: list[int] = []
+        """The numbers of the utterances that `events` has returned."""
 
     def accept(self) -> None:
         self.ear, _ = self._listener.accept()
@@ -60,20 +62,21 @@ class Link:
                 break
         return found
 
-    def events(self, count: int, timeout_s: float) -> list[Event]:
-        """Acknowledges and returns so many events; fails when they do not come in time."""
-        found: list[Event] = []
+    def events(self, count: int, timeout_s: float) -> list[UtteranceValues]:
+        """Acknowledges and returns so many utterances; fails when they do not come in time."""
+        found: list[UtteranceValues] = []
         end = time.monotonic() + timeout_s
         while len(found) < count:
             message = self.receive(max(0.01, end - time.monotonic()))
-            if isinstance(message, EventReport):
-                found.append(message.event)
-                self.order(Ack(message.event.id))
+            if isinstance(message, UtteranceReport):
+                self.numbers.append(message.n)
+                found.append(message.values)
+                self.order(Ack(message.n))
         return found
 
-    def events_until_gone(self, timeout_s: float) -> list[Event]:
-        """Acknowledges and returns the events until the ear closes the connection."""
-        found: list[Event] = []
+    def events_until_gone(self, timeout_s: float) -> list[UtteranceValues]:
+        """Acknowledges and returns the utterances until the ear closes the connection."""
+        found: list[UtteranceValues] = []
         end = time.monotonic() + timeout_s
         while True:
             try:

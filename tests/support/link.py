@@ -19,11 +19,11 @@ from ulid import ULID
 from edge import protocol
 from edge.protocol import (
     Event,
-    EventReport,
     InfoReport,
     MicSignal,
+    UtteranceReport,
 )
-from tests.support.messages import INFO
+from tests.support.messages import EAR_INFO
 from tests.support.process import RoomtoneProcess, options
 from tests.support.waiting import until
 
@@ -46,16 +46,16 @@ class LinkProcess(RoomtoneProcess):
 class EarClient:
     """Speaks the contract over the socket; `acks` and `orders` fill by themselves."""
 
-    def __init__(self, path: Path, greet: bool = True):
+    def __init__(self, path: Path, greet: bool = True, session: str = "5e5510000000f00d", first: int = 1):
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.connect(str(path))
-        self.acks: list[str] = []
+        self.acks: list[int] = []
         self.commands: list[protocol.EarCommand] = []
         self.over = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         if greet:
-            self.say(InfoReport(INFO))
+            self.say(InfoReport(EAR_INFO, session, first))
             self.say(MicSignal("ok"))
 
     def say(self, message: protocol.EarMessage) -> None:
@@ -64,8 +64,8 @@ class EarClient:
     def raw(self, data: bytes) -> None:
         self._channel.send(data)
 
-    def tell(self, one: Event) -> Event:
-        self.say(EventReport(one))
+    def tell(self, one: UtteranceReport) -> UtteranceReport:
+        self.say(one)
         return one
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class EarClient:
             while data := self._channel.recv(protocol.MAX_EAR_COMMAND_BYTES):
                 message = protocol.decode_ear_command(data)
                 if isinstance(message, protocol.Ack):
-                    self.acks.append(message.id)
+                    self.acks.append(message.n)
                 else:
                     self.commands.append(message)
         self.over.set()
@@ -113,9 +113,13 @@ class Subscriber:
         return [m for m in self.messages if m.topic.endswith("/" + leaf)]
 
     def events(self) -> list[Event]:
-        """As the ear told them: the mark of a machine whose clock no time service keeps is left out."""
+        """In the order of arrival; the mark of a machine whose clock no time service keeps is left out."""
         found = [protocol.decode_event(m.payload) for m in self.of("event")]
         return [msgspec.structs.replace(e, clock=msgspec.UNSET) for e in found]
+
+    def numbers(self) -> list[int]:
+        """The sequence numbers in the order of arrival, with doubles."""
+        return [event.seq for event in self.events()]
 
     def seqs(self) -> list[int]:
         """In the order of arrival, without doubles."""

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime
 from itertools import count
+from typing import cast
 
 from ulid import ULID
 
 from edge.protocol import (
+    BLOCK_MS,
     LABELS,
     UNCERTAIN,
     EarHealth,
+    EarInfo,
     Event,
+    EventType,
     Health,
     ModelInfo,
     Probabilities,
+    UtteranceReport,
+    UtteranceValues,
 )
+from tests.conftest import ROOT
 
 BOOT = "7f3a9c01"
 MODEL = "base-1.2.0"
@@ -24,6 +33,15 @@ INFO = ModelInfo(
     model_sha256="0" * 64,
     feature_spec_sha256="1" * 64,
     runtime="litert 2.3.0",
+    vad="silero",
+    ear_version="0.1.0",
+    config_sha256="2" * 64,
+)
+SHIPPED = json.loads(next((ROOT / "models").glob("base-*/manifest.json")).read_text())
+"""The manifest of a model that every device has."""
+EAR_INFO = EarInfo(
+    model_sha256=SHIPPED["files"]["model.tflite"],
+    runtime="litert",
     vad="silero",
     ear_version="0.1.0",
     config_sha256="2" * 64,
@@ -87,3 +105,24 @@ def healthy(**changes: object) -> Health:
         "ear": ear,
     }
     return Health(**fields | changes)  # type: ignore[arg-type]
+
+
+def values(label: str = "happy", **changes: object) -> UtteranceValues:
+    """What an ear says of an utterance that has just ended."""
+    likely = "happy" if label == UNCERTAIN else label
+    fields: dict[str, object] = {
+        "event_type": cast(EventType, label),
+        "shares": tuple(70 if name == likely else 5 for name in LABELS),
+        "arousal": 4,
+        "started": int((time.monotonic() - 2.4) * 1000 / BLOCK_MS),
+        "length": 72,
+        "snr_db": 18,
+        "level_dbfs": -23,
+        "latency": 3,
+    }
+    return UtteranceValues(**(fields | changes))  # type: ignore[arg-type]
+
+
+def utterance(n: int, label: str = "happy", **changes: object) -> UtteranceReport:
+    """Utterance number `n` of a session."""
+    return UtteranceReport(n, values(label, **changes))

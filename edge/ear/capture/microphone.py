@@ -115,7 +115,9 @@ class MicrophoneSource:
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
             raise SourceLostError(device_holder.explain(_error_text(error), self._proc)) from None
-        self._given = MicFormat(rate_hz=rate, channels=channels, used=str(self._channel))
+        # In steps and bounds, as everything that leaves this process.
+        rounded = 25 * max(40, min(30_720, round(rate / 25)))
+        self._given = MicFormat(rate_hz=rounded, channels=min(64, channels), used=str(self._channel))
         self._name = f"{device.name} [{device.identity}], {_format_name(rate, channels, self._channel)}"
         self._blocks = self._convert(rate, mixer, channels)
 

@@ -1,6 +1,6 @@
 """The ear's client of the link's socket: the only output of this process, limited to small messages of numbers.
 
-Its own thread connects, reconnects and sends within the rates of the protocol. Events are kept until the link has
+Its own thread connects, reconnects and sends within the rates of the protocol. Utterances are kept until the link has
 acknowledged them; of everything else (microphone state, level, health) only the latest value is sent.
 Nothing here blocks the main thread.
 """
@@ -21,22 +21,24 @@ from functools import partial
 from typing import Final
 
 from edge import protocol
-from edge.ear.uplink.unacknowledged import UnacknowledgedEvents
+from edge.ear.uplink.counter import UtteranceCounter
+from edge.ear.uplink.unacknowledged import UnacknowledgedUtterances
 from edge.protocol import (
     Ack,
     ContractError,
     EarCommand,
     EarHealth,
-    Event,
+    EarInfo,
     HealthReport,
     InfoReport,
     LevelOn,
     LevelSignal,
     MicSignal,
     MicState,
-    ModelInfo,
     MutedBy,
     PredictionCountsReport,
+    UtteranceReport,
+    UtteranceValues,
 )
 from edge.util.errors import reason
 from edge.util.rate_limit import TokenBucket
@@ -50,25 +52,38 @@ LASTING_S: Final = 1.0
 REFUSED: Final = "it closes the connection at once: is another ear connected?"
 LEVEL_PERIOD_S: Final = 0.5
 COUNTS_PERIOD_S: Final = 5.0
-"""Prediction counts are sent no more often: they use the rate limit of the events."""
+"""Prediction counts are sent no more often: they use the rate limit of the utterances."""
 
 
 class Uplink:
-    """Sends events, states and health of any thread to the link; passes the link's commands to `on_command`."""
+    """Sends utterances, states and health of any thread to the link; passes the link's commands to `on_command`."""
 
     def __init__(
         self,
         path: str,
-        info: ModelInfo,
+        info: EarInfo,
         level: Callable[[], LevelSignal],
         on_command: Callable[[EarCommand], None],
+        *,
+        counter: UtteranceCounter | None = None,
+        speed: float = 1.0,
     ) -> None:
+        """Args:
+
+        path: of the socket.
+        info: what this ear runs.
+        level: returns the present level; called by this object's thread.
+        on_command: is called by this object's thread.
+        counter: numbers the utterances; by default they are counted in this process only.
+        speed: of a playback; a faster one has more utterances in a second.
+        """
         self._path = path
         self._info = info
         self._level = level
         self._on_command = on_command
         self._lock = threading.Condition()
-        self._unacknowledged = UnacknowledgedEvents()
+        self._unacknowledged = UnacknowledgedUtterances()
+        self._counter = counter or UtteranceCounter()
         self._mic = MicSignal("starting")
         self._health: EarHealth | None = None
         self._prediction_counts: dict[str, PredictionCountsReport] = {}
@@ -82,6 +97,7 @@ class Uplink:
         # Not created with the connection: a new one must not allow more than the protocol does.
         self._reports = TokenBucket(protocol.REPORTS_PER_SECOND, protocol.REPORTS_BURST)
         self._signals = TokenBucket(protocol.SIGNALS_PER_SECOND, protocol.SIGNALS_BURST)
+        self._utterances = TokenBucket(protocol.UTTERANCES_PER_SECOND * speed, protocol.UTTERANCES_BURST)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -89,10 +105,10 @@ class Uplink:
         """Start the thread."""
         self._thread.start()
 
-    def publish(self, event: Event) -> None:
-        """Send an event; it is kept until the link has acknowledged it."""
+    def publish(self, values: UtteranceValues) -> None:
+        """Send an utterance; it is kept until the link has acknowledged it."""
         with self._lock:
-            self._unacknowledged.add(event)
+            self._unacknowledged.add(UtteranceReport(self._counter.next(), values))
         self._wake_up()
 
     def set_mic(self, state: MicState) -> None:
@@ -109,7 +125,7 @@ class Uplink:
             self._mic_sent = False
         self._wake_up()
 
-    def set_info(self, info: ModelInfo) -> None:
+    def set_info(self, info: EarInfo) -> None:
         """Set the description of this ear, sent now and first on every new connection."""
         with self._lock:
             if info == self._info:
@@ -134,16 +150,16 @@ class Uplink:
 
     @property
     def dropped(self) -> int:
-        """Events dropped because no link acknowledged them."""
+        """Utterances dropped because no link acknowledged them."""
         return self._unacknowledged.dropped
 
     @property
     def waiting(self) -> int:
-        """Events that are not yet acknowledged."""
+        """Utterances that are not yet acknowledged."""
         return len(self._unacknowledged)
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until every event is acknowledged; False when there was no progress for `timeout_s` seconds."""
+        """Wait until every utterance is acknowledged; False when there was no progress for `timeout_s` seconds."""
         with self._lock:
             left, since = len(self._unacknowledged), time.monotonic()
             while self._unacknowledged:
@@ -180,7 +196,7 @@ class Uplink:
             except OSError as error:
                 broken = isinstance(error, BrokenPipeError | ConnectionResetError)
                 why = REFUSED if broken and time.monotonic() - begun < LASTING_S else reason(error)
-                self._log_change(f"no link at {self._path} ({why}); keeping events, trying again")
+                self._log_change(f"no link at {self._path} ({why}); keeping utterances, trying again")
             # A link that closes at once (another ear is connected) must not be tried ten times a second.
             if time.monotonic() - begun > LASTING_S:
                 pause = first
@@ -225,8 +241,8 @@ class Uplink:
     def _send_all(self, channel: socket.socket) -> tuple[float | None, bool]:
         """Send what the limits allow; returns the seconds to wait (None: no need) and whether the socket is full."""
         soonest: float | None = None
-        for bucket, data, done in self._next_messages():
-            wait = bucket.wait_s()
+        for buckets, data, done in self._next_messages():
+            wait = max(bucket.wait_s() for bucket in buckets)
             if wait > 0:
                 soonest = wait if soonest is None else min(soonest, wait)
                 continue
@@ -234,7 +250,8 @@ class Uplink:
                 channel.send(data)
             except BlockingIOError:
                 return soonest, True
-            bucket.take()
+            for bucket in buckets:
+                bucket.take()
             with self._lock:
                 done()
         now = time.monotonic()
@@ -246,26 +263,27 @@ class Uplink:
             soonest = due if soonest is None else min(soonest, due)
         return soonest, False
 
-    def _next_messages(self) -> Iterator[tuple[TokenBucket, bytes, Callable[[], None]]]:
-        """Yield what is to be sent, by priority: its rate limit, the message, and what to call when it was sent."""
+    def _next_messages(self) -> Iterator[tuple[tuple[TokenBucket, ...], bytes, Callable[[], None]]]:
+        """Yield what is to be sent, by priority: its rate limits, the message, and what to call when it was sent."""
         if not self._info_sent:
             info = self._info
-            yield self._reports, protocol.encode(InfoReport(info)), lambda: self._on_info_sent(info)
+            first = InfoReport(info, self._counter.session, self._counter.first)
+            yield (self._reports,), protocol.encode(first), lambda: self._on_info_sent(info)
             if not self._info_sent:
                 return  # must be the first message of every connection
         if not self._mic_sent:
             mic = self._mic
-            yield self._signals, protocol.encode(mic), lambda: self._on_mic_sent(mic)
+            yield (self._signals,), protocol.encode(mic), lambda: self._on_mic_sent(mic)
         now = time.monotonic()
         if self._level_due <= now < self._level_until:
-            yield self._signals, protocol.encode(self._level()), self._on_level_sent
+            yield (self._signals,), protocol.encode(self._level()), self._on_level_sent
         health = self._health
         if health is not None:
-            yield self._reports, protocol.encode(HealthReport(health)), self._on_health_sent
+            yield (self._reports,), protocol.encode(HealthReport(health)), self._on_health_sent
         if now >= self._counts_due:
             for counts in list(self._prediction_counts.values()):
                 yield (
-                    self._reports,
+                    (self._reports,),
                     protocol.encode(counts),
                     partial(self._on_counts_sent, counts),
                 )
@@ -275,10 +293,10 @@ class Uplink:
             if unsent is None:
                 return
             key, data = unsent
-            yield self._reports, data, partial(self._unacknowledged.mark_sent, key)
+            yield (self._reports, self._utterances), data, partial(self._unacknowledged.mark_sent, key)
             with self._lock:
                 if self._unacknowledged.next_unsent() == unsent:
-                    return  # the rate limit holds this event back, and all after it
+                    return  # the rate limit holds this one back, and all after it
 
     def _on_counts_sent(self, counts: PredictionCountsReport) -> None:
         if self._prediction_counts.get(counts.model_sha256) is counts:
@@ -286,7 +304,7 @@ class Uplink:
         if not self._prediction_counts:
             self._counts_due = time.monotonic() + COUNTS_PERIOD_S
 
-    def _on_info_sent(self, info: ModelInfo) -> None:
+    def _on_info_sent(self, info: EarInfo) -> None:
         self._info_sent = info == self._info
 
     def _on_mic_sent(self, mic: MicSignal) -> None:
@@ -314,9 +332,10 @@ class Uplink:
 
     def _handle_command(self, command: EarCommand) -> None:
         match command:
-            case Ack(id=event_id):
+            case Ack(n=n):
                 with self._lock:
-                    self._unacknowledged.acknowledge(event_id)
+                    self._unacknowledged.acknowledge(n)
+                    self._counter.acknowledge(self._unacknowledged.oldest)
                     self._lock.notify_all()
             case LevelOn(seconds=seconds):
                 self._level_until = time.monotonic() + seconds

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from edge import protocol
 from edge.config.settings import Config
@@ -11,12 +11,14 @@ from edge.protocol import (
     Episode,
     Health,
     Info,
+    LastEvent,
     Level,
     LevelSignal,
     MicSignal,
     MicState,
     ModelInfo,
     ModelStatus,
+    MutedBy,
     MuteReasons,
     Response,
     State,
@@ -50,6 +52,7 @@ class Publisher:
         self._mic = MicSignal("starting")
         self._ear: ModelInfo | None = None
         self._model: ModelStatus | None = None
+        self._last_event: LastEvent | None = None
 
     @property
     def mic(self) -> MicState:
@@ -81,11 +84,18 @@ class Publisher:
         """
         return self._publish(protocol.AVAILABILITY, b"offline")
 
+    def set_last_event(self, last: LastEvent, *, publish: bool = True) -> None:
+        """Publish which event was the last one when that has changed, so that a lost tail is noticed."""
+        changed, self._last_event = last != self._last_event, last
+        if changed and publish:
+            self._publish(protocol.INFO, self._info())
+
     def set_mic(self, mic: MicSignal) -> None:
         """Publish the state of the microphone, and why it is muted, where they have changed."""
-        before, self._mic = self._mic, mic
-        if mic.muted_by != before.muted_by:
-            self._publish(protocol.MUTED_BY, encode(MuteReasons(mic.muted_by)))
+        reasons = tuple(reason for reason in get_args(MutedBy) if reason in mic.muted_by)
+        before, self._mic = self._mic, MicSignal(mic.state, reasons)
+        if reasons != before.muted_by:
+            self._publish(protocol.MUTED_BY, encode(MuteReasons(reasons)))
         if mic.state != before.state:
             self._publish(protocol.MIC, mic.state.encode())
 
@@ -139,7 +149,14 @@ class Publisher:
 
     def _info(self) -> bytes:
         node = self._config.node
-        return encode(Info(node=node.id, name=node.name or node.id, version=VERSION, ear=self._ear))
+        info = Info(
+            node=node.id,
+            name=node.name or node.id,
+            version=VERSION,
+            ear=self._ear,
+            last_event=self._last_event,
+        )
+        return encode(info)
 
     def _publish(self, topic: Topic, payload: bytes, expiry_s: int | None = None) -> int | None:
         return self._send(self.topic(topic), payload, qos=topic.qos, retain=topic.retain, expiry_s=expiry_s)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import select
 import socket
 import struct
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge.protocol import (
     MAX_REPORT_BYTES,
@@ -23,11 +24,14 @@ from edge.protocol import (
     REPORTS_PER_SECOND,
     SIGNALS_BURST,
     SIGNALS_PER_SECOND,
+    UTTERANCES_BURST,
+    UTTERANCES_PER_SECOND,
     ContractError,
     EarCommand,
     EarMessage,
     LevelSignal,
     MicSignal,
+    UtteranceReport,
     decode_ear_message,
     encode,
 )
@@ -37,6 +41,7 @@ log = logging.getLogger(__name__)
 
 MAX_UNSENT = 2000
 QUIET_REJECTIONS_S = 60.0
+_QUOTED: Final = re.compile(r"'[^']*'?|`[^`]*`?")
 _PEER = struct.Struct("3i")
 
 
@@ -54,10 +59,18 @@ class EarObserver(Protocol):
 
 
 class Intake:
-    """Receives, validates and rate-limits the messages of one ear on a listening socket. Used on the event loop."""
+    """Receives, validates and rate-limits the messages of one ear on a listening socket. Used on the event loop.
+
+    `speed`: seconds of sound in a second; a faster playback has more utterances in a second.
+    """
 
     def __init__(
-        self, listener: socket.socket, observer: EarObserver, loop: asyncio.AbstractEventLoop
+        self,
+        listener: socket.socket,
+        observer: EarObserver,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        speed: float = 1.0,
     ) -> None:
         self._listener = listener
         self._observer = observer
@@ -67,6 +80,7 @@ class Intake:
         """Process of the last ear that was refused: it is said once, however often that one comes."""
         self._reports = TokenBucket(REPORTS_PER_SECOND, REPORTS_BURST, loop.time)
         self._signals = TokenBucket(SIGNALS_PER_SECOND, SIGNALS_BURST, loop.time)
+        self._utterances = TokenBucket(UTTERANCES_PER_SECOND * speed, UTTERANCES_BURST, loop.time)
         self._held: EarMessage | None = None
         self._resume: asyncio.TimerHandle | None = None
         self._unsent: deque[bytes] = deque()
@@ -92,6 +106,10 @@ class Intake:
         if len(self._unsent) == 1:
             self._flush()
         return self._peer is not None
+
+    def reject(self) -> None:
+        """Count a message that fits the schema and cannot be used all the same."""
+        self.rejected += 1
 
     def close(self) -> None:
         """Disconnect the ear and stop accepting; the listener itself stays open."""
@@ -161,20 +179,25 @@ class Intake:
                 log.warning(
                     "[ear_message_rejected] a message is rejected (%d so far): %s",
                     self.rejected,
-                    error,
+                    # What the sender wrote is no business of the log.
+                    _QUOTED.sub("...", str(error))[:200],
                 )
             return None
 
     def _pass(self, message: EarMessage | None) -> None:
         """Hands a message on when its bucket has a token, else holds it and stops reading until then."""
         # What is rejected costs a token too: rubbish is no cheaper than a report.
-        bucket = self._signals if isinstance(message, MicSignal | LevelSignal) else self._reports
-        wait = bucket.take()
+        buckets = [self._signals if isinstance(message, MicSignal | LevelSignal) else self._reports]
+        if isinstance(message, UtteranceReport):
+            buckets.append(self._utterances)
+        wait = max(bucket.wait_s() for bucket in buckets)
         if wait > 0 and self._peer is not None:
             self._held = message
             self._loop.remove_reader(self._peer)
             self._resume = self._loop.call_later(wait, self._go_on)
             return
+        for bucket in buckets:
+            bucket.take()
         if message is not None:
             self._observer.on_ear_message(message)
 

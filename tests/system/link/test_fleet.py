@@ -12,7 +12,7 @@ from provisioning.fleet.authority import new_key, now_utc
 from provisioning.fleet.site import open_site
 from tests.support.broker import free_port
 from tests.support.link import EarClient, LinkProcess
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.site.fleet import Client, FleetSite
 from tests.support.waiting import until
 from tests.system.link.test_metrics_and_forget import scrape
@@ -116,7 +116,7 @@ def test_a_stolen_device_cannot_take_the_place_of_another(site, kitchen):
 def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, tmp_path):
     settings = site.settings(site.folder / "device-study")
     with LinkProcess(tmp_path, site.port, settings=settings) as link, EarClient(link.socket) as ear:
-        ear.tell(event(1))
+        ear.tell(utterance(1))
         until(lambda: "events_refused" in link.codes)
         lines = link.coded("not_authorized")
         # A line for each topic that it cannot read, and one for all that it cannot write.
@@ -142,7 +142,7 @@ def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_pa
             took = time.monotonic() - began
             until(lambda: warnings(link), 1, "it is disconnected when the command says so")
             until(lambda: "certificate_revoked" in link.codes, 20)
-            ear.tell(event(1))
+            ear.tell(utterance(1))
             until(lambda: other.codes.count("connected") == 2, 20, "the other device is back")
             back = time.monotonic() - began
             until(lambda: ear.acks)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.waiting import until
 
 
@@ -27,12 +27,12 @@ def test_nothing_crashes_and_all_that_is_kept_arrives_in_order(tmp_path, small_d
             if full_from_the_start:
                 fill(small_disk)
             for seq in range(1, 6):
-                ear.tell(event(seq))
+                ear.tell(utterance(seq))
             if not full_from_the_start:
                 until(lambda: len(ear.acks) == 5)
                 fill(small_disk)
             for seq in range(6, 13):
-                ear.tell(event(seq))
+                ear.tell(utterance(seq))
             if full_from_the_start:
                 until(lambda: "spool_unusable" in link.codes)
             broker.start()

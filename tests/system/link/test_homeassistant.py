@@ -9,7 +9,7 @@ import pytest
 
 from edge.protocol import MicSignal, Mute, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.waiting import until
 
 TOPIC = "homeassistant/device/kitchen/config"
@@ -70,7 +70,7 @@ def link_port(home):
 
 def test_every_state_topic_and_template_gives_a_state_that_the_entity_knows(home, ear):
     until(lambda: announced(home))
-    ear.tell(event(1))
+    ear.tell(utterance(1))
     until(lambda: home.of("event") and home.of("state"))
     for key, part in announced(home)["components"].items():
         if "state_topic" not in part:
@@ -138,7 +138,7 @@ def test_a_device_with_a_new_id_takes_the_old_one_away(tmp_path, broker):
     socket = f"runtime.socket={tmp_path}/link.sock"
     with LinkProcess(tmp_path, broker.port, settings=(socket, "state.retain=true")) as link:
         with EarClient(tmp_path / "link.sock") as ear:
-            ear.tell(event(1))
+            ear.tell(utterance(1))
             until(lambda: ear.acks, 20)
         link.stop()
     assert {"roomtone/kitchen/state", TOPIC} <= retained_topics(broker.port)

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from edge.protocol import EarHealth, HealthReport
 from tests.support.broker import free_port
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.waiting import until
 
 
@@ -94,7 +94,7 @@ def forget(link, port):
 def test_a_device_that_is_retired_leaves_nothing_retained(tmp_path, broker):
     with LinkProcess(tmp_path, broker.port) as link:
         with EarClient(link.socket) as ear:
-            ear.tell(event(1))
+            ear.tell(utterance(1))
             until(lambda: ear.acks, 20)
         link.stop()
         assert forget(link, broker.port).returncode == 0

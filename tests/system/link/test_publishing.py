@@ -8,7 +8,7 @@ import pytest
 
 from edge.protocol import LevelSignal, MicSignal
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.messages import event
+from tests.support.messages import SHIPPED, utterance
 from tests.support.waiting import until
 
 
@@ -24,13 +24,14 @@ def retained(broker, leaf):
 
 
 def test_an_event_arrives_with_qos_1_and_not_retained_and_is_then_acknowledged(subscriber, ear, broker):
-    told = ear.tell(event(1))
+    told = ear.tell(utterance(1))
     until(lambda: subscriber.of("event"))
     message = subscriber.of("event")[0]
     assert message.topic == "roomtone/kitchen/event"
     assert (message.qos, message.retain) == (1, False)
-    assert subscriber.events() == [told]
-    until(lambda: ear.acks == [told.id])
+    (event,) = subscriber.events()
+    assert (event.seq, event.event_type, event.duration_ms) == (1, "happy", told.values.length * 32)
+    until(lambda: ear.acks == [told.n])
     assert retained(broker, "event") == ""
 
 
@@ -38,7 +39,7 @@ def test_what_is_retained_tells_a_newcomer_how_the_room_is(ear, broker):
     until(lambda: retained(broker, "mic") == "ok")
     assert retained(broker, "availability") == "online"
     info = json.loads(retained(broker, "info"))
-    assert (info["node"], info["ear"]["model"]) == ("kitchen", "base-1.2.0")
+    assert (info["node"], info["ear"]["model"]) == ("kitchen", f"base-{SHIPPED['version']}")
     assert retained(broker, "health") == ""
 
 
@@ -71,23 +72,23 @@ def test_a_link_that_was_killed_leaves_a_socket_that_the_next_one_replaces(link)
     assert link.socket.exists()
     link.start()
     with EarClient(link.socket) as ear:
-        told = ear.tell(event(1))
-        until(lambda: told.id in ear.acks)
+        told = ear.tell(utterance(1))
+        until(lambda: told.n in ear.acks)
     assert link.stop() == 0
     assert not link.socket.exists()
 
 
 def test_the_level_is_published_only_while_somebody_asked(subscriber, ear):
-    ear.say(LevelSignal(dbfs=-40.0, speech=False))
+    ear.say(LevelSignal(dbfs=-40, speech=False))
     # What the ear says and what the broker says come on two ways: the answer to this shows that the level was read.
-    told = ear.tell(event(1))
-    until(lambda: told.id in ear.acks)
+    told = ear.tell(utterance(1))
+    until(lambda: told.n in ear.acks)
     asked = subscriber.command("level_on", seconds=2)
     assert subscriber.answer("level_on", asked).ok
     until(lambda: ear.commands)
-    ear.say(LevelSignal(dbfs=-31.5, speech=True))
+    ear.say(LevelSignal(dbfs=-31, speech=True))
     until(lambda: subscriber.of("level"))
-    assert [json.loads(m.payload) for m in subscriber.of("level")] == [{"dbfs": -31.5, "speech": True}]
+    assert [json.loads(m.payload) for m in subscriber.of("level")] == [{"dbfs": -31, "speech": True}]
     assert subscriber.of("level")[0].qos == 0
 
 
@@ -95,10 +96,10 @@ def test_health_comes_at_once_and_counts_what_was_rejected(subscriber, tmp_path,
     with LinkProcess(tmp_path, broker.port) as link:
         until(lambda: subscriber.of("health"))
         with EarClient(link.socket) as ear:
-            ear.raw(b'{"t":"event","event":{}}')
+            ear.raw(b'{"t":"utterance","n":1}')
             ear.raw(b"x" * 1100)
-            told = ear.tell(event(1))
-            until(lambda: told.id in ear.acks)
+            told = ear.tell(utterance(1))
+            until(lambda: told.n in ear.acks)
         broker.kill()
         broker.start()
         with Subscriber(broker.port) as again:

@@ -13,7 +13,7 @@ from edge.protocol import json_schema, topics
 from edge.protocol.homeassistant_discovery import AnnouncedDevice, announcement
 from provisioning.fleet.dynamic_security import rights_file
 from tests.support.link import EarClient
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.site.fleet import Client
 from tests.support.waiting import until
 
@@ -158,7 +158,7 @@ def test_each_role_reads_what_it_needs(site, kitchen):
     for client in clients.values():
         client.subscribe("roomtone/#")
     with EarClient(kitchen.socket) as ear:
-        ear.tell(event(1))
+        ear.tell(utterance(1))
         clients["operator"].publish(f"{ROOM}/cmd/identify", '{"transaction": "1"}')
         leaves = ("availability", "event", "info", "mic", "state", "resp/identify")
         wanted = {

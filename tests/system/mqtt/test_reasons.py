@@ -82,14 +82,14 @@ def test_bad_credentials_are_said_alike_in_both_versions(folder, closed_broker, 
 
 def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
     from tests.support.link import EarClient
-    from tests.support.messages import event
+    from tests.support.messages import utterance
 
     settings = with_password(folder)
     with LinkProcess(folder, closed_broker.port, node="hall", settings=settings) as link:
         until(lambda: "connected" in link.codes)
         with EarClient(link.socket) as ear:
-            told = ear.tell(event(1))
-            until(lambda: told.id in ear.acks, what="kept on disk")
+            told = ear.tell(utterance(1))
+            until(lambda: told.n in ear.acks, what="kept on disk")
             until(lambda: "events_refused" in link.codes)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.config import model_folders
 from edge.config.load import load
 from edge.config.settings import Config
 from edge.ear.model_selection import ModelSelector
@@ -114,7 +115,7 @@ def test_the_ear_runs_nothing_but_the_bundle_that_was_validated(box, site, make)
 def test_a_bundle_that_lies_beside_the_slots_is_not_found(box, make, monkeypatch) -> None:
     """A full bundle in the folder of the store is no release, and no family leads to it."""
     monkeypatch.delenv("ROOMTONE_MODELS", raising=False)
-    assert Path("/var/lib/roomtone/models") not in bundles.places()
+    assert Path("/var/lib/roomtone/models") not in model_folders.places()
 
 
 def test_the_service_sees_the_credentials_of_the_link_in_its_own_folder(monkeypatch) -> None:

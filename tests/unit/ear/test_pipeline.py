@@ -1,5 +1,4 @@
 import time
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
@@ -16,8 +15,8 @@ from edge.inference.classifier import Result
 from edge.protocol import (
     LABELS,
     MAX_REPORT_BYTES,
-    Event,
-    EventReport,
+    UtteranceReport,
+    UtteranceValues,
     decode_ear_message,
     encode,
 )
@@ -60,7 +59,7 @@ def sound(level_dbfs: float, blocks: int) -> list[Samples]:
     return list(np.clip(np.rint(noise), -32768, 32767).astype(np.int16).reshape(-1, BLOCK))
 
 
-def feed(pipeline: Pipeline, blocks: list[Samples], begun: float | None = None) -> list[Event]:
+def feed(pipeline: Pipeline, blocks: list[Samples], begun: float | None = None) -> list[UtteranceValues]:
     start = time.monotonic() - len(blocks) * BLOCK_S if begun is None else begun
     return [e for i, b in enumerate(blocks) for e in pipeline.feed(Block(b, start + i * BLOCK_S))]
 
@@ -78,58 +77,53 @@ def pipeline(listener: Listener) -> Pipeline:
 def test_each_utterance_becomes_one_event_that_fits_the_contract(pipeline: Pipeline) -> None:
     speech = sound(-70, 20) + sound(-25, 40) + sound(-70, 40)
     events = feed(pipeline, speech * 3)
-    assert [event.seq for event in events] == [1, 2, 3]
-    assert len({event.id for event in events}) == 3
-    assert {event.boot for event in events} == {pipeline.boot}
+    assert len(events) == pipeline.utterances == 3
     for event in events:
-        data = encode(EventReport(event))
+        data = encode(UtteranceReport(1, event))
         assert len(data) <= MAX_REPORT_BYTES
-        assert decode_ear_message(data) == EventReport(event)
-        assert event.probabilities.angry == 0.333
+        assert decode_ear_message(data) == UtteranceReport(1, event)
+        assert event.shares == (11, 11, 11, 34, 11, 11, 11)
 
 
 def test_length_level_and_distance_from_the_room_are_those_of_the_speech(pipeline: Pipeline) -> None:
     (event,) = feed(pipeline, sound(-70, 60) + sound(-25, 50) + sound(-70, 40))
-    assert event.duration_ms == 50 * 32
-    assert event.level_dbfs == pytest.approx(-25.0, abs=0.3)
-    assert event.snr_db == pytest.approx(45.0, abs=0.7)
+    assert event.length == 50
+    assert event.level_dbfs == pytest.approx(-25.0, abs=0.8)
+    assert event.snr_db == pytest.approx(45.0, abs=1.2)
 
 
 def test_a_door_that_slams_before_the_speech_is_not_the_room(pipeline: Pipeline) -> None:
     (event,) = feed(
         pipeline, sound(-70, 60) + sound(-52, 3) + sound(-70, 10) + sound(-25, 50) + sound(-70, 40)
     )
-    assert event.snr_db == pytest.approx(45.0, abs=0.7)
+    assert event.snr_db == pytest.approx(45.0, abs=1.2)
 
 
 def test_digital_silence_before_the_speech_gives_finite_numbers(pipeline: Pipeline) -> None:
     zeros = [np.zeros(BLOCK, np.int16)] * 30
     (event,) = feed(pipeline, zeros + sound(-25, 50) + zeros)
-    assert decode_ear_message(encode(EventReport(event))) == EventReport(event)
-    assert event.snr_db == pytest.approx(75.0, abs=1.0)
+    assert decode_ear_message(encode(UtteranceReport(1, event))) == UtteranceReport(1, event)
+    assert event.snr_db == pytest.approx(75.0, abs=1.5)
 
 
-def test_the_time_is_that_of_the_onset_in_utc(pipeline: Pipeline) -> None:
-    begun = time.monotonic() - 3600.0
-    wall = time.time() - 3600.0
+def test_the_time_is_that_of_the_onset(pipeline: Pipeline) -> None:
+    begun = time.monotonic()
     (event,) = feed(pipeline, sound(-70, 50) + sound(-25, 50) + sound(-70, 40), begun)
-    started = datetime.strptime(event.started_at, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
-    assert started == pytest.approx(wall + 50 * BLOCK_S, abs=0.1)
+    assert event.started * BLOCK_S == pytest.approx(begun + 50 * BLOCK_S, abs=0.1)
 
 
 def test_the_time_is_right_for_speech_that_follows_a_cut(pipeline: Pipeline) -> None:
-    begun = time.monotonic() - 60.0
+    begun = time.monotonic()
     first, second = feed(pipeline, sound(-70, 10) + sound(-25, 500) + sound(-70, 40), begun)
-    times = [datetime.fromisoformat(event.started_at).timestamp() for event in (first, second)]
-    assert times[1] - times[0] == pytest.approx(375 * BLOCK_S, abs=0.005)
-    assert first.duration_ms == 12_000
+    assert second.started - first.started == 375
+    assert first.length * 32 == 12_000
 
 
 def test_the_end_of_the_sound_ends_an_utterance(pipeline: Pipeline, listener: Listener) -> None:
     assert feed(pipeline, sound(-70, 10) + sound(-25, 40)) == []
     assert pipeline.speaking
     (event,) = pipeline.finish()
-    assert event.duration_ms == 40 * 32
+    assert event.length == 40
     assert pipeline.finish() == []
 
 
@@ -169,8 +163,8 @@ def test_level_and_signal_to_noise_ratio_are_those_of_the_sound_alone(
 ) -> None:
     blocks = sound(-60, 60) + sound(-25, 40) + sound(-60, 100)
     (event,) = feed(pipeline, with_disturbance(blocks, DISTURBANCES[disturbance]))
-    assert event.level_dbfs == pytest.approx(-25, abs=1.0)
-    assert event.snr_db == pytest.approx(35, abs=2.5)
+    assert event.level_dbfs == pytest.approx(-25, abs=1.5)
+    assert event.snr_db == pytest.approx(35, abs=3)
     assert pipeline.level().dbfs == pytest.approx(-60, abs=4)
 
 
@@ -185,19 +179,6 @@ def test_what_was_disturbed_updates_the_baseline_all_the_same(listener: Listener
     blocks = sound(-60, 60) + sound(-25, 40) + sound(-60, 40)
     feed(pipeline, with_disturbance(blocks, DISTURBANCES["both"]))
     assert [quality.good for quality in qualities] == [True]
-
-
-@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 315_576_000.0, -315_576_000.0])
-def test_times_are_those_of_the_clock_after_it_was_set(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, jump_s: float
-) -> None:
-    feed(pipeline, sound(-70, 20) + sound(-25, 20))
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + jump_s)
-    (event,) = feed(pipeline, sound(-70, 40), time.monotonic())
-    started = datetime.fromisoformat(event.started_at).timestamp()
-    assert started == pytest.approx(real() + jump_s, abs=10)
-    assert event.duration_ms == 20 * 32
 
 
 def test_the_level_follows_the_room(pipeline: Pipeline) -> None:

@@ -14,27 +14,16 @@ from edge.protocol import (
     EarCommand,
     EarHealth,
     EarMessage,
-    EventReport,
     HealthReport,
     InfoReport,
     LevelOn,
     LevelSignal,
     MicSignal,
-    ModelInfo,
     Mute,
+    UtteranceReport,
 )
 from tests.support.ear import Link
-from tests.support.messages import event
-
-INFO = ModelInfo(
-    model="base-1.2.0",
-    model_sha256="0" * 64,
-    feature_spec_sha256="1" * 64,
-    runtime="litert 2.3.0",
-    vad="silero",
-    ear_version="0.1.0",
-    config_sha256="2" * 64,
-)
+from tests.support.messages import EAR_INFO, values
 
 
 @pytest.fixture
@@ -56,21 +45,23 @@ def orders() -> list[EarCommand]:
 
 @pytest.fixture
 def uplink(path: Path, orders: list[EarCommand]) -> Iterator[Uplink]:
-    uplink = Uplink(str(path), INFO, lambda: LevelSignal(dbfs=-31.5, speech=True), orders.append)
+    uplink = Uplink(str(path), EAR_INFO, lambda: LevelSignal(dbfs=-31, speech=True), orders.append)
     yield uplink
     uplink.stop()
 
 
 def seqs(messages: list[EarMessage]) -> list[int]:
-    return [message.event.seq for message in messages if isinstance(message, EventReport)]
+    return [message.n for message in messages if isinstance(message, UtteranceReport)]
 
 
 def test_first_comes_the_model_then_the_microphone_then_the_events(link: Link, uplink: Uplink) -> None:
-    uplink.publish(event(1))
+    uplink.publish(values())
     uplink.set_mic("ok")
     uplink.start()
     link.accept()
-    assert link.receive() == InfoReport(INFO)
+    first = link.receive()
+    assert isinstance(first, InfoReport)
+    assert (first.info, first.first) == (EAR_INFO, 1)
     assert link.receive() == MicSignal("ok")
     assert seqs([link.receive()]) == [1]
 
@@ -80,24 +71,23 @@ def test_an_event_goes_again_on_the_next_connection_until_it_is_acknowledged(
 ) -> None:
     uplink.start()
     link.accept()
-    events = [event(1), event(2)]
-    for e in events:
-        uplink.publish(e)
+    for _ in range(2):
+        uplink.publish(values())
     assert seqs(link.receive_all(1.0)) == [1, 2]
-    link.order(Ack(events[0].id))
+    link.order(Ack(1))
     time.sleep(0.2)
     link.hang_up()
     link.accept()
     assert seqs(link.receive_all(1.0)) == [2]
-    link.order(Ack(events[1].id))
+    link.order(Ack(2))
     assert uplink.drain(2.0)
 
 
 def test_without_a_link_events_wait_and_nothing_blocks(path: Path, uplink: Uplink) -> None:
     uplink.start()
     begun = time.monotonic()
-    for n in range(1, 21):
-        uplink.publish(event(n))
+    for _ in range(20):
+        uplink.publish(values())
     assert time.monotonic() - begun < 0.5
     assert uplink.waiting == 20
     assert not uplink.drain(0.3)
@@ -108,8 +98,8 @@ def test_without_a_link_events_wait_and_nothing_blocks(path: Path, uplink: Uplin
 
 
 def test_it_keeps_to_the_rate_of_the_contract(link: Link, uplink: Uplink) -> None:
-    for n in range(1, 31):
-        uplink.publish(event(n))
+    for _ in range(30):
+        uplink.publish(values())
     uplink.start()
     link.accept()
     begun = time.monotonic()
@@ -122,8 +112,8 @@ def test_it_keeps_to_the_rate_of_the_contract(link: Link, uplink: Uplink) -> Non
 def test_a_link_that_stops_reading_loses_no_event(link: Link, uplink: Uplink) -> None:
     uplink.start()
     link.accept()
-    for n in range(1, 9):
-        uplink.publish(event(n))
+    for _ in range(8):
+        uplink.publish(values())
     time.sleep(1.0)
     uplink.set_mic("lost")
     assert seqs(link.receive_all(1.0)) == list(range(1, 9))
@@ -149,7 +139,7 @@ def test_the_level_comes_twice_a_second_and_only_while_it_is_asked_for(link: Lin
     link.order(LevelOn(2))
     levels = [m for m in link.receive_all(3.5) if isinstance(m, LevelSignal)]
     assert 3 <= len(levels) <= 5
-    assert levels[0] == LevelSignal(dbfs=-31.5, speech=True)
+    assert levels[0] == LevelSignal(dbfs=-31, speech=True)
     link.order(LevelOn(30))
     assert isinstance(link.receive(1.0), LevelSignal)
     link.order(LevelOn(0))
@@ -159,7 +149,7 @@ def test_the_level_comes_twice_a_second_and_only_while_it_is_asked_for(link: Lin
 
 def test_health_is_sent_once(link: Link, uplink: Uplink) -> None:
     health = EarHealth(
-        frames=1, overruns=2, utterances=3, inference_p50_ms=4.0, inference_p95_ms=5.0, rss_mb=90.0, dropped=0
+        frames=1, overruns=2, utterances=3, inference_p50_ms=4, inference_p95_ms=5, rss_mb=90, dropped=0
     )
     uplink.start()
     link.accept()
@@ -186,14 +176,11 @@ def test_two_threads_may_publish_while_it_sends(link: Link, uplink: Uplink) -> N
     uplink.start()
     link.accept()
     threads = [
-        threading.Thread(
-            target=lambda start=start: [uplink.publish(event(n)) for n in range(start, start + 4)]
-        )
-        for start in (1, 101)
+        threading.Thread(target=lambda: [uplink.publish(values()) for _ in range(4)]) for _ in range(2)
     ]
     for thread in threads:
         thread.start()
-    assert sorted(seqs(link.receive_all(2.0))) == [1, 2, 3, 4, 101, 102, 103, 104]
+    assert sorted(seqs(link.receive_all(2.0))) == list(range(1, 9))
 
 
 def test_a_link_that_refuses_is_not_knocked_at_again_and_again(

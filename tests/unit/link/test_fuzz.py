@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.protocol import (
-    EventReport,
     InfoReport,
     LevelSignal,
     MicSignal,
     encode,
 )
 from tests.fuzz.targets import KNOWN, command, configuration, intake
-from tests.support.messages import INFO, event
+from tests.support.messages import EAR_INFO, utterance
 
 WORDS = st.sampled_from(
     ["transaction", "sent_at", "seconds", "on", "boot", "from_seq", "to_seq", "x", "t", "event"]
@@ -45,7 +44,12 @@ COMMANDS = (
 )
 GOOD = [
     encode(m)
-    for m in (EventReport(event(1)), InfoReport(INFO), MicSignal("ok"), LevelSignal(dbfs=-3, speech=True))
+    for m in (
+        utterance(1),
+        InfoReport(EAR_INFO, "0" * 16, 1),
+        MicSignal("ok"),
+        LevelSignal(dbfs=-3, speech=True),
+    )
 ]
 
 

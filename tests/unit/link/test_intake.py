@@ -14,14 +14,14 @@ from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import listen
 from edge.protocol import (
     Ack,
-    EventReport,
     InfoReport,
     LevelSignal,
     MicSignal,
+    UtteranceReport,
     encode,
 )
 from edge.util.errors import UserError
-from tests.support.messages import INFO, event
+from tests.support.messages import EAR_INFO, utterance
 
 
 class Notes:
@@ -79,22 +79,22 @@ def running(tmp_path):
 def test_what_fits_the_contract_is_passed_on_and_nothing_else(running):
     with running.connect() as ear:
         for data in (
-            encode(InfoReport(INFO)),
+            encode(InfoReport(EAR_INFO, "0" * 16, 1)),
             b"",
             b"\x00" * 900,
             b'{"t":"audio","pcm":"AAAA"}',
-            encode(EventReport(event(1))) + b" " * 700,
-            encode(EventReport(event(1))).replace(b'"v":1', b'"v":1,"pcm":"AAAA"'),
+            encode(utterance(1)) + b" " * 1000,
+            encode(utterance(1)).replace(b'"n":1', b'"n":1,"pcm":"AAAA"'),
             encode(MicSignal("ok")),
         ):
             ear.send(data)
         running.serve()
-    assert running.notes.said == [InfoReport(INFO), MicSignal("ok")]
+    assert running.notes.said == [InfoReport(EAR_INFO, "0" * 16, 1), MicSignal("ok")]
     assert running.intake.rejected == 5
 
 
 def test_the_largest_message_passes_and_one_byte_more_does_not(running):
-    message = encode(EventReport(event(1)))
+    message = encode(utterance(1))
     with running.connect() as ear:
         ear.send(message + b" " * (1024 - len(message)))
         ear.send(message + b" " * (1025 - len(message)))
@@ -118,11 +118,11 @@ def test_a_file_descriptor_cannot_be_passed(running):
 def test_reports_are_slowed_down_to_two_a_second_after_ten_and_none_is_lost(running):
     with running.connect() as ear:
         for seq in range(1, 15):
-            ear.send(encode(EventReport(event(seq))))
+            ear.send(encode(utterance(seq)))
         running.serve(0.2)
         assert len(running.notes.said) == 10
         running.serve(2.3)
-    assert [m.event.seq for m in running.notes.said] == list(range(1, 15))
+    assert [m.n for m in running.notes.said] == list(range(1, 15))
     gaps = [b - a for a, b in zip(running.notes.times[10:], running.notes.times[11:], strict=False)]
     assert all(0.4 < gap < 0.7 for gap in gaps)
 
@@ -150,14 +150,14 @@ def test_an_ear_that_is_held_back_has_to_wait_in_its_send(running):
         ear.setblocking(False)
         with pytest.raises(BlockingIOError):
             for _ in range(100_000):
-                ear.send(encode(EventReport(event(1))))
+                ear.send(encode(utterance(1)))
                 running.loop.run_until_complete(asyncio.sleep(0))
 
 
 def test_what_an_ear_said_before_it_died_is_heard_before_the_next_ear(running):
     first = running.connect()
     for seq in range(1, 13):
-        first.send(encode(EventReport(event(seq))))
+        first.send(encode(utterance(seq)))
     running.serve()
     first.close()
     with running.connect() as second:
@@ -165,7 +165,7 @@ def test_what_an_ear_said_before_it_died_is_heard_before_the_next_ear(running):
         running.serve(0.1)
         assert MicSignal("ok") not in running.notes.said
         running.serve(1.5)
-        assert [type(m) for m in running.notes.said] == [EventReport] * 12 + [MicSignal]
+        assert [type(m) for m in running.notes.said] == [UtteranceReport] * 12 + [MicSignal]
         assert (running.notes.connections, running.notes.gone) == (2, 1)
 
 
@@ -173,22 +173,22 @@ def test_a_second_ear_is_refused_while_the_first_lives(running):
     with running.connect() as first, running.connect() as second:
         running.serve()
         assert second.recv(100) == b""
-        assert running.intake.send(Ack("01JD0000000000000000000000"))
-        assert first.recv(256) == encode(Ack("01JD0000000000000000000000"))
+        assert running.intake.send(Ack(1))
+        assert first.recv(256) == encode(Ack(1))
 
 
 def test_an_ear_that_never_reads_is_let_go_and_the_link_stays_small(running):
     with running.connect():
         running.serve()
         sent = 0
-        while running.intake.send(Ack("01JD0000000000000000000000")):
+        while running.intake.send(Ack(1)):
             sent += 1
             assert sent < 100_000
         assert running.notes.gone == 1
 
 
 def test_without_an_ear_nothing_can_be_sent(running):
-    assert not running.intake.send(Ack("01JD0000000000000000000000"))
+    assert not running.intake.send(Ack(1))
 
 
 @given(st.lists(st.binary(max_size=1400), max_size=9))

@@ -9,10 +9,11 @@ from edge import protocol
 from edge.protocol import (
     ContractError,
     Event,
-    EventReport,
     LevelSignal,
     MicSignal,
     Probabilities,
+    UtteranceReport,
+    UtteranceValues,
 )
 
 EVENT = Event(
@@ -31,6 +32,19 @@ EVENT = Event(
     model="base-1.2.0",
     latency_ms=34,
 )
+UTTERANCE = UtteranceReport(
+    42,
+    UtteranceValues(
+        event_type="angry",
+        shares=(5, 2, 1, 81, 6, 3, 2),
+        arousal=4,
+        started=1_000_000,
+        length=72,
+        snr_db=18,
+        level_dbfs=-23,
+        latency=3,
+    ),
+)
 
 
 def test_the_order_of_the_labels_is_the_order_of_the_probabilities() -> None:
@@ -38,16 +52,16 @@ def test_the_order_of_the_labels_is_the_order_of_the_probabilities() -> None:
 
 
 def test_an_event_survives_the_wire() -> None:
-    data = protocol.encode(EventReport(EVENT))
+    data = protocol.encode(UTTERANCE)
     assert len(data) <= protocol.MAX_REPORT_BYTES
-    assert protocol.decode_ear_message(data) == EventReport(EVENT)
+    assert protocol.decode_ear_message(data) == UTTERANCE
     assert protocol.decode_event(protocol.encode(EVENT)) == EVENT
 
 
 @pytest.mark.parametrize(
     "signal",
     [
-        LevelSignal(dbfs=-131.5, speech=False),
+        LevelSignal(dbfs=-100, speech=False),
         MicSignal("starting"),
         MicSignal("muted", ("device", "remote", "quiet_hours")),
     ],
@@ -74,18 +88,41 @@ def test_a_signal_fits_into_its_64_bytes(signal: protocol.Signal) -> None:
 def test_a_message_that_breaks_the_schema_is_refused(change: dict[str, object], reason: str) -> None:
     tree = msgspec.to_builtins(EVENT) | change
     with pytest.raises(ContractError, match=reason):
-        protocol.decode_ear_message(msgspec.json.encode({"t": "event", "event": tree}))
+        protocol.decode_event(msgspec.json.encode(tree))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"audio": "AAAA"}, "unknown field"),
+        ({"event_type": "bored"}, "enum"),
+        ({"shares": [5, 2, 1, 81, 6, 3, 3]}, "sum to 100"),
+        ({"shares": [5, 2, 1, 81, 6, 5]}, "length 7"),
+        ({"shares": [5.5, 2, 1, 80.5, 6, 3, 2]}, "int"),
+        ({"shares": [105, 2, 1, 0, -8, 0, 0]}, "<= 100"),
+        ({"arousal": 0.25}, "int"),
+        ({"arousal": 21}, "<= 20"),
+        ({"level_dbfs": -23.1}, "int"),
+        ({"length": 1876}, "<= 1875"),
+        ({"latency": 256}, "<= 255"),
+    ],
+)
+def test_an_utterance_of_anything_but_whole_steps_is_refused(change: dict[str, object], reason: str) -> None:
+    tree = msgspec.to_builtins(UTTERANCE)
+    tree["values"] |= change
+    with pytest.raises(ContractError, match=reason):
+        protocol.decode_ear_message(msgspec.json.encode(tree))
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999", b'"1"', b"null"])
 def test_a_number_that_is_not_one_is_refused(number: bytes) -> None:
-    data = protocol.encode(EventReport(EVENT)).replace(b"18.2", number)
+    data = protocol.encode(UTTERANCE).replace(b":18,", b":" + number + b",")
     with pytest.raises(ContractError):
         protocol.decode_ear_message(data)
 
 
 def test_a_message_that_is_too_long_is_refused_whatever_it_says() -> None:
-    data = protocol.encode(EventReport(EVENT))
+    data = protocol.encode(UTTERANCE)
     with pytest.raises(ContractError, match="at most 1024"):
         protocol.decode_ear_message(data + b" " * protocol.MAX_REPORT_BYTES)
     with pytest.raises(ContractError, match="at most 128"):

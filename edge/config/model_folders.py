@@ -1,0 +1,22 @@
+"""The folders in which bundles are found, for the ear, which loads them, and for the link, which names them."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+MANIFEST: Final = "manifest.json"
+MODEL: Final = "model.tflite"
+PACKAGE: Final = "roomtone_models"
+"""The package that is installed with the shipped bundles (models/pyproject.toml)."""
+
+
+def places() -> list[Path]:
+    """Folders that are searched for bundles, in this order."""
+    result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
+    result.append(Path(__file__).resolve().parents[2] / "models")
+    package = find_spec(PACKAGE)
+    result.extend(Path(place) for place in (package and package.submodule_search_locations) or ())
+    return result
