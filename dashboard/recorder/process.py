@@ -25,6 +25,7 @@ from dashboard.live.decode import decode
 from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.session import Session
+from dashboard.recorder.tails import TailTracker
 from dashboard.recorder.writer import Received, Writer
 from dashboard.values import now_ms
 from edge import protocol
@@ -64,6 +65,7 @@ class Recorder:
         self._keep_days = keep_days
         self._writer = Writer(engine)
         self._gaps = GapTracker(engine, self._is_online, self._request_replay)
+        self._tails = TailTracker(engine, self._is_online, self._request_replay)
         self._admission = Admission(self._writer.last_received)
         self._refused = RefusedRanges()
         self._refused_at = 0.0
@@ -93,7 +95,7 @@ class Recorder:
                     self._record([*held, *batch])
                 if time.monotonic() >= next_gap_check:
                     next_gap_check = time.monotonic() + GAP_CHECK_INTERVAL_S
-                    self._with_database(lambda: self._gaps.check(now_ms()))
+                    self._with_database(self._check_gaps)
                 if time.monotonic() >= next_expiry:
                     next_expiry = time.monotonic() + EXPIRY_INTERVAL_S
                     self._with_database(self._expire)
@@ -119,6 +121,11 @@ class Recorder:
             if time.monotonic() >= warn_at:
                 warn_at = float("inf")
                 log.warning("[not_recording] no event is recorded: %s", self._session.problem())
+
+    def _check_gaps(self) -> None:
+        now = now_ms()
+        requested = self._gaps.check(now)
+        self._tails.check(now, {gap.node for gap in requested})
 
     def _expire(self) -> None:
         """Delete old events, by a time that a wrong clock does not move."""
@@ -161,7 +168,7 @@ class Recorder:
                 else:
                     self._refuse(node, message)
             elif isinstance(message, Info):
-                names[node] = message.name
+                names[node] = self._note_info(node, message, now)
             elif leaf == protocol.AVAILABILITY.leaf:
                 (self._online.add if message == "online" else self._online.discard)(node)
         for attempt in range(1_000_000):
@@ -171,6 +178,12 @@ class Recorder:
                 return  # Not acknowledged: the broker delivers it again.
         for arrived in acknowledged:
             arrived.acknowledge()
+
+    def _note_info(self, node: str, info: Info, now: int) -> str:
+        """Note which event was the last one of a device; return its name."""
+        if info.last_event is not None:
+            self._tails.note(node, info.last_event, now)
+        return info.name
 
     def _write(self, events: Sequence[Received], names: dict[str, str]) -> None:
         if events:

@@ -71,7 +71,7 @@ boots = Table(
     Column("asked", BigInteger, nullable=False, default=0),
     Column("asks", Integer, nullable=False, default=0),
 )
-"""For each start of an ear: the sequence number up to which all events are known, and the last replay request."""
+"""For each start of a device: the sequence number up to which all events are known, and the last replay request."""
 
 lost = Table(
     "lost",
