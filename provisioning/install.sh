@@ -45,7 +45,7 @@ put() {
 }
 
 # units_in FOLDER...: names of Roomtone's units in these folders, without their drop-ins.
-units_in() { find "$@" -maxdepth 1 -name 'roomtone-*' \( -name '*.service' -o -name '*.socket' \) ! -type d -printf '%f\n'; }
+units_in() { find "$@" -maxdepth 1 -regextype egrep -regex '.*/(run-)?roomtone[^/]*\.(service|socket|path|mount)' ! -type d -printf '%f\n'; }
 
 configure=() wait_s=60 gpio=0 wheels='' lock=device
 while [ $# -gt 0 ]; do
@@ -212,13 +212,14 @@ activate() { # makes version folder $1 the one that runs, and waits until it doe
   for unit in $(units_in "$1/share/roomtone/systemd" "$UNITS" | sort -u); do
     if [ -e "$1/share/roomtone/systemd/$unit" ]; then
       put "$1/share/roomtone/systemd/$unit" "$UNITS/$unit" || return 1
-      case $unit in *@*) ;; *) services+=("$unit") ;; esac
+      case $unit in *@* | *-save.service) ;; *) services+=("$unit") ;; esac
     elif [ -e "$UNITS/$unit" ]; then
       case $unit in *@*) ;; *) systemctl -q disable --now "$unit" || true ;; esac
       rm -rf "${UNITS:?}/$unit" "${UNITS:?}/$unit.d"
       say "removed $UNITS/$unit"
     fi
   done
+  put "$1/share/roomtone/systemd/journald@roomtone-ear.conf" /etc/systemd/journald@roomtone-ear.conf || return 1
   (cd / && "$1/bin/python" -m provisioning.device dropins --config "$ETC/roomtone.toml" --units "$UNITS")
   if [ "$(readlink "$OPT/current" || true)" != "$1" ]; then
     ln -sfn "$1" "$OPT/current.new"
@@ -249,7 +250,7 @@ if ! activate "$new"; then
   say "the new version does not come up: going back to $old"
   # The old version does not know the new names of keys.
   if [ -e "$backup" ]; then mv "$backup" "$ETC/roomtone.toml"; fi
-  activate "$old" || die "neither does $old; see: journalctl -u roomtone-ear -u roomtone-link"
+  activate "$old" || die "neither does $old; see: journalctl --namespace=+roomtone-ear -u roomtone-ear -u roomtone-link"
   die "the new version does not come up; $old runs again"
 fi
 for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done

@@ -37,12 +37,13 @@ if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemc
     echo "uninstall.sh: the broker was not reached: what the device retained there stays" >&2
 fi
 shopt -s nullglob
-# Also what an earlier version has left.
-for unit in /etc/systemd/system/roomtone-*.{socket,service}; do
+# Also what an earlier version has left. The state of the ear is saved before its memory goes.
+for unit in roomtone-ear-save.path /etc/systemd/system/roomtone-*.{socket,service} /etc/systemd/system/run-roomtone*.mount \
+  systemd-journald@roomtone-ear.{socket,service}; do
   systemctl disable -q --now "${unit##*/}" 2>/dev/null || true
 done
-rm -rf /opt/roomtone /etc/systemd/system/roomtone-*.{service,socket}{,.d}
-rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf
+rm -rf /opt/roomtone /etc/systemd/system/roomtone-*.{service,socket,path}{,.d} /etc/systemd/system/run-roomtone*.mount
+rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf /etc/systemd/journald@roomtone-ear.conf
 systemctl daemon-reload
 rm -rf /run/roomtone /run/roomtone-ear /run/roomtone-link /run/roomtone-install.lock
 # The socket in it belongs to a sound server, which would not make it again.

@@ -10,9 +10,11 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
 from dashboard.api.common import Services, record_action, require, run_query
+from dashboard.db.clock import clock_of
 from dashboard.db.tables import EMOTIONS
 from dashboard.live.problems import device_rows
 from dashboard.values import now_ms, printable
+from edge.util.guarded_clock import JUMP_S
 from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
@@ -71,6 +73,10 @@ class Fleet(BaseModel):
     version: str
     broker: str
     now: int
+    clock_ahead: int = Field(
+        description="seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, "
+        "expired or signed by such a clock"
+    )
     reachable: dict[str, Any]
     devices: list[dict[str, Any]]
 
@@ -96,6 +102,7 @@ def router(services: Services) -> APIRouter:
             version=VERSION,
             broker=services.feed.broker.connection.state,
             now=round(now * 1000),
+            clock_ahead=await _clock_ahead(services),
             reachable=reach,
             devices=device_rows(services.feed.registry, lost, now, started),
         )
@@ -156,3 +163,11 @@ def router(services: Services) -> APIRouter:
 
 def _rule(row: dict[str, Any]) -> Rule:
     return Rule(**row | {"emotion": EMOTIONS[row["emotion"]], "share": row["share"] / 1000})
+
+
+async def _clock_ahead(services: Services) -> int:
+    if services.engine is None:
+        return 0
+    clock = await run_query(clock_of, services.engine)
+    ahead = clock.ahead_s()
+    return round(ahead) if ahead > JUMP_S else 0

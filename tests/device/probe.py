@@ -63,6 +63,42 @@ def read(path):
     return outcome(lambda: Path(path).open("rb").close())
 
 
+def fill(folder):
+    """How many KiB can be written into a folder, of 8 MiB that are tried: in one file and then in many."""
+    written = 0
+    names = []
+    try:
+        with Path(folder, "probe-fill").open("wb", buffering=0) as file:
+            names.append(file.name)
+            while written < 4 << 20:
+                written += file.write(bytes(4096))
+    except OSError:
+        pass
+    try:
+        for number in range(1024):
+            with Path(folder, f"probe-fill-{number}").open("wb", buffering=0) as file:
+                names.append(file.name)
+                written += file.write(bytes(4096))
+    except OSError:
+        pass
+    for name in names:
+        Path(name).unlink()
+    return written >> 10
+
+
+def shout(megabytes):
+    """Bytes on standard output and standard error, in the longest lines that a journal takes, and in short ones."""
+    line = os.urandom(24_000).hex().encode() + b"\n"
+    for descriptor in (1, 2):
+        left = int(megabytes) << 20
+        with contextlib.suppress(OSError):
+            while left > 0:
+                left -= os.write(descriptor, line)
+            for _ in range(20_000):
+                os.write(descriptor, line[:100] + b"\n")
+    return "ok"
+
+
 def hog(megabytes):
     """Memory that is really used; who is killed for it tells nothing any more."""
     return "ok" if len(b"x" * (int(megabytes) << 20)) else ""
@@ -88,7 +124,9 @@ def main():
     found = {}
     for wish in sys.argv[1:]:
         verb, _, value = wish.partition("=")
-        found[wish] = {f.__name__: f for f in (sockets, tcp, unix, write, read, hog, send)}[verb](value)
+        found[wish] = {f.__name__: f for f in (sockets, tcp, unix, write, read, fill, shout, hog, send)}[
+            verb
+        ](value)
     print("PROBE " + json.dumps(found), flush=True)
 
 

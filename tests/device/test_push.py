@@ -119,7 +119,10 @@ def test_a_push_goes_through_the_gate_of_systemd_and_the_box_switches(pushed: Pu
     assert (now["current"]["name"], now.get("probation"), now["floor"]) == ("base-9.3.0", None, 1)
     assert pushed.validations() == 1, "the service has validated it, and no child of the link"
     seconds_until(
-        lambda: "model: base-9.3.0" in box.container.run(f"journalctl --no-pager -u {EAR}"),
+        lambda: (
+            "model: base-9.3.0"
+            in box.container.run(f"journalctl --no-pager --namespace=roomtone-ear -u {EAR}")
+        ),
         10,
         "the ear has swapped",
     )

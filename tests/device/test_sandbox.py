@@ -22,7 +22,7 @@ from edge import protocol
 from edge.audio import files as audiofile
 from edge.protocol import InfoReport
 from tests.conftest import SPEECH
-from tests.device.sandbox import EAR, LINK, bring_probe, probe
+from tests.device.sandbox import EAR, LINK, bring_probe, probe, start_in_place
 from tests.support.audio_search import Search
 from tests.support.machines.device import BACK_S, VOICE, Box, booted
 from tests.support.messages import EAR_INFO, utterance
@@ -73,12 +73,11 @@ def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
     wishes = [
         f"write={folder}" for folder in (*OPEN, "/", "/run", "/run/roomtone", "/run/roomtone-sound", "/proc")
     ]
-    own = ["write=/run/roomtone-ear", "write=/var/lib/roomtone/ear", "write=/tmp", "write=/var/tmp"]
+    wishes += ["write=/var/lib/roomtone/ear", "write=/tmp", "write=/var/tmp"]
+    own = ["write=/run/roomtone-ear", "write=/run/roomtone-ear/state"]
     found = probe(box.container, EAR, *wishes, *own)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
     assert {found[wish] for wish in own} == {"ok"}
-    # Its /tmp is nobody else's.
-    assert box.container.run("find /tmp /var/tmp -maxdepth 1 -name 'probe-*'") == ""
     free = probe(
         box.container,
         EAR,
@@ -86,6 +85,51 @@ def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
         without="ProtectSystem=no\nProtectHome=no\nTemporaryFileSystem=\nInaccessiblePaths=\nPrivateIPC=no",
     )
     assert [wish for wish in wishes[: len(OPEN) - 1] if free[wish] != "ok"] == []
+
+
+def test_what_the_ear_can_write_has_a_size(box: Box) -> None:
+    own = "fill=/run/roomtone-ear"
+    assert 0 < probe(box.container, EAR, own)[own] <= 256
+    # The control: the same bytes, in a folder without a size.
+    free = "fill=/srv/open"
+    assert probe(box.container, EAR, free, without="ProtectSystem=no")[free] == 8192
+
+
+def test_only_small_files_of_known_names_go_from_the_ear_to_the_disk(box: Box) -> None:
+    state, saved = "/run/roomtone-ear/state", "/var/lib/roomtone/ear"
+    run = box.container.run
+    run(f"systemctl stop {EAR}")
+    run(f"head -c 3000 /dev/urandom > {state}/link.baseline.json; head -c 3000 /dev/urandom > {state}/sound")
+    run(f"ln -s /etc/shadow {state}/muted-remote; mkfifo {state}/link.tries.json; touch {state}/muted-device")
+    seconds_until(lambda: box.outside(f"{saved}/muted-device").exists(), 20.0, "the mute is saved")
+    assert run(f"ls {saved}").split() == ["muted-device"]
+    assert run(f"stat -c %s {saved}/muted-device").strip() == "0"
+    run(f"rm {state}/*")
+    seconds_until(
+        lambda: not box.outside(f"{saved}/muted-device").exists(), 30.0, "the end of the mute is saved"
+    )
+    run(f"systemctl start {EAR}")
+    box.speak_until_heard(BACK_S)
+
+
+def journals(box: Box, namespace: str = "") -> int:
+    """Bytes of the journals, of the system's or of a namespace."""
+    box.container.run(f"journalctl {namespace} --sync")
+    folders = "*.roomtone-ear" if namespace else "[0-9a-f]*[0-9a-f]"
+    found = box.container.run(f"du -sbc /var/log/journal/{folders} /run/log/journal/{folders}", check=False)
+    return int(found.splitlines()[-1].split()[0])
+
+
+def test_the_log_of_the_ear_has_a_size_and_is_in_memory(box: Box) -> None:
+    before = journals(box)
+    start_in_place(box.container, EAR, "shout=16", without="StandardOutput=null\nLogNamespace=roomtone-ear")
+    assert journals(box) - before < 1 << 20
+    assert box.container.run("ls -d /var/log/journal/*.roomtone-ear", check=False).startswith("ls: cannot")
+    assert journals(box, "--namespace=roomtone-ear") <= 4 << 20
+    # The control: the same bytes without the two lines.
+    before = journals(box)
+    start_in_place(box.container, EAR, "shout=16")
+    assert journals(box) - before > 8 << 20
 
 
 def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
@@ -145,12 +189,16 @@ def rejected(box: Box) -> int:
 
 def test_a_slow_interpreter_is_noticed(box: Box) -> None:
     folder = f"/run/systemd/system/{EAR}.d"
-    assert "the self-test takes" not in box.container.run(f"journalctl -u {EAR}")  # the control
+    assert "the self-test takes" not in box.container.run(
+        f"journalctl --namespace=roomtone-ear -u {EAR}"
+    )  # the control
     box.outside(folder).mkdir(parents=True, exist_ok=True)
     box.outside(f"{folder}/zz-slow.conf").write_text("[Service]\nProcSubset=pid\n")
     try:
         box.container.run(f"systemctl daemon-reload && systemctl restart {EAR}")
-        assert "/proc/cpuinfo is hidden" in box.container.run(f"journalctl -u {EAR} -n 30")
+        assert "/proc/cpuinfo is hidden" in box.container.run(
+            f"journalctl --namespace=roomtone-ear -u {EAR} -n 30"
+        )
     finally:
         box.container.run(f"rm -r {folder} && systemctl daemon-reload && systemctl restart {EAR}")
     box.speak_until_heard(BACK_S)

@@ -89,7 +89,7 @@ def test_a_moment_without_the_processor_costs_sound_and_not_the_microphone(
     machine.run(f"kill -STOP {before}; sleep 1.5; kill -CONT {before}")
     event_comes(machine, heard)
     assert machine.pid(EAR) == before
-    assert "Stream closed" not in machine.run(f"journalctl -u {EAR} -o cat")
+    assert "Stream closed" not in machine.run(f"journalctl --namespace=roomtone-ear -u {EAR} -o cat")
     assert not [payload for _, topic, payload in heard.messages[told:] if topic.endswith("/mic")]
 
 
@@ -127,7 +127,9 @@ def test_who_holds_the_card_is_recognised_and_named(machine: Machine, heard: Sub
         assert re.search(r"arecord \(process \d+\) holds Loopback", said), said
         machine.run(f"systemctl start --no-block {EAR}")
         seconds_until(
-            lambda: "holds Loopback" in machine.run(f"journalctl -u {EAR} -n 20 -o cat"),
+            lambda: (
+                "holds Loopback" in machine.run(f"journalctl --namespace=roomtone-ear -u {EAR} -n 20 -o cat")
+            ),
             SLOW_S,
             "the ear says it",
         )

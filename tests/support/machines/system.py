@@ -27,7 +27,10 @@ class System(ABC):
 
     def journal(self) -> str:
         """The last lines of both daemons."""
-        return self.run("journalctl --no-pager -n 60 -o short-precise -u 'roomtone-*'", check=False)
+        return self.run(
+            "journalctl --no-pager --namespace=+roomtone-ear -n 60 -o short-precise -u 'roomtone-*'",
+            check=False,
+        )
 
     def show(self, unit: str, name: str) -> str:
         """A property of a unit."""

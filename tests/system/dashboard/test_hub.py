@@ -24,7 +24,7 @@ from edge.cli.main import main
 from tests.support.broker import free_port
 from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
 from tests.support.link import EarClient, LinkProcess
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.waiting import until
 
 PARTS = ("mosquitto", "dashboard.db", "caddy", "recorder")
@@ -88,7 +88,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
         "homeassistant.discovery=false",
     )
     with LinkProcess(tmp_path, mqtt, settings=settings) as link, EarClient(link.socket) as ear:
-        ear.tell(event(1))
+        ear.tell(utterance(1))
         with sync_playwright() as playwright:
             # The name leads here as it would by the network's DNS; the certificate is that of Caddy's own authority.
             resolve = f"--host-resolver-rules=MAP hub.local:{https} 127.0.0.1:{https}"
@@ -100,7 +100,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
             page.goto(f"https://hub.local:{https}/")
             log_in(page, "operator", password)
             expect(page.get_by_role("article", name="Kitchen")).to_be_visible(timeout=20_000)
-            ear.tell(event(2))
+            ear.tell(utterance(2))
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
             assert page.evaluate("window.isSecureContext")
             assert "__Host-roomtone" in {cookie["name"] for cookie in context.cookies()}

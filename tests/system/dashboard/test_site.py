@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.support.dashboard import Dashboard, Recorder, health, open_page
 from tests.support.link import EarClient, LinkProcess
-from tests.support.messages import event
+from tests.support.messages import utterance
 from tests.support.site.fleet import FleetSite
 from tests.support.waiting import until
 
@@ -47,7 +47,7 @@ def test_a_room_is_seen_and_recorded_over_mutual_tls_and_its_page_says_when_its_
             EarClient(link.socket) as ear,
             open_page(browser, url) as (page, trouble),
         ):
-            ear.tell(event(1))
+            ear.tell(utterance(1))
             expect(page.locator(".rt-emotion")).to_have_text("Happy", timeout=20_000)
             expect(page.locator(".rt-certificate")).to_have_text("Certificate expires in 11 days: renew it")
             # The meter asks the room for its level: a subscriber may.
