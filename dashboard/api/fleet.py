@@ -74,8 +74,8 @@ class Fleet(BaseModel):
     broker: str
     now: int
     clock_ahead: int = Field(
-        description="seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, "
-        "expired or signed by such a clock"
+        description="seconds by which the hub's clock jumped ahead of what is known; 0: it did not. "
+        "Nothing is deleted, expired or signed by such a clock"
     )
     reachable: dict[str, Any]
     devices: list[dict[str, Any]]

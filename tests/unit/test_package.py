@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from edge.config import model_folders
 from edge.inference import bundle
 from edge.protocol.bundle_name import BundleName
 from tests.conftest import ROOT
@@ -72,7 +73,9 @@ def test_bundles_are_found_in_the_package_where_there_is_no_checkout(
     (package / "__init__.py").write_text("raise RuntimeError('it is not imported')\n")
     (package / "small-9.9.9" / bundle.MANIFEST).write_text("{}")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(bundle, "__file__", str(tmp_path / "lib" / "edge" / "inference" / "bundle.py"))
+    monkeypatch.setattr(
+        model_folders, "__file__", str(tmp_path / "lib" / "edge" / "config" / "model_folders.py")
+    )
     monkeypatch.delenv("ROOMTONE_MODELS", raising=False)
     assert bundle.find("small") == package / "small-9.9.9"
 

@@ -606,6 +606,11 @@ export interface components {
         Fleet: {
             /** Broker */
             broker: string;
+            /**
+             * Clock Ahead
+             * @description seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, expired or signed by such a clock
+             */
+            clock_ahead: number;
             /** Devices */
             devices: {
                 [key: string]: unknown;
