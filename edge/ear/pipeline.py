@@ -25,7 +25,7 @@ from edge.config.settings import Config
 from edge.ear.baseline_store import Quality
 from edge.ear.capture.source import BLOCK_S, Block
 from edge.ear.prediction_counts import PredictionCounts
-from edge.ear.utterance_values import utterance_values
+from edge.ear.uplink.utterance_values import utterance_values
 from edge.inference.classifier import Result
 from edge.protocol import BLOCK_MS, LevelSignal, UtteranceValues
 

@@ -22,7 +22,7 @@ from edge.config.settings import Config
 from edge.ear import state_dir
 from edge.ear.baseline_file import SavedBaseline
 from edge.ear.model_selection import StartAttempts
-from edge.ear.mute.requests import ORIGINS
+from edge.ear.mute.mute_state import ORIGINS
 from edge.util import atomic_file
 
 MAX_BYTES: Final = 4096

@@ -19,7 +19,7 @@ from edge.config import model_folders
 from edge.config.settings import Config
 from edge.protocol import EarInfo, ModelInfo, Sha256
 from edge.protocol.bundle_name import BundleName
-from edge.releases import state as store
+from edge.releases.store import state as store
 from edge.util.version import VERSION
 
 log = logging.getLogger(__name__)
