@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.link.ipc import intake
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import listen
 from edge.protocol import (
@@ -125,6 +126,19 @@ def test_reports_are_slowed_down_to_two_a_second_after_ten_and_none_is_lost(runn
     assert [m.n for m in running.notes.said] == list(range(1, 15))
     gaps = [b - a for a, b in zip(running.notes.times[10:], running.notes.times[11:], strict=False)]
     assert all(0.4 < gap < 0.7 for gap in gaps)
+
+
+def test_utterances_are_slowed_down_in_the_long_run_and_none_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake, "UTTERANCES_BURST", 3)
+    running = Running(tmp_path / "s")
+    with running.connect() as ear:
+        for seq in range(1, 6):
+            ear.send(encode(utterance(seq)))
+        running.serve(0.5)
+        assert [m.n for m in running.notes.said] == [1, 2, 3]
+        running.serve(4.0)
+    assert [m.n for m in running.notes.said] == [1, 2, 3, 4, 5]
+    running.close()
 
 
 def test_signals_are_slowed_down_to_four_a_second_after_eight(running):
