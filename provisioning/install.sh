@@ -219,7 +219,9 @@ activate() { # makes version folder $1 the one that runs, and waits until it doe
       say "removed $UNITS/$unit"
     fi
   done
-  put "$1/share/roomtone/systemd/journald@roomtone-ear.conf" /etc/systemd/journald@roomtone-ear.conf || return 1
+  if [ -e "$1/share/roomtone/systemd/journald@roomtone-ear.conf" ]; then
+    put "$1/share/roomtone/systemd/journald@roomtone-ear.conf" /etc/systemd/journald@roomtone-ear.conf || return 1
+  fi
   (cd / && "$1/bin/python" -m provisioning.device dropins --config "$ETC/roomtone.toml" --units "$UNITS")
   if [ "$(readlink "$OPT/current" || true)" != "$1" ]; then
     ln -sfn "$1" "$OPT/current.new"

@@ -45,7 +45,7 @@ done
 rm -rf /opt/roomtone /etc/systemd/system/roomtone-*.{service,socket,path}{,.d} /etc/systemd/system/run-roomtone*.mount
 rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf /etc/systemd/journald@roomtone-ear.conf
 systemctl daemon-reload
-rm -rf /run/roomtone /run/roomtone-ear /run/roomtone-link /run/roomtone-install.lock
+rm -rf /run/roomtone /run/roomtone/ear /run/roomtone-link /run/roomtone-install.lock
 # The socket in it belongs to a sound server, which would not make it again.
 [ ! -d /run/roomtone-sound ] || rmdir /run/roomtone-sound 2>/dev/null || echo "uninstall.sh: /run/roomtone-sound is in use and stays until the next boot" >&2
 if [ "${answer,,}" = y ]; then

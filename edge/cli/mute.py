@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from edge.config.options import add_config_options, config_from
 from edge.util.errors import UserError
+from edge.util.restarts import runtime_dir
 
 CONFIRM_S: Final = 8.0
-RUNTIME: Final = Path("/run/roomtone-ear")
+RUNTIME: Final = runtime_dir() or Path("/run/roomtone/ear")
 
 
 def register(subparsers: Any) -> None:

@@ -195,7 +195,7 @@ class Runtime(Struct, frozen=True, forbid_unknown_fields=True):
     """Folder of undelivered events; empty: systemd's `STATE_DIRECTORY`, without it the folder of the socket."""
     ear_state_dir: Annotated[str, Meta(max_length=4096)] = ""
     """Folder of the ear's state (mute requests, baseline); empty: systemd's `STATE_DIRECTORY`, without it
-    /run/roomtone-ear/state, and where that is missing the folder of the socket."""
+    /run/roomtone/ear/state, and where that is missing the folder of the socket."""
     spool_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
     """Days after which undelivered events are dropped."""
     spool_events: Annotated[int, Meta(ge=10, le=1_000_000)] = 10_000

@@ -9,7 +9,7 @@ from typing import Final
 from edge.config.settings import Config
 from edge.util.restarts import runtime_dir
 
-INSTALLED: Final = Path("/run/roomtone-ear/state")
+INSTALLED: Final = Path("/run/roomtone/ear/state")
 """In memory, with a size; `edge.ear.saved_state` copies what is kept to `SAVED`."""
 SAVED: Final = Path("/var/lib/roomtone/ear")
 

@@ -74,7 +74,7 @@ def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
         f"write={folder}" for folder in (*OPEN, "/", "/run", "/run/roomtone", "/run/roomtone-sound", "/proc")
     ]
     wishes += ["write=/var/lib/roomtone/ear", "write=/tmp", "write=/var/tmp"]
-    own = ["write=/run/roomtone-ear", "write=/run/roomtone-ear/state"]
+    own = ["write=/run/roomtone/ear", "write=/run/roomtone/ear/state"]
     found = probe(box.container, EAR, *wishes, *own)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
     assert {found[wish] for wish in own} == {"ok"}
@@ -88,7 +88,7 @@ def test_the_ear_writes_only_into_its_own_folders(box: Box) -> None:
 
 
 def test_what_the_ear_can_write_has_a_size(box: Box) -> None:
-    own = "fill=/run/roomtone-ear"
+    own = "fill=/run/roomtone/ear"
     assert 0 < probe(box.container, EAR, own)[own] <= 256
     # The control: the same bytes, in a folder without a size.
     free = "fill=/srv/open"
@@ -96,7 +96,7 @@ def test_what_the_ear_can_write_has_a_size(box: Box) -> None:
 
 
 def test_only_small_files_of_known_names_go_from_the_ear_to_the_disk(box: Box) -> None:
-    state, saved = "/run/roomtone-ear/state", "/var/lib/roomtone/ear"
+    state, saved = "/run/roomtone/ear/state", "/var/lib/roomtone/ear"
     run = box.container.run
     run(f"systemctl stop {EAR}")
     run(f"head -c 3000 /dev/urandom > {state}/link.baseline.json; head -c 3000 /dev/urandom > {state}/sound")
@@ -146,7 +146,10 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
     found = probe(box.container, LINK, *wishes)
     assert {wish: found[wish] for wish in wishes if found[wish] == "ok"} == {}
     free = probe(
-        box.container, LINK, *wishes, without="PrivateDevices=no\nInaccessiblePaths=\nProtectHome=no"
+        box.container,
+        LINK,
+        *wishes,
+        without="PrivateDevices=no\nInaccessiblePaths=\nProtectHome=no",
     )
     assert {wish: free[wish] for wish in wishes if free[wish] != "ok"} == {}
     # What wishes to reach it is the same user: no group, no way.
