@@ -90,7 +90,7 @@ def test_dashboard_and_recorder_with_the_certificate_of_a_device_say_that_they_m
     finally:
         dashboard.kill()
     recorder = Recorder(site.broker, tmp_path, "--join", str(place))
-    recorder.start()
+    recorder.start(wait=False)
     try:
         until(lambda: "roomtone/+/event" in refused(recorder.log), what=lambda: recorder.log)
         until(lambda: "not_recording" in recorder.codes, 90, what=lambda: recorder.log)
