@@ -11,7 +11,7 @@ PAGES = (
     "README.md",
     *(f"docs/{n}.md" for n in ("subscribe", "fleet", "device", "privacy", "hub", "updates")),
 )
-"""Pages whose commands are typed, in this order, by tests/device/test_docs_typed.py."""
+"""Pages whose commands are typed, in this order, by tests/device/newcomer/test_docs_typed.py."""
 _BLOCK = re.compile(r"^(?:<!-- skip: (?P<why>.+?) -->\n)?```sh\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
