@@ -19,10 +19,10 @@ from typing import Final
 import msgspec
 
 from edge.util.atomic_file import write
-from edge.util.errors import UserError, reason
+from edge.util.errors import NotInForceError, UserError, reason
 from provisioning.fleet import device_announcement, proof
 from provisioning.fleet.console import command_as_root, print_status
-from provisioning.fleet.proof import NotInForceError, Prover
+from provisioning.fleet.proof import Prover
 from provisioning.fleet.records import Deployment
 from provisioning.fleet.site import BROKER_FILES, Site, broker_config
 

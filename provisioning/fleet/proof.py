@@ -28,7 +28,7 @@ from edge.mqtt.events import Acknowledged, Connected, Event, Subscribed
 from edge.mqtt.reason_codes import FAILURE, Identity
 from edge.mqtt.reconnect import Attempt, Ended
 from edge.mqtt.session import ClientOptions, Publish, Subscription
-from edge.util.errors import UserError
+from edge.util.errors import NotInForceError
 from provisioning.fleet import authority
 from provisioning.fleet.authority import now_utc
 from provisioning.fleet.rights import EVERYTHING, FLEET_CLIENT, generation_topic
@@ -42,12 +42,6 @@ REVOKED_CLIENT: Final = "fleet.revoked"
 """Name in the certificate that is revoked by every list."""
 REVOKED_ALERT: Final = "CERTIFICATE_REVOKED"
 _DAYS: Final = 1
-
-
-class NotInForceError(UserError):
-    """What was changed in the site is not in force at the broker."""
-
-    status = 3
 
 
 class Prover:

@@ -12,7 +12,7 @@ import msgspec
 from edge.inference import bundle as bundles
 from edge.releases import archive
 from edge.releases.metadata import Release, Target
-from edge.util.errors import UserError
+from edge.util.errors import NotInForceError, UserError
 from edge.util.text.text_file import read_text
 from provisioning.fleet.console import print_status as say
 from provisioning.fleet.site import MODELS
@@ -165,7 +165,9 @@ def refresh(options: argparse.Namespace) -> int:
         say("the root ends soon: roomtone fleet keys rotate root")
     hub = hub_of(catalogue, options.ca)
     hub.bring(catalogue)
-    print(hub.refresh())
+    version = hub.refresh()
+    hub.check_served(catalogue)
+    print(version)
     return 0
 
 
@@ -221,7 +223,16 @@ def _upload(catalogue: Catalogue, options: argparse.Namespace) -> None:
     rotation.resign_if_needed(catalogue, passphrase_of(options))
     if options.no_upload:
         folder = setup.to_local_hub(catalogue)
-        say(f"{folder} is up to date; copy it to the hub")
+        say(f"{folder} is up to date; NOT IN FORCE before it is copied to the hub")
         return
-    hub_of(catalogue, options.ca).bring(catalogue)
-    say(f"{catalogue.about.url} has it")
+    hub = hub_of(catalogue, options.ca)
+    try:
+        hub.bring(catalogue)
+        hub.check_served(catalogue)
+    except NotInForceError:
+        raise
+    except UserError as error:
+        raise NotInForceError(
+            f"NOT IN FORCE: {error}; it is signed here, and `roomtone fleet refresh` brings it to the hub"
+        ) from None
+    say(f"{catalogue.about.url} serves it")

@@ -9,7 +9,7 @@ from typing import Any, Final
 import urllib3
 
 from edge.config.trust import client_context
-from edge.util.errors import UserError
+from edge.util.errors import NotInForceError, UserError
 from edge.util.text.text_file import first_line, read_text
 from provisioning.publish.catalogue import Catalogue
 
@@ -48,6 +48,23 @@ class Hub:
             self._call("PUT", "targets", targets.to_bytes())
         return self.status()
 
+    def check_served(self, catalogue: Catalogue) -> None:
+        """Read what a device would read, and compare its versions with ours. Raises `NotInForceError`."""
+        root, targets = catalogue.root().signed.version, catalogue.targets().signed.version
+        snapshot = self._served("timestamp.json")["meta"]["snapshot.json"]["version"]
+        served = self._served(f"{snapshot}.snapshot.json")["meta"]["targets.json"]["version"]
+        self._served(f"{root}.root.json")
+        if served != targets:
+            raise NotInForceError(
+                f"NOT IN FORCE: {self._url} serves version {served} of the releases, and here is {targets}"
+            )
+
+    def _served(self, name: str) -> dict[str, Any]:
+        found = self._request("GET", f"{self._url}/metadata/{name}", b"").get("signed")
+        if not isinstance(found, dict):
+            raise UserError(f"{self._url}/metadata/{name}: not metadata of releases")
+        return found
+
     def refresh(self) -> int:
         """Have the hub sign a new timestamp; return its version."""
         return int(self._call("POST", "refresh", b"")["timestamp_version"])
@@ -57,7 +74,9 @@ class Hub:
         return self._call("GET", "status", b"")
 
     def _call(self, method: str, what: str, body: bytes) -> dict[str, Any]:
-        url = f"{self._url}/api/{what}"
+        return self._request(method, f"{self._url}/api/{what}", body)
+
+    def _request(self, method: str, url: str, body: bytes) -> dict[str, Any]:
         try:
             answer = self._pool.request(method, url, body=body or None, redirect=False)
         except urllib3.exceptions.HTTPError as error:

@@ -19,8 +19,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.cli.main import main
+from edge.util.errors import NotInForceError
 from provisioning.fleet import proof
-from provisioning.fleet.proof import NotInForceError
 from tests.support.broker import Broker, free_port
 from tests.support.waiting import until
 

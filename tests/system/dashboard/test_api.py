@@ -179,6 +179,13 @@ def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     assert rows("select complete_to from boots join rooms on rooms.id = room_id where node = 'cellar'") == [
         (60,)
     ]
+    # An erasure that erases nothing is not called one.
+    with sqlite3.connect(hub.file) as connection:
+        connection.execute("create trigger kept before delete on events begin select raise(ignore); end")
+    kept = erase("/api/rooms/cellar", **{"from": "2026-02-01T00:00:00Z"})
+    assert kept.json().get("ok") is False, kept.text
+    with sqlite3.connect(hub.file) as connection:
+        connection.execute("drop trigger kept")
     assert erase("/api/rooms/cellar", client=program).json()["ok"] is True
     assert erase("/api/rooms/cellar").json()["ok"] is False
     assert rows("select count(*) from rooms where node = 'cellar'") == [(0,)]

@@ -16,7 +16,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.config import join_file
-from provisioning.fleet.proof import NotInForceError
+from edge.util.errors import NotInForceError
 from provisioning.hub import setup
 from provisioning.hub.broker import DATABASE, SET_ASIDE
 from tests.support.broker import free_port

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edge.cli.main import main
+from edge.util.errors import NotInForceError
 from provisioning.fleet import deployment, proof
-from provisioning.fleet.proof import NotInForceError
 from provisioning.fleet.site import open_site
 from tests.support.site.fleet import FleetSite
 from tests.support.waiting import until

@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edge.cli.main import main
 from edge.config.load import load
 from edge.config.options import overrides
-from provisioning.fleet.proof import NotInForceError
+from edge.util.errors import NotInForceError
 
 NOT_IN_FORCE = NotInForceError.status
 """These sites have no broker: what is done in the folder is done, and said not to be in force."""

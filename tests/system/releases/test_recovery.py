@@ -110,3 +110,27 @@ def test_a_stolen_device_holds_no_key_that_signs(folder: Path, fleet, box: Updat
             data = path.read_bytes()
             assert b"PRIVATE" not in data, path
             assert not [secret for secret in secrets if secret in data], path
+
+
+def test_a_withdrawal_that_the_hub_does_not_serve_is_not_called_one(folder: Path, hub: Hub, fleet) -> None:
+    """The hub is away, or shows devices something older: the command says so, and `refresh` finishes the job."""
+    from edge.util.errors import NotInForceError
+    from provisioning.publish import upload
+
+    first = tiny.make(folder / "made", "1.1.0", seed=1)
+    fleet("publish", str(first), "--everywhere", "--force", REASON, *fleet.signing)
+    catalogue = Catalogue(folder / "site" / "models")
+    client = upload.hub_of(catalogue, hub.cert)
+    client.check_served(catalogue)
+    served = folder / "site" / "models" / "hub"
+    old = (served / "metadata" / "timestamp.json").read_bytes()
+    hub.stop()
+    fleet("withdraw", "1.1.0", *fleet.signing, status=NotInForceError.status)
+    hub.start(served)
+    with pytest.raises(NotInForceError):
+        client.check_served(catalogue)
+    fleet("refresh", *fleet.signing)
+    client.check_served(catalogue)
+    (served / "metadata" / "timestamp.json").write_bytes(old)
+    with pytest.raises(NotInForceError):
+        client.check_served(catalogue)
