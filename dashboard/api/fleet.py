@@ -84,6 +84,13 @@ class Fleet(BaseModel):
 def router(services: Services) -> APIRouter:
     """Return the routes about all devices together: their problems, alert rules and alerts."""
     routes = APIRouter(prefix="/api", tags=["fleet"])
+    _add_device_routes(routes, services)
+    _add_rule_routes(routes, services)
+    _add_alert_routes(routes, services)
+    return routes
+
+
+def _add_device_routes(routes: APIRouter, services: Services) -> None:
     started = time.time()
 
     @routes.get("/fleet")
@@ -107,6 +114,8 @@ def router(services: Services) -> APIRouter:
             devices=device_rows(services.feed.registry, lost, now, started),
         )
 
+
+def _add_rule_routes(routes: APIRouter, services: Services) -> None:
     @routes.get("/rules")
     async def rules() -> list[Rule]:
         """Return all alert rules."""
@@ -140,6 +149,8 @@ def router(services: Services) -> APIRouter:
             raise HTTPException(404, f"there is no rule {number}")
         await record_action(services, request, "rule removed", str(number), "ok")
 
+
+def _add_alert_routes(routes: APIRouter, services: Services) -> None:
     @routes.get("/alerts")
     async def alerts(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Alert]:
         """Return the newest alerts, those that are still on first."""
@@ -157,8 +168,6 @@ def router(services: Services) -> APIRouter:
             )
             for row in await run_query(require(services.rules).recent_alerts, limit)
         ]
-
-    return routes
 
 
 def _rule(row: dict[str, Any]) -> Rule:

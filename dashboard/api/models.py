@@ -79,13 +79,13 @@ class Card(BaseModel):
 def router(services: Services) -> APIRouter:
     """Return the routes about models: releases, cards, plots, and what each device runs."""
     routes = APIRouter(prefix="/api/models", tags=["models"])
+    _add_list_route(routes, services)
+    _add_card_routes(routes, services)
+    _add_announce_route(routes, services)
+    return routes
 
-    async def find_model(name: str) -> Model:
-        try:
-            return await asyncio.to_thread(services.releases.find, name)
-        except MissingError as error:
-            raise HTTPException(404, str(error)) from None
 
+def _add_list_route(routes: APIRouter, services: Services) -> None:
     @routes.get("")
     async def models() -> Models:
         """Return releases and shipped bundles with their roll-out, and what each device runs."""
@@ -101,6 +101,14 @@ def router(services: Services) -> APIRouter:
             (_device(room) for room in registry.rooms.values()), key=lambda device: (device.name, device.node)
         )
         return Models(serves=services.repository is not None, models=listed, devices=devices)
+
+
+def _add_card_routes(routes: APIRouter, services: Services) -> None:
+    async def find_model(name: str) -> Model:
+        try:
+            return await asyncio.to_thread(services.releases.find, name)
+        except MissingError as error:
+            raise HTTPException(404, str(error)) from None
 
     @routes.get("/{name}/card")
     async def card(name: Name) -> Card:
@@ -122,6 +130,8 @@ def router(services: Services) -> APIRouter:
             raise HTTPException(404, str(error)) from None
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
+
+def _add_announce_route(routes: APIRouter, services: Services) -> None:
     @routes.post("/announce")
     async def announce(request: Request) -> dict[str, int]:
         """Make all devices check for an update now. Which device gets which release is signed on the workstation."""
@@ -139,8 +149,6 @@ def router(services: Services) -> APIRouter:
             raise HTTPException(503, "not connected to the broker")
         await record_action(services, request, "models announced", str(version), "ok")
         return {"timestamp_version": version}
-
-    return routes
 
 
 def _model(model: Model, plots: list[str], registry: RoomRegistry, seen: set[tuple[str, str]]) -> ModelOut:

@@ -114,13 +114,14 @@ MAX_PAGE: Final = 1000
 def router(services: Services) -> APIRouter:
     """Return the routes about single rooms: state, events, charts, commands and erasure."""
     routes = APIRouter(prefix="/api/rooms", tags=["rooms"])
-    _add_read_routes(routes, services)
+    _add_room_routes(routes, services)
+    _add_event_routes(routes, services)
+    _add_export_route(routes, services)
     _add_write_routes(routes, services)
     return routes
 
 
-def _add_read_routes(routes: APIRouter, services: Services) -> None:
-
+def _add_room_routes(routes: APIRouter, services: Services) -> None:
     @routes.get("")
     async def all_rooms() -> list[RoomOut]:
         """All rooms that are there or were ever recorded."""
@@ -140,6 +141,8 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
             raise HTTPException(404, f"there is no room {node}")
         return _room(node, live, recorded.get(node))
 
+
+def _add_event_routes(routes: APIRouter, services: Services) -> None:
     @routes.get("/{node}/events")
     async def events(
         node: Node,
@@ -173,6 +176,8 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
         until = round(far_future() * 1000) if before is None else before
         return await run_query(require(services.history).utterances, node, until, limit)
 
+
+def _add_export_route(routes: APIRouter, services: Services) -> None:
     @routes.get("/{node}/events.csv", response_class=StreamingResponse)
     async def export(request: Request, node: Node, begin: From = None, to: To = None) -> StreamingResponse:
         """Return all utterances of a period as CSV with a header line."""

@@ -22,7 +22,8 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge.inference.bundle import BaselineSpec, Bundle, BundleError
+from edge.inference.bundle import Bundle, BundleError
+from edge.inference.relative_head import BaselineSpec
 
 Vector = NDArray[np.float64]
 

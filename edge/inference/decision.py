@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.baseline import Relative, log_odds
-from edge.inference.bundle import RelativeHead
+from edge.inference.relative_head import RelativeHead
 from edge.protocol import LABELS, UNCERTAIN
 
 

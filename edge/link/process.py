@@ -18,18 +18,16 @@ from edge.link.command_handlers import CommandHandlers
 from edge.link.commands import Commands
 from edge.link.connection_options import client_options
 from edge.link.delivery.entry import Entry
-from edge.link.delivery.journal import Journal
 from edge.link.delivery.limited import LimitedPublisher
-from edge.link.delivery.outbox import Outbox
+from edge.link.delivery.outbox import open_outbox
 from edge.link.delivery.publisher import Publisher
-from edge.link.delivery.spool import Spool
 from edge.link.health import temperature_c
 from edge.link.homeassistant_restart import HomeAssistantStatus
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
 from edge.link.mute_commands import MuteCommands
 from edge.link.state import clock, published_names
-from edge.link.state.directories import made_state_dir, runtime_dir, state_dir
+from edge.link.state.directories import runtime_dir, state_dir
 from edge.link.state.room import RoomState
 from edge.link.utterances import Utterances
 from edge.mqtt import certificate, reason_codes
@@ -96,7 +94,9 @@ class Link:
             self._online_topic, self._publisher.publish_online, self._is_online, self._loop.time
         )
         self._utterances = Utterances(config, self.send_to_ear)
-        self._outbox = self._make_outbox()
+        self._outbox = open_outbox(
+            config, self._publisher.publish_event, self._utterances.acknowledge, self._loop.time
+        )
         self._clock = clock.Clock(
             runtime_dir(config) / f"{config.node.id}.clock", self._outbox, self._outbox.next_n
         )
@@ -120,24 +120,6 @@ class Link:
         self._refusals: set[int] = set()
         self._connected = False
         self._ear_health: EarHealth | None = None
-
-    def _make_outbox(self) -> Outbox:
-        config, node = self._config, self._config.node.id
-        journal = Journal(runtime_dir(config) / f"{node}.journal", time.time)
-        spool = Spool(
-            made_state_dir(config) / f"{node}.spool",
-            config.runtime.spool_events,
-            config.runtime.spool_days * 86_400,
-            time.time,
-            first_n=journal.last_n + 1,
-        )
-        return Outbox(
-            spool,
-            journal,
-            self._publisher.publish_event,
-            self._utterances.acknowledge,
-            self._loop.time,
-        )
 
     async def run(self) -> None:
         """Serve until `stop`; then publish that the device is offline, and leave only what waits on disk."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.baseline import log_odds
-from edge.inference.bundle import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead, SpreadSpec
+from edge.inference.relative_head import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead, SpreadSpec
 from edge.protocol import LABELS
 from edge.util.episodes import Episodes
 from edge.util.errors import UserError

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.baseline import Baseline
-from edge.inference.bundle import Bundle, BundleError, RelativeHead
+from edge.inference.bundle import Bundle, BundleError
 from edge.inference.decision import decide, evidence_of, scaled_arousal, score
+from edge.inference.relative_head import RelativeHead
 from edge.protocol import LABELS, UNCERTAIN
 from training.metrics.predictions import Predictions, softmax
 

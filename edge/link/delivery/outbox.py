@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import heapq
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
+from edge.config.settings import Config
 from edge.link.delivery.entry import Entry
 from edge.link.delivery.journal import Journal
 from edge.link.delivery.restamp import shifted, unmarked
 from edge.link.delivery.spool import Spool
+from edge.link.state.directories import made_state_dir, runtime_dir
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
 from edge.protocol import Event, encode
 from edge.util.rate_limit import TokenBucket
@@ -250,3 +253,25 @@ class Outbox:
                 else f"the broker refuses them (reason {code:#04x}); is this device allowed to publish them?",
             )
         self._spill()
+
+
+def open_outbox(
+    config: Config,
+    send: Callable[[Entry], int | None],
+    acknowledge: Callable[[str], object],
+    clock: Callable[[], float],
+) -> Outbox:
+    """Open journal and spool of a device where the configuration says, and return its outbox.
+
+    The last three arguments are those of `Outbox`.
+    """
+    node = config.node.id
+    journal = Journal(runtime_dir(config) / f"{node}.journal", time.time)
+    spool = Spool(
+        made_state_dir(config) / f"{node}.spool",
+        config.runtime.spool_events,
+        config.runtime.spool_days * 86_400,
+        time.time,
+        first_n=journal.last_n + 1,
+    )
+    return Outbox(spool, journal, send, acknowledge, clock)

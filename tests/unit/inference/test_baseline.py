@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from edge.inference.baseline import LARGEST, Baseline, BaselineState, Relative, log_odds
-from edge.inference.bundle import RelativeHead
 from edge.inference.decision import arousal_of, decide, evidence_of, score
+from edge.inference.relative_head import RelativeHead
 from tests.support.bundles.tiny import RELATIVE
 
 HEAD = msgspec.convert(RELATIVE, RelativeHead)
