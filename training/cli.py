@@ -18,7 +18,10 @@ DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-b
 
 
 EPILOG: Final = """examples:
-  roomtone train fit --recipe base --data CORPORA
+  roomtone train corpora --data CORPORA
+  roomtone train fit --recipe base --data CORPORA --out RUN
+  roomtone train export --run RUN --data CORPORA --version 0.5.0
+  roomtone train vad --from silero_vad.onnx
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
   roomtone train STEP --help
 """

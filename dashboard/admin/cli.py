@@ -16,9 +16,14 @@ EPILOG: Final = f"""The database is that of the recorder: --database URL, or the
 examples:
   roomtone hub user add ann --role viewer             asks for a password; --generate creates one
   roomtone hub user token ann --label "wall display"  a token for a program: Authorization: Bearer TOKEN
+  roomtone hub user passwd ann --generate
+  roomtone hub user role ann --role operator
+  roomtone hub user remove ann
   roomtone hub user list --json
   roomtone hub simulate --rooms 12 --days 30          simulated data of a month; --remove deletes it
   roomtone hub backup --to roomtone-backup.db
+  roomtone hub restore roomtone-backup.db --replace
+  roomtone hub setup --dir hub --host hub.local       what `run` does first: certificates and configuration
   roomtone hub run --host hub.local --lan             the whole hub on this machine, without Docker
 """
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
+from edge.cli.examples import add_examples
 from edge.util.errors import UserError
 from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
@@ -44,6 +45,7 @@ def create_parser(only: str | None = None) -> argparse.ArgumentParser:
         register = _load(entry)
         if register is not None:
             register(commands)
+    add_examples(top)
     return top
 
 

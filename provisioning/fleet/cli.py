@@ -15,6 +15,7 @@ EPILOG: Final = """examples:
   roomtone fleet deploy --to /etc/mosquitto/roomtone               copy its files to the broker of this machine
   roomtone fleet enrol kitchen                                     joins/kitchen.join: carry it to the device
   roomtone fleet enrol kitchen --csr kitchen.csr                   the same, the key stays at the device
+  roomtone fleet request kitchen --key kitchen.key --out kitchen.csr        at the device, for the line above
   roomtone fleet enrol main --role recorder                        a client that is not a device
   roomtone fleet list                                              who has a certificate, and until when
   roomtone fleet renew --due                                       new certificates where less than 30 days are left

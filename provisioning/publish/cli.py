@@ -15,6 +15,11 @@ EPILOG: Final = """
   roomtone fleet push models/base-1.1.0 --to all                   sign, upload and roll out to every device
   roomtone fleet push 1.1.0 --to all --percent 10 --then 100 --wait 1h      10 % first; halts by itself
   roomtone fleet withdraw 1.1.0                                    go back to the previous version everywhere
+  roomtone fleet publish models/base-1.1.0                         sign and upload only; `push` gives it to devices
+  roomtone fleet group upstairs attic bath                         a name for `push --to upstairs`
+  roomtone fleet refresh                                           upload what is new, renew the timestamp
+  roomtone fleet keys show                                         who signs what, and until when
+  roomtone fleet keys sign --key root-2.key                        the second signature of a new root
   roomtone fleet keys rotate online                                the hub was compromised
 """
 

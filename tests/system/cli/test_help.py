@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from edge.cli.completion import parsers
+from edge.cli.main import create_parser
+
 COMMANDS = ("classify", "devices", "doctor", "ear", "join", "link", "model", "mute", "unmute")
 HEAVY = {
     "numpy",
@@ -30,6 +33,18 @@ except SystemExit:
     pass
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
 """
+
+
+def test_every_command_and_sub_command_has_an_example_of_itself() -> None:
+    found = parsers(create_parser())
+    assert len(found) > 40
+    without = []
+    for words, parser in found.items():
+        shown = (parser.epilog or "").partition("example")[2]
+        # In a checkout the demo is run by `./run`.
+        if not any(f"{program} {' '.join(words[:1])}".strip() in shown for program in ("roomtone", "./run")):
+            without.append(" ".join(words))
+    assert without == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
