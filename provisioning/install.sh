@@ -44,8 +44,11 @@ put() {
   say "wrote $2"
 }
 
-# units_in FOLDER...: names of Roomtone's units in these folders, without their drop-ins.
-units_in() { find "$@" -maxdepth 1 -regextype egrep -regex '.*/(run-)?roomtone[^/]*\.(service|socket|path|mount)' ! -type d -printf '%f\n'; }
+# units_in FOLDER...: names of a device's units in these folders, without their drop-ins; a hub's units are not ours.
+units_in() {
+  find "$@" -maxdepth 1 -regextype egrep -regex '.*/(run-)?roomtone[^/]*\.(service|socket|path|mount)' ! -type d \
+    ! -exec grep -qs roomtone-hub {} \; -printf '%f\n'
+}
 
 configure=() wait_s=60 gpio=0 wheels='' lock=device
 while [ $# -gt 0 ]; do

@@ -38,11 +38,15 @@ if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemc
 fi
 shopt -s nullglob
 # Also what an earlier version has left. The state of the ear is saved before its memory goes.
-for unit in roomtone-ear-save.path /etc/systemd/system/roomtone-*.{socket,service} /etc/systemd/system/run-roomtone*.mount \
-  systemd-journald@roomtone-ear.{socket,service}; do
+units=()
+for unit in /etc/systemd/system/roomtone-*.{path,socket,service} /etc/systemd/system/run-roomtone*.mount; do
+  grep -qs roomtone-hub "$unit" || units+=("$unit") # a hub on this machine stays
+done
+for unit in "${units[@]}" systemd-journald@roomtone-ear.{socket,service}; do
   systemctl disable -q --now "${unit##*/}" 2>/dev/null || true
 done
-rm -rf /opt/roomtone /etc/systemd/system/roomtone-*.{service,socket,path}{,.d} /etc/systemd/system/run-roomtone*.mount
+for unit in "${units[@]}"; do rm -rf "$unit" "$unit.d"; done
+rm -rf /opt/roomtone /etc/systemd/system/roomtone-{ear,link,update@}.service.d
 rm -f /usr/local/bin/roomtone /etc/tmpfiles.d/roomtone.conf /etc/systemd/journald@roomtone-ear.conf
 systemctl daemon-reload
 rm -rf /run/roomtone /run/roomtone/ear /run/roomtone-link /run/roomtone-install.lock
