@@ -99,7 +99,7 @@ def events(home: Subscriber, node: str) -> list[dict[str, Any]]:
 
 
 def complete(home: Subscriber, node: str) -> bool:
-    """Whether every utterance of the room was heard, once, since each start of the ear: none lost, none cut in two.
+    """Whether every utterance of the room was heard, once, since the start of the ear: none lost, none cut in two.
 
     The ear's own numbers have no gaps, and the long utterance is every third one, beginning with the second.
     """

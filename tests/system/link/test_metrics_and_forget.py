@@ -35,7 +35,7 @@ def test_prometheus_reads_the_health(tmp_path, broker, subscriber):
                 overruns=0,
                 utterances=1,
                 inference_p50_ms=1,
-                inference_p95_ms=2.5,
+                inference_p95_ms=3,
                 rss_mb=90,
                 dropped=0,
             )
