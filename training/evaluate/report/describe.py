@@ -49,7 +49,8 @@ def _short(one: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     held = {key: one[key] for key in keys if one.get(key) is not None}
     held |= {key: one[key]["share"] for key in ("named", "kept") if isinstance(one.get(key), dict)}
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in held.items()}
+    # NumPy's numbers are floats, too, but none that a manifest can hold.
+    return {key: round(float(value), 4) if isinstance(value, float) else value for key, value in held.items()}
 
 
 def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
