@@ -5,7 +5,7 @@ FROM debian:12-slim AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3-venv python3-pyaudio \
  && rm -rf /var/lib/apt/lists/*
-COPY pyproject.toml README.md LICENSE /src/
+COPY pyproject.toml README.md LICENSE NOTICE /src/
 COPY edge /src/edge
 COPY provisioning/requirements /src/requirements
 COPY models /src/models

@@ -84,6 +84,9 @@ command -v dpkg >/dev/null || die "this is not Debian or Raspberry Pi OS"
 exec 9>/run/roomtone-install.lock
 flock -n 9 || die "another install.sh is running"
 offline=$SRC/offline
+if [ -d "$offline/wheels" ]; then
+  (cd "$SRC" && sha256sum --quiet --strict -c SHA256SUMS >&2) || die "$SRC was damaged or changed on its way: copy it again"
+fi
 if [ -z "$wheels" ] && [ -d "$offline/wheels" ]; then wheels=$offline/wheels; fi
 [ -n "$wheels" ] || [ -e "$SRC/pyproject.toml" ] ||
   die "this is not a checkout: name the folder with the wheels by --wheels DIR"
@@ -136,7 +139,7 @@ install -d -m 700 "$ETC/credentials"
 
 # --- 4. this version, in a folder of its own; nothing that runs is touched ---
 # Of the code a device gets what it runs: no dashboard, no training, no keys of a site.
-parts=(edge provisioning/{__init__.py,device,systemd,requirements,install.sh,uninstall.sh,notice.txt} pyproject.toml README.md LICENSE)
+parts=(edge provisioning/{__init__.py,device,systemd,requirements,install.sh,uninstall.sh,notice.txt} pyproject.toml README.md LICENSE NOTICE)
 if [ -n "$wheels" ]; then version=$(basename "$wheels"/roomtone-*.whl | cut -d- -f2); else
   version=$(sed -n 's/^VERSION = "\(.*\)"/\1/p' "$SRC/edge/util/version.py")
 fi

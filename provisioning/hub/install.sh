@@ -62,7 +62,7 @@ say "the program, in $OPT"
 install -d -m 755 -o roomtone-hub -g roomtone-hub "$OPT"
 scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/source"
-(cd "$SRC" && cp -rL edge dashboard provisioning training models pyproject.toml README.md LICENSE "$scratch/source")
+(cd "$SRC" && cp -rL edge dashboard provisioning training models pyproject.toml README.md LICENSE NOTICE "$scratch/source")
 chown -R roomtone-hub: "$scratch"
 as_user() { (cd "$scratch" && runuser -u roomtone-hub -- env HOME="$scratch" PIP_CONFIG_FILE="${PIP_CONFIG_FILE:-}" PIP_CERT="${PIP_CERT:-}" "$@"); }
 pip=("$OPT/bin/pip" --disable-pip-version-check -q)
