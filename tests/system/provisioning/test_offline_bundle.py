@@ -19,14 +19,14 @@ INSTALLER = (ROOT / "provisioning" / "install.sh").read_text(encoding="utf-8")
 def test_a_bundle_that_was_damaged_or_changed_is_refused(tmp_path, change, status):
     """The very lines of both scripts: the whole needs root and a Debian without a network (tests/device)."""
     bundler = (ROOT / "provisioning" / "bundle-offline").read_text(encoding="utf-8")
-    make = re.search(r'^\(cd "\$part" && find .+$', bundler, re.MULTILINE)
+    make = re.search(r'^\(cd "\$part" && find .+\ncp .+$', bundler, re.MULTILINE)
     check = re.search(r'^if \[ -d "\$offline/wheels" \]; then\n.*SHA256SUMS.*\nfi$', INSTALLER, re.MULTILINE)
     assert make is not None
     assert check is not None
     folder = tmp_path / "bundle"
     (folder / "offline" / "wheels").mkdir(parents=True)
     (folder / "a.whl").write_bytes(b"wheel")
-    script = f"""set -euo pipefail; part={folder} SRC={folder} offline={folder}/offline
+    script = f"""set -euo pipefail; part={folder} work={tmp_path} SRC={folder} offline={folder}/offline
 die() {{ echo "$1" >&2; exit 1; }}
 {make[0]}
 cd {folder}; {change or ":"}
