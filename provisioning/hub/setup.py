@@ -34,11 +34,9 @@ from provisioning.hub.broker import USER as BROKER_USER
 
 DAYS: Final = 730
 """How long certificates are valid."""
-CLIENTS: Final[tuple[tuple[str, Role], ...]] = (
-    ("dashboard", "operator"),
-    ("recorder", "recorder"),
-    ("push", "operator"),
-)
+CLIENTS: Final[tuple[tuple[str, Role], ...]] = (("dashboard", "operator"), ("recorder", "recorder"))
+PUSH: Final[tuple[str, Role]] = ("push", "operator")
+"""For `roomtone fleet push`, where the site is in the hub's own folder."""
 
 
 def register(verbs: Any) -> None:
@@ -114,9 +112,10 @@ def prepare(
         _create_site(site, names, port, _deployment(folder, data, owner, own_broker))
     else:
         _renew_expiring(site)
-    for name, role in CLIENTS:
+    own_site = site == folder / "site"
+    for name, role in (*CLIENTS, PUSH) if own_site else CLIENTS:
         _enrol_client(site, name, role, folder / name, own_broker)
-    if site == folder / "site":
+    if own_site:
         _adopt_releases(site / sites.MODELS / "hub", folder / "updates")
     return new
 

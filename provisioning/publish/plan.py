@@ -29,12 +29,15 @@ class Plan:
     halt_at: float
 
 
-def check_options(options: argparse.Namespace) -> None:
-    """Check what can be checked before hub and broker are asked. Raises `UserError`."""
+def check_options(catalogue: Catalogue, options: argparse.Namespace) -> None:
+    """Check what can be checked before hub and broker are asked, and anything is signed. Raises `UserError`."""
     if options.no_upload:
         raise UserError("--no-upload: a push uploads what it signs to the hub; `publish` need not")
     parse_stages(options.percent, options.then)
     parse_duration(options.wait)
+    _nodes(catalogue, options.to)
+    if not _is_folder(options):
+        catalogue.find(options.bundle)
 
 
 def plan(catalogue: Catalogue, options: argparse.Namespace) -> Plan:
@@ -42,7 +45,7 @@ def plan(catalogue: Catalogue, options: argparse.Namespace) -> Plan:
 
     Raises `UserError`.
     """
-    check_options(options)
+    check_options(catalogue, options)
     stages, wait_s = parse_stages(options.percent, options.then), parse_duration(options.wait)
     nodes = _nodes(catalogue, options.to)
     return Plan(_release(catalogue, options), nodes, stages, wait_s, options.halt_at / 100)
@@ -68,8 +71,12 @@ def parse_duration(text: str) -> float:
     return value
 
 
+def _is_folder(options: argparse.Namespace) -> bool:
+    return (Path(options.bundle) / "manifest.json").is_file()
+
+
 def _release(catalogue: Catalogue, options: argparse.Namespace) -> Release:
-    if (Path(options.bundle) / "manifest.json").is_file():
+    if _is_folder(options):
         return commands.sign_bundle(catalogue, options, percent=0)
     return catalogue.find(options.bundle).release
 

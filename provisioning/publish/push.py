@@ -34,8 +34,8 @@ class HaltedError(UserError):
 
 def run(options: argparse.Namespace) -> int:
     """Push a release to devices in stages. Raises `UserError`, `HaltedError`."""
-    check_options(options)
     catalogue = commands.catalogue_of(options)
+    check_options(catalogue, options)
     hub = hub_of(catalogue, options.ca)
     options.join = options.join or _operator_of_hub(options)
     # Hub and broker are reached before anything is signed.

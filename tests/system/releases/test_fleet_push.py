@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.inference import bundle as bundles
+from tests.support.broker import free_port
 from tests.support.bundles import shipped, tiny
 from tests.support.site.hub_server import Hub
 from tests.support.site.room_device import Device, complete, events, status, switched_at
@@ -105,6 +106,15 @@ def test_publish_push_withdraw_and_what_is_refused_at_the_workstation(
     assert listed[1].withdraws == "1.2.0"
     unknown = fleet("push", "9.9.9", "--to", "all", *fleet.signing, status=2)
     assert "9.9.9 is not published" in unknown.stderr
+    # Neither is anything signed when the broker, or the hub, cannot be reached.
+    signed = Catalogue(folder / "site" / "models").targets().signed.version
+    third = tiny.make(folder / "made", "1.3.0", seed=3)
+    push = ("push", str(third), "--to", "all", "--force", reason, *fleet.signing)
+    fleet(*push, "--broker", f"mqtt://127.0.0.1:{free_port()}", status=2)
+    hub.stop()
+    assert "hub" in fleet(*push, "--broker", f"mqtt://127.0.0.1:{broker.port}", status=2).stderr
+    hub.start(folder / "site" / "models" / "hub")
+    assert Catalogue(folder / "site" / "models").targets().signed.version == signed
     before = int(fleet("refresh", *fleet.signing).stdout)
     assert int(fleet("refresh", *fleet.signing).stdout) == before + 1
 
