@@ -14,10 +14,12 @@ import httpx
 import pytest
 
 from edge.cli.main import main
+from edge.config import join_file
 from provisioning.demo.playback_dirs import default_rooms
 from tests.conftest import ROOT
 from tests.support.broker import free_port
 from tests.support.machines import container, docker
+from tests.support.site.fleet import Client
 from tests.support.waiting import until
 
 pytestmark = [
@@ -133,6 +135,20 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
         for process in reversed(processes):
             process.terminate()
             process.wait(20)
+
+
+def test_a_device_is_revoked_while_the_stack_runs(stack, tmp_path):
+    """From the container that has the authority's key; the broker's restarts mosquitto."""
+    fleet = ("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site")
+    said = stack(*fleet, "enrol", "study", "--out", "/hub/data/study.join")
+    assert "in force at the broker" in said
+    joined = tmp_path / "study.join"
+    joined.write_text(stack("exec", "-T", "dashboard", "cat", "/hub/data/study.join"))
+    join_file.unpack(join_file.read(joined), tmp_path / "study")
+    with Client(stack.mqtt, tmp_path / "study") as client:
+        assert client.publish("roomtone/study/event") < 0x80
+        assert "in force at the broker" in stack(*fleet, "revoke", "study")
+        assert client.disconnected.wait(2)
 
 
 def test_nobody_in_there_is_root_or_writes_into_the_image_and_all_of_it_comes_back(stack):

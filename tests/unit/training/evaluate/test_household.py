@@ -92,6 +92,8 @@ def test_a_manifest_has_the_numbers_of_each_set_at_the_quoted_share_of_neutral()
     assert set(short) == {"acted"}
     assert short["acted"]["named"] > 0.9 and short["acted"]["kept"] > 0.9
     loss = one_emotion.run(BASE, utterances())
-    assert msgspec.json.encode(describe._shorts([loss | {"loss": np.float64(1.23456)}])).endswith(b'"loss":1.2346}')
+    assert msgspec.json.encode(describe._shorts([loss | {"loss": np.float64(1.23456)}])).endswith(
+        b'"loss":1.2346}'
+    )
     one = describe._shorts([ordinary.run(BASE, utterances(ordinary=True))])
     assert one["called"] == pytest.approx(0.0, abs=0.2) and one["n"] == 400
