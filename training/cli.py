@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.util.errors import UserError
+from edge.util.text.log_lines import LineFormatter
 from training.evaluate import cli as evaluation
 from training.vad import build as vad
 
@@ -217,7 +218,9 @@ def _corpora(options: argparse.Namespace) -> int:
 
 
 def _logging() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(asctime)s "))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("training").setLevel(logging.INFO)
 
 

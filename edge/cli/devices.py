@@ -7,6 +7,7 @@ import sys
 from typing import Any, Final
 
 from edge.util.errors import UserError
+from edge.util.text.terminal import printable
 
 EPILOG: Final = """examples:
   roomtone devices
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         for device in found:
             mark = "*" if device.default else " "
             print(
-                f"{mark} {device.identity:<{width}}  {device.name} "
+                f"{mark} {printable(device.identity):<{width}}  {printable(device.name)} "
                 f"(number {device.index}, {device.channels} channels, {device.rate} Hz)"
             )
         print("* = the default; set audio.device to an identity", file=sys.stderr)

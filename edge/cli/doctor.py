@@ -17,6 +17,7 @@ from edge.config.load import SYSTEM_CONFIG, load
 from edge.config.options import add_config_options, overrides
 from edge.config.settings import Config
 from edge.doctor.check import Check
+from edge.util.text.terminal import printable
 
 EPILOG: Final = """examples:
   roomtone doctor
@@ -124,5 +125,5 @@ def _as_warning(check: Check) -> Check:
 def format_check(check: Check) -> str:
     """Format a check as text, with its remedy on a second line."""
     mark = {"ok": " ok ", "warn": "WARN", "fail": "FAIL"}[check.state]
-    text = f"[{mark}] {check.name}: {check.detail}"
-    return f"{text}\n       -> {check.remedy}" if check.remedy else text
+    text = printable(f"[{mark}] {check.name}: {check.detail}")
+    return f"{text}\n       -> {printable(check.remedy)}" if check.remedy else text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge.config.options import add_config_options, config_from
 from edge.util.restarts import wait_before_start
+from edge.util.text.log_lines import LineFormatter
 
 if TYPE_CHECKING:
     from edge.config.settings import Config
@@ -93,6 +94,6 @@ def _log_to_stderr(config: Config) -> None:
         from edge.ear.native_output import silence_native_stderr
 
         stream = silence_native_stderr()
-    logging.basicConfig(
-        level=config.runtime.log_level.upper(), format="%(levelname)s ear: %(message)s", stream=stream
-    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(LineFormatter("%(levelname)s ear: "))
+    logging.basicConfig(level=config.runtime.log_level.upper(), handlers=[handler])

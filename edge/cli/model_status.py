@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from edge.util.text.terminal import printable
+
 if TYPE_CHECKING:
     from edge.config.settings import Config
     from edge.ear.model_selection import SelectedModel
@@ -164,7 +166,7 @@ def format_status(status: ModelStatus) -> str:
         *_format_baseline(status.baseline),
         *_format_releases(status.releases),
     ]
-    return "\n".join(lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _format_baseline(baseline: BaselineStatus) -> list[str]:

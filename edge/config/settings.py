@@ -184,6 +184,8 @@ class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the device announces itself."""
     prefix: BaseTopic = "homeassistant"
     """Discovery prefix of Home Assistant."""
+    status_topic: BaseTopic = "homeassistant/status"
+    """Topic on which Home Assistant publishes `online` when it has started (its birth message)."""
 
 
 class Runtime(Struct, frozen=True, forbid_unknown_fields=True):

@@ -164,6 +164,7 @@ class Ear:
             if self._on_probation:
                 self._report_prediction_counts()
             self._notify_status()
+        self._uplink.set_speaking(self._pipeline.speaking)
         self._microphone.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
         if not self._ready and self._microphone.state == "ok":
             self._ready = True
@@ -206,6 +207,7 @@ class Ear:
         """End an open utterance at a gap in the sound."""
         for values in self._pipeline.finish():
             self._uplink.publish(values)
+        self._uplink.set_speaking(False)
 
     def _run_periodic_tasks(self) -> None:
         """Run everything that is due: watchdog, self-test, baseline, mute, model, health."""
@@ -323,6 +325,7 @@ class Ear:
             rss_mb=round(rss_mb_or_zero()),
             dropped=_small(self._uplink.dropped),
             baseline_utterances=None if store is None else _small(store.baseline.utterances),
+            level_dbfs=self._pipeline.level().dbfs if self._microphone.state == "ok" else None,
         )
 
     def _finish(self) -> None:

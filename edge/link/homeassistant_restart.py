@@ -16,7 +16,7 @@ WAIT_S: Final = (2.0, 10.0)
 
 def status_topic(config: Config) -> str:
     """Return the topic on which Home Assistant tells its start; empty where nothing is announced to it."""
-    return f"{config.homeassistant.prefix}/status" if config.homeassistant.discovery else ""
+    return config.homeassistant.status_topic if config.homeassistant.discovery else ""
 
 
 class HomeAssistantStatus:

@@ -73,6 +73,8 @@ class DeviceMetrics(Collector):
         for percentile, value in (("median", ear.inference_p50_ms), ("p95", ear.inference_p95_ms)):
             name = f"ear_inference_{percentile}_seconds"
             yield self._gauge(name, f"Duration of recent inferences ({percentile}).", value / 1000)
+        if ear.level_dbfs is not None:
+            yield self._gauge("ear_level_dbfs", "Level of the room in dB of full scale.", ear.level_dbfs)
         if ear.baseline_utterances is not None:
             yield self._gauge(
                 "ear_baseline_utterances", "Utterances in the baseline.", ear.baseline_utterances

@@ -25,6 +25,7 @@ from edge.link.health import temperature_c
 from edge.link.homeassistant_restart import HomeAssistantStatus
 from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
+from edge.link.microphone import MicrophoneState
 from edge.link.mute_commands import MuteCommands
 from edge.link.state import clock, published_names
 from edge.link.state.directories import runtime_dir, state_dir
@@ -48,6 +49,7 @@ from edge.protocol import (
     MicSignal,
     MicState,
     PredictionCountsReport,
+    SpeechSignal,
     UtteranceReport,
     announce_topic,
     topic,
@@ -67,8 +69,8 @@ TICK_S: Final = 1.0
 BUSY_TICK_S: Final = 0.25
 STUCK_S: Final = 180.0
 """Longer than any name server or broker keeps the MQTT client's thread waiting: then it is stuck."""
-EAR_GRACE_S: Final = 15.0
-"""How long the microphone is `starting` before a missing ear means `lost`."""
+ANNOUNCED_S: Final = 3.0
+"""How long Home Assistant may take to subscribe to what was announced to it."""
 OFFLINE_S: Final = 1.5
 """How long a clean stop waits until the broker has acknowledged that we are offline."""
 
@@ -103,6 +105,7 @@ class Link:
         self._intake = Intake(listener.socket, self, self._loop, speed=config.audio.real_speed)
         self._releases = ReleaseManager(config, self.send_to_ear, self._publisher.set_model, self._loop)
         self._mute = MuteCommands(self.send_to_ear, self._loop, state_dir(config) / f"{config.node.id}.mute")
+        self._microphone = MicrophoneState(self._on_mic, self._loop, config.runtime.socket)
         self._handlers = CommandHandlers(config, self, self._loop, self._mute)
         self._commands = Commands(self._handlers.table, self._publisher.publish_response, system_clock.synced)
         self._room = RoomState(
@@ -127,7 +130,6 @@ class Link:
         self._releases.start()
         if warning := certificate.warning(self._config.mqtt.cert_file, time.time()):
             log.warning("[certificate_expires] %s", warning)
-        grace = self._loop.call_later(EAR_GRACE_S, self._on_ear_missing)
         health_at = self._loop.time() + HEALTH_S
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
@@ -142,7 +144,7 @@ class Link:
                 health_at = self._loop.time() + HEALTH_S
                 self._publisher.publish_health(self._health())
                 self._publisher.set_last_event(self._utterances.last_event)
-        grace.cancel()
+        self._microphone.close()
         await self._shut_down()
 
     def metrics(self) -> DeviceMetrics:
@@ -159,17 +161,19 @@ class Link:
 
     def on_ear_connected(self) -> None:
         """The ear sends what it runs, and the state of the microphone, by itself."""
+        self._microphone.on_ear_connected()
         self._mute.on_ear_connected()
         if seconds := self._handlers.level_seconds():
             self.send_to_ear(LevelOn(seconds))
 
     def on_ear_disconnected(self) -> None:
-        """Without an ear there is no microphone."""
+        """An ear that is restarted comes back at once; without one there is no microphone."""
         self._ear_health = None
         self._utterances.on_ear_disconnected()
         self._releases.on_ear_disconnected()
         self._handlers.on_ear_disconnected()
-        self._set_mic_lost()
+        self._publisher.set_speaking(False)
+        self._microphone.on_ear_disconnected()
 
     def on_ear_message(self, message: EarMessage) -> None:
         """Handle a checked message."""
@@ -182,13 +186,17 @@ class Link:
                     self._room.add(event)
                     self._update_room()
             case MicSignal():
-                self._set_mic(message)
+                self._microphone.on_mic(message)
+            case SpeechSignal(speaking):
+                self._limited.set_speaking(speaking)
             case LevelSignal():
                 if self._handlers.level_seconds():
                     self._limited.publish_level(message)
             case InfoReport():
                 info = self._utterances.on_ear_info(message)
                 self._limited.set_info(info)
+                self._room.set_model(info.model)
+                self._update_room()
                 self._releases.on_ear_info(info)
             case HealthReport(health):
                 self._ear_health = health
@@ -196,20 +204,9 @@ class Link:
             case PredictionCountsReport():
                 self._releases.on_counts(message)
 
-    def _on_ear_missing(self) -> None:
-        if not self._intake.connected:
-            log.warning(
-                "[ear_missing] no ear has connected to %s: is `roomtone ear` running?",
-                self._config.runtime.socket,
-            )
-            self._set_mic_lost()
-
-    def _set_mic_lost(self) -> None:
-        self._set_mic(MicSignal("lost"))
-
-    def _set_mic(self, signal: MicSignal) -> None:
-        self._limited.set_mic(signal)
-        self._mute.on_mic(signal)
+    def _on_mic(self, mic: MicSignal) -> None:
+        self._limited.set_mic(mic)
+        self._mute.on_mic(mic)
 
     # --- events of the MQTT client ---
 
@@ -235,7 +232,6 @@ class Link:
         self._refusals.clear()
         self._connected = True
         self._publish_all()
-        self._publisher.publish_health(self._health())
         published_names.remove_left_over(
             self._config, lambda name: self._client.publish(name, b"", retain=True)
         )
@@ -272,7 +268,7 @@ class Link:
     @property
     def mic(self) -> MicState:
         """The last state of the microphone."""
-        return self._publisher.mic
+        return self._microphone.state
 
     def send_to_ear(self, command: EarCommand) -> bool:
         """Send to the ear; False without one."""
@@ -296,10 +292,18 @@ class Link:
         """Publish all that a new subscriber should know."""
         self._publisher.set_last_event(self._utterances.last_event, publish=False)
         self._publisher.publish_all()
+        self._publish_unretained()
+        if self._config.homeassistant.discovery:
+            # Home Assistant subscribes to the topics of an announcement after it: what is not retained comes again.
+            self._loop.call_later(ANNOUNCED_S, self._publish_unretained)
+
+    def _publish_unretained(self) -> None:
+        self._publisher.publish_speech_again()
+        self._publisher.publish_health(self._health())
         self._update_room(anew=True)
 
     def _update_room(self, *, anew: bool = False) -> None:
-        if self.mic == "ok":
+        if self.mic != "lost":
             self._room.update(anew=anew)
 
     def _health(self) -> Health:

@@ -39,6 +39,7 @@ from edge.protocol.ear_link import (
     Report,
     Restart,
     Signal,
+    SpeechSignal,
     Unmute,
     UtteranceReport,
     UtteranceValues,
@@ -59,6 +60,7 @@ from edge.protocol.messages import (
     ModelStatus,
     MuteReasons,
     Probabilities,
+    Speech,
     State,
     UpdateState,
 )
@@ -72,6 +74,7 @@ from edge.protocol.topics import (
     MIC,
     MODEL,
     MUTED_BY,
+    SPEECH,
     STATE,
     TOPICS,
     Topic,

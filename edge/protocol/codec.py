@@ -15,6 +15,7 @@ from edge.protocol.ear_link import (
     EarMessage,
     LevelSignal,
     MicSignal,
+    SpeechSignal,
 )
 from edge.protocol.messages import Event
 
@@ -40,7 +41,7 @@ def decode_ear_message(data: bytes) -> EarMessage:
     if len(data) > MAX_REPORT_BYTES:
         raise ContractError(f"{len(data)} bytes, at most {MAX_REPORT_BYTES} are allowed")
     message: EarMessage = _decode(_ear_message, data)
-    if isinstance(message, MicSignal | LevelSignal) and len(data) > MAX_SIGNAL_BYTES:
+    if isinstance(message, MicSignal | LevelSignal | SpeechSignal) and len(data) > MAX_SIGNAL_BYTES:
         raise ContractError(f"a signal of {len(data)} bytes, at most {MAX_SIGNAL_BYTES} are allowed")
     return message
 

@@ -139,8 +139,14 @@ class LevelSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="level", 
     speech: bool
 
 
+class SpeechSignal(Struct, frozen=True, forbid_unknown_fields=True, tag="speech", tag_field="t"):
+    """Whether there is speech, at most 128 bytes; on every change and on every connection."""
+
+    speaking: bool
+
+
 Report = UtteranceReport | HealthReport | InfoReport | PredictionCountsReport
-Signal = MicSignal | LevelSignal
+Signal = MicSignal | LevelSignal | SpeechSignal
 EarMessage = Report | Signal
 
 # --- the socket: commands of the link to the ear ---

@@ -26,6 +26,7 @@ PAYLOADS: Final[tuple[tuple[str, int, str, str, Any, str], ...]] = (
     ("mic", 1, "yes", "text", protocol.MicState, "on every change"),
     ("muted_by", 1, "yes", "JSON", protocol.MuteReasons, "why the microphone is closed: on every change"),
     ("event", 1, "no", "JSON", protocol.Event, "one for each utterance"),
+    ("speech", 1, "no", "JSON", protocol.Speech, "when speech begins and ends, and at each connection"),
     ("state", 1, "if `state.retain`", "JSON", protocol.State, "smoothed emotion: on change and every 60 s"),
     ("episode", 1, "no", "JSON", protocol.Episode, "when an episode of agitation starts or ends"),
     (
@@ -108,7 +109,7 @@ share; a label appears from a share of 0.35 and stays until it is below 0.25 or 
 `arousal` is an exponential mean over the last utterances (six of them, roughly) in relation to what is usual in the
 room, and `agitated` is true from a mean of 0.4 until it is below 0.2 or there was no speech for five minutes: one
 utterance is weak evidence, a quarrel is ten. `episode` says when that begins and ends.
-Nothing is published while the microphone is muted or lost.
+Nothing is published while the microphone is lost; a new or muted room is `uncertain`.
 
 ## Commands
 

@@ -13,6 +13,7 @@ from edge.protocol.types import (
     Decibel,
     EventType,
     Label,
+    LevelDecibel,
     Milliseconds,
     ModelName,
     MutedBy,
@@ -88,6 +89,8 @@ class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Utterances that the ear dropped because no link acknowledged them."""
     baseline_utterances: SmallCount | None = None
     """Utterances in the baseline of this room; null where there is no baseline."""
+    level_dbfs: LevelDecibel | None = None
+    """Level of the room in the last half second, in dB of full scale; null while the microphone is closed."""
 
 
 class Health(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -158,6 +161,16 @@ class MuteReasons(Struct, frozen=True, forbid_unknown_fields=True):
 
     muted_by: tuple[MutedBy, ...] = ()
     """Empty: it may be open."""
+
+
+class Speech(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Topic `B/N/speech`, QoS 1, not retained: speech begins or ends."""
+
+    speaking: bool
+    since: Timestamp
+    """When it changed (UTC)."""
+    repeated: bool = False
+    """True where nothing has changed: it is published again for new subscribers."""
 
 
 class Level(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,13 +17,14 @@ AVAILABILITY: Final = Topic("availability", 1, True)
 MIC: Final = Topic("mic", 1, True)
 MUTED_BY: Final = Topic("muted_by", 1, True)
 EVENT: Final = Topic("event", 1, False)
+SPEECH: Final = Topic("speech", 1, False)
 STATE: Final = Topic("state", 1, False)
 EPISODE: Final = Topic("episode", 1, False)
 LEVEL: Final = Topic("level", 0, False)
 HEALTH: Final = Topic("health", 0, False)
 INFO: Final = Topic("info", 1, True)
 MODEL: Final = Topic("model", 1, True)
-TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, STATE, EPISODE, LEVEL, HEALTH, INFO, MODEL)
+TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, SPEECH, STATE, EPISODE, LEVEL, HEALTH, INFO, MODEL)
 """All topics that a device publishes, beside the responses: the rights at the broker are generated from this."""
 
 VERBS: Final = (

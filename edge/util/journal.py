@@ -14,28 +14,30 @@ import os
 import sys
 from typing import Final
 
+from edge.util.text.log_lines import LineFormatter
+
 PRIORITIES: Final = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 """Levels of `logging` and the priorities of syslog(3) from which they apply, the highest first."""
 
 
 def configure(name: str, level: str) -> None:
     """Set up the root logger; `name` is the process, `level` one of debug, info, warning and error."""
-    text = f"%(levelname)s {name}: %(message)s"
+    prefix = f"%(levelname)s {name}: "
     handler: logging.Handler | None = None
     if stderr_is_journal():
         handler = _journal_handler(f"roomtone-{name}")
         if handler is None:
             handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(PriorityFormatter(text))
+            handler.setFormatter(PriorityFormatter(prefix))
         else:
-            handler.setFormatter(logging.Formatter("%(message)s"))
+            handler.setFormatter(LineFormatter())
     if handler is None:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter(text))
+        handler.setFormatter(LineFormatter(prefix))
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-class PriorityFormatter(logging.Formatter):
+class PriorityFormatter(LineFormatter):
     """Prefixes every line of a record with its priority, such as `<4>` for a warning."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -15,7 +15,7 @@ allow_anonymous true
 persistence false
 # After a change of user the kernel would no longer end this process with the demo. (Only read when started as root.)
 user root
-max_packet_size 8192
+max_packet_size 16384
 log_dest stderr
 log_type error
 log_type warning

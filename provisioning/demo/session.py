@@ -16,6 +16,7 @@ from edge.config.settings import Node
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
 from edge.util.local_ports import accepts_connections, free_port
+from edge.util.text.terminal import printable
 from provisioning.demo import broker, playback_dirs
 from provisioning.demo.event_printer import EventPrinter
 from provisioning.demo.playback_dirs import Room
@@ -88,7 +89,7 @@ class DemoSession:
 
     def _on_line(self, name: str, line: str) -> None:
         if self.options.verbose or "WARNING" in line or "ERROR" in line:
-            print(f"  [{name}] {line}", file=sys.stderr, flush=True)
+            print(printable(f"  [{name}] {line}"), file=sys.stderr, flush=True)
 
     def _start_broker(self, port: int) -> None:
         name, argv = broker.command(port, self.scratch, embedded=self.options.embedded_broker)

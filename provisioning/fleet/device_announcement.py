@@ -18,5 +18,5 @@ def announcements(site: Site) -> Iterator[tuple[str, bytes]]:
     current = {one.name for one in site.current()}
     for name in sorted({one.name for one in site.issued if one.role == "device"}):
         device = AnnouncedDevice(base_topic=site.settings.base_topic, id=name, name="", updates=updates)
-        payload = announcement(device, None) if name in current else b""
+        payload = announcement(device) if name in current else b""
         yield discovery_topic(site.settings.homeassistant_prefix, name), payload

@@ -17,6 +17,7 @@ from typing import Any, Final
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
 from edge.util.local_ports import find_server, free_port
+from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites
 from provisioning.hub import setup
@@ -167,7 +168,7 @@ def _wait_for_certificates(hosts: list[str], port: int, stopping: threading.Even
 
 
 def _print_line(name: str, line: str) -> None:
-    print(f"[{name}] {line}", file=sys.stderr, flush=True)
+    print(printable(f"[{name}] {line}"), file=sys.stderr, flush=True)
 
 
 def _print_errors(name: str, line: str) -> None:

@@ -23,7 +23,7 @@ from edge.protocol import (
     MicSignal,
     UtteranceReport,
 )
-from tests.support.messages import EAR_INFO
+from tests.support.messages import EAR_INFO, utterance
 from tests.support.process import RoomtoneProcess, options
 from tests.support.waiting import until
 
@@ -52,6 +52,7 @@ class EarClient:
         self.acks: list[int] = []
         self.commands: list[protocol.EarCommand] = []
         self.over = threading.Event()
+        self._reported = first - 1
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         if greet:
@@ -67,6 +68,14 @@ class EarClient:
     def tell(self, one: UtteranceReport) -> UtteranceReport:
         self.say(one)
         return one
+
+    def report(self, label: str = "angry", age_s: float = 0.0, arousal: float = 0.9) -> UtteranceReport:
+        """Tell of a short utterance that ended so many seconds ago; they have to come in the order of time."""
+        time.sleep(0.3)
+        self._reported += 1
+        started = int((time.monotonic() - age_s - 0.27) * 1000 / protocol.BLOCK_MS)
+        steps = round(arousal * protocol.AROUSAL_STEPS)
+        return self.tell(utterance(self._reported, label, started=started, length=8, arousal=steps))
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

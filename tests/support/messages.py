@@ -46,7 +46,6 @@ EAR_INFO = EarInfo(
     ear_version="0.1.0",
     config_sha256="2" * 64,
 )
-START = datetime(2026, 1, 1, 10, 0, 0, 120_000, UTC).timestamp()
 _numbers = count(1)
 
 
@@ -79,8 +78,8 @@ def event_of(
 
 
 def event(seq: int, boot: str = BOOT, label: str = "happy") -> Event:
-    """Event number `seq` of an ear that was started once; always at the same time."""
-    return event_of(label, START, confidence=0.7, seq=seq, boot=boot)
+    """Event number `seq` of an ear that was started once, of what is said now."""
+    return event_of(label, time.time(), confidence=0.7, seq=seq, boot=boot)
 
 
 def healthy(**changes: object) -> Health:

@@ -37,6 +37,7 @@ from edge.protocol import (
     MicState,
     MutedBy,
     PredictionCountsReport,
+    SpeechSignal,
     UtteranceReport,
     UtteranceValues,
 )
@@ -89,7 +90,8 @@ class Uplink:
         self._prediction_counts: dict[str, PredictionCountsReport] = {}
         """The latest of each of the last two models."""
         self._counts_due = 0.0
-        self._mic_sent = self._info_sent = False
+        self._speaking = False
+        self._mic_sent = self._info_sent = self._speech_sent = False
         self._level_until = self._level_due = 0.0
         self._stopped = False
         self._connected = False
@@ -123,6 +125,15 @@ class Uplink:
         with self._lock:
             self._mic = MicSignal(self._mic.state, reasons)
             self._mic_sent = False
+        self._wake_up()
+
+    def set_speaking(self, speaking: bool) -> None:
+        """Set whether there is speech, sent when it changes and on every new connection."""
+        if speaking == self._speaking:
+            return
+        with self._lock:
+            self._speaking = speaking
+            self._speech_sent = False
         self._wake_up()
 
     def set_info(self, info: EarInfo) -> None:
@@ -222,7 +233,7 @@ class Uplink:
     def _serve(self, channel: socket.socket) -> None:
         with self._lock:
             self._unacknowledged.on_reconnect()
-            self._mic_sent = self._info_sent = False
+            self._mic_sent = self._info_sent = self._speech_sent = False
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         begun = time.monotonic()
@@ -274,6 +285,10 @@ class Uplink:
         if not self._mic_sent:
             mic = self._mic
             yield (self._signals,), protocol.encode(mic), lambda: self._on_mic_sent(mic)
+        if not self._speech_sent:
+            speaking = self._speaking
+            data = protocol.encode(SpeechSignal(speaking))
+            yield (self._signals,), data, lambda: self._on_speech_sent(speaking)
         now = time.monotonic()
         if self._level_due <= now < self._level_until:
             yield (self._signals,), protocol.encode(self._level()), self._on_level_sent
@@ -309,6 +324,9 @@ class Uplink:
 
     def _on_mic_sent(self, mic: MicSignal) -> None:
         self._mic_sent = mic == self._mic
+
+    def _on_speech_sent(self, speaking: bool) -> None:
+        self._speech_sent = speaking == self._speaking
 
     def _on_level_sent(self) -> None:
         self._level_due = time.monotonic() + LEVEL_PERIOD_S

@@ -14,6 +14,8 @@ MIC_PER_SECOND: Final = 0.2
 MIC_BURST: Final = 20
 INFO_PER_SECOND: Final = 1 / 60
 INFO_BURST: Final = 10
+SPEECH_PER_SECOND: Final = 0.5
+SPEECH_BURST: Final = 20
 LEVELS_PER_SECOND: Final = 2.0
 LEVELS_BURST: Final = 4
 
@@ -25,6 +27,7 @@ class LimitedPublisher:
         self._publisher = publisher
         self._mic = Throttle(publisher.set_mic, MIC_PER_SECOND, MIC_BURST, loop)
         self._info = Throttle(publisher.set_ear, INFO_PER_SECOND, INFO_BURST, loop)
+        self._speech = Throttle(publisher.set_speaking, SPEECH_PER_SECOND, SPEECH_BURST, loop)
         self._levels = TokenBucket(LEVELS_PER_SECOND, LEVELS_BURST, loop.time)
 
     def set_mic(self, signal: MicSignal) -> None:
@@ -34,6 +37,10 @@ class LimitedPublisher:
     def set_info(self, info: ModelInfo) -> None:
         """Publish what the ear runs."""
         self._info.set(info)
+
+    def set_speaking(self, speaking: bool) -> None:
+        """Publish whether there is speech."""
+        self._speech.set(speaking)
 
     def publish_level(self, signal: LevelSignal) -> None:
         """Publish the present level, or leave it out."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final, Protocol, get_args
+from urllib.parse import urlsplit
+
+import msgspec
 
 from edge import protocol
 from edge.config.settings import Config
@@ -21,11 +25,13 @@ from edge.protocol import (
     MutedBy,
     MuteReasons,
     Response,
+    Speech,
     State,
     Topic,
     encode,
 )
 from edge.protocol.homeassistant_discovery import AnnouncedDevice, announcement, discovery_topic
+from edge.util.timestamps import from_unix
 from edge.util.version import VERSION
 
 EVENT_EXPIRY_S: Final = 7 * 86_400
@@ -53,6 +59,7 @@ class Publisher:
         self._ear: ModelInfo | None = None
         self._model: ModelStatus | None = None
         self._last_event: LastEvent | None = None
+        self._speech = Speech(speaking=False, since=from_unix(time.time()))
 
     @property
     def mic(self) -> MicState:
@@ -103,8 +110,17 @@ class Publisher:
         """Publish the description of the ear where it has changed."""
         if ear != self._ear:
             self._ear = ear
-            self._announce()
             self._publish(protocol.INFO, self._info())
+
+    def set_speaking(self, speaking: bool) -> None:
+        """Publish that speech begins or ends."""
+        if speaking != self._speech.speaking:
+            self._speech = Speech(speaking=speaking, since=from_unix(time.time()))
+            self._publish_speech(self._speech)
+
+    def publish_speech_again(self) -> None:
+        """Publish whether there is speech, for new subscribers; it is marked as no change."""
+        self._publish_speech(msgspec.structs.replace(self._speech, repeated=True))
 
     def set_model(self, status: ModelStatus) -> None:
         """Publish which model runs, and what happens to a new one."""
@@ -145,7 +161,10 @@ class Publisher:
         ha = self._config.homeassistant
         if ha.discovery:
             name = discovery_topic(ha.prefix, self._config.node.id)
-            self._send(name, announcement(_announced(self._config), self._ear), retain=True)
+            self._send(name, announcement(_announced(self._config)), retain=True)
+
+    def _publish_speech(self, speech: Speech) -> None:
+        self._publish(protocol.SPEECH, encode(speech), MOMENT_EXPIRY_S)
 
     def _info(self) -> bytes:
         node = self._config.node
@@ -164,6 +183,11 @@ class Publisher:
 
 def _announced(config: Config) -> AnnouncedDevice:
     node = config.node
+    parts = urlsplit(config.updates.url)
     return AnnouncedDevice(
-        base_topic=node.base_topic, id=node.id, name=node.name, updates=bool(config.updates.url)
+        base_topic=node.base_topic,
+        id=node.id,
+        name=node.name,
+        updates=bool(config.updates.url),
+        hub_url=f"{parts.scheme}://{parts.netloc}/" if parts.netloc else "",
     )

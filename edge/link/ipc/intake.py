@@ -29,8 +29,7 @@ from edge.protocol import (
     ContractError,
     EarCommand,
     EarMessage,
-    LevelSignal,
-    MicSignal,
+    Signal,
     UtteranceReport,
     decode_ear_message,
     encode,
@@ -187,7 +186,7 @@ class Intake:
     def _pass(self, message: EarMessage | None) -> None:
         """Hands a message on when its bucket has a token, else holds it and stops reading until then."""
         # What is rejected costs a token too: rubbish is no cheaper than a report.
-        buckets = [self._signals if isinstance(message, MicSignal | LevelSignal) else self._reports]
+        buckets = [self._signals if isinstance(message, Signal) else self._reports]
         if isinstance(message, UtteranceReport):
             buckets.append(self._utterances)
         wait = max(bucket.wait_s() for bucket in buckets)

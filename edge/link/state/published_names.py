@@ -31,6 +31,8 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True):
     """Empty: not announced to Home Assistant."""
     state: bool = False
     """Whether the state was retained."""
+    status_topic: str = ""
+    """Where Home Assistant says that it has started."""
 
     def topics(self) -> set[str]:
         """Return all topics on which a device of this identity has retained messages."""
@@ -42,7 +44,8 @@ class Identity(Struct, frozen=True, forbid_unknown_fields=True):
 def of(config: Config) -> Identity:
     """Return the identity that a configuration describes."""
     announced = config.homeassistant.prefix if config.homeassistant.discovery else ""
-    return Identity(config.node.id, config.node.base_topic, announced, config.state.retain)
+    status = config.homeassistant.status_topic if announced else ""
+    return Identity(config.node.id, config.node.base_topic, announced, config.state.retain, status)
 
 
 def left_over(path: Path, now: Identity) -> set[str]:
@@ -71,7 +74,7 @@ def subscriptions(identity: Identity) -> set[str]:
     """Return the topic filters that a device of this identity subscribes to."""
     own = {topic(identity.base_topic, identity.node, leaf) for leaf in ("cmd/+", "availability")}
     found = own | {announce_topic(identity.base_topic)}
-    return found | ({f"{identity.prefix}/status"} if identity.prefix else set())
+    return found | ({identity.status_topic} if identity.status_topic else set())
 
 
 def stale_subscriptions(config: Config) -> tuple[str, ...]:

@@ -13,9 +13,11 @@ from edge.link.state.smoothing import Smoother
 from edge.protocol import Episode, Event, State
 from edge.util.episodes import Episode as Change
 from edge.util.episodes import Episodes
-from edge.util.timestamps import from_unix
+from edge.util.timestamps import from_unix, parse
 
 REPEAT_S: Final = 60.0
+RECENT_S: Final = 60.0
+"""Age of an utterance from which it says nothing about the room as it is now."""
 CONFIDENCE_STEP: Final = 0.1
 """A change of the confidence that is worth a message."""
 
@@ -42,9 +44,16 @@ class RoomState:
         self._published: State | None = None
         self._published_at = -math.inf
 
+    def set_model(self, model: str) -> None:
+        """Set which model runs: with one a room has a state, `uncertain` before the first utterance."""
+        self._model = model
+        self._smoother.set_model(model)
+
     def add(self, event: Event) -> None:
-        """Add an utterance that has just come."""
+        """Add an utterance, unless it is an old one that the ear could not hand over before."""
         now = self._clock()
+        if event.clock is UNSET and time.time() - parse(event.started_at).timestamp() > RECENT_S:
+            return
         self._smoother.add(event, now)
         self._model = event.model
         self._on_change(self._episodes.expire(now), now)

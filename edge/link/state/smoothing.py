@@ -46,6 +46,10 @@ class Smoother:
         self._since: float | None = None
         self._model = ""
 
+    def set_model(self, model: str) -> None:
+        """Set which model runs: with one there is a state, `uncertain` before the first utterance."""
+        self._model = model
+
     def add(self, event: Event, now: float) -> None:
         """Add an utterance that has just come."""
         self._fade(now)
@@ -55,7 +59,7 @@ class Smoother:
         self._model = event.model
 
     def state(self, now: float, wall: float) -> State | None:
-        """Return the smoothed state; None before the first utterance."""
+        """Return the smoothed state; None while no model is known."""
         if not self._model:
             return None
         self._fade(now)

@@ -74,6 +74,11 @@ def fresh(suite: str) -> Path:
     return _debootstrap(suite, f"fresh-{suite}", FRESH, "apt-get clean; rm -rf /var/lib/apt/lists/*")
 
 
+def system_root(suite: str, name: str, include: str, script: str) -> Path:
+    """The root folder of a Debian with these packages (separated by commas) after this shell script; made once."""
+    return _debootstrap(suite, name, include, script)
+
+
 def _debootstrap(suite: str, name: str, include: str, script: str) -> Path:
     place = CACHE / name
     with locked(name):

@@ -112,8 +112,8 @@ def test_a_flood_of_commands_is_cut_off_and_the_link_goes_on(subscriber, link):
 
 
 def test_commands_of_another_room_do_not_reach_this_one(subscriber, link, tmp_path_factory, broker):
-    with LinkProcess(tmp_path_factory.mktemp("other"), broker.port, node="hall") as other:
-        until(lambda: "connected" in other.codes)
+    with LinkProcess(tmp_path_factory.mktemp("other"), broker.port, node="hall"):
+        until(lambda: [m for m in subscriber.of("availability") if "hall" in m.topic])
         assert subscriber.answer("identify", subscriber.command("identify", node="hall")).ok
     assert "identify" not in link.codes
 

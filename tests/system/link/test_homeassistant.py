@@ -5,11 +5,12 @@ import time
 from datetime import UTC, datetime
 
 import jinja2
+import msgspec
 import pytest
 
-from edge.protocol import MicSignal, Mute, Unmute
+from edge.protocol import MicSignal, Mute, SpeechSignal, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.messages import utterance
+from tests.support.messages import event_of, utterance
 from tests.support.waiting import until
 
 TOPIC = "homeassistant/device/kitchen/config"
@@ -26,16 +27,30 @@ def announced(home, topic=TOPIC):
     return json.loads(found[-1].payload) if found and found[-1].payload else None
 
 
-def render(template, payload):
-    """The variables that Home Assistant offers to a value template."""
+def as_timestamp(text, default):
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, TypeError):
+        return default
+
+
+def render(template, payload, state="unknown"):
+    """What Home Assistant offers to a value template, as far as it is used."""
     try:
         tree = json.loads(payload)
     except ValueError:
         tree = None
-    return (
-        jinja2.Environment()
-        .from_string(template)
-        .render(value=payload, value_json=tree, now=lambda: datetime.now(UTC))
+    environment = jinja2.Environment()
+    environment.filters |= {
+        "timestamp_utc": lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat(),
+        "to_json": json.dumps,
+    }
+    return environment.from_string(template).render(
+        value=payload,
+        value_json=tree,
+        now=lambda: datetime.now(UTC),
+        as_timestamp=as_timestamp,
+        this={"state": state, "attributes": {}},
     )
 
 
@@ -43,24 +58,48 @@ def test_one_retained_message_announces_all_entities(home, link):
     until(lambda: announced(home))
     message = next(m for m in home.messages if m.topic == TOPIC)
     assert message.qos == 1
-    assert len(message.payload) < 4000
+    assert len(message.payload) < 14_000
     with_retained = Subscriber(link_port(home), topics=TOPIC)
     until(lambda: with_retained.messages)
     assert with_retained.messages[0].retain
     with_retained.close()
     tree = announced(home)
     parts = tree["components"]
-    assert {key: part["platform"] for key, part in parts.items()} == {
+    entities = {key: part for key, part in parts.items() if part["platform"] != "device_automation"}
+    assert {key: part["platform"] for key, part in entities.items()} == {
         "emotion": "sensor",
         "confidence": "sensor",
+        "arousal": "sensor",
+        "agitated": "binary_sensor",
         "utterance": "event",
+        "episode": "event",
+        "last_heard": "sensor",
+        "speech": "binary_sensor",
         "microphone": "binary_sensor",
+        "level": "sensor",
+        "neural_model": "sensor",
         "mute": "switch",
         "restart": "button",
+        "identify": "button",
+        "clock": "binary_sensor",
+        "certificate": "sensor",
+        "temperature": "sensor",
+        "drops": "sensor",
+    }
+    triggers = [part for part in parts.values() if part["platform"] == "device_automation"]
+    assert {f"{part['subtype']} {part['type']}" for part in triggers} >= {
+        "room sounds angry",
+        "room is agitated",
+        "speech started",
     }
     assert tree["device"]["identifiers"] == ["roomtone_kitchen"]
     assert tree["availability_mode"] == "all"
-    assert all(part["unique_id"] == f"roomtone_kitchen_{key}" for key, part in parts.items())
+    assert all(part["unique_id"] == f"roomtone_kitchen_{key}" for key, part in entities.items())
+    assert all(
+        not part["enabled_by_default"]
+        for key, part in entities.items()
+        if part.get("state_topic", "").endswith("health") and key != "level"
+    )
     assert parts["emotion"]["expire_after"] > 60
 
 
@@ -73,7 +112,7 @@ def test_every_state_topic_and_template_gives_a_state_that_the_entity_knows(home
     ear.tell(utterance(1))
     until(lambda: home.of("event") and home.of("state"))
     for key, part in announced(home)["components"].items():
-        if "state_topic" not in part:
+        if "state_topic" not in part or key == "episode":
             continue
         payload = next(m.payload.decode() for m in reversed(home.messages) if m.topic == part["state_topic"])
         value = render(part.get("value_template", "{{ value }}"), payload)
@@ -83,13 +122,72 @@ def test_every_state_topic_and_template_gives_a_state_that_the_entity_knows(home
             assert 0 <= float(value) <= 100
         elif key == "utterance":
             assert json.loads(value)["event_type"] in part["event_types"]
-        else:
-            assert value == "OFF"
+        elif key == "neural_model":
+            assert value == "base-1.2.0"
+        elif key == "last_heard":
+            assert datetime.fromisoformat(value).timestamp() == pytest.approx(time.time(), abs=60)
+        elif part["platform"] in ("binary_sensor", "switch"):
+            assert value in ("ON", "OFF")
+            assert key == "clock" or value == "OFF"
         for availability in part.get("availability", []):
             said = next(
                 m.payload.decode() for m in reversed(home.messages) if m.topic == availability["topic"]
             )
             assert render(availability.get("value_template", "{{ value }}"), said) == "online"
+
+
+AGES = {"now": 0, "half a minute": 30, "over a minute": 75, "yesterday": 86_400, "in an hour": -3600}
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_only_what_is_said_now_changes_the_event_entity_and_fires_a_trigger(home, link, age):
+    until(lambda: announced(home))
+    parts = announced(home)["components"]
+    old = event_of("angry", time.time() - AGES[age])
+    payload = msgspec.json.encode(old).decode()
+    fresh = age in ("now", "half a minute")
+    assert render(parts["utterance"]["value_template"], payload) == (payload if fresh else "")
+    fired = {
+        f"{part['subtype']} {part['type']}"
+        for part in parts.values()
+        if part.get("topic", "").endswith("/event")
+        and render(part["value_template"], payload) == part["payload"]
+    }
+    assert fired == ({"room sounds angry"} if fresh else set())
+    newer = datetime.now(UTC).isoformat()
+    assert render(parts["last_heard"]["value_template"], payload, newer) >= newer[:19]
+
+
+def test_speech_is_a_state_and_only_its_change_fires_a_trigger(home, ear):
+    until(lambda: announced(home))
+    parts = announced(home)["components"]
+    ear.say(SpeechSignal(True))
+    ear.say(SpeechSignal(False))
+
+    def fired():
+        return [
+            part["payload"]
+            for message in home.of("speech")
+            for part in parts.values()
+            if part.get("topic") == message.topic
+            and render(part["value_template"], message.payload.decode()) == part["payload"]
+        ]
+
+    until(lambda: fired() == ["started", "ended"])
+    home.publish("homeassistant/status", "online")
+    count = len(home.of("speech"))
+    until(lambda: len(home.of("speech")) > count, 12)
+    assert fired() == ["started", "ended"]
+
+
+def test_the_status_topic_is_a_setting_of_its_own(tmp_path, broker, home):
+    settings = ("homeassistant.prefix=discovery", "homeassistant.status_topic=ha/birth")
+    with LinkProcess(tmp_path, broker.port, settings=settings) as link:
+        until(lambda: announced(home, "discovery/device/kitchen/config"))
+        count = len(home.messages)
+        home.publish("ha/birth", "online")
+        until(lambda: [m for m in home.messages[count:] if m.topic == "discovery/device/kitchen/config"], 12)
+        link.stop()
 
 
 def test_the_switch_and_the_button_command_the_ear_again_and_again(home, ear):
@@ -122,6 +220,7 @@ def test_when_home_assistant_starts_everything_is_told_again_after_a_while(home,
     until(
         lambda: {m.topic.rpartition("/")[2] for m in home.messages[count:]} >= {"availability", "mic", "info"}
     )
+    time.sleep(4)  # what is not retained is repeated once
     count = len(home.messages)
     home.publish("homeassistant/status", "offline")
     time.sleep(0.5)
@@ -155,7 +254,7 @@ def test_a_room_with_another_name_keeps_its_entities(tmp_path, broker, home):
     for name in ("Kitchen", "Dining room"):
         with LinkProcess(tmp_path, broker.port, settings=(f"node.name={name}",)) as link:
             until(lambda name=name: announced(home) and announced(home)["device"]["name"] == name)
-            names.append([part["unique_id"] for part in announced(home)["components"].values()])
+            names.append([part.get("unique_id") for part in announced(home)["components"].values()])
             link.stop()
     assert names[0] == names[1]
 

@@ -53,7 +53,7 @@ def test_a_server_keep_alive_is_kept_to(tmp_path, connect):
 
 
 @VERSIONS
-def test_an_oversized_message_costs_no_memory_and_does_not_come_again(broker, connect, version):
+def test_an_oversized_message_costs_no_memory_and_does_not_come_again(broker, connect, version, caplog):
     big = bytes(40_000_000)
     one = connect(broker, "one", ALL, version=version, session_expiry_s=600)
     publisher = connect(broker, "publisher")
@@ -61,6 +61,8 @@ def test_an_oversized_message_costs_no_memory_and_does_not_come_again(broker, co
     assert publisher.client.publish_and_wait("t/big", big, timeout_s=60) is not None
     assert publisher.client.publish_and_wait("t/small", b"small") is not None
     until(lambda: one.payloads == [b"small"])
+    # A broker that speaks MQTT 5 is told the limit, and does not even send it.
+    assert ("[oversized_message]" in caplog.text) == (version == "3.1.1")
     del big
     assert rss_mb() - before < 130, "the sender's copies alone"
     assert one.losses == []

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from msgspec import Struct
 
+from edge.cli.doctor import format_check
 from edge.cli.model_status import BaselineStatus, ModelStatus, ReleaseStatus, format_status, read_status
 from edge.config.load import load
+from edge.doctor.check import Check
 from edge.ear.baseline_store import MIN_UTTERANCES, BaselineStore, Quality
 from edge.inference import bundle
 from edge.inference.classifier import Classifier
@@ -113,3 +115,16 @@ def test_the_values_are_those_of_the_saved_baseline(tmp_path: Path) -> None:
     assert status.shrinkage == pytest.approx(store.baseline.shrinkage, abs=1e-3)
     assert 0 < status.shrinkage < 1
     assert status.since is not None and status.saved is not None
+
+
+def test_names_from_elsewhere_cannot_reach_the_terminal() -> None:
+    status = msgspec.structs.replace(FULL, model="base\x1b[2J", path="/models/\x9b2Jbase")
+    text = format_status(status)
+    assert "base\\x1b[2J" in text and all(line.isprintable() for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("name", ["usb mic\x1b]0;title\x07", "mic\nWARN fake: line"])
+def test_a_check_of_the_doctor_is_one_line_and_one_for_the_remedy(name: str) -> None:
+    text = format_check(Check("microphone", "fail", f"{name}: cannot be opened", f"unplug {name}"))
+    assert len(text.split("\n")) == 2
+    assert all(line.isprintable() for line in text.split("\n"))

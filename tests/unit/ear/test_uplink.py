@@ -20,6 +20,7 @@ from edge.protocol import (
     LevelSignal,
     MicSignal,
     Mute,
+    SpeechSignal,
     UtteranceReport,
 )
 from tests.support.ear import Link
@@ -63,7 +64,23 @@ def test_first_comes_the_model_then_the_microphone_then_the_events(link: Link, u
     assert isinstance(first, InfoReport)
     assert (first.info, first.first) == (EAR_INFO, 1)
     assert link.receive() == MicSignal("ok")
+    assert link.receive() == SpeechSignal(False)
     assert seqs([link.receive()]) == [1]
+
+
+def test_the_beginning_and_the_end_of_speech_are_sent_once_each(link: Link, uplink: Uplink) -> None:
+    uplink.start()
+    link.accept()
+    link.receive_all(0.5)
+    for speaking in (True, True, False, False):
+        uplink.set_speaking(speaking)
+        time.sleep(0.1)
+    assert link.receive_all(1.0) == [SpeechSignal(True), SpeechSignal(False)]
+    uplink.set_speaking(True)
+    link.receive()
+    link.hang_up()
+    link.accept()
+    assert SpeechSignal(True) in link.receive_all(1.0)
 
 
 def test_an_event_goes_again_on_the_next_connection_until_it_is_acknowledged(
@@ -103,7 +120,7 @@ def test_it_keeps_to_the_rate_of_the_contract(link: Link, uplink: Uplink) -> Non
     uplink.start()
     link.accept()
     begun = time.monotonic()
-    reports = [m for m in link.receive_all(4.0) if not isinstance(m, MicSignal | LevelSignal)]
+    reports = [m for m in link.receive_all(4.0) if not isinstance(m, MicSignal | SpeechSignal | LevelSignal)]
     allowed = contract.REPORTS_BURST + contract.REPORTS_PER_SECOND * (time.monotonic() - begun + 0.1)
     assert contract.REPORTS_BURST + 4 <= len(reports) <= allowed
     assert max(link.sizes) <= contract.MAX_REPORT_BYTES

@@ -17,7 +17,7 @@ from edge.protocol import EarHealth, Health
 
 EAR = EarHealth(
     frames=7, overruns=1, utterances=2, inference_p50_ms=12, inference_p95_ms=25, rss_mb=90.5, dropped=3,
-    baseline_utterances=40,
+    baseline_utterances=40, level_dbfs=-42.5,
 )  # fmt: skip
 HEALTH = Health(
     clock="synced", uptime_s=60, spool=4, drops=5, reconnects=6, rejected=8, link_rss_mb=30.0,
@@ -67,7 +67,7 @@ def test_what_is_not_known_is_left_out():
 
 def test_each_field_of_the_health_message_is_a_metric():
     """A new field has to be given a metric: every number of the message appears among the values."""
-    numbers = {5.0, 6.0, 8.0, 4.0, 60.0, 7.0, 1.0, 2.0, 3.0, 40.0, 0.012, 0.025}
+    numbers = {5.0, 6.0, 8.0, 4.0, 60.0, 7.0, 1.0, 2.0, 3.0, 40.0, -42.5, 0.012, 0.025}
     assert numbers <= set(scraped().values.values())
     fields = len(Health.__struct_fields__) - 1 + len(EarHealth.__struct_fields__)
     names = {name for name, _ in scraped().values}

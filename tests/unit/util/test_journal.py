@@ -43,8 +43,7 @@ def test_every_line_has_its_priority_in_the_journal(capfd, monkeypatch, to_journ
     assert logged(capfd, monkeypatch, "debug") == [
         "<7>DEBUG link: detail",
         "<6>INFO link: started",
-        "<4>WARNING link: first line",
-        "<4>second line",
+        "<4>WARNING link: first line\\nsecond line",
         "<3>ERROR link: failed",
     ]
 
@@ -54,8 +53,7 @@ def test_without_the_journal_there_is_plain_text(capfd, monkeypatch, stream):
     monkeypatch.setenv("JOURNAL_STREAM", stream)
     assert logged(capfd, monkeypatch) == [
         "INFO link: started",
-        "WARNING link: first line",
-        "second line",
+        "WARNING link: first line\\nsecond line",
         "ERROR link: failed",
     ]
 
@@ -71,3 +69,20 @@ def test_the_handler_of_systemd_sends_fields(monkeypatch):
     pytest.importorskip("systemd.journal")
     handler = journal._journal_handler("roomtone-link")
     assert handler is not None
+
+
+def failure(text):
+    raise ValueError(text)
+
+
+def test_a_traceback_has_its_priority_on_every_line(capfd, monkeypatch, to_journal):
+    monkeypatch.setitem(sys.modules, "systemd.journal", None)
+    logging.getLogger().handlers[:] = []
+    journal.configure("link", "info")
+    try:
+        failure("a name\x1b[2J" + "x" * 5000)
+    except ValueError:
+        logging.getLogger("roomtone.test").exception("failed")
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith("<3>") and len(line) < 1100 and line.isprintable() for line in lines)

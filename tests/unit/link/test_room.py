@@ -1,0 +1,68 @@
+"""The state of a room: from the start on, and from what is said now."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from edge.link.state.room import RECENT_S, RoomState
+from edge.util.timestamps import from_unix
+from tests.support.messages import event
+
+
+class World:
+    def __init__(self):
+        self.now = 1000.0
+        self.states, self.episodes = [], []
+        self.room = RoomState(60, self.states.append, self.episodes.append, lambda: self.now)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def angry(age_s: float = 0.0, **changes):
+    changes.setdefault("arousal", 1.0)
+    return msgspec.structs.replace(event(1), started_at=from_unix(time.time() - age_s), **changes)
+
+
+def test_a_new_room_is_uncertain_as_soon_as_a_model_is_known(world):
+    world.room.update()
+    assert world.states == []
+    world.room.set_model("base-0.4.0")
+    world.room.update()
+    assert [(state.emotion, state.confidence, state.model) for state in world.states] == [
+        ("uncertain", 0, "base-0.4.0")
+    ]
+
+
+def test_a_room_where_nothing_is_said_is_published_every_minute(world):
+    world.room.set_model("base-0.4.0")
+    for _ in range(6):
+        world.now += 30
+        world.room.update()
+    assert len(world.states) == 3
+
+
+@pytest.mark.parametrize("age_s", [RECENT_S + 5, 3600, 400 * 86_400])
+def test_what_was_said_long_ago_says_nothing_about_now(world, age_s):
+    world.room.set_model("base-0.4.0")
+    for _ in range(20):
+        world.room.add(angry(age_s))
+    world.room.update()
+    assert world.states[-1].emotion == "uncertain"
+    assert not world.states[-1].agitated and world.episodes == []
+
+
+def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
+    for changes in ({}, {"clock": "unsynced"}):
+        world.episodes.clear()
+        room = RoomState(60, world.states.append, world.episodes.append, lambda: world.now)
+        for _ in range(20):
+            room.add(angry(400 * 86_400 if changes else 1, **changes))
+        room.update()
+        assert world.states[-1].emotion == event(1).event_type
+        assert [episode.event_type for episode in world.episodes] == ["started"]
