@@ -233,7 +233,7 @@ def _relative(bundle: bundles.Bundle, source: _Source, arousal: str, fitting: li
     neutral = [clip for clip in fitting if clip.label == LABELS[0]]
     (talk,) = catalogue.read(job.data, ["ordinary"])
     ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip)]
-    origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.quiet)
+    origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.run, job.quiet)
     head = relative_head.choose(left_out, bias[: len(LABELS)], origin, arousal)
     return msgspec.structs.replace(bundle.manifest, relative=head)
 
@@ -247,20 +247,29 @@ def _evenly(clips: list[Clip]) -> list[Clip]:
     return chosen
 
 
-def _origin(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool) -> list[float]:
-    """Mean outputs `[8]` of the graph over corpora of their neutral speech; every corpus counts the same."""
-    net, sounds, rows = Interpreter(bundle.model), Sounds(), []
-    for clip in tqdm(clips, desc="origin", unit="clip", disable=quiet or None):
-        speech = features.trim(features.to_float(sounds[clip.path]))
-        if speech.size < features.MIN_SAMPLES:
-            continue
-        mel, mask = features.network_input(features.windows(speech)[0])
-        found = net.run({"features": mel, "mask": mask})
-        rows.append((clip.corpus, np.append(found[bundle.manifest.logits][0], found[arousal][0])))
-    means = [
-        np.mean([row for own, row in rows if own == name], axis=0) for name in sorted({c for c, _ in rows})
-    ]
-    return [float(value) for value in np.mean(means, axis=0)]
+def _origin(
+    bundle: bundles.Bundle, clips: list[Clip], arousal: str, kept_in: Path, quiet: bool
+) -> list[float]:
+    """Mean outputs `[8]` of the graph over corpora of their neutral speech; every corpus counts the same.
+
+    The mean of each corpus is kept in a folder, so that an export that was killed goes on with the next corpus.
+    """
+    facts = [bundle.sha256, *(str(clip.path) for clip in clips)]
+    file = kept_in / f"origin-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}.json"
+    means: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    net, sounds = Interpreter(bundle.model), Sounds()
+    for name in sorted({clip.corpus for clip in clips} - set(means)):
+        own, rows = [clip for clip in clips if clip.corpus == name], []
+        for clip in tqdm(own, desc=f"origin, {name}", unit="clip", disable=quiet or None):
+            speech = features.trim(features.to_float(sounds[clip.path]))
+            if speech.size < features.MIN_SAMPLES:
+                continue
+            mel, mask = features.network_input(features.windows(speech)[0])
+            found = net.run({"features": mel, "mask": mask})
+            rows.append(np.append(found[bundle.manifest.logits][0], found[arousal][0]))
+        means[name] = np.mean(rows, axis=0).tolist()
+        checkpoint.write_bytes(file, json.dumps(means).encode())
+    return [float(value) for value in np.mean(list(means.values()), axis=0)]
 
 
 def _corpora(clips: list[Clip], split: splits.Splits, own: list[Clip]) -> tuple[dict[str, Any], ...]:
