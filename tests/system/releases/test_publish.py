@@ -52,7 +52,7 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
     wrong = shipped.relabelled(folder / "made", "9.4.0", shipped.SHIFTED)
     refused = workstation("publish", str(wrong), *told, status=2)
     assert "base-9.4.0 is not published: base-9.4.0 is worse than base-9.3.0 in household" in refused.stderr
-    assert "points of neutral kept" in refused.stderr
+    assert "points of emotions rightly named" in refused.stderr
     catalogue = Catalogue(folder / "site" / "models")
     assert [target.release.full_name for target in catalogue.listed()] == ["base-9.3.0"]
     reason = "to see what the probation makes of it"
