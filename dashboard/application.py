@@ -6,16 +6,16 @@ import asyncio
 import contextlib
 import logging
 import sys
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp
 
 from dashboard import api, spa
+from dashboard.alerts.channels import Channels, NotificationSettings
 from dashboard.alerts.notifier import Notifier
+from dashboard.alerts.push_store import PushStore
 from dashboard.alerts.rules import RuleStore
 from dashboard.api.common import Services
 from dashboard.auth import login
@@ -24,41 +24,37 @@ from dashboard.auth.audit import AuditLog
 from dashboard.auth.limits import RequestLimiter
 from dashboard.auth.middleware import IDENTITY, AuthMiddleware
 from dashboard.auth.open_sockets import OpenSockets
-from dashboard.db.engine import connect, describe_error
+from dashboard.db.engine import connect
 from dashboard.db.history import History
 from dashboard.db.lock import hold_shared
+from dashboard.db.periods import Periods
 from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.db.schema import NewerSchemaError, migrate
 from dashboard.headers import SecurityHeaders
-from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed
 from dashboard.live.probe import run_probe
-from dashboard.live.registry import RECENT_UTTERANCES
+from dashboard.live.recorded import RecordedRooms
 from dashboard.releases import api as releases_api
 from dashboard.releases.catalogue import Releases
 from dashboard.settings import Settings
 from dashboard.tryit import api as tryit_api
 from dashboard.tryit.pool import ClassifierPool
-from edge import protocol
 from edge.util.errors import UserError
 from edge.util.version import VERSION
 from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 
-RESTORED_S: Final = 86_400
-"""At the start the events of the last day are restored from the database."""
-
 
 class Application:
     """Builds the web application of the dashboard from its services, once in a process. Raises `UserError`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notifications: NotificationSettings) -> None:
         self._settings = settings
         self._pool = None if settings.bundle is None else ClassifierPool(settings.bundle)
         repository = None if settings.updates is None else HubRepository(settings.updates)
-        self._services = _services(settings, repository)
+        self._services = _services(settings, notifications, repository)
         self._sockets = OpenSockets()
         self._app = FastAPI(
             lifespan=self._lifespan,
@@ -84,14 +80,17 @@ class Application:
         if self._settings.login and services.accounts is not None and services.audit is not None:
             login.install(self._app, services.accounts, services.audit, services.limiter, self._middleware)
         spa.install(self._app)
-        return SecurityHeaders(self._middleware)
+        return SecurityHeaders(self._middleware, self._settings.public_host)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         feed, repository = self._services.feed, self._services.repository
-        await self._restore()
+        history = self._services.history
+        recorded = None if history is None else RecordedRooms(feed, history)
+        if recorded is not None:
+            await recorded.synchronise()
         await feed.start()
-        tasks = [asyncio.create_task(task) for task in self._background_tasks()]
+        tasks = [asyncio.create_task(task) for task in self._background_tasks(recorded)]
         async with contextlib.nullcontext() if repository is None else releases_api.refreshing(repository):
             yield
         for task in tasks:
@@ -100,24 +99,14 @@ class Application:
             await self._pool.stop()
         await feed.stop()
 
-    async def _restore(self) -> None:
-        history = self._services.history
-        if history is None:
-            return
-        since_ms = round((time.time() - RESTORED_S) * 1000)
-        try:
-            recent = await asyncio.to_thread(history.recent_events, since_ms, RECENT_UTTERANCES)
-        except SQLAlchemyError as error:
-            log.error("the database does not answer: %s", describe_error(error))
-            return
-        self._services.feed.restore(Incoming(node, protocol.EVENT.leaf, event) for node, event in recent)
-
-    def _background_tasks(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
+    def _background_tasks(self, recorded: RecordedRooms | None) -> Iterator[Coroutine[Any, Any, NoReturn]]:
         services = self._services
+        if recorded is not None:
+            yield recorded.run()
         if services.accounts is not None and self._settings.login:
             yield self._sockets.watch(services.accounts, self._middleware)
-        if services.rules is not None and services.audit is not None:
-            yield Notifier(services.rules, services.feed, services.audit.record).run()
+        if services.notifier is not None:
+            yield services.notifier.run()
         if services.reachability is not None:
             yield run_probe(services.feed, self._settings.own_address, services.reachability.record)
 
@@ -130,7 +119,9 @@ def _add_health(application: FastAPI, feed: Feed) -> None:
         return health if logged_in else {key: health[key] for key in ("status", "broker")}
 
 
-def _services(settings: Settings, repository: HubRepository | None) -> Services:
+def _services(
+    settings: Settings, notifications: NotificationSettings, repository: HubRepository | None
+) -> Services:
     """Create the services, and the first user where there is none. Raises `UserError`."""
     feed = Feed(settings.broker, settings.base_topic)
     limiter = RequestLimiter()
@@ -150,7 +141,7 @@ def _services(settings: Settings, repository: HubRepository | None) -> Services:
         log.error("%s", error)
     engine = connect(settings.database, create=False)
     reading = connect(settings.database, read_only=True)
-    accounts = Accounts(engine)
+    accounts, rules, audit, push = Accounts(engine), RuleStore(engine), AuditLog(engine), PushStore(engine)
     if settings.login:
         _create_first_operator(accounts)
     return Services(
@@ -158,10 +149,14 @@ def _services(settings: Settings, repository: HubRepository | None) -> Services:
         limiter,
         engine=engine,
         accounts=accounts,
-        audit=AuditLog(engine),
+        audit=audit,
         history=History(reading),
+        periods=Periods(reading),
         records=Records(reading),
-        rules=RuleStore(engine),
+        rules=rules,
+        notifier=Notifier(rules, feed, Channels(notifications, push), audit.record),
+        push=push,
+        mail=notifications.mail is not None,
         reachability=Reachability(engine),
         releases=releases,
         repository=repository,

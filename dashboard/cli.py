@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from dashboard import server
+from dashboard.alerts.addresses import AllowedAddresses
+from dashboard.alerts.channels import NotificationSettings
+from dashboard.alerts.mail import MailServer
 from dashboard.auth.local_token import new_token
 from dashboard.settings import Settings
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
 from edge.util.errors import UserError
 
+SMTP_PASSWORD: Final = "ROOMTONE_SMTP_PASSWORD"
 PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
 """Environment variable: the name for which Caddy obtains a public certificate (provisioning/hub/Caddyfile)."""
 
@@ -74,7 +78,38 @@ def register(subparsers: Any) -> None:
         metavar="DIR",
         help="serve the model releases of this folder to the devices (made by `roomtone fleet keys init`: models/hub)",
     )
+    _add_notification_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_notification_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("notifications of alerts")
+    group.add_argument(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network in the own network that notifications may be sent to; public addresses always may",
+    )
+    group.add_argument(
+        "--smtp",
+        metavar="URL",
+        help=f"server for e-mails: smtp://user@host or smtps://user@host; the password is in ${SMTP_PASSWORD}",
+    )
+    group.add_argument(
+        "--mail-from", default="", metavar="ADDRESS", help="address that e-mails are sent from"
+    )
+
+
+def notification_settings(options: argparse.Namespace) -> NotificationSettings:
+    """Return what the options of notifications say. Raises `UserError`."""
+    mail = None
+    if options.smtp:
+        mail = MailServer.parse(options.smtp, options.mail_from, os.environ.get(SMTP_PASSWORD, ""))
+    allowed = AllowedAddresses(tuple(ip_network(network(text, "--notify")) for text in options.notify))
+    if mail is None:
+        return NotificationSettings(allowed)
+    return NotificationSettings(allowed, mail, f"mailto:{mail.sender}")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,8 +134,8 @@ def run(options: argparse.Namespace) -> int:
             "passwords are sent unencrypted over the network of --host %s: use a TLS proxy (docs/hub.md)",
             options.host,
         )
-    public = bool(os.environ.get(PUBLIC_HOST))
-    bundle = None if options.no_try_it or (public and not options.try_it) else options.bundle
+    public_host = os.environ.get(PUBLIC_HOST, "")
+    bundle = None if options.no_try_it or (public_host and not options.try_it) else options.bundle
     own = server.url_of(listener)
     settings = Settings(
         broker,
@@ -112,16 +147,17 @@ def run(options: argparse.Namespace) -> int:
         own_address=own,
         proxies=proxies,
         updates=options.updates,
+        public_host=public_host,
     )
-    return server.serve(settings, listener)
+    return server.serve(settings, listener, notification_settings(options))
 
 
-def network(text: str) -> str:
-    """Return the normalised address or network of a proxy. Raises `UserError`."""
+def network(text: str, option: str = "--proxy") -> str:
+    """Return a normalised address or network of an option. Raises `UserError`."""
     try:
         return str(ip_network(text))
     except ValueError:
-        raise UserError(f"--proxy {text}: not an address such as 127.0.0.1 or 172.28.0.0/16") from None
+        raise UserError(f"{option} {text}: not an address such as 127.0.0.1 or 172.28.0.0/16") from None
 
 
 def port(text: str) -> int:

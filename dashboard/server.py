@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 from urllib.parse import urlencode
 
+from dashboard.alerts.channels import NotificationSettings
 from dashboard.auth.local_token import PARAMETER
 from dashboard.settings import Settings
 from edge.util.errors import UserError, reason
@@ -47,21 +48,21 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(settings: Settings, listener: socket.socket) -> int:
+def serve(settings: Settings, listener: socket.socket, notifications: NotificationSettings) -> int:
     """Serve until SIGINT or SIGTERM and return the exit status 0. Raises `UserError`."""
     # Each slow client holds a descriptor: raise the limit as far as the kernel allows.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    asyncio.run(_serve(settings, listener))
+    asyncio.run(_serve(settings, listener, notifications))
     return 0
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
+async def _serve(settings: Settings, listener: socket.socket, notifications: NotificationSettings) -> None:
     import uvicorn
 
     from dashboard.application import Application
     from dashboard.http_protocol import LimitedHTTPProtocol
 
-    application = Application(settings).build()
+    application = Application(settings, notifications).build()
 
     class Server(uvicorn.Server):
         """Shuts down on a signal without raising it again, as uvicorn would do."""

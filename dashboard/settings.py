@@ -28,3 +28,5 @@ class Settings:
     """Addresses or networks of proxies whose `X-Forwarded-For` is trusted."""
     updates: Path | None = None
     """Folder of the repository of model releases; None: no repository."""
+    public_host: str = ""
+    """The name with a public certificate, if there is one: browsers are told to use nothing but HTTPS for it."""

@@ -14,7 +14,15 @@ from starlette.staticfiles import StaticFiles
 
 STATIC: Final = Path(__file__).parent / "static"
 PAGES: Final = ("/", "/room/{node}", "/fleet", "/models", "/alerts", "/try")
-ROOT_FILES: Final = ("favicon.svg", "manifest.webmanifest", "capture.js", "offline.html", "service-worker.js")
+ROOT_FILES: Final = (
+    "favicon.svg",
+    "manifest.webmanifest",
+    "capture.js",
+    "offline.html",
+    "offline-es.html",
+    "offline.css",
+    "service-worker.js",
+)
 YEAR_S: Final = 31_536_000
 
 

@@ -101,6 +101,8 @@ EMOTION_MIXES: Final = (
 )
 PERSISTENCE: Final = 0.82
 """Probability that an utterance has the same emotion as the one before."""
+AROUSAL: Final = (-0.08, 0.22, -0.18, 0.55, 0.35, 0.15, 0.4)
+"""Mean arousal of each label, in relation to what is usual in the room."""
 ANGRY_HOURS: Final = 0.04
 """Probability that an hour is mostly angry."""
 
@@ -186,6 +188,7 @@ def _event(at: float, emotion: int, boot: str, seq: int, rng: np.random.Generato
     shares = np.round(np.insert(rest, emotion, top), 3)
     likeliest = int(np.argmax(shares))
     confidence = float(shares[likeliest])
+    arousal = float(np.clip(rng.normal(AROUSAL[emotion], 0.15), -1, 1))
     duration = int(np.clip(rng.lognormal(7.6, 0.55), 400, 15_000))
     number = ULID.from_bytes(round(at * 1000).to_bytes(6, "big") + rng.bytes(10))
     return Event(
@@ -195,6 +198,7 @@ def _event(at: float, emotion: int, boot: str, seq: int, rng: np.random.Generato
         event_type=UNCERTAIN if confidence < 0.5 else LABELS[likeliest],
         confidence=confidence,
         probabilities=Probabilities(**dict(zip(LABELS, shares.tolist(), strict=True))),
+        arousal=round(arousal, 3),
         started_at=from_unix(at),
         duration_ms=duration,
         snr_db=round(float(rng.normal(19, 5)), 1),

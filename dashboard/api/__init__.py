@@ -6,14 +6,14 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from dashboard.api import account, fleet, live, metrics, models, rooms
+from dashboard.api import account, alerts, fleet, live, metrics, models, records, rooms
 from dashboard.api.common import Services
 from dashboard.auth.open_sockets import OpenSockets
 
 
 def install(application: FastAPI, services: Services, sockets: OpenSockets) -> None:
     """Add all routes; errors are answered as `{"error": "..."}`."""
-    for module in (rooms, fleet, models, account, metrics):
+    for module in (rooms, records, alerts, fleet, models, account, metrics):
         application.include_router(module.router(services))
     application.include_router(live.router(services, sockets))
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import HTTPException, Path, Request
+from fastapi import HTTPException, Path, Query, Request
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard.alerts.notifier import Notifier
+from dashboard.alerts.push_store import PushStore
 from dashboard.alerts.rules import RuleStore
 from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
@@ -21,15 +24,20 @@ from dashboard.auth.limits import LOGIN, RequestLimiter, client_network
 from dashboard.auth.middleware import client_address, identity_of
 from dashboard.db.engine import describe_error
 from dashboard.db.history import History
+from dashboard.db.periods import Periods
 from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.live.feed import Feed
 from dashboard.releases.catalogue import Releases
+from edge.util import timestamps
 from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Emotion = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
+From = Annotated[str | None, Query(alias="from", description="ISO 8601, inclusive; default: the first event")]
+To = Annotated[str | None, Query(description="ISO 8601, exclusive; default: now")]
 Node = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="The node id of a room")]
 
 
@@ -44,8 +52,13 @@ class Services:
     accounts: Accounts | None = None
     audit: AuditLog | None = None
     history: History | None = None
+    periods: Periods | None = None
     records: Records | None = None
     rules: RuleStore | None = None
+    notifier: Notifier | None = None
+    push: PushStore | None = None
+    mail: bool = False
+    """Whether e-mails can be sent."""
     reachability: Reachability | None = None
     releases: Releases = field(default_factory=lambda: Releases(None))
     try_it: bool = False
@@ -68,6 +81,15 @@ def require(service: T | None) -> T:
     if service is None:
         raise HTTPException(501, "no database: start the dashboard with --database URL")
     return service
+
+
+async def require_room(services: Services, node: str) -> None:
+    """Raise `HTTPException` 404 for a room that neither has a device nor was ever recorded."""
+    if node in services.feed.registry.rooms:
+        return
+    if services.history is not None and await run_query(services.history.is_recorded, node):
+        return
+    raise HTTPException(404, f"there is no room {node}")
 
 
 def parse_time(text: str | None, default: float) -> int:
@@ -127,3 +149,11 @@ async def confirm_password(
 def far_future() -> float:
     """Return a time (seconds since 1970) later than any recorded event."""
     return time.time() + 86_400
+
+
+def describe_period(begin: str | None, to: str | None) -> str:
+    """Return a period for the audit log."""
+    if begin is None and to is None:
+        return "everything"
+    now = timestamps.now()
+    return re.sub(r"[^0-9A-Za-z:+. -]", "", f"{begin or 'the beginning'} to {to or now}")[:100]

@@ -1,96 +1,88 @@
-"""Devices, alert rules and alerts."""
+"""Devices, and how well the hub was reached."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request
-from pydantic import BaseModel, Field, field_validator
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
 
-from dashboard.api.common import Services, record_action, require, run_query
+from dashboard.api.common import Services, run_query
 from dashboard.db.clock import clock_of
-from dashboard.db.tables import EMOTIONS
 from dashboard.live.problems import device_rows
-from dashboard.values import now_ms, printable
 from edge.util.guarded_clock import JUMP_S
 from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
 
-RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-Emotion = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
+
+class Problem(BaseModel):
+    """Something that is wrong with a device, or worth a note."""
+
+    code: str
+    level: Literal["bad", "warn", "note"]
+    value: int | float | str | None
 
 
-class NewRule(BaseModel):
-    """An alert rule such as "angry for 10 minutes above 60 %"."""
+class Device(BaseModel):
+    """One device."""
 
-    name: str = Field(min_length=1, max_length=64)
-    node: str = Field(default="", pattern=r"^[a-z0-9_-]{0,64}$", description="empty: each room separately")
-    emotion: Emotion
-    minutes: int = Field(ge=1, le=1440)
-    share: float = Field(ge=0.01, le=0.99, description="share of the utterances in that time")
-    least: int = Field(
-        default=5, ge=1, le=1000, description="the fewest utterances for which the rule is evaluated"
-    )
-    webhook: str = Field(
-        default="", max_length=500, description="http(s) address that gets a POST; empty: MQTT only"
-    )
-
-    @field_validator("webhook")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        url = urlsplit(value)
-        if value and (url.scheme not in ("http", "https") or not url.hostname or not value.isprintable()):
-            raise ValueError("write http://host/path or https://host/path")
-        return value
-
-
-class Rule(NewRule):
-    """A stored rule."""
-
-    id: int
-
-
-class Alert(BaseModel):
-    """An alert: a rule that was met in a room."""
-
-    id: int
-    rule: int
-    name: str
     node: str
-    room: str
-    emotion: str
-    share: float = Field(description="when the alert began")
-    since: int = Field(description="milliseconds since 1970")
-    until: int | None = Field(description="null: still on")
+    name: str
+    availability: str = Field(description="online, offline or empty (unknown)")
+    condition: Literal["ok", "warn", "bad", "unknown"]
+    mic: str
+    version: str | None
+    model: str | None
+    runtime: str | None
+    certificate: int | None = Field(description="its end, milliseconds since 1970")
+    seen: int | None = Field(description="last message, milliseconds since 1970")
+    temperature: float | None
+    queue: int | None
+    uptime: int | None = Field(description="seconds")
+    latency: float | None = Field(description="95th percentile of inference, milliseconds")
+    problems: list[Problem]
+
+
+class Reach(BaseModel):
+    """How well the hub was reached: each minute it requests its page and sends itself a message."""
+
+    minutes: int
+    share: float | None = Field(description="null: not known yet")
+
+
+class BrokerOut(BaseModel):
+    """The broker, as far as it says something about itself (`$SYS`)."""
+
+    address: str
+    tls: bool
+    state: str = Field(description="connecting, connected or lost")
+    detail: str
+    version: str
+    figures: dict[str, float] = Field(
+        description="clients, received_per_min, sent_per_min, dropped, retained, stored, uptime_s"
+    )
+    devices_online: int
+    ignored: int = Field(description="messages that broke the contract since the dashboard started")
 
 
 class Fleet(BaseModel):
-    """All devices, those that require help first, and how well the hub was reached."""
+    """All devices, those that require help first, the broker, and how well the hub was reached."""
 
     version: str
-    broker: str
     now: int
-    clock_ahead: int = Field(
-        description="seconds by which the hub's clock jumped ahead of what is known; 0: it did not. "
-        "Nothing is deleted, expired or signed by such a clock"
+    clock_ahead_s: float = Field(
+        description="by how much the system clock is ahead of the hub's guarded time"
     )
-    reachable: dict[str, Any]
-    devices: list[dict[str, Any]]
+    broker: BrokerOut
+    reachable: Reach
+    devices: list[Device]
 
 
 def router(services: Services) -> APIRouter:
     """Return the routes about all devices together: their problems, alert rules and alerts."""
     routes = APIRouter(prefix="/api", tags=["fleet"])
-    _add_device_routes(routes, services)
-    _add_rule_routes(routes, services)
-    _add_alert_routes(routes, services)
-    return routes
-
-
-def _add_device_routes(routes: APIRouter, services: Services) -> None:
     started = time.time()
 
     @routes.get("/fleet")
@@ -102,76 +94,35 @@ def _add_device_routes(routes: APIRouter, services: Services) -> None:
             if services.records is None
             else await run_query(services.records.lost_events, round(now * 1000) - WEEK_MS)
         )
-        reach = {"minutes": 0, "share": None}
+        reach: dict[str, Any] = {"minutes": 0, "share": None}
         if services.reachability is not None:
             reach = await run_query(services.reachability.share, now)
+        rows = device_rows(services.feed.registry, lost, now, started)
         return Fleet(
             version=VERSION,
-            broker=services.feed.broker.connection.state,
             now=round(now * 1000),
             clock_ahead=await _clock_ahead(services),
-            reachable=reach,
-            devices=device_rows(services.feed.registry, lost, now, started),
+            broker=_broker(services, sum(row["availability"] == "online" for row in rows)),
+            reachable=Reach(**reach),
+            devices=[Device(**row) for row in rows],
         )
 
-
-def _add_rule_routes(routes: APIRouter, services: Services) -> None:
-    @routes.get("/rules")
-    async def rules() -> list[Rule]:
-        """Return all alert rules."""
-        return [_rule(row) for row in await run_query(require(services.rules).list_rules)]
-
-    @routes.post("/rules", status_code=201)
-    async def add(request: Request, rule: NewRule) -> Rule:
-        """Create a rule."""
-        row = rule.model_dump() | {
-            "name": printable(rule.name) or rule.emotion,
-            "emotion": EMOTIONS.index(rule.emotion),
-            "share": round(rule.share * 1000),
-            "created": now_ms(),
-        }
-        number = await run_query(require(services.rules).add, row)
-        if number is None:
-            raise HTTPException(409, "there are too many rules; remove one first")
-        await record_action(
-            services,
-            request,
-            "rule added",
-            row["name"],
-            f"{rule.emotion} {rule.share:.0%} {rule.minutes} min",
-        )
-        return _rule(row | {"id": number})
-
-    @routes.delete("/rules/{number}", status_code=204)
-    async def remove(request: Request, number: RuleId) -> None:
-        """Delete a rule and its alerts."""
-        if not await run_query(require(services.rules).remove, number):
-            raise HTTPException(404, f"there is no rule {number}")
-        await record_action(services, request, "rule removed", str(number), "ok")
+    return routes
 
 
-def _add_alert_routes(routes: APIRouter, services: Services) -> None:
-    @routes.get("/alerts")
-    async def alerts(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Alert]:
-        """Return the newest alerts, those that are still on first."""
-        return [
-            Alert(
-                id=row["id"],
-                rule=row["rule_id"],
-                name=row["name"],
-                node=row["node"],
-                room=row["room"] or row["node"],
-                emotion=EMOTIONS[row["emotion"]],
-                share=row["share"] / 1000,
-                since=row["since"],
-                until=row["until"],
-            )
-            for row in await run_query(require(services.rules).recent_alerts, limit)
-        ]
-
-
-def _rule(row: dict[str, Any]) -> Rule:
-    return Rule(**row | {"emotion": EMOTIONS[row["emotion"]], "share": row["share"] / 1000})
+def _broker(services: Services, devices_online: int) -> BrokerOut:
+    broker = services.feed.broker
+    connection = services.feed.connection
+    return BrokerOut(
+        address=str(broker.address),
+        tls=broker.address.tls,
+        state=connection.state,
+        detail=connection.detail,
+        version=broker.figures.version,
+        figures=broker.figures.values(),
+        devices_online=devices_online,
+        ignored=services.feed.rejected,
+    )
 
 
 async def _clock_ahead(services: Services) -> int:

@@ -1,7 +1,7 @@
 """`/api/live`: what is live, over one WebSocket for each open page.
 
 The server sends everything once, then what has changed, at most four times a second (`dashboard.live.feed`). The page
-sends `{"visible": bool}` and, when it has received nothing for a while, `{"ping": true}`.
+sends `{"visible": bool, "levels": bool}` and, when it has received nothing for a while, `{"ping": true}`.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ async def _receive(
             return
         with contextlib.suppress(ValueError, AttributeError):
             message = json.loads(text)
-            if isinstance(visible := message.get("visible"), bool):
-                feed.set_page_state(page, visible=visible)
+            state = {key: message[key] for key in ("visible", "levels") if isinstance(message.get(key), bool)}
+            if state:
+                feed.set_page_state(page, **state)
             if message.get("ping") is True and not waiting.full():
                 waiting.put_nowait({"pong": True})

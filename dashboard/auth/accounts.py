@@ -16,7 +16,7 @@ from sqlalchemy import Engine, delete, func, select
 from dashboard.auth import passwords
 from dashboard.db.clock import guarded_ms
 from dashboard.db.statements import insert
-from dashboard.db.tables import sessions, users
+from dashboard.db.tables import push_subscriptions, sessions, users
 from dashboard.values import now_ms, printable
 from edge.util.errors import UserError
 
@@ -138,6 +138,7 @@ class Accounts:
         """Delete a user with all sessions and tokens. Raises `UserError`."""
         with self._engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.user == name))
+            connection.execute(delete(push_subscriptions).where(push_subscriptions.c.user == name))
             if connection.execute(delete(users).where(users.c.name == name)).rowcount != 1:
                 raise _unknown_user(name)
 

@@ -50,8 +50,19 @@ DATABASE_OUTAGE_S: Final = 600.0
 """How long cached sessions are accepted while the database does not answer."""
 MAX_CACHED_SESSIONS: Final = 2000
 SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-PUBLIC: Final = ("/login", "/healthz", "/favicon.ico", "/favicon.svg", "/manifest.webmanifest", "/robots.txt")
-VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password")
+PUBLIC: Final = (
+    "/login",
+    "/healthz",
+    "/favicon.ico",
+    "/favicon.svg",
+    "/manifest.webmanifest",
+    "/robots.txt",
+    "/offline.css",
+    "/offline.html",
+    "/offline-es.html",
+    "/service-worker.js",
+)
+VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password", "/api/push")
 """Requests that change something and are open to viewers as well."""
 STREAMED: Final = "/api/try"
 """Limits its body itself."""

@@ -1,38 +1,25 @@
-"""Recorded data for the pages: recent utterances, and sums for charts in the reader's time zone.
-
-Each method is one or two indexed queries. The sums come from `quarters`, so that a month costs no more than its hours.
-"""
+"""Recorded rooms and their utterances, for the pages. Sums for charts are in `dashboard.db.periods`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, tzinfo
-from typing import Any, Final
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET
-from sqlalchemy import Engine, case, func, select
+from sqlalchemy import Engine, select
 from ulid import ULID
 
+from dashboard.db.periods import EventFilter
 from dashboard.db.tables import (
     EMOTIONS,
-    QUARTER_MS,
     events,
     quarters,
     rooms,
 )
 from edge.protocol import LABELS, UNCERTAIN, Event, Probabilities
 from edge.util.timestamps import from_unix
-
-MAX_MARKS: Final = 4000
-"""The most single utterances that the chart of a day shows."""
-DAYS: Final = 30
-
-_COUNTS: Final = [
-    # One row for each quarter of an hour instead of one for each of its emotions: an eighth of the rows.
-    func.coalesce(func.sum(case((quarters.c.emotion == number, quarters.c.count))), 0).label(f"n{number}")
-    for number in range(len(EMOTIONS))
-]
 
 View = dict[str, Any]
 
@@ -54,14 +41,22 @@ class History:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def room_name(self, node: str) -> str | None:
-        """Return the display name of a room; None if nothing was ever recorded of it."""
+    def is_recorded(self, node: str) -> bool:
+        """Return whether anything is recorded of a room."""
+        statement = select(quarters.c.room_id).join(rooms, rooms.c.id == quarters.c.room_id)
         with self._engine.connect() as connection:
-            row = connection.execute(select(rooms.c.name, rooms.c.node).where(rooms.c.node == node)).first()
-        return None if row is None else row.name or row.node
+            return connection.execute(statement.where(rooms.c.node == node).limit(1)).first() is not None
 
-    def utterances(self, node: str, before_ms: int, limit: int = 100) -> list[View]:
-        """Return the utterances before a time, newest first, in the format of `live.views.event_view`."""
+    def utterances(
+        self,
+        node: str,
+        before_ms: int,
+        limit: int = 100,
+        *,
+        from_ms: int = 0,
+        wanted: EventFilter = EventFilter(),  # noqa: B008 - immutable
+    ) -> list[View]:
+        """Return the utterances in `[from_ms, before_ms)`, newest first, in the format of `live.views.event_view`."""
         shares = [events.c[f"p_{label}"] for label in LABELS]
         statement = (
             select(
@@ -74,72 +69,46 @@ class History:
                 *shares,
             )
             .join(rooms, rooms.c.id == events.c.room_id)
-            .where(rooms.c.node == node, events.c.at < before_ms)
+            .where(
+                rooms.c.node == node,
+                events.c.at >= from_ms,
+                events.c.at < before_ms,
+                *wanted.conditions(),
+            )
             .order_by(events.c.at.desc())
             .limit(limit)
         )
         with self._engine.connect() as connection:
             return [_utterance(node, row) for row in connection.execute(statement)]
 
-    def recent_events(self, since_ms: int, per_room: int) -> list[tuple[str, Event]]:
-        """Return the newest events of each room since a time as `(node, event)`, oldest first."""
-        rank = (
-            func.row_number().over(partition_by=events.c.room_id, order_by=events.c.at.desc()).label("rank")
+    def recorded_rooms(self) -> dict[str, tuple[str, int]]:
+        """Return each room of which something is recorded: its name, and the begin of its newest utterance.
+
+        The begin is in milliseconds since 1970; 0 where only the sums are left.
+        """
+        newest = (
+            select(events.c.at).where(events.c.room_id == rooms.c.id).order_by(events.c.at.desc()).limit(1)
         )
-        ranked = select(events.c.id, rank).where(events.c.at >= since_ms).subquery()
-        statement = (
-            select(rooms.c.node, events)
-            .join(rooms, rooms.c.id == events.c.room_id)
-            .join(ranked, ranked.c.id == events.c.id)
-            .where(ranked.c.rank <= per_room)
-            .order_by(events.c.at)
+        statement = select(rooms.c.node, rooms.c.name, newest.scalar_subquery().label("newest")).where(
+            select(quarters.c.room_id).where(quarters.c.room_id == rooms.c.id).exists()
         )
         with self._engine.connect() as connection:
-            return [(row.node, _event(row)) for row in connection.execute(statement)]
+            return {row.node: (row.name, row.newest or 0) for row in connection.execute(statement)}
 
-    def charts(self, node: str, zone: tzinfo, now: datetime) -> View:
-        """Return the data for the charts of a room: single utterances of today; sums of today, 7 and 30 days."""
-        today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        week = today - timedelta(days=6)
-        month = today - timedelta(days=DAYS - 1)
+    def recent_events(self, nodes: Sequence[str], per_room: int) -> list[tuple[str, Event]]:
+        """Return the newest events of some rooms as `(node, event)`, each room's oldest first."""
+        found: list[tuple[str, Event]] = []
         with self._engine.connect() as connection:
-            room = connection.execute(select(rooms.c.id).where(rooms.c.node == node)).scalar()
-            if room is None:
-                return {"today": _ms(today), "marks": [], "hours": [], "week": [], "days": [], "total": 0}
-            marks = connection.execute(
-                select(events.c.at, events.c.emotion, events.c.confidence, events.c.duration_ms)
-                .where(events.c.room_id == room, events.c.at >= _ms(today))
-                .order_by(events.c.at.desc())
-                .limit(MAX_MARKS)
-            ).all()
-            sums = connection.execute(
-                select(quarters.c.quarter, *_COUNTS)
-                .where(quarters.c.room_id == room, quarters.c.quarter >= _ms(month) // QUARTER_MS)
-                .group_by(quarters.c.quarter)
-                .order_by(quarters.c.quarter)
-            ).all()
-        at = [datetime.fromtimestamp(row[0] * QUARTER_MS / 1000, zone) for row in sums]
-        return {
-            "today": _ms(today),
-            "marks": [list(mark) for mark in reversed(marks)],
-            "hours": _sum(sums, at, today, lambda at: _ms(at.replace(minute=0))),
-            "week": _sum(sums, at, week, lambda at: at.weekday() * 24 + at.hour),
-            "days": _sum(sums, at, month, lambda at: _ms(at.replace(hour=0, minute=0))),
-            "total": sum(sum(row[1:]) for row in sums),
-        }
-
-
-def _sum(
-    rows: Sequence[Any], moments: Sequence[datetime], begin: datetime, bucket: Callable[[datetime], int]
-) -> list[View]:
-    """Add up the quarters of each bucket: `[{"at": bucket, "counts": [one number for each emotion]}]`, by time."""
-    sums: dict[int, list[int]] = {}
-    for row, at in zip(rows, moments, strict=True):
-        if at >= begin:
-            total = sums.setdefault(bucket(at), [0] * len(EMOTIONS))
-            for emotion, count in enumerate(row[1:]):
-                total[emotion] += count
-    return [{"at": at, "counts": counts} for at, counts in sums.items()]
+            for node in nodes:
+                statement = (
+                    select(events)
+                    .join(rooms, rooms.c.id == events.c.room_id)
+                    .where(rooms.c.node == node)
+                    .order_by(events.c.at.desc())
+                    .limit(per_room)
+                )
+                found += [(node, _event(row)) for row in reversed(connection.execute(statement).all())]
+        return found
 
 
 def _utterance(node: str, row: Any) -> View:
@@ -175,7 +144,3 @@ def _event(row: Any) -> Event:
         model=row.model,
         latency_ms=row.latency_ms,
     )
-
-
-def _ms(at: datetime) -> int:
-    return round(at.timestamp() * 1000)

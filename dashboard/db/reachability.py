@@ -1,6 +1,7 @@
 """Results of the reachability probe: one row for each minute.
 
-A minute in which the dashboard was not running has no row and counts as not reached.
+A minute in which the dashboard was not running has no row and counts as not reached, except in a gap of a few
+minutes: a restart or an update is no outage.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dashboard.db.tables import minutes
 
 KEPT_MINUTES: Final = 90 * 1440
 WINDOW_MINUTES: Final = 30 * 1440
+RESTART_MINUTES: Final = 5
 
 
 class Reachability:
@@ -47,12 +49,17 @@ class Reachability:
         `now` is in seconds since 1970. `share` is None before the first probe.
         """
         last = int(now // 60)
-        reached = case((and_(minutes.c.page == 1, minutes.c.event == 1), 1), else_=0)
-        statement = select(func.min(minutes.c.minute), func.sum(reached)).where(
-            minutes.c.minute > last - WINDOW_MINUTES, minutes.c.minute < last
+        gap = minutes.c.minute - func.lag(minutes.c.minute).over(order_by=minutes.c.minute) - 1
+        rows = (
+            select(minutes, gap.label("gap"))
+            .where(minutes.c.minute > last - WINDOW_MINUTES, minutes.c.minute < last)
+            .subquery()
         )
+        reached = case((and_(rows.c.page == 1, rows.c.event == 1), 1), else_=0)
+        restarted = case((rows.c.gap <= RESTART_MINUTES, rows.c.gap), else_=0)
+        statement = select(func.min(rows.c.minute), func.sum(reached), func.sum(restarted))
         with self._engine.connect() as connection:
-            first, count = connection.execute(statement).one()
+            first, count, not_counted = connection.execute(statement).one()
         if first is None:
             return {"minutes": 0, "share": None}
-        return {"minutes": last - first, "share": int(count) / (last - first)}
+        return {"minutes": last - first, "share": int(count) / (last - first - int(not_counted or 0))}

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, and_, func, or_, select
 from ulid import ULID
 
+from dashboard.db.periods import EventFilter
 from dashboard.db.tables import (
     EMOTIONS,
     events,
@@ -82,13 +83,25 @@ class Records:
             return {node: int(number) for node, number in connection.execute(statement)}
 
     def page(
-        self, node: str, from_ms: int, to_ms: int, after: tuple[int, bytes] | None, limit: int
+        self,
+        node: str,
+        from_ms: int,
+        to_ms: int,
+        after: tuple[int, bytes] | None,
+        limit: int,
+        *,
+        wanted: EventFilter = EventFilter(),  # noqa: B008 - immutable
     ) -> tuple[list[Row], tuple[int, bytes] | None]:
         """Return events of a room, oldest first, and the position to give as `after` for the next page (None: no more).
 
         A position is the time and the id of the last event.
         """
-        where = [rooms.c.node == node, events.c.at >= from_ms, events.c.at < to_ms]
+        where = [
+            rooms.c.node == node,
+            events.c.at >= from_ms,
+            events.c.at < to_ms,
+            *wanted.conditions(),
+        ]
         if after is not None:
             at, number = after
             where.append(or_(events.c.at > at, and_(events.c.at == at, events.c.id > number)))
@@ -104,12 +117,19 @@ class Records:
         more = (found[limit - 1].at, bytes(found[limit - 1].id)) if len(found) > limit else None
         return [_row(row) for row in found[:limit]], more
 
-    def csv(self, node: str, from_ms: int, to_ms: int) -> Iterator[str]:
+    def csv(
+        self,
+        node: str,
+        from_ms: int,
+        to_ms: int,
+        *,
+        wanted: EventFilter = EventFilter(),  # noqa: B008 - immutable
+    ) -> Iterator[str]:
         """Yield the events of a room in a period as CSV (RFC 4180), in parts of many lines."""
         yield ",".join(COLUMNS) + "\r\n"
         after: tuple[int, bytes] | None = None
         while True:
-            rows, after = self.page(node, from_ms, to_ms, after, CSV_PAGE)
+            rows, after = self.page(node, from_ms, to_ms, after, CSV_PAGE, wanted=wanted)
             text = io.StringIO()
             writer = csv.writer(text)
             for row in rows:

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from dashboard.live.broker_figures import ROOT, BrokerFigures
 from dashboard.live.decode import LEAVES, Incoming, decode, decode_response
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
@@ -60,6 +61,7 @@ class Broker:
         """Set once, when the first attempt has come to its end: subscribed, or lost."""
         self.ignored = 0
         """Messages that broke the contract."""
+        self.figures = BrokerFigures()
         self._probe_topic = protocol.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
@@ -71,6 +73,7 @@ class Broker:
             ),
             Subscription(protocol.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
+            *(Subscription(topic, 0) for topic in self.figures.topics()),
         ]
         options = ClientOptions(
             f"roomtone-dashboard-{secrets.token_hex(6)}", tuple(topics), keepalive_s=KEEPALIVE_S
@@ -111,6 +114,8 @@ class Broker:
             case Connected(capabilities=capabilities):
                 self._set(Connection("connected", capabilities.missing()))
             case Subscribed(refused):
+                # Few brokers let clients read their figures; what is below `$SYS` is not needed.
+                refused = [one for one in refused if not one[0].startswith(ROOT)]
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
                     self._set(Connection("connected", detail))
@@ -122,6 +127,9 @@ class Broker:
                 self._receive(event)
 
     def _receive(self, message: Message) -> None:
+        if message.topic.startswith(ROOT):
+            self.figures.add(message.topic, message.payload)
+            return
         try:
             if message.topic == self._probe_topic:
                 transaction = message.payload[:64].decode("ascii")

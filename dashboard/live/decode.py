@@ -20,6 +20,7 @@ from edge.protocol import (
     Level,
     MicState,
     ModelStatus,
+    MuteReasons,
     Response,
     State,
 )
@@ -27,7 +28,7 @@ from edge.protocol import (
 MAX_BYTES: Final = 4096
 """Four times the largest message of the contract; larger ones are not even parsed."""
 
-Message = Event | State | Level | Health | Info | ModelStatus | str | None
+Message = Event | State | Level | Health | Info | ModelStatus | MuteReasons | str | None
 """`str` is a microphone state or an availability; `None`: the retained topic was cleared, the room is gone."""
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
@@ -38,6 +39,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     protocol.HEALTH.leaf: msgspec.json.Decoder(Health),
     protocol.INFO.leaf: msgspec.json.Decoder(Info),
     protocol.MODEL.leaf: msgspec.json.Decoder(ModelStatus),
+    protocol.MUTED_BY.leaf: msgspec.json.Decoder(MuteReasons),
 }
 _words: dict[str, Any] = {protocol.MIC.leaf: MicState, protocol.AVAILABILITY.leaf: Availability}
 

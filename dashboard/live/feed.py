@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 PUSH_INTERVAL_S: Final = 0.25
 LEVEL_CHECK_INTERVAL_S: Final = 1.0
 FIRST_CONNECTION_S: Final = 3.0
+ECHO_INTERVAL_S: Final = 1.0
+ECHO_TIMEOUT_S: Final = 3.0
+"""A broker that is frozen closes no connection: while a page is open its own messages have to come back."""
 RESPONSE_TIMEOUT_S: Final = 5.0
 """A device that is online answers within milliseconds."""
 
@@ -44,6 +47,8 @@ class PageSubscription:
     """Whether the page's socket is connected."""
     visible: bool = True
     """Whether the tab is visible: a page in the background is sent nothing until it comes to the front."""
+    levels: bool = False
+    """Whether the page shows sound levels: devices publish them only on request."""
 
     @property
     def active(self) -> bool:
@@ -62,6 +67,8 @@ class Feed:
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._frozen = False
+        """Whether the broker, which has answered before, does not answer any more."""
 
     async def start(self) -> None:
         """Connect to the broker (waiting at most 3 s for it) and start to serve the pages."""
@@ -69,7 +76,11 @@ class Feed:
         self.broker.start()
         # Events are not retained: one that is published before the subscription would be seen by no page.
         await asyncio.to_thread(self.broker.first_attempt_ended.wait, FIRST_CONNECTION_S)
-        self._tasks = [asyncio.create_task(self._push_changes()), asyncio.create_task(self._request_levels())]
+        self._tasks = [
+            asyncio.create_task(self._push_changes()),
+            asyncio.create_task(self._request_levels()),
+            asyncio.create_task(self._watch_broker()),
+        ]
 
     async def stop(self) -> None:
         """Disconnect from the broker and stop serving the pages."""
@@ -84,12 +95,24 @@ class Feed:
             self._apply(incoming)
             room = self.registry.rooms.get(incoming.node)
             if room is not None and room.last is not None:
-                room.seen = room.last.at
+                room.seen = max(room.seen, room.last.at)
+
+    def set_recorded(self, names: dict[str, str]) -> None:
+        """Set which rooms are in the database, with their names."""
+        if self.registry.set_recorded(names):
+            self._changed.set()
 
     @property
     def open_pages(self) -> int:
         """Number of open pages."""
         return len(self._pages)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection to the broker; lost also when the broker does not answer."""
+        if self._frozen and self.broker.connection.state == "connected":
+            return Connection("lost", "the broker does not answer")
+        return self.broker.connection
 
     @property
     def rejected(self) -> int:
@@ -100,7 +123,7 @@ class Feed:
         """Return the figures of `/healthz`."""
         return {
             "status": "ok",
-            "broker": self.broker.connection.state,
+            "broker": self.connection.state,
             "rooms": len(self.registry.rooms),
             "events": self.registry.arrived,
             "ignored": self.rejected,
@@ -118,10 +141,10 @@ class Feed:
         except TimeoutError:
             return None
 
-    async def probe(self) -> bool:
-        """Return whether a message published to the broker is received back within 5 s."""
+    async def probe(self, timeout_s: float = RESPONSE_TIMEOUT_S) -> bool:
+        """Return whether a message published to the broker is received back in time."""
         try:
-            async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 await asyncio.wrap_future(self.broker.request_echo())
         except (TimeoutError, ConnectionError):
             return False
@@ -146,13 +169,13 @@ class Feed:
         self._pages.discard(page)
 
     def set_page_state(
-        self, page: PageSubscription, *, connected: bool | None = None, visible: bool | None = None
+        self, page: PageSubscription, *, visible: bool | None = None, levels: bool | None = None
     ) -> None:
-        """Update whether the page's socket is connected and whether its tab is visible."""
-        if connected is not None:
-            page.connected = connected
+        """Update whether the page's tab is visible and whether it shows sound levels."""
         if visible is not None:
             page.visible = visible
+        if levels is not None:
+            page.levels = levels
         self._changed.set()
 
     async def _push_changes(self) -> None:
@@ -171,7 +194,7 @@ class Feed:
 
     def _view(self, page: PageSubscription) -> View:
         view = patch(self.registry, page.cursor)
-        connection = self.broker.connection
+        connection = self.connection
         if page.connection != connection:
             page.connection = connection
             view["broker"] = {"state": connection.state, "detail": connection.detail}
@@ -180,11 +203,25 @@ class Feed:
             view["now"] = round(time.time() * 1000)
         return view
 
+    async def _watch_broker(self) -> None:
+        # A broker that lets this client not read its own message is not frozen: it must have answered once.
+        answered = False
+        while True:
+            await asyncio.sleep(ECHO_INTERVAL_S)
+            if self.broker.connection.state != "connected" or not any(page.active for page in self._pages):
+                answered = self._frozen = False
+                continue
+            echo = await self.probe(ECHO_TIMEOUT_S)
+            answered = answered or echo
+            if self._frozen != (answered and not echo):
+                self._frozen = not self._frozen
+                self._changed.set()
+
     async def _request_levels(self) -> None:
         while True:
             if self.broker.connection.state != "connected":
                 self._levels.reset()
-            elif any(page.active for page in self._pages):
+            elif any(page.active and page.levels for page in self._pages):
                 for node in self._levels.due(self.registry.rooms.values(), time.monotonic()):
                     self.broker.send(node, "level_on", Command(transaction=secrets.token_hex(8)))
             await asyncio.sleep(LEVEL_CHECK_INTERVAL_S)

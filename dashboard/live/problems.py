@@ -25,9 +25,9 @@ def device_rows(registry: RoomRegistry, lost: dict[str, int], now: float, starte
     """Return one row for each device, those with the worst problems first.
 
     `lost`: events lost in the last week, by node; `now` and `started` (of the hub) in seconds since 1970. A problem is
-    `{"code", "level", "value"}` with the level `bad`, `warn` or `note`; its text is in `web/english.js`.
+    `{"code", "level", "value"}` with the level `bad`, `warn` or `note`; its text is in the messages of the front end.
     """
-    rooms = list(registry.rooms.values())
+    rooms = [room for room in registry.rooms.values() if room.has_device]
     version = _newest(room.info.version for room in rooms if room.info is not None)
     model = _most_common(
         room.info.ear.model for room in rooms if room.info is not None and room.info.ear is not None
@@ -53,6 +53,7 @@ def _row(room: Room, problems: list[Problem]) -> Row:
         "node": room.node,
         "name": room.name,
         "availability": room.availability,
+        "condition": _condition(room, problems),
         "mic": room.mic,
         "version": info.version if info is not None else None,
         "model": ear.model if ear is not None else None,
@@ -67,6 +68,16 @@ def _row(room: Room, problems: list[Problem]) -> Row:
     }
 
 
+def _condition(room: Room, problems: list[Problem]) -> str:
+    """Return `bad`, `warn`, `ok`, or `unknown` for a device of which nothing has been heard."""
+    levels = {problem["level"] for problem in problems}
+    for level in ("bad", "warn"):
+        if level in levels:
+            return level
+    # A device that is online and whose microphone is open or muted on purpose is as it should be.
+    return "ok" if room.availability == "online" and room.mic in ("ok", "muted") else "unknown"
+
+
 def _problems(room: Room, lost: int, now: float, started: float, *usual: str | None) -> Iterator[Problem]:
     newest_version, common_model = usual
     if room.availability == "":
@@ -75,10 +86,13 @@ def _problems(room: Room, lost: int, now: float, started: float, *usual: str | N
         yield _problem("offline", "bad")
     elif room.availability == "online" and now - max(room.seen, started) > SILENT_S:
         yield _problem("silent", "bad")
-    if room.mic == "lost":
+    if room.mic == "lost" and room.health is not None and room.health.ear is None:
+        # The link reports the microphone as lost when the ear, which has it, is gone.
+        yield _problem("ear_lost", "bad")
+    elif room.mic == "lost":
         yield _problem("mic_lost", "bad")
     elif room.mic == "muted":
-        yield _problem("muted", "note")
+        yield _problem("muted", "note", ",".join(room.muted_by) or None)
     yield from _health_problems(room, now)
     if lost:
         yield _problem("lost_events", "warn", lost)

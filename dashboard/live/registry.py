@@ -23,6 +23,7 @@ from edge.protocol import (
     Info,
     Level,
     ModelStatus,
+    MuteReasons,
     State,
 )
 
@@ -57,7 +58,13 @@ class Room:
     """`online`, `offline` or empty (unknown)."""
     mic: str = ""
     """`ok`, `lost`, `muted`, `starting` or empty (unknown)."""
+    muted_by: tuple[str, ...] = ()
+    """Why the microphone is closed, as the device says."""
     info: Info | None = None
+    recorded: bool = False
+    """Whether something of it is in the database."""
+    recorded_name: str = ""
+    """Its display name in the database."""
     health: Health | None = None
     model: ModelStatus | None = None
     """The model it runs and the progress of an update; None: it takes no updates."""
@@ -70,13 +77,20 @@ class Room:
     """Arrival of the last message that is not retained (seconds since 1970); 0: none since this start."""
     since: float = 0.0
     """When the current run of utterances with the same emotion began (seconds since 1970)."""
+    agitated_since: float | None = None
+    """Since when the device reports an episode of agitation (seconds since 1970); None: it reports none."""
     revision: int = 0
     level_revision: int = 0
 
     @property
     def name(self) -> str:
         """The display name; the node id if there is none."""
-        return printable("" if self.info is None else self.info.name) or self.node
+        return printable(self.recorded_name if self.info is None else self.info.name) or self.node
+
+    @property
+    def has_device(self) -> bool:
+        """Whether a device has announced itself; without one there is only what was recorded."""
+        return self.info is not None or bool(self.availability)
 
     @property
     def last(self) -> Utterance | None:
@@ -104,7 +118,7 @@ class RoomRegistry:
         """Apply a message received at `now` (seconds since 1970); return whether anything changed."""
         node, leaf, message = incoming
         if message is None:
-            return self._remove(node)
+            return self._forget_device(node)
         room = self.rooms.get(node) or self._add(node)
         if room is None:
             self.rejected += 1
@@ -123,15 +137,43 @@ class RoomRegistry:
                 return True
             case State() | Health() | Info() | ModelStatus():
                 setattr(room, leaf, message)  # The attributes are named like the topics.
+                if isinstance(message, State):
+                    room.agitated_since = (room.agitated_since or now) if message.agitated else None
+            case MuteReasons():
+                room.muted_by = message.muted_by
             case str() if leaf == protocol.MIC.leaf:
                 room.mic = message
             case str():
                 room.availability = message
                 if message == "offline":
-                    room.state = None
-        self.revision += 1
-        room.revision = self.revision
+                    room.state = room.agitated_since = None
+        self._changed(room)
         return True
+
+    def set_recorded(self, names: dict[str, str]) -> bool:
+        """Set which rooms are in the database, with their names; return whether anything changed.
+
+        A room that is neither there nor has a device is removed.
+        """
+        before = self.revision
+        for node, name in names.items():
+            room = self.rooms.get(node) or self._add(node)
+            if room is None or (room.recorded and room.recorded_name == name):
+                continue
+            room.recorded, room.recorded_name = True, name
+            self._changed(room)
+        for room in [room for room in self.rooms.values() if room.recorded and room.node not in names]:
+            room.recorded, room.recorded_name = False, ""
+            self._changed(room)
+            if not room.has_device:
+                self._remove(room.node)
+        return self.revision != before
+
+    def agitated_since(self) -> dict[str, float]:
+        """Return, by node, since when devices report an episode of agitation (seconds since 1970)."""
+        return {
+            room.node: room.agitated_since for room in self.rooms.values() if room.agitated_since is not None
+        }
 
     def events_after(self, number: int) -> list[Utterance]:
         """Return the kept events that arrived after the one with this number, newest first."""
@@ -155,10 +197,13 @@ class RoomRegistry:
         if room is not None:
             room.recent = [u for u in room.recent if not begin <= u.at < end]
             room.state = None
-            self.revision += 1
-            room.revision = self.revision
+            self._changed(room)
         kept = [u for u in self._events if u.node != node or not begin <= u.at < end]
         self._events = deque(kept, maxlen=KEPT_EVENTS)
+
+    def _changed(self, room: Room) -> None:
+        self.revision += 1
+        room.revision = self.revision
 
     def _add(self, node: str) -> Room | None:
         if len(self.rooms) >= self._max_rooms:
@@ -166,6 +211,17 @@ class RoomRegistry:
         self.removed.pop(node, None)
         room = self.rooms[node] = Room(node)
         return room
+
+    def _forget_device(self, node: str) -> bool:
+        """Handle a device that was taken out of use: what was recorded of its room stays."""
+        room = self.rooms.get(node)
+        if room is None or not room.recorded:
+            return self._remove(node)
+        kept = Room(node, recorded=True, recorded_name=room.recorded_name or room.name)
+        kept.recent, kept.since, kept.seen = room.recent, room.since, room.seen
+        self.rooms[node] = kept
+        self._changed(kept)
+        return True
 
     def _remove(self, node: str) -> bool:
         if self.rooms.pop(node, None) is None:

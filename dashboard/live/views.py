@@ -64,6 +64,10 @@ def room_view(room: Room) -> View:
         "mic": room.mic,
         "strip": [event_view(utterance) for utterance in room.recent],
     }
+    if room.muted_by:
+        view["muted_by"] = room.muted_by
+    if room.recorded and not room.has_device:
+        view["recorded_only"] = True
     if room.state is not None:
         view["agitated"] = room.state.agitated
         view["arousal"] = room.state.arousal

@@ -20,11 +20,12 @@ HEADER: Final = "x-roomtone"
 
 
 class RefusedError(Exception):
-    """A refused request, with the HTTP status and the message."""
+    """A refused request, with the HTTP status, a code for the page, and the message."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
         self.status = status
+        self.code = code
 
 
 def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter) -> None:
@@ -35,17 +36,21 @@ def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter)
         try:
             if HEADER not in request.headers:
                 # A page of another site cannot set this header without a CORS preflight, which is not answered.
-                raise RefusedError(403, "send the header X-Roomtone: try")
+                raise RefusedError(403, "header", "send the header X-Roomtone: try")
             if not limiter.allows(TRY, "try", client_network(client_address(request))):
-                raise RefusedError(429, "too many recordings in a minute; try again later")
+                raise RefusedError(429, "often", "too many recordings in a minute; try again later")
             answer = await pool.classify(await _body(request))
         except RefusedError as refused:
-            return JSONResponse({"error": str(refused)}, refused.status)
+            return _error(refused.status, refused.code, str(refused))
         except BusyError:
-            return JSONResponse({"error": "too many requests at the moment; try again later"}, 503)
+            return _error(503, "busy", "too many requests at the moment; try again later")
         except ClassifierError as error:
-            return JSONResponse({"error": str(error)}, 500)
+            return _error(500, "failed", str(error))
         return JSONResponse(answer, 400 if "error" in answer else 200, headers={"Cache-Control": "no-store"})
+
+
+def _error(status: int, code: str, text: str) -> JSONResponse:
+    return JSONResponse({"error": text, "code": code}, status)
 
 
 async def _body(request: Request) -> bytes:
@@ -62,9 +67,12 @@ async def _body(request: Request) -> bytes:
                 elif size > DRAIN_BYTES:
                     break
     except (TimeoutError, ClientDisconnect):
-        raise RefusedError(408, "the recording did not arrive in time") from None
+        raise RefusedError(408, "late", "the recording did not arrive in time") from None
     if size > MAX_BYTES:
-        raise RefusedError(413, f"at most {MAX_BYTES >> 20} MiB")
+        raise RefusedError(413, "large", f"at most {MAX_BYTES >> 20} MiB")
     if not body:
-        raise RefusedError(400, "the recording is empty")
+        raise RefusedError(400, "empty", "the recording is empty")
+    if body[:4] != b"RIFF" or body[8:12] != b"WAVE":
+        # Pages decode everything else in the browser: its decoders are the ones that hostile files meet.
+        raise RefusedError(415, "kind", "not a supported audio file: send WAV")
     return bytes(body)

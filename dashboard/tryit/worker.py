@@ -70,14 +70,14 @@ def _classify(reader: Any, data: bytes) -> dict[str, Any]:
         with AudioFile(name) as audio:
             seconds = audio.seconds
         if seconds is not None and seconds > MAX_DURATION_S:
-            return {"error": f"the recording is longer than {MAX_DURATION_S:.0f} s"}
+            return {"error": f"the recording is longer than {MAX_DURATION_S:.0f} s", "code": "long"}
         answer: dict[str, Any] = msgspec.to_builtins(reader.classify(name, segments=False))
         del answer["file"]
         return answer
     except UserError as error:
-        return {"error": str(error).replace(name, "the recording")}
+        return {"error": str(error).replace(name, "the recording"), "code": "unreadable"}
     except MemoryError:
-        return {"error": "the recording needs more memory than there is for it"}
+        return {"error": "the recording needs more memory than there is for it", "code": "large"}
     finally:
         os.close(memory)
 

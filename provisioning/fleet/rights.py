@@ -14,6 +14,8 @@ from edge.protocol.topics import TOPICS, VERBS
 FLEET_CLIENT: Final = "fleet"
 """User name of `roomtone fleet` at the broker: it proves what is in force, and announces devices to Home Assistant."""
 EVERYTHING: Final = "#"
+BROKER_FIGURES: Final = "$SYS/broker/#"
+"""What the broker says about itself; `#` does not include it."""
 
 Client = Role | Literal["fleet"]
 
@@ -59,8 +61,8 @@ _OPERATOR: Final = Rights(
         "{base}/fleet/probe",
         "{ha}/status",
     ),
-    receive=("{base}/#", "{ha}/#"),
-    subscribe=(EVERYTHING,),
+    receive=("{base}/#", "{ha}/#", BROKER_FIGURES),
+    subscribe=(EVERYTHING, BROKER_FIGURES),
 )
 _FLEET: Final = Rights(
     publish=("{ha}/device/+/config",),

@@ -1,6 +1,6 @@
 // What is live: one WebSocket for the whole application. The server sends everything once, then what has changed.
 
-import { reactive, readonly } from "vue";
+import { computed, onMounted, onUnmounted, reactive, readonly } from "vue";
 
 import type { Emotion } from "@/lib/emotions";
 
@@ -34,6 +34,10 @@ export interface RoomView {
   agitated?: boolean;
   /** Mean arousal of the last utterances, -1 to 1. */
   arousal?: number | null;
+  /** Why the microphone is closed. */
+  muted_by?: ("device" | "remote" | "quiet_hours")[];
+  /** No device has announced itself: there is only what was recorded. */
+  recorded_only?: boolean;
 }
 
 export interface SoundLevel {
@@ -77,6 +81,8 @@ const state = reactive<LiveState>({
   now: Date.now(),
 });
 export const live = readonly(state) as Readonly<LiveState>;
+/** Whether what is shown may be out of date. */
+export const isLost = computed(() => state.broker.state === "lost" || state.hub === "lost");
 
 let skew = 0;
 let socket: WebSocket | undefined;
@@ -119,7 +125,23 @@ function tick(): void {
   state.now = Date.now() + skew;
 }
 
-function send(message: { visible: boolean } | { ping: true }): void {
+let levelsShown = 0;
+
+/** Asks for sound levels while the component is there: devices publish them only on request. */
+export function useLevels(): void {
+  onMounted(() => {
+    levelsShown++;
+    sendState();
+  });
+  onUnmounted(() => {
+    levelsShown--;
+    sendState();
+  });
+}
+
+const sendState = () => send({ visible: !document.hidden, levels: levelsShown > 0 });
+
+function send(message: { visible: boolean; levels: boolean } | { ping: true }): void {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
 }
 
@@ -127,7 +149,7 @@ function open(): void {
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
   let first = true;
   heardAt = Date.now();
-  socket.onopen = () => send({ visible: !document.hidden });
+  socket.onopen = sendState;
   socket.onmessage = ({ data }) => {
     heardAt = Date.now();
     failures = 0;
@@ -169,7 +191,7 @@ export function start(): void {
   });
   document.addEventListener("visibilitychange", () => {
     heardAt = Date.now();
-    send({ visible: !document.hidden });
+    sendState();
     if (!document.hidden) tick();
   });
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import create_engine
@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 from dashboard.admin.simulate import SimulatedRoom, fill
 from dashboard.db.engine import connect
 from dashboard.db.history import History, zone_of
+from dashboard.db.periods import Periods
 
 ROUNDS = 50
 
@@ -29,7 +30,10 @@ def month(url: str, count: int) -> dict[str, Any]:
     history = History(connect(url, read_only=True))
     zone = zone_of("Europe/Madrid")
     now = round(time.time() * 1000)
-    charts = [_time(lambda: history.charts("month", zone, datetime.now(UTC))) for _ in range(ROUNDS)]
+    periods = Periods(connect(url, read_only=True))
+    end = datetime.now(zone)
+    span = end - timedelta(days=30), end
+    charts = [_time(lambda: periods.period("month", span, "day")) for _ in range(ROUNDS)]
     lists = [_time(lambda: history.utterances("month", now)) for _ in range(ROUNDS)]
     return {
         "events": written,

@@ -76,6 +76,13 @@ def test_events_come_page_by_page_and_each_once(hub):
         ("/api/rooms/..%2f/events", 404, ""),
         ("/api/rooms/KITCHEN", 422, "node"),
         ("/api/rooms/nowhere", 404, "no room"),
+        ("/api/rooms/nowhere/events", 404, "no room"),
+        ("/api/rooms/nowhere/utterances", 404, "no room"),
+        ("/api/rooms/nowhere/events.csv", 404, "no room"),
+        ("/api/rooms/nowhere/period?from=2026-01-01&to=2026-01-02", 404, "no room"),
+        ("/api/rooms/kitchen/period?from=2026-01-02&to=2026-01-01", 422, "empty"),
+        ("/api/rooms/kitchen/period?from=2026-01-01", 422, "to"),
+        ("/api/rooms/kitchen/events?emotion=bored", 422, "emotion"),
         ("/api/nothing", 404, ""),
     ],
 )
@@ -89,7 +96,11 @@ def test_rooms_their_history_and_an_export_are_for_everybody(hub):
     rooms = {room["node"]: room for room in hub.viewer.get("/api/rooms").json()}
     assert (rooms["kitchen"]["utterances"], rooms["study"]["utterances"]) == (1200, 1)
     assert hub.viewer.get("/api/rooms/kitchen").json() == rooms["kitchen"]
-    assert hub.viewer.get("/api/rooms/kitchen/history?zone=Asia/Kolkata").status_code == 200
+    day = {"from": "2026-02-02T00:00:00Z", "to": "2026-02-03T00:00:00Z", "emotion": "angry"}
+    found = hub.viewer.get("/api/rooms/kitchen/period", params=day | {"zone": "UTC"}).json()
+    assert (found["total"], len(found["buckets"]), found["marks"]) == (400, 24, [])
+    assert hub.viewer.get("/api/rooms/kitchen/events", params=day).json()["events"][1]["seq"] == 4
+    assert hub.viewer.get("/api/today?zone=Asia/Kolkata").json() == []
     answer = hub.viewer.get("/api/rooms/kitchen/events.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="kitchen.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -136,6 +147,9 @@ def test_a_command_is_answered_by_the_room_and_written_down(hub):
     assert (refused["ok"], refused["error"]) == (False, "muted at the device")
     assert heard == [("roomtone/kitchen/cmd/mute", True), ("roomtone/study/cmd/unmute", True)]
     assert hub.operator.post("/api/rooms/kitchen/commands/explode").status_code == 422
+    assert hub.operator.post("/api/rooms/nowhere/commands/mute").status_code == 404
+    rooms.appear("attic", "Attic")
+    until(lambda: hub.operator.get("/api/rooms/attic").status_code == 200)
     assert hub.operator.post("/api/rooms/attic/commands/mute").status_code == 504
     notes = [(n["who"], n["action"], n["target"], n["result"]) for n in hub.operator.get("/api/audit").json()]
     assert ("operator", "mute", "kitchen", "ok") in notes
@@ -187,7 +201,7 @@ def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     with sqlite3.connect(hub.file) as connection:
         connection.execute("drop trigger kept")
     assert erase("/api/rooms/cellar", client=program).json()["ok"] is True
-    assert erase("/api/rooms/cellar").json()["ok"] is False
+    assert erase("/api/rooms/nowhere").status_code == 404
     assert rows("select count(*) from rooms where node = 'cellar'") == [(0,)]
     assert rows("select count(*) from events") == [(1201,)]
 

@@ -199,7 +199,7 @@ def test_a_thousand_logins_are_sent_away_and_pages_stay_quick(guarded):
         begin = time.monotonic()
         assert client.get("/").status_code == 200
         slowest = max(slowest, time.monotonic() - begin)
-        time.sleep(0.3)
+        time.sleep(0.8)  # Fewer than the limit of pages a minute, however long the storm lasts.
     statuses = [int(word) for word in storm.stdout.read().split()]
     assert len(statuses) == 1000
     assert set(statuses) <= {401, 503}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import struct
+import zlib
 
 import httpx
 import msgspec
@@ -27,8 +30,23 @@ ZERO = "0" * 64
 def repository(tmp_path):
     site = Site(tmp_path / "site")
     site.publish(bundle.find("small"))
-    site.publish(bundle.find("base"), percent=100)
+    # As `roomtone train export --plots` makes it: what is shipped has no pictures.
+    folder = shutil.copytree(bundle.find("base"), tmp_path / SHIPPED)
+    (folder / "plots").mkdir()
+    (folder / "plots" / "confusion.png").write_bytes(grey_png(400, 300))
+    site.publish(folder, percent=100)
     return site
+
+
+def grey_png(width: int, height: int) -> bytes:
+    """A picture of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress((b"\0" + b"\x80" * width) * height)
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.fixture

@@ -52,8 +52,8 @@ def test_it_shows_the_day_the_week_and_what_is_said_now(browser, place, rooms, a
         expect(page.locator(".rt-row").first).to_contain_text("Surprised", timeout=15_000)
         expect(page.locator(".rt-emotion")).to_have_text("Surprised")
         until(lambda: recorder.count() == 141)
-        page.get_by_role("button", name="30 days").click()
-        expect(page.get_by_role("button", name="30 days")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Share", exact=True).click()
+        expect(page.get_by_role("button", name="Share", exact=True)).to_have_attribute("aria-pressed", "true")
         page.get_by_text("Show as table").click()
         expect(page.get_by_role("columnheader", name="Surprised")).to_be_visible()
         page.get_by_text("Show as table").click()
@@ -94,7 +94,7 @@ def test_a_room_that_does_not_exist_is_said(browser, place):
     for path in ("/room/nowhere", "/room/%3Cscript%3E"):
         with open_page(browser, url, path) as (page, trouble):
             expect(page.get_by_text("There is no data for this room.")).to_be_visible()
-            assert not trouble, trouble
+            assert not [said for said in trouble if "404" not in said], trouble
 
 
 def test_without_a_recorder_the_page_says_how_to_get_one(browser, url, rooms):

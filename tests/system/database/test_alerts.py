@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
-from dashboard.alerts.rules import RuleStore
+from dashboard.alerts.rules import MAX_DELIVERIES, RuleStore
 from dashboard.db import retention
 from dashboard.db.engine import connect
 from dashboard.db.reachability import Reachability
 from dashboard.db.schema import migrate
-from dashboard.db.tables import EMOTIONS
+from dashboard.db.tables import EMOTIONS, deliveries
 from dashboard.recorder.writer import Received, Writer
 from tests.support.messages import event_of
 
@@ -48,7 +49,7 @@ def test_an_alert_begins_once_lasts_and_ends_below_its_limit(engine):
     assert rules.evaluate(NOW) == []  # Four utterances are too few to say anything.
     hear(engine, ["angry"] * 3 + ["happy"] * 3)
     begun = rules.evaluate(NOW)
-    assert [(c.node, c.on, c.share) for c in begun] == [("kitchen", True, 0.7)]
+    assert [(c.node, c.on, c.value) for c in begun] == [("kitchen", True, 0.7)]
     assert begun[0].message() | {"alert": 0} == {
         "v": 1,
         "alert": 0,
@@ -56,10 +57,12 @@ def test_an_alert_begins_once_lasts_and_ends_below_its_limit(engine):
         "name": "shouting",
         "node": "kitchen",
         "room": "kitchen",
+        "kind": "emotion",
         "emotion": "angry",
         "minutes": 10,
         "limit": 0.6,
         "share": 0.7,
+        "value": 0.7,
         "state": "on",
         "since": "2026-02-02T02:40:00.000Z",
     }
@@ -107,4 +110,69 @@ def test_reachability_counts_minutes_without_a_probe_as_not_reached(engine):
     ):
         reach.record(minute, page, came)
     reach.record(99_901, False, True)  # Another dashboard on the same database got the other half.
-    assert reach.share(99_910 * 60) == {"minutes": 10, "share": 0.3}
+    # The two minutes of a restart are not counted; those after the last result are.
+    assert reach.share(99_910 * 60) == {"minutes": 10, "share": 3 / 8}
+    reach.record(99_930, True, True)
+    assert reach.share(99_931 * 60) == {"minutes": 31, "share": 4 / 29}
+
+
+def test_a_loud_room_raises_an_alert_until_it_is_quiet(engine):
+    rules = RuleStore(engine)
+    rules.add(RULE | {"kind": "loud", "level": -20})
+
+    def speak(level, count, at):
+        events = [event_of("neutral", at / 1000 - n, seq=n + 1, level_dbfs=level) for n in range(count)]
+        Writer(engine).write([Received("kitchen", one, at) for one in events])
+
+    speak(-35.0, 5, NOW)
+    assert rules.evaluate(NOW) == []
+    speak(-10.0, 20, NOW + 1000)
+    (begun,) = rules.evaluate(NOW + 1000)
+    assert (begun.on, begun.value, begun.message()["limit"]) == (True, -15.0, -20)
+    assert begun.message()["share"] is None
+    (ended,) = rules.evaluate(NOW + 30 * 60_000)
+    assert ended.on is False
+
+
+def test_an_episode_raises_an_alert_when_it_lasts(engine):
+    rules = RuleStore(engine)
+    rules.add(RULE | {"kind": "episode", "minutes": 10})
+    hear(engine, ["neutral"])
+    since = NOW / 1000
+    assert rules.evaluate(NOW + 9 * 60_000, {"kitchen": since}) == []
+    (begun,) = rules.evaluate(NOW + 10 * 60_000, {"kitchen": since})
+    assert (begun.on, begun.value) == (True, 10.0)
+    assert rules.evaluate(NOW + 20 * 60_000, {"kitchen": since}) == []
+    (ended,) = rules.evaluate(NOW + 21 * 60_000, {})
+    assert ended.on is False
+
+
+def test_a_rule_that_is_paused_or_changed_ends_its_alerts_and_says_nothing(engine):
+    rules = RuleStore(engine)
+    number = rules.add(RULE)
+    hear(engine, ["angry"] * 6)
+    assert len(rules.evaluate(NOW)) == 1
+    assert rules.count_active() == 1
+    assert rules.change(number, RULE | {"paused": 1, "name": "quiet"})
+    assert rules.count_active() == 0
+    assert rules.evaluate(NOW + 1000) == []
+    assert rules.change(number, RULE | {"paused": 0})
+    assert len(rules.evaluate(NOW + 2000)) == 1
+    assert not rules.change(999, RULE)
+    assert rules.find(999) is None
+
+
+def test_the_last_delivery_of_each_channel_is_kept_and_old_ones_go(engine):
+    rules = RuleStore(engine)
+    number = rules.add(RULE)
+    for n in range(MAX_DELIVERIES + 5):
+        rules.record_delivery(number, "webhook", f"error {n}")
+    rules.record_delivery(number, "mqtt", "")
+    rules.record_delivery(999, "mqtt", "")
+    last = {one["channel"]: one["error"] for one in rules.last_deliveries()[number]}
+    assert last == {"mqtt": "", "webhook": f"error {MAX_DELIVERIES + 4}"}
+    with engine.connect() as connection:
+        assert len(connection.execute(select(deliveries.c.id)).all()) == MAX_DELIVERIES
+    assert rules.remove(number)
+    with engine.connect() as connection:
+        assert connection.execute(select(deliveries.c.id)).all() == []

@@ -44,43 +44,6 @@ def at(day, hour, minute=0):
     return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
 
 
-def counts(**named):
-    return [named.get(emotion, 0) for emotion in EMOTIONS]
-
-
-def test_the_day_begins_at_the_readers_midnight(history, record):
-    record(("happy", at(3, 18), {}), ("sad", at(3, 19), {}), ("angry", at(4, 11), {}))
-    for zone, marks in (("UTC", 1), ("Asia/Kathmandu", 2), ("America/New_York", 1), ("Pacific/Auckland", 1)):
-        view = history.charts("kitchen", zone_of(zone), NOON)
-        assert len(view["marks"]) == marks, zone
-    view = history.charts("kitchen", zone_of("Asia/Kathmandu"), NOON)
-    assert view["today"] == at(3, 18, 15).timestamp() * 1000  # UTC+5:45
-    assert [mark[1] for mark in view["marks"]] == [EMOTIONS.index("sad"), EMOTIONS.index("angry")]
-
-
-def test_hours_days_and_week_are_summed_in_the_readers_zone(history, record):
-    record(
-        ("happy", at(4, 9, 10), {}),
-        ("happy", at(4, 9, 50), {}),
-        ("sad", at(4, 10, 5), {}),
-        ("sad", at(2, 23, 30), {}),
-    )
-    utc = history.charts("kitchen", zone_of("UTC"), NOON)
-    assert utc["hours"] == [
-        {"at": at(4, 9).timestamp() * 1000, "counts": counts(happy=2)},
-        {"at": at(4, 10).timestamp() * 1000, "counts": counts(sad=1)},
-    ]
-    assert [day["counts"] for day in utc["days"]] == [counts(sad=1), counts(happy=2, sad=1)]
-    assert {cell["at"]: cell["counts"] for cell in utc["week"]} == {
-        0 * 24 + 23: counts(sad=1),
-        2 * 24 + 9: counts(happy=2),
-        2 * 24 + 10: counts(sad=1),
-    }
-    india = history.charts("kitchen", zone_of("Asia/Kolkata"), NOON)  # UTC+5:30
-    assert [hour["counts"] for hour in india["hours"]] == [counts(happy=1), counts(happy=1, sad=1)]
-    assert india["week"][0]["at"] == 1 * 24 + 5
-
-
 def test_utterances_come_newest_first_and_page_by_page(history, record):
     record(*(("happy", at(4, 10, minute), {}) for minute in range(30)))
     record(("uncertain", at(4, 11), {"likely": "sad", "confidence": 0.4}))
@@ -98,7 +61,7 @@ def test_the_newest_events_of_every_room_come_back_as_they_were(history, record)
     ]
     record(("happy", at(2, 9), {}), *said)
     registry = RoomRegistry()
-    newest = history.recent_events(round(at(3, 12).timestamp() * 1000), RECENT_UTTERANCES)
+    newest = history.recent_events(["kitchen", "nowhere"], RECENT_UTTERANCES)
     assert len(newest) == 20
     for node, recorded in newest:
         assert registry.apply(Incoming(node, EVENT.leaf, recorded), NOON.timestamp())
@@ -108,15 +71,20 @@ def test_the_newest_events_of_every_room_come_back_as_they_were(history, record)
 
 
 def test_a_room_that_was_never_heard_is_empty_and_a_strange_zone_is_utc(history):
-    assert history.room_name("nowhere") is None
-    assert history.charts("nowhere", zone_of("../../etc/passwd"), NOON)["total"] == 0
+    assert not history.is_recorded("nowhere")
     assert str(zone_of("Mars/Olympus")) == "UTC"
+    assert str(zone_of("../../etc/passwd")) == "UTC"
+
+
+def test_recorded_rooms_have_their_name_and_their_newest_utterance(history, record):
+    record(("happy", at(4, 9), {}), ("sad", at(4, 10), {}))
+    assert history.recorded_rooms() == {"kitchen": ("", at(4, 10).timestamp() * 1000)}
 
 
 def test_reading_never_makes_the_file(tmp_path):
     history = History(connect(f"sqlite:///{tmp_path}/none.db", read_only=True))
     with pytest.raises(Exception, match="unable to open"):
-        history.room_name("kitchen")
+        history.is_recorded("kitchen")
     assert not (tmp_path / "none.db").exists()
 
 

@@ -3,7 +3,7 @@ import pytest
 from dashboard.live.decode import Incoming
 from dashboard.live.registry import KEPT_EVENTS, RECENT_UTTERANCES, RoomRegistry
 from dashboard.live.views import Cursor, patch, room_view
-from edge.protocol import Info, Level, State
+from edge.protocol import Info, Level, MuteReasons, State
 from tests.support.messages import event_of, timestamp
 
 NOW = 1_770_000_000.0
@@ -130,3 +130,34 @@ def test_a_room_whose_retained_topic_was_cleared_leaves_the_page_and_may_come_ba
     view = patch(registry, cursor)
     assert "gone" not in view
     assert [room["node"] for room in view["rooms"]] == ["study"]
+
+
+def test_a_recorded_room_is_there_without_a_device_and_stays_when_its_device_goes(registry):
+    assert registry.set_recorded({"attic": "Attic", "kitchen": "Old name"})
+    assert not registry.set_recorded({"attic": "Attic", "kitchen": "Old name"})
+    view = room_view(registry.rooms["attic"])
+    assert (view["name"], view["recorded_only"]) == ("Attic", True)
+    registry.apply(Incoming("kitchen", "info", Info(node="kitchen", name="Kitchen", version="1")), NOW)
+    hear(registry, "kitchen", "happy")
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["name"], "recorded_only" in view) == ("Kitchen", False)
+    # The device is taken out of use: its retained topics are cleared.
+    registry.apply(Incoming("kitchen", "availability", None), NOW)
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["name"], view["recorded_only"], view["emotion"]) == ("Old name", True, "happy")
+
+
+def test_an_erased_room_goes_unless_it_has_a_device(registry):
+    registry.apply(Incoming("kitchen", "availability", "online"), NOW)
+    registry.set_recorded({"attic": "Attic", "kitchen": "Kitchen"})
+    cursor = Cursor()
+    patch(registry, cursor)
+    registry.set_recorded({})
+    view = patch(registry, cursor)
+    assert (view["gone"], [room["node"] for room in view["rooms"]]) == (["attic"], ["kitchen"])
+
+
+def test_the_reason_of_a_mute_is_shown(registry):
+    registry.apply(Incoming("kitchen", "mic", "muted"), NOW)
+    registry.apply(Incoming("kitchen", "muted_by", MuteReasons(("device", "quiet_hours"))), NOW)
+    assert room_view(registry.rooms["kitchen"])["muted_by"] == ("device", "quiet_hours")

@@ -2,16 +2,18 @@
 
 import type { components } from "./schema";
 
-type Schemas = components["schemas"];
+export type Schemas = components["schemas"];
 export type Account = Schemas["Me"];
 export type HubInfo = Schemas["HubInfo"];
 export type RoomSummary = Schemas["RoomOut"];
 export type Fleet = Schemas["Fleet"];
+export type Device = Schemas["Device"];
 export type Models = Schemas["Models"];
 export type Model = Schemas["ModelOut"];
 export type ModelDevice = Schemas["DeviceModel"];
 export type Rule = Schemas["Rule"];
 export type NewRule = Schemas["NewRule"];
+export type ChannelInfo = Schemas["ChannelInfo"];
 export type Alert = Schemas["Alert"];
 export type ActionResult = Schemas["ActionResult"];
 

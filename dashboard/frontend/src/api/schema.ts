@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Channels
+         * @description Return what notifications can be sent with.
+         */
+        get: operations["channels_api_channels_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/fleet": {
         parameters: {
             query?: never;
@@ -204,6 +224,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Subscribe
+         * @description Notify this browser of alerts whose rule says so.
+         */
+        post: operations["subscribe_api_push_post"];
+        /**
+         * Unsubscribe
+         * @description Notify a browser no longer; its endpoint is known to nobody else.
+         */
+        delete: operations["unsubscribe_api_push_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rooms": {
         parameters: {
             query?: never;
@@ -310,7 +354,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/rooms/{node}/history": {
+    "/api/rooms/{node}/period": {
         parameters: {
             query?: never;
             header?: never;
@@ -318,10 +362,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * History
-         * @description Return sums for charts in a time zone: hours of today, of the week, and days of the month.
+         * Period
+         * @description Return the sums of a period, one for each step: quarters of an hour, hours or days of a time zone.
          */
-        get: operations["history_api_rooms__node__history_get"];
+        get: operations["period_api_rooms__node__period_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -339,7 +383,7 @@ export interface paths {
         };
         /**
          * Utterances
-         * @description Return the newest utterances before a time, newest first, as the pages show them.
+         * @description Return the newest utterances of a period, newest first, as the pages show them.
          */
         get: operations["utterances_api_rooms__node__utterances_get"];
         put?: never;
@@ -382,13 +426,57 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /**
+         * Change
+         * @description Replace a rule; an alert of it that is on ends.
+         */
+        put: operations["change_api_rules__number__put"];
         post?: never;
         /**
          * Remove
          * @description Delete a rule and its alerts.
          */
         delete: operations["remove_api_rules__number__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{number}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test
+         * @description Send a test message on all channels of a rule.
+         */
+        post: operations["test_api_rules__number__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/today": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Today
+         * @description Return quarters of an hour since midnight of a time zone, for each room that has utterances.
+         */
+        get: operations["today_api_today_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -442,10 +530,15 @@ export interface components {
          * @description An alert: a rule that was met in a room.
          */
         Alert: {
-            /** Emotion */
+            /**
+             * Emotion
+             * @description for the kind emotion
+             */
             emotion: string;
             /** Id */
             id: number;
+            /** Kind */
+            kind: string;
             /** Name */
             name: string;
             /** Node */
@@ -454,11 +547,6 @@ export interface components {
             room: string;
             /** Rule */
             rule: number;
-            /**
-             * Share
-             * @description when the alert began
-             */
-            share: number;
             /**
              * Since
              * @description milliseconds since 1970
@@ -469,6 +557,11 @@ export interface components {
              * @description null: still on
              */
             until: number | null;
+            /**
+             * Value
+             * @description when the alert began: a share, dBFS or minutes, by the kind
+             */
+            value: number;
         };
         /**
          * AuditEntry
@@ -492,6 +585,60 @@ export interface components {
             who: string;
         };
         /**
+         * BrokerOut
+         * @description The broker, as far as it says something about itself (`$SYS`).
+         */
+        BrokerOut: {
+            /** Address */
+            address: string;
+            /** Detail */
+            detail: string;
+            /** Devices Online */
+            devices_online: number;
+            /**
+             * Figures
+             * @description clients, received_per_min, sent_per_min, dropped, retained, stored, uptime_s
+             */
+            figures: {
+                [key: string]: number;
+            };
+            /**
+             * Ignored
+             * @description messages that broke the contract since the dashboard started
+             */
+            ignored: number;
+            /**
+             * State
+             * @description connecting, connected or lost
+             */
+            state: string;
+            /** Tls */
+            tls: boolean;
+            /** Version */
+            version: string;
+        };
+        /**
+         * BucketOut
+         * @description The utterances of one step of a period.
+         */
+        BucketOut: {
+            /**
+             * Arousal
+             * @description mean, -1 to 1; null: not known
+             */
+            arousal: number | null;
+            /**
+             * At
+             * @description begin, milliseconds since 1970
+             */
+            at: number;
+            /**
+             * Counts
+             * @description by emotion: neutral, happy, sad, angry, fearful, disgust, surprised, uncertain
+             */
+            counts: number[];
+        };
+        /**
          * Card
          * @description A model card.
          */
@@ -500,6 +647,22 @@ export interface components {
             html: string;
             /** Markdown */
             markdown: string;
+        };
+        /**
+         * ChannelInfo
+         * @description What notifications can be sent with.
+         */
+        ChannelInfo: {
+            /**
+             * Email
+             * @description whether an SMTP server is configured
+             */
+            email: boolean;
+            /**
+             * Push Key
+             * @description the hub's public key for Web Push (base64url)
+             */
+            push_key: string;
         };
         /**
          * Confirmation
@@ -512,6 +675,81 @@ export interface components {
              * @default
              */
             password: string;
+        };
+        /**
+         * Delivery
+         * @description The last message on one channel.
+         */
+        Delivery: {
+            /**
+             * At
+             * @description milliseconds since 1970
+             */
+            at: number;
+            /**
+             * Channel
+             * @description mqtt, webhook, email or push
+             */
+            channel: string;
+            /**
+             * Error
+             * @description why it failed; empty: it did not
+             */
+            error: string;
+        };
+        /**
+         * Device
+         * @description One device.
+         */
+        Device: {
+            /**
+             * Availability
+             * @description online, offline or empty (unknown)
+             */
+            availability: string;
+            /**
+             * Certificate
+             * @description its end, milliseconds since 1970
+             */
+            certificate: number | null;
+            /**
+             * Condition
+             * @enum {string}
+             */
+            condition: "ok" | "warn" | "bad" | "unknown";
+            /**
+             * Latency
+             * @description 95th percentile of inference, milliseconds
+             */
+            latency: number | null;
+            /** Mic */
+            mic: string;
+            /** Model */
+            model: string | null;
+            /** Name */
+            name: string;
+            /** Node */
+            node: string;
+            /** Problems */
+            problems: components["schemas"]["Problem"][];
+            /** Queue */
+            queue: number | null;
+            /** Runtime */
+            runtime: string | null;
+            /**
+             * Seen
+             * @description last message, milliseconds since 1970
+             */
+            seen: number | null;
+            /** Temperature */
+            temperature: number | null;
+            /**
+             * Uptime
+             * @description seconds
+             */
+            uptime: number | null;
+            /** Version */
+            version: string | null;
         };
         /**
          * DeviceModel
@@ -601,26 +839,20 @@ export interface components {
         };
         /**
          * Fleet
-         * @description All devices, those that require help first, and how well the hub was reached.
+         * @description All devices, those that require help first, the broker, and how well the hub was reached.
          */
         Fleet: {
-            /** Broker */
-            broker: string;
+            broker: components["schemas"]["BrokerOut"];
             /**
-             * Clock Ahead
-             * @description seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, expired or signed by such a clock
+             * Clock Ahead S
+             * @description by how much the system clock is ahead of the hub's guarded time
              */
-            clock_ahead: number;
+            clock_ahead_s: number;
             /** Devices */
-            devices: {
-                [key: string]: unknown;
-            }[];
+            devices: components["schemas"]["Device"][];
             /** Now */
             now: number;
-            /** Reachable */
-            reachable: {
-                [key: string]: unknown;
-            };
+            reachable: components["schemas"]["Reach"];
             /** Version */
             version: string;
         };
@@ -790,21 +1022,51 @@ export interface components {
             old: string;
         };
         /**
+         * NewPush
+         * @description A browser's subscription, as `PushSubscription.toJSON()` gives it.
+         */
+        NewPush: {
+            /** Endpoint */
+            endpoint: string;
+            keys: components["schemas"]["PushKeys"];
+        };
+        /**
          * NewRule
          * @description An alert rule such as "angry for 10 minutes above 60 %".
          */
         NewRule: {
             /**
+             * Email
+             * @description address that gets an e-mail
+             * @default
+             */
+            email: string;
+            /**
              * Emotion
+             * @description for the kind emotion
+             * @default angry
              * @enum {string}
              */
             emotion: "neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain";
+            /**
+             * Kind
+             * @description emotion: a share of the utterances; loud: their mean level; episode: the device reports agitation
+             * @default emotion
+             * @enum {string}
+             */
+            kind: "emotion" | "loud" | "episode";
             /**
              * Least
              * @description the fewest utterances for which the rule is evaluated
              * @default 5
              */
             least: number;
+            /**
+             * Level
+             * @description dBFS, for the kind loud
+             * @default -20
+             */
+            level: number;
             /** Minutes */
             minutes: number;
             /** Name */
@@ -816,16 +1078,113 @@ export interface components {
              */
             node: string;
             /**
+             * Paused
+             * @default false
+             */
+            paused: boolean;
+            /**
+             * Push
+             * @description notify the browsers that asked for it
+             * @default false
+             */
+            push: boolean;
+            /**
              * Share
              * @description share of the utterances in that time
+             * @default 0.6
              */
             share: number;
             /**
              * Webhook
-             * @description http(s) address that gets a POST; empty: MQTT only
+             * @description http(s) address that gets a POST
              * @default
              */
             webhook: string;
+        };
+        /**
+         * PeriodOut
+         * @description A period of a room, on a linear time axis: steps without utterances are there, too.
+         */
+        PeriodOut: {
+            /**
+             * Begin
+             * @description milliseconds since 1970
+             */
+            begin: number;
+            /** Buckets */
+            buckets: components["schemas"]["BucketOut"][];
+            /** End */
+            end: number;
+            /**
+             * First
+             * @description the first quarter of an hour that was recorded; null: none
+             */
+            first: number | null;
+            /**
+             * Marks
+             * @description single utterances: begin, index of the emotion, confidence per mille, milliseconds, arousal per mille; the newest 4,000
+             */
+            marks: [
+                number,
+                number,
+                number,
+                number,
+                number | null
+            ][];
+            /**
+             * Total
+             * @description number of utterances in the period
+             */
+            total: number;
+            usual: components["schemas"]["Usual"] | null;
+        };
+        /**
+         * Problem
+         * @description Something that is wrong with a device, or worth a note.
+         */
+        Problem: {
+            /** Code */
+            code: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "bad" | "warn" | "note";
+            /** Value */
+            value: number | string | null;
+        };
+        /**
+         * PushKeys
+         * @description The keys of a browser's subscription (base64url).
+         */
+        PushKeys: {
+            /** Auth */
+            auth: string;
+            /** P256Dh */
+            p256dh: string;
+        };
+        /**
+         * Reach
+         * @description How well the hub was reached: each minute it requests its page and sends itself a message.
+         */
+        Reach: {
+            /** Minutes */
+            minutes: number;
+            /**
+             * Share
+             * @description null: not known yet
+             */
+            share: number | null;
+        };
+        /**
+         * RoomDay
+         * @description The last hours of one room.
+         */
+        RoomDay: {
+            /** Buckets */
+            buckets: components["schemas"]["BucketOut"][];
+            /** Node */
+            node: string;
         };
         /**
          * RoomOut
@@ -864,19 +1223,42 @@ export interface components {
          * @description A stored rule.
          */
         Rule: {
+            /** Deliveries */
+            deliveries?: components["schemas"]["Delivery"][];
+            /**
+             * Email
+             * @description address that gets an e-mail
+             * @default
+             */
+            email: string;
             /**
              * Emotion
+             * @description for the kind emotion
+             * @default angry
              * @enum {string}
              */
             emotion: "neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain";
             /** Id */
             id: number;
             /**
+             * Kind
+             * @description emotion: a share of the utterances; loud: their mean level; episode: the device reports agitation
+             * @default emotion
+             * @enum {string}
+             */
+            kind: "emotion" | "loud" | "episode";
+            /**
              * Least
              * @description the fewest utterances for which the rule is evaluated
              * @default 5
              */
             least: number;
+            /**
+             * Level
+             * @description dBFS, for the kind loud
+             * @default -20
+             */
+            level: number;
             /** Minutes */
             minutes: number;
             /** Name */
@@ -888,16 +1270,90 @@ export interface components {
              */
             node: string;
             /**
+             * Paused
+             * @default false
+             */
+            paused: boolean;
+            /**
+             * Push
+             * @description notify the browsers that asked for it
+             * @default false
+             */
+            push: boolean;
+            /**
              * Share
              * @description share of the utterances in that time
+             * @default 0.6
              */
             share: number;
             /**
              * Webhook
-             * @description http(s) address that gets a POST; empty: MQTT only
+             * @description http(s) address that gets a POST
              * @default
              */
             webhook: string;
+        };
+        /**
+         * TestResult
+         * @description What became of a test message: why each channel failed, or an empty text.
+         */
+        TestResult: {
+            /** Channels */
+            channels: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * Usual
+         * @description What is usual in the room: means of the days with data in the four weeks before the period.
+         */
+        Usual: {
+            /** Days */
+            days: number;
+            /**
+             * Per Day
+             * @description utterances
+             */
+            per_day: number;
+            /**
+             * Shares
+             * @description of each emotion
+             */
+            shares: number[];
+        };
+        /**
+         * UtteranceOut
+         * @description One utterance as the pages show it.
+         */
+        UtteranceOut: {
+            /** Arousal */
+            arousal?: number | null;
+            /**
+             * At
+             * @description begin, milliseconds since 1970
+             */
+            at: number;
+            /** Confidence */
+            confidence: number;
+            /**
+             * Duration
+             * @description milliseconds
+             */
+            duration: number;
+            /**
+             * Emotion
+             * @enum {string}
+             */
+            emotion: "neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain";
+            /** Id */
+            id: string;
+            /**
+             * Maybe
+             * @description the likeliest label of an uncertain one
+             */
+            maybe?: ("neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain") | null;
+            /** Node */
+            node: string;
         };
         /** ValidationError */
         ValidationError: {
@@ -986,6 +1442,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    channels_api_channels_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelInfo"];
                 };
             };
         };
@@ -1186,6 +1662,66 @@ export interface operations {
             };
         };
     };
+    subscribe_api_push_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPush"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    unsubscribe_api_push_delete: {
+        parameters: {
+            query: {
+                endpoint: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     all_rooms_api_rooms_get: {
         parameters: {
             query?: never;
@@ -1321,6 +1857,14 @@ export interface operations {
                 to?: string | null;
                 after?: string | null;
                 limit?: number;
+                /** @description one or several; default: all */
+                emotion?: ("neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain")[] | null;
+                /** @description at least */
+                confidence?: number;
+                /** @description at least */
+                arousal_from?: number | null;
+                /** @description at most */
+                arousal_to?: number | null;
             };
             header?: never;
             path: {
@@ -1358,6 +1902,14 @@ export interface operations {
                 from?: string | null;
                 /** @description ISO 8601, exclusive; default: now */
                 to?: string | null;
+                /** @description one or several; default: all */
+                emotion?: ("neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain")[] | null;
+                /** @description at least */
+                confidence?: number;
+                /** @description at least */
+                arousal_from?: number | null;
+                /** @description at most */
+                arousal_to?: number | null;
             };
             header?: never;
             path: {
@@ -1386,10 +1938,26 @@ export interface operations {
             };
         };
     };
-    history_api_rooms__node__history_get: {
+    period_api_rooms__node__period_get: {
         parameters: {
-            query?: {
+            query: {
+                /** @description ISO 8601, inclusive */
+                from: string;
+                /** @description ISO 8601, exclusive */
+                to: string;
+                step?: "quarter" | "hour" | "day";
+                /** @description time zone such as Europe/Madrid */
                 zone?: string;
+                /** @description with single utterances */
+                marks?: boolean;
+                /** @description one or several; default: all */
+                emotion?: ("neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain")[] | null;
+                /** @description at least */
+                confidence?: number;
+                /** @description at least */
+                arousal_from?: number | null;
+                /** @description at most */
+                arousal_to?: number | null;
             };
             header?: never;
             path: {
@@ -1406,9 +1974,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["PeriodOut"];
                 };
             };
             /** @description Validation Error */
@@ -1425,9 +1991,19 @@ export interface operations {
     utterances_api_rooms__node__utterances_get: {
         parameters: {
             query?: {
+                /** @description milliseconds since 1970 */
+                from?: number;
                 /** @description milliseconds since 1970; default: now */
                 before?: number | null;
                 limit?: number;
+                /** @description one or several; default: all */
+                emotion?: ("neutral" | "happy" | "sad" | "angry" | "fearful" | "disgust" | "surprised" | "uncertain")[] | null;
+                /** @description at least */
+                confidence?: number;
+                /** @description at least */
+                arousal_from?: number | null;
+                /** @description at most */
+                arousal_to?: number | null;
             };
             header?: never;
             path: {
@@ -1444,9 +2020,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    }[];
+                    "application/json": components["schemas"]["UtteranceOut"][];
                 };
             };
             /** @description Validation Error */
@@ -1513,6 +2087,41 @@ export interface operations {
             };
         };
     };
+    change_api_rules__number__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRule"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rule"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     remove_api_rules__number__delete: {
         parameters: {
             query?: never;
@@ -1530,6 +2139,69 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    test_api_rules__number__test_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResult"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    today_api_today_get: {
+        parameters: {
+            query?: {
+                /** @description time zone such as Europe/Madrid */
+                zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoomDay"][];
+                };
             };
             /** @description Validation Error */
             422: {

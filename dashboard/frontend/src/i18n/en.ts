@@ -1,9 +1,16 @@
 // English texts of the pages; es.ts has the same keys, which the type checker compares.
 
+import { alerts as alertTexts } from "./en-alerts";
+import { fleet as fleetTexts } from "./en-fleet";
+import { records } from "./en-records";
+
 export type Value = number | string | null;
 type Problem = [title: string, remedy: string];
 
 export const en = {
+  ...alertTexts,
+  ...fleetTexts,
+  ...records,
   neutral: "Neutral",
   happy: "Happy",
   sad: "Sad",
@@ -43,22 +50,14 @@ export const en = {
   heard: (n: number) => `${n} ${n === 1 ? "utterance" : "utterances"}`,
   back: "All rooms",
   today: "Today",
-  today_hint: "Each utterance, paler with lower confidence",
-  share: "Share of each emotion",
-  by_hour: "Today by hour",
-  by_day: "30 days",
-  week: "The week",
   week_hint: "Most frequent emotion except neutral, sized by its share",
   day_alt: (n: number) => `Chart of ${en.heard(n)} of today; the list below has the same data as text.`,
-  shares_alt: (n: number) =>
-    `Chart of the shares of all emotions in ${n} periods; the table below has the same data as numbers.`,
   week_alt: (n: number) =>
     `Chart of ${n} hours of this week, each with the most frequent emotion except neutral.`,
   loading: "Loading",
   no_history:
     "No recorded data. Start `roomtone recorder`, and this dashboard with the same database: `roomtone dashboard --database URL`.",
   no_charts: "The database does not answer.",
-  nothing_today: "No utterances today.",
   earlier: "Show more",
   time: "Time",
   table: "Show as table",
@@ -68,16 +67,27 @@ export const en = {
   try_asking: "May this page use the microphone?",
   try_recording: (time: string) => `Recording, ${time}`,
   try_thinking: "Classifying",
+  try_decoding: "Reading the recording",
+  try_errors: {
+    long: "The recording is longer than a minute.",
+    large: "The recording is too large: at most 8 MiB, and a minute.",
+    unreadable:
+      "This file cannot be read as sound. Most phones record M4A, AAC, 3GP, WebM or WAV: those can.",
+    kind: "This file cannot be read as sound.",
+    empty: "The recording is empty.",
+    often: "Too many recordings in a minute. Try again in a moment.",
+    busy: "Too many people are trying it at once. Try again in a moment.",
+    late: "The recording did not arrive in time.",
+  },
   try_record: "Record",
   try_stop: "Stop",
   try_or: "Or",
   try_choose: "choose a recording",
-  try_drop: "or drop one here: WAV, FLAC, Opus or MP3, up to a minute.",
+  try_drop: "or drop one here: whatever your phone records, up to a minute.",
   try_insecure: "The browser allows the microphone only on HTTPS pages. You can still drop a recording here.",
   try_denied: "Access to the microphone was denied. Allow it in the site settings next to the address.",
   try_none: "No microphone found.",
   try_failed: "Failed",
-  try_large: "at most 8 MiB",
   try_no_speech: "No speech detected",
   try_speech: (time: string) => `${time} of speech`,
   try_promise:
@@ -106,9 +116,6 @@ export const en = {
   unmute_room: (name: string) => `Unmute ${name}`,
   command_failed: "The command failed",
   manage: "Export and erase",
-  from: "From",
-  to: "To",
-  export: "Export as CSV",
   erase_period: "Erase this period",
   erase_room: "Erase the whole room",
   erase_confirm: (what: string) => `Erase ${what}? This cannot be undone.`,
@@ -118,11 +125,9 @@ export const en = {
   cancel: "Cancel",
   password_again: "Your password, once more",
   erased: "Erased.",
-  no_period: "Enter the beginning and the end.",
   failed: "Failed",
   fleet: "Fleet",
-  fleet_count: (n: number, faulty: number) =>
-    `${n} ${n === 1 ? "device" : "devices"}${faulty ? ` · ${faulty} ${faulty === 1 ? "needs" : "need"} attention` : n ? " · all OK" : ""}`,
+  all_ok: "all OK",
   fleet_none: "No devices yet.",
   reach: (share: string) => `Reachable ${share} of the time`,
   reach_hint: (days: number) =>
@@ -153,6 +158,10 @@ export const en = {
     mic_lost: (): Problem => [
       "No microphone",
       "Check the cable; `roomtone devices` on the device lists microphones. It recovers by itself.",
+    ],
+    ear_lost: (): Problem => [
+      "The program that listens is not running",
+      "Restart the device, or see `journalctl -u roomtone-ear` on it.",
     ],
     muted: (): Problem => [
       "Muted",
@@ -253,7 +262,7 @@ export const en = {
   rule_least: "Minimum utterances",
   rule_webhook: "Webhook (optional)",
   rule_hint:
-    "Alerts are published to MQTT and, if set, to the webhook. An alert ends when the share falls ten percentage points below the limit.",
+    "Every alert is published to MQTT, and sent to what is set here. An alert ends when the share falls ten percentage points (or the level 3 dB) below the limit.",
   rule_add: "Create rule",
   rule_remove: (name: string) => `Delete rule ${name}`,
   remove: "Delete",
@@ -268,7 +277,6 @@ export const en = {
   hub_lost_title: "The connection to the hub is lost.",
   not_found: "There is no such page",
   not_found_hint: "Perhaps the address was mistyped.",
-  try_unreadable: "This browser cannot decode that file. Record it as WAV, FLAC, Opus, MP3, M4A or WebM.",
   try_play: "Play the recording",
   skip: "Skip to the content",
   home: "Roomtone, to the start",

@@ -1,10 +1,16 @@
 // Textos en español; las mismas claves que en.ts.
 
 import type { Messages, Value } from "./en";
+import { alerts as alertTexts } from "./es-alerts";
+import { fleet as fleetTexts } from "./es-fleet";
+import { records } from "./es-records";
 
 type Problem = [title: string, remedy: string];
 
 export const es: Messages = {
+  ...alertTexts,
+  ...fleetTexts,
+  ...records,
   neutral: "Neutral",
   happy: "Alegría",
   sad: "Tristeza",
@@ -44,23 +50,15 @@ export const es: Messages = {
   heard: (n: number) => `${n} ${n === 1 ? "frase" : "frases"}`,
   back: "Todas las salas",
   today: "Hoy",
-  today_hint: "Cada frase, más pálida cuanto menor es la confianza",
-  share: "Proporción de cada emoción",
-  by_hour: "Hoy por horas",
-  by_day: "30 días",
-  week: "La semana",
   week_hint: "Emoción más frecuente aparte de neutral, según su proporción",
   day_alt: (n: number) =>
     `Gráfico de ${es.heard(n)} de hoy; la lista de abajo tiene los mismos datos como texto.`,
-  shares_alt: (n: number) =>
-    `Gráfico con la parte de cada emoción en ${n} períodos; la tabla de abajo tiene los mismos datos como números.`,
   week_alt: (n: number) =>
     `Gráfico de ${n} horas de esta semana, cada una con la emoción más frecuente aparte de neutral.`,
   loading: "Cargando",
   no_history:
     "No hay datos guardados. Inicie `roomtone recorder`, y este panel con la misma base de datos: `roomtone dashboard --database URL`.",
   no_charts: "La base de datos no responde.",
-  nothing_today: "Hoy no hay frases.",
   earlier: "Mostrar más",
   time: "Hora",
   table: "Mostrar como tabla",
@@ -70,18 +68,29 @@ export const es: Messages = {
   try_asking: "¿Puede esta página usar el micrófono?",
   try_recording: (time: string) => `Grabando, ${time}`,
   try_thinking: "Clasificando",
+  try_decoding: "Leyendo la grabación",
+  try_errors: {
+    long: "La grabación dura más de un minuto.",
+    large: "La grabación es demasiado grande: como máximo 8 MiB y un minuto.",
+    unreadable:
+      "Este archivo no se puede leer como sonido. Casi todos los teléfonos graban M4A, AAC, 3GP, WebM o WAV.",
+    kind: "Este archivo no se puede leer como sonido.",
+    empty: "La grabación está vacía.",
+    often: "Demasiadas grabaciones en un minuto. Inténtelo dentro de un momento.",
+    busy: "Demasiadas personas a la vez. Inténtelo dentro de un momento.",
+    late: "La grabación no ha llegado a tiempo.",
+  },
   try_record: "Grabar",
   try_stop: "Parar",
   try_or: "O",
   try_choose: "elija una grabación",
-  try_drop: "o suéltela aquí: WAV, FLAC, Opus o MP3, hasta un minuto.",
+  try_drop: "o suéltela aquí: lo que grabe su teléfono, hasta un minuto.",
   try_insecure:
     "El navegador solo permite el micrófono en páginas HTTPS. Aun así puede soltar aquí una grabación.",
   try_denied:
     "Se denegó el acceso al micrófono. Permítalo en la configuración del sitio, junto a la dirección.",
   try_none: "No se encuentra ningún micrófono.",
   try_failed: "Error",
-  try_large: "como máximo 8 MiB",
   try_no_speech: "No se detecta voz",
   try_speech: (time: string) => `${time} de voz`,
   try_promise:
@@ -110,9 +119,6 @@ export const es: Messages = {
   unmute_room: (name: string) => `Activar ${name}`,
   command_failed: "El comando ha fallado",
   manage: "Exportar y borrar",
-  from: "Desde",
-  to: "Hasta",
-  export: "Exportar como CSV",
   erase_period: "Borrar este período",
   erase_room: "Borrar la sala entera",
   erase_confirm: (what: string) => `¿Borrar ${what}? No se puede deshacer.`,
@@ -123,11 +129,9 @@ export const es: Messages = {
   cancel: "Cancelar",
   password_again: "Su contraseña, otra vez",
   erased: "Borrado.",
-  no_period: "Indique el principio y el fin.",
   failed: "Error",
   fleet: "Dispositivos",
-  fleet_count: (n: number, faulty: number) =>
-    `${n} ${n === 1 ? "dispositivo" : "dispositivos"}${faulty ? ` · ${faulty} ${faulty === 1 ? "necesita" : "necesitan"} atención` : n ? " · todo bien" : ""}`,
+  all_ok: "todos bien",
   fleet_none: "Aún no hay dispositivos.",
   reach: (share: string) => `Disponible el ${share} del tiempo`,
   reach_hint: (days: number) =>
@@ -161,6 +165,10 @@ export const es: Messages = {
     mic_lost: (): Problem => [
       "Sin micrófono",
       "Compruebe el cable; `roomtone devices` en el dispositivo muestra los micrófonos. Se recupera solo.",
+    ],
+    ear_lost: (): Problem => [
+      "El programa que escucha no está en marcha",
+      "Reinicie el dispositivo, o mire `journalctl -u roomtone-ear` en él.",
     ],
     muted: (): Problem => [
       "Silenciado",
@@ -261,7 +269,7 @@ export const es: Messages = {
   rule_least: "Mínimo de frases",
   rule_webhook: "Webhook (opcional)",
   rule_hint:
-    "Las alertas se publican por MQTT y, si lo hay, en el webhook. Una alerta termina cuando la proporción baja diez puntos del límite.",
+    "Cada alerta se publica por MQTT y se envía a lo que se indique aquí. Termina cuando la proporción baja diez puntos (o el nivel 3 dB) del límite.",
   rule_add: "Crear la regla",
   rule_remove: (name: string) => `Eliminar la regla ${name}`,
   remove: "Eliminar",
@@ -276,7 +284,6 @@ export const es: Messages = {
   hub_lost_title: "Se ha perdido la conexión con el servidor.",
   not_found: "Esta página no existe",
   not_found_hint: "Quizá la dirección está mal escrita.",
-  try_unreadable: "Este navegador no puede leer ese fichero. Grábelo como WAV, FLAC, Opus, MP3, M4A o WebM.",
   try_play: "Reproducir la grabación",
   skip: "Ir al contenido",
   home: "Roomtone, al inicio",

@@ -77,12 +77,18 @@ export function wavBytes(parts: Float32Array[], rate: number): ArrayBuffer {
 }
 
 const RATE = 16_000;
+/** The longest recording, in seconds. */
+const LONGEST_S = 60;
 
-/** Decodes what the browser can (m4a, aac, mp4, webm, 3gp, ogg, mp3) to a mono WAV at 16 kHz. Throws when it cannot. */
+/**
+ * Decodes what the browser can (m4a, aac, mp4, webm, 3gp, ogg, opus, mp3, flac) to a mono WAV at 16 kHz. Throws
+ * RangeError for more than a minute, and what the browser throws when it cannot.
+ */
 export async function decodeToWav(file: Blob): Promise<Blob> {
   const bytes = await file.arrayBuffer();
   const context = new OfflineAudioContext(1, 1, RATE);
   const audio = await context.decodeAudioData(bytes);
+  if (audio.duration > LONGEST_S) throw new RangeError("too long");
   const mixer = new OfflineAudioContext(1, Math.ceil(audio.duration * RATE), RATE);
   const source = mixer.createBufferSource();
   source.buffer = audio;

@@ -13,6 +13,14 @@ const day = new Intl.DateTimeFormat(locale, {
 const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
 const medium = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
 const weekday = new Intl.DateTimeFormat(locale, { weekday: "short", timeZone: "UTC" });
+const long = new Intl.DateTimeFormat(locale, {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
+const month = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric" });
+const weekdayDay = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric" });
 const dayOnly = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
 const hourOnly = new Intl.DateTimeFormat(locale, { hour: "numeric", timeZone: "UTC" });
 
@@ -29,6 +37,11 @@ export const shortTime = (ms: number) => (isToday(ms) ? short : day).format(ms);
 export const fullTime = (ms: number) => full.format(ms);
 export const mediumDate = (ms: number) => medium.format(ms);
 export const isoTime = (ms: number) => new Date(ms).toISOString();
+/** Time of day without seconds, whatever the day. */
+export const timeOfDay = (ms: number) => short.format(ms);
+export const longDay = (ms: number) => long.format(ms);
+export const monthName = (ms: number) => month.format(ms);
+export const weekdayDate = (ms: number) => weekdayDay.format(ms);
 export const shortDay = (ms: number) => dayOnly.format(ms);
 
 /** "12 s ago", "4 min ago", then the time of day. */

@@ -1,0 +1,30 @@
+// English texts of devices, of the broker and of the hub itself.
+
+export const fleet = {
+  fleet_unknown: (n: number) => `${n} unknown`,
+  fleet_faulty: (n: number) => `${n} ${n === 1 ? "needs" : "need"} attention`,
+  not_known: "Not known yet",
+  identify: "Identify",
+  identify_hint: "the light of the device blinks",
+  restart: "Restart",
+  model_check: "Check for an update",
+  command_of: (command: string, name: string) => `${command}: ${name}`,
+  command_done: (command: string) => `${command}: done.`,
+  broker: "Broker",
+  broker_states: { connecting: "connecting", connected: "connected", lost: "not connected" },
+  broker_tls: "encrypted (TLS)",
+  broker_plain: "not encrypted",
+  broker_silent: "This broker does not say how it is ($SYS is not readable for this hub).",
+  clients: "Clients",
+  devices_online: "Devices online",
+  per_minute: "Messages a minute, in and out",
+  dropped: "Dropped",
+  retained: "Retained",
+  uptime: "Running for",
+  ignored: "Refused by the hub",
+  ignored_hint: "messages that break the protocol",
+  days: (n: number) => `${n} ${n === 1 ? "day" : "days"}`,
+  hours: (n: number) => `${n} h`,
+  clock_ahead: (time: string) =>
+    `The clock of this hub is ${time} ahead of what it can be. Nothing expires until it is right: check NTP.`,
+};

@@ -1,0 +1,32 @@
+// Textos en español sobre dispositivos, el broker y el propio concentrador; las mismas claves que en-fleet.ts.
+
+import type { fleet as english } from "./en-fleet";
+
+export const fleet: typeof english = {
+  fleet_unknown: (n: number) => `${n} sin datos`,
+  fleet_faulty: (n: number) => `${n} ${n === 1 ? "necesita" : "necesitan"} atención`,
+  not_known: "Aún no se sabe",
+  identify: "Identificar",
+  identify_hint: "parpadea la luz del dispositivo",
+  restart: "Reiniciar",
+  model_check: "Buscar una actualización",
+  command_of: (command: string, name: string) => `${command}: ${name}`,
+  command_done: (command: string) => `${command}: hecho.`,
+  broker: "Broker",
+  broker_states: { connecting: "conectando", connected: "conectado", lost: "sin conexión" },
+  broker_tls: "cifrado (TLS)",
+  broker_plain: "sin cifrar",
+  broker_silent: "Este broker no dice cómo está (este concentrador no puede leer $SYS).",
+  clients: "Clientes",
+  devices_online: "Dispositivos conectados",
+  per_minute: "Mensajes por minuto, recibidos y enviados",
+  dropped: "Descartados",
+  retained: "Retenidos",
+  uptime: "En marcha desde hace",
+  ignored: "Rechazados por el concentrador",
+  ignored_hint: "mensajes que incumplen el protocolo",
+  days: (n: number) => `${n} ${n === 1 ? "día" : "días"}`,
+  hours: (n: number) => `${n} h`,
+  clock_ahead: (time: string) =>
+    `El reloj de este concentrador está adelantado ${time}. Nada caduca hasta que esté bien: compruebe NTP.`,
+};

@@ -1,0 +1,27 @@
+// Which alerts are on: for the badge of the navigation and the edge of a room's tile.
+
+import { computed, ref } from "vue";
+
+import { call, type Alert } from "@/api/client";
+import { hub } from "@/hub";
+
+const EVERY_MS = 10_000;
+const LIMIT = 50;
+
+const alerts = ref<Alert[]>([]);
+
+export const activeAlerts = computed(() => alerts.value.filter((alert) => alert.until === null));
+export const alertedRooms = computed(() => new Set(activeAlerts.value.map((alert) => alert.node)));
+
+/** Asks the hub now. */
+export async function refreshAlerts(): Promise<void> {
+  if (!hub.recorded || document.hidden) return;
+  alerts.value = await call<Alert[]>("GET", `alerts?limit=${LIMIT}`).catch(() => alerts.value);
+}
+
+/** Keeps them up to date, once for the whole application. */
+export function startAlerts(): void {
+  void refreshAlerts();
+  window.setInterval(() => void refreshAlerts(), EVERY_MS);
+  document.addEventListener("visibilitychange", () => void refreshAlerts());
+}

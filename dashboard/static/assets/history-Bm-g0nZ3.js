@@ -1,1 +1,0 @@
-import{n as e}from"./client-CN9lC5DP.js";var t=e=>e.counts.reduce((e,t)=>e+t,0),n=()=>encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone),r=t=>e(`GET`,`rooms/${t}/history?zone=${n()}`),i=(t,n,r)=>e(`GET`,`rooms/${t}/utterances?before=${Math.round(n)}&limit=${r}`);export{t as n,i as r,r as t};

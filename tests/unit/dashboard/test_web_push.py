@@ -1,0 +1,134 @@
+"""Messages for browsers, against a double of a browser (RFC 8291) and what a push service checks (RFC 8292)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+
+import pytest
+
+pytest.importorskip("cryptography", reason="cryptography is installed with roomtone[dashboard]")
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from dashboard.alerts import web_push
+from dashboard.alerts.web_push import (
+    MAX_PAYLOAD,
+    PushSubscription,
+    VapidKey,
+    decode_base64,
+    encode_base64,
+    encrypt,
+)
+
+NOW = 1_770_000_000.0
+
+
+class BrowserDouble:
+    """Subscribes, and reads messages as a browser does: by RFC 8188 and RFC 8291, with HKDF written out."""
+
+    def __init__(self, private=None, auth=None):
+        self.key = private or ec.generate_private_key(ec.SECP256R1())
+        self.auth = auth or os.urandom(16)
+        self.public = self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+    def subscription(self, endpoint="https://push.example.org/send/1"):
+        return PushSubscription.parse(endpoint, encode_base64(self.public), encode_base64(self.auth))
+
+    def decrypt(self, body):
+        salt, size, length = body[:16], int.from_bytes(body[16:20], "big"), body[20]
+        sender, sealed = body[21 : 21 + length], body[21 + length :]
+        assert length == 65
+        assert len(sealed) <= size
+        peer = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender)
+        info = b"WebPush: info\0" + self.public + sender
+        material = expand(extract(self.auth, self.key.exchange(ec.ECDH(), peer)), info, 32)
+        secret = extract(salt, material)
+        key = expand(secret, b"Content-Encoding: aes128gcm\0", 16)
+        nonce = expand(secret, b"Content-Encoding: nonce\0", 12)
+        plain = AESGCM(key).decrypt(nonce, sealed, None)
+        text, delimiter = plain.rstrip(b"\0")[:-1], plain.rstrip(b"\0")[-1:]
+        assert delimiter == b"\2"
+        return text
+
+
+def extract(salt, material):
+    return hmac.digest(salt, material, hashlib.sha256)
+
+
+def expand(key, info, length):
+    return hmac.digest(key, info + b"\1", hashlib.sha256)[:length]
+
+
+def test_the_double_reads_the_example_of_rfc_8291():
+    private = int.from_bytes(decode_base64("q1dXpw3UpT5VOmu_cf_v6ih07Aems3njxI-JWgLcM94"), "big")
+    browser = BrowserDouble(
+        ec.derive_private_key(private, ec.SECP256R1()), decode_base64("BTBZMqHH6r4Tts7J_aSIgg")
+    )
+    body = decode_base64(
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6Tlz"
+        "AC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+    )
+    assert browser.decrypt(body) == b"When I grow up, I want to be a watermelon"
+
+
+def test_only_the_browser_reads_a_message():
+    browser = BrowserDouble()
+    body = encrypt(b'{"title": "Kitchen"}', browser.subscription())
+    assert browser.decrypt(body) == b'{"title": "Kitchen"}'
+    assert b"Kitchen" not in body
+    with pytest.raises(InvalidTag):
+        BrowserDouble(auth=browser.auth).decrypt(body)
+    with pytest.raises(InvalidTag):
+        BrowserDouble(browser.key).decrypt(body)
+    # Salt and key are new for each message.
+    assert encrypt(b"x", browser.subscription())[:86] != encrypt(b"x", browser.subscription())[:86]
+    assert len(encrypt(b"x" * MAX_PAYLOAD, browser.subscription())) < web_push.RECORD_SIZE
+    with pytest.raises(ValueError, match="at most"):
+        encrypt(b"x" * (MAX_PAYLOAD + 1), browser.subscription())
+
+
+def test_the_push_service_can_check_who_sends():
+    key = VapidKey(VapidKey.generate())
+    headers = key.headers("https://push.example.org:8443/send/1?x", "mailto:me@example.org", NOW)
+    scheme, _, rest = headers["Authorization"].partition(" ")
+    fields = dict(part.strip().split("=", 1) for part in rest.split(","))
+    head, claims, signature = fields["t"].split(".")
+    assert (scheme, json.loads(decode_base64(head))) == ("vapid", {"typ": "JWT", "alg": "ES256"})
+    assert json.loads(decode_base64(claims)) == {
+        "aud": "https://push.example.org:8443",
+        "exp": round(NOW) + 12 * 3600,
+        "sub": "mailto:me@example.org",
+    }
+    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), decode_base64(fields["k"]))
+    raw = decode_base64(signature)
+    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    public.verify(der, f"{head}.{claims}".encode(), ec.ECDSA(hashes.SHA256()))
+    with pytest.raises(InvalidSignature):
+        public.verify(der, f"{head}.{claims}x".encode(), ec.ECDSA(hashes.SHA256()))
+    assert headers["Content-Encoding"] == "aes128gcm"
+    assert fields["k"] == key.public()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "p256dh", "auth"),
+    [
+        ("ftp://push.example.org", None, None),
+        ("https://push.example.org", "AAAA", None),
+        ("https://push.example.org", "not base64!", None),
+        ("https://push.example.org", encode_base64(b"\4" + b"\1" * 64), None),
+        ("https://push.example.org", None, "AAAA"),
+    ],
+)
+def test_what_is_no_subscription_is_refused(endpoint, p256dh, auth):
+    browser = BrowserDouble()
+    with pytest.raises(ValueError):
+        PushSubscription.parse(
+            endpoint, p256dh or encode_base64(browser.public), auth or encode_base64(browser.auth)
+        )
