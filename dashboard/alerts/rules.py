@@ -192,7 +192,7 @@ class RuleStore:
                     window = windows[rule["minutes"]].get(room.id, _SILENT)
                     since = (agitated or {}).get(room.node)
                     agitated_min = 0.0 if since is None else max(0.0, now_ms / 60_000 - since / 60)
-                    begins, ends, stored = _judge(rule, window, agitated_min)
+                    begins, ends, stored = _measure(rule, window, agitated_min)
                     alert = on.get((rule["id"], room.id))
                     if alert is None and begins:
                         changes.append(_begin(connection, rule, room, stored, now_ms))
@@ -211,7 +211,7 @@ def value_of(kind: str, stored: int) -> float:
     return stored / 1000 if kind == "emotion" else float(stored)
 
 
-def _judge(rule: Row, window: _Window, agitated_min: float) -> tuple[bool, bool, int]:
+def _measure(rule: Row, window: _Window, agitated_min: float) -> tuple[bool, bool, int]:
     """Return whether an alert begins, whether one that is on ends, and the measurement to store."""
     enough = window.total >= rule["least"]
     match rule["kind"]:

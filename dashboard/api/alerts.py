@@ -192,7 +192,7 @@ def _add_delivery_routes(routes: APIRouter, services: Services) -> None:
 
     @routes.delete("/push", status_code=204)
     async def unsubscribe(endpoint: Annotated[str, Query(max_length=500)]) -> None:
-        """Notify a browser no longer; its endpoint is known to nobody else."""
+        """Notify a browser no longer; only the browser itself knows its endpoint."""
         await run_query(require(services.push).remove, endpoint)
 
 

@@ -72,8 +72,9 @@ class Fleet(BaseModel):
 
     version: str
     now: int
-    clock_ahead_s: float = Field(
-        description="by how much the system clock is ahead of the hub's guarded time"
+    clock_ahead: int = Field(
+        description="seconds by which the hub's clock jumped ahead of what is known; 0: it did not. "
+        "Nothing is deleted, expired or signed by such a clock"
     )
     broker: BrokerOut
     reachable: Reach

@@ -139,6 +139,7 @@ def router(services: Services) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api", tags=["records"])
     _add_event_routes(routes, services)
+    _add_export_route(routes, services)
     _add_period_routes(routes, services)
     return routes
 
@@ -187,6 +188,8 @@ def _add_event_routes(routes: APIRouter, services: Services) -> None:
 
         return [UtteranceOut(**row) for row in await run_query(query)]
 
+
+def _add_export_route(routes: APIRouter, services: Services) -> None:
     @routes.get("/rooms/{node}/events.csv", response_class=StreamingResponse)
     async def export(
         request: Request, node: Node, wanted: Wanted, begin: From = None, to: To = None

@@ -115,7 +115,7 @@ class Broker:
                 self._set(Connection("connected", capabilities.missing()))
             case Subscribed(refused):
                 # Few brokers let clients read their figures; what is below `$SYS` is not needed.
-                refused = [one for one in refused if not one[0].startswith(ROOT)]
+                refused = tuple(one for one in refused if not one[0].startswith(ROOT))
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
                     self._set(Connection("connected", detail))

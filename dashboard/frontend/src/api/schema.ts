@@ -240,7 +240,7 @@ export interface paths {
         post: operations["subscribe_api_push_post"];
         /**
          * Unsubscribe
-         * @description Notify a browser no longer; its endpoint is known to nobody else.
+         * @description Notify a browser no longer; only the browser itself knows its endpoint.
          */
         delete: operations["unsubscribe_api_push_delete"];
         options?: never;
@@ -844,10 +844,10 @@ export interface components {
         Fleet: {
             broker: components["schemas"]["BrokerOut"];
             /**
-             * Clock Ahead S
-             * @description by how much the system clock is ahead of the hub's guarded time
+             * Clock Ahead
+             * @description seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, expired or signed by such a clock
              */
-            clock_ahead_s: number;
+            clock_ahead: number;
             /** Devices */
             devices: components["schemas"]["Device"][];
             /** Now */

@@ -7,7 +7,7 @@ export const alerts = {
   kinds: {
     emotion: "An emotion is frequent",
     loud: "It gets loud",
-    episode: "Somebody is agitated for a while",
+    episode: "Agitation lasts for a while",
   },
   rule_level: "Louder than (dBFS)",
   says_loud: (level: number, minutes: number) => `Louder than ${level} dBFS on average over ${minutes} min`,

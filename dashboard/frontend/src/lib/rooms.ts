@@ -25,7 +25,7 @@ export function conditionOf(room: RoomView): Condition {
 
 export const needsAttention = (room: RoomView) => ["offline", "lost"].includes(conditionOf(room));
 
-/** 0: somebody should look at it. 1: as it should be. 2: there is no device. */
+/** 0: needs attention. 1: as it should be. 2: there is no device. */
 function urgency(room: RoomView, alerts: ReadonlySet<string>): number {
   if (alerts.has(room.node) || room.agitated || needsAttention(room)) return 0;
   return room.recorded_only ? 2 : 1;
