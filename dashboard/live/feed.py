@@ -160,7 +160,10 @@ class Feed:
         return self._view(page)
 
     def subscribe(self, page: PageSubscription) -> None:
-        """Send changes to the page from now on."""
+        """Push to the page, while it is `active`, what changes after its cursor.
+
+        Call `first_view` before: otherwise the first push is the whole state.
+        """
         self._pages.add(page)
         self._changed.set()
 

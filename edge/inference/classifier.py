@@ -127,7 +127,11 @@ class Classifier:
     def result(
         self, outputs: NDArray[np.float64], embedding: NDArray[np.float64], enough_speech: bool
     ) -> Result:
-        """Decide outputs, float64 `[7]` or `[8]`, and their embedding, float64 `[size]`."""
+        """Decide an utterance by its `Result.outputs`, float64 `[7]` or `[8]`, and embedding `[size]`.
+
+        Logits as `outputs` returns them, not probabilities. Without `enough_speech` the event is `uncertain`
+        and has no arousal; probabilities and confidence are there all the same.
+        """
         found, unadapted = self._decide(outputs, self._baseline), self._decide(outputs, self._origin)
         sure = enough_speech and found.event_type != UNCERTAIN and self._confident(found)
         return Result(

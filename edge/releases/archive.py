@@ -55,6 +55,8 @@ def unpack(archive: Path, folder: Path, step: Step = no_step) -> None:
             folder.mkdir(mode=0o755)
             folder.chmod(0o755)
             _write_all(opened, folder, step)
+    except ArchiveError as error:
+        raise ArchiveError(f"{archive.name}: {error}") from None
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise ArchiveError(f"{archive.name}: damaged: {error}") from None
     for created in (folder / "plots", folder):

@@ -135,7 +135,10 @@ class ReleaseManager:
             self._schedule.on_announcement(payload, self._loop.time())
 
     def request_check(self) -> str:
-        """Request a check for updates now; return the reason why there is none, or an empty text."""
+        """Request a check for updates now; return the reason why there is none, or an empty text.
+
+        A check that is running counts as the requested one.
+        """
         if not self._enabled:
             return "updates are not configured on this device (updates.url)"
         if self._check_task is None:

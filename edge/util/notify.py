@@ -30,7 +30,10 @@ def notify(*states: str) -> bool:
 
 
 def is_supervised() -> bool:
-    """Return whether a service manager has started this process, and will start it again."""
+    """Return whether a service manager has started this process: whether `NOTIFY_SOCKET` is set.
+
+    That it will start it again is true of our units (`Restart=always`); it is not checked.
+    """
     return bool(os.environ.get("NOTIFY_SOCKET"))
 
 

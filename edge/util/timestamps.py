@@ -17,7 +17,7 @@ def from_unix(seconds: float) -> str:
 
 
 def now() -> str:
-    """Return the present time of the system's clock as text."""
+    """Return the present time of the system's clock as `2026-01-31T10:00:00.000Z` (UTC)."""
     return from_unix(time.time())
 
 

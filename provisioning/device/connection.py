@@ -31,13 +31,18 @@ Values = dict[str, dict[str, Any]]
 
 
 def from_address(address: str, ca: bool) -> dict[str, Any]:
-    """Return the settings (dotted keys) for `mqtts://user@host:port`; `ca`: with a CA file. Raises `UserError`."""
-    parts = urlsplit(address)
+    """Return the settings (dotted keys) for `mqtts://[USER@]HOST[:PORT]`, or `mqtt://` (without TLS).
+
+    Writes nothing: with a user the settings name a password file, with `ca` a CA file, under `SEEN_AS`; the
+    caller provides both. Raises `UserError`, also for a password in the address.
+    """
     try:
+        parts = urlsplit(address)
         port = parts.port
     except ValueError:
-        port = 0
-    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or parts.path.strip("/") or port == 0:
+        parts, port = urlsplit(""), None
+    beyond = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or beyond or port == 0:
         raise UserError(f"--broker {address!r}: write mqtts://USER@HOST or mqtts://USER@HOST:PORT")
     if parts.password is not None:
         raise UserError(

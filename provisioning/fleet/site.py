@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -222,8 +223,14 @@ def _fill(folder: Path, settings: SiteSettings, days: int) -> None:
 
 def broker_config(settings: SiteSettings, folder: str, data: str) -> str:
     """Return mosquitto's configuration: its files in `folder`, its database in `data` (which ends in a slash)."""
-    text = TEMPLATE.read_text(encoding="utf-8").replace(DATA_IN_TEMPLATE, data)
-    return text.replace(FOLDER_IN_TEMPLATE, folder).replace(PORT_IN_TEMPLATE, f"listener {settings.port}")
+    values = {
+        DATA_IN_TEMPLATE: data,
+        FOLDER_IN_TEMPLATE: folder,
+        PORT_IN_TEMPLATE: f"listener {settings.port}",
+    }
+    # In one pass: a value may contain what stands for another one.
+    pattern = "|".join(map(re.escape, values))
+    return re.sub(pattern, lambda found: values[found[0]], TEMPLATE.read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from training.data.corpora.clip import Clip
 from training.data.corpora.ordinary import PUBLISHED_TEST
 
@@ -36,12 +36,20 @@ class Splits:
 
 
 def load(path: Path | None = None) -> Splits:
-    """Read a file of splits (default: the shipped `splits.toml`). Raises `UserError` if a speaker is in two parts."""
+    """Read a file of splits (default: the shipped `splits.toml`).
+
+    Raises `UserError` for a file that cannot be read, for other parts than `PARTS`, and for a speaker in two of them.
+    """
     path = path or Path(__file__).with_name("splits.toml")
-    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    if set(document) != {"corpora", *PARTS}:
+        raise UserError(f"{path}: needs `corpora` and exactly the parts {', '.join(PARTS)}")
     corpora = tuple(document.pop("corpora"))
-    if set(document) != set(PARTS):
-        raise UserError(f"{path}: needs exactly the parts {', '.join(PARTS)}")
     parts = {
         name: frozenset(f"{corpus}/{speaker}" for corpus, ids in document[name].items() for speaker in ids)
         for name in PARTS

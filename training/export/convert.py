@@ -32,10 +32,11 @@ from training.recipes.recipe import Recipe
 def convert(
     recipe: Recipe, weights: Path, out: Path, quantise: bool, labels: int, *, samples: Path | None = None
 ) -> None:
-    """Convert weights to a `.tflite` file: full int8 with `samples`, else int8 weights (dynamic range), or float32.
+    """Convert weights to a `.tflite` file, in a process of its own: TensorFlow has to be Keras' backend.
 
-    The file `samples` has `features` `[n, frames, 80]` and `mask` `[n, tokens]`, from which the ranges of all
-    activations are taken.
+    Without `quantise`: float32. With it: full int8 if `samples` is given, else int8 weights (dynamic range).
+    `samples`, for a student only: an `.npz` with `features` `[n, frames, 80]` and `mask` `[n, tokens]`, from
+    which the ranges of all activations are taken.
     """
     backend.choose("tensorflow")
     import tensorflow as tf

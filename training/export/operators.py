@@ -6,6 +6,7 @@ and is the only one for 32-bit Arm, so a full-int8 bundle must keep to `OLDEST`.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Final
 
@@ -33,13 +34,14 @@ def _model(path: Path) -> tuple[object, type, type]:
     from ai_edge_litert import schema_py_generated as schema
 
     try:
-        return (
-            schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0)),
-            schema.BuiltinOperator,
-            (schema.TensorType),
-        )
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error}") from None
+    except (struct.error, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not a TFLite file ({error})") from None
+    if not model.subgraphs or not model.operatorCodes:
+        raise UserError(f"{path}: not a TFLite file (it has no graph)")
+    return model, schema.BuiltinOperator, schema.TensorType
 
 
 def _names(kind: type) -> dict[int, str]:

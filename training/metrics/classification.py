@@ -30,9 +30,9 @@ def accuracy_of(tables: Float) -> Float:
 
 
 def macro_f1_of(tables: Float) -> Float:
-    """Macro F1 of confusion tables, float64 `[..., true, decided]`, over the labels that occur.
+    """Macro F1 of confusion tables, float64 `[..., true, decided]`: mean over the labels with true clips.
 
-    Returns float64 `[...]`.
+    scikit-learn also averages labels that were only decided, as 0. Returns float64 `[...]`; 0 without clips.
     """
     spoken, decided = tables.sum(axis=-1), tables.sum(axis=-2)
     hits = np.diagonal(tables, axis1=-2, axis2=-1)

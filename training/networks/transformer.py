@@ -135,7 +135,11 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.built = True
 
     def tokens(self, inputs: Any) -> tuple[list[Any], Any]:
-        """Return the outputs of each block, each `[batch, tokens, 512]`, and the mask of these tokens."""
+        """Run (features `[batch, frames, 80]`, mask `[batch, frames // 2]`) through the blocks.
+
+        Return the outputs of each block, each `[batch, tokens, 512]`, and the mask `[batch, tokens]`:
+        such a token is `merge` of those of the given mask.
+        """
         mel, mask = inputs
         tokens = ops.shape(mel)[1] // 2
         x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 
 ARCHITECTURES = ("whisper", "student")
 FOLDER = Path(__file__).parents[1] / "recipes"
@@ -179,7 +179,9 @@ def load(name: str) -> Recipe:
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.toml")))
         raise UserError(f"no recipe {name}: there are {known}, or give a .toml file") from None
-    except msgspec.MsgspecError as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {reason(error)}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {error}") from None
     if recipe.architecture not in ARCHITECTURES:
         raise UserError(

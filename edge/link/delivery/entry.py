@@ -166,5 +166,5 @@ def newest_at(table: sqlite3.Connection) -> float | None:
 
 
 def last_n(table: sqlite3.Connection) -> int:
-    """Return the highest number that was ever assigned; 0 for an empty table."""
+    """Return the highest number in the table; 0 for an empty one. Deleting entries can lower it."""
     return int(table.execute("select coalesce(max(n), 0) from event").fetchone()[0])

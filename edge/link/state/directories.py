@@ -14,7 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def runtime_dir(config: Config) -> Path:
-    """Return the folder of the journal for replays: in memory, and kept beyond the life of this process."""
+    """Return the folder of what outlives the link's process but not the machine; it is not created.
+
+    systemd's `RUNTIME_DIRECTORY`, which is in memory; without it the folder of the socket, wherever that is.
+    """
     return restarts.runtime_dir() or Path(config.runtime.socket).parent
 
 

@@ -77,9 +77,11 @@ class Numbering:
             )
 
     def assign(self, n: int, most_missing: int) -> EventNumber | None:
-        """Return the numbers of utterance `n`; None for one that cannot be told from others.
+        """Return the numbers of utterance `n` of the session that `begin` was last called with.
 
-        At most `most_missing` numbers are skipped for those that are missing before it.
+        Any `n` up to the last one is `repeated`: the same `n`, the same numbers. None: it is older than the
+        session or than a jump, so its numbers are not known. Of those missing before `n`, at most
+        `most_missing` leave a gap in `seq`; more are a jump.
         """
         now = self._numbers
         if n < now.first_n:

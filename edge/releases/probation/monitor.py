@@ -27,7 +27,10 @@ class ProbationMonitor:
         self.crashes = 0
 
     def begin(self, probation: Probation | None, now: float) -> None:
-        """Start a probation, or continue one after a restart; None: there is none."""
+        """Start a probation, or continue one after a restart; None: there is none.
+
+        `now`: monotonic seconds, unlike `Probation.since`, which is wall-clock time.
+        """
         self._since = math.inf if probation is None else now - probation.spent_s
         if probation is not None:
             self.crashes, self._rss = probation.crashes, None

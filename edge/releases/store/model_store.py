@@ -145,7 +145,11 @@ class Store:
         return self._advance(candidate, "downloaded")
 
     def unpack(self, candidate: Candidate) -> Candidate:
-        """Unpack the archive into its slot. Raises `ArchiveError`."""
+        """Unpack the archive into its slot and delete it; return the candidate at the stage `unpacked`.
+
+        A slot that is there already is kept, and needs no archive. Raises `ArchiveError`; `OSError` where
+        the disk fails; `StoreError` where another one is the candidate now, or the state cannot be written.
+        """
         slot, source = candidate.slot, self.archive_of(candidate.slot)
         target = self.path(slot)
         if not target.is_dir():
@@ -216,7 +220,11 @@ class Store:
             )  # fmt: skip
 
     def adopt(self, candidate: Candidate) -> State:
-        """Record the number of a release whose model runs already; nothing is switched."""
+        """Record that the current model is this release; nothing is switched. The caller has compared them.
+
+        The candidate is dropped, and releases that are not higher are refused from now on. Returns the new
+        state. Raises `StoreError`.
+        """
         self._raise_floor(candidate.slot.release)
         with self._locked():
             now = self.state

@@ -73,6 +73,9 @@ def test_an_address_becomes_settings(address: str, settings: dict[str, object]) 
         ("http://hub.local", "mqtts://USER@HOST"),
         ("mqtt://hub:99999", "mqtts://USER@HOST"),
         ("mqtt://hub/path", "mqtts://USER@HOST"),
+        ("mqtts://[::1", "mqtts://USER@HOST"),
+        ("mqtts://hub?tls=1", "mqtts://USER@HOST"),
+        ("mqtts://hub#x", "mqtts://USER@HOST"),
         ("mqtts://me:secret@hub", "can be read by every user"),
     ],
 )
