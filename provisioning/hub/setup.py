@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -122,10 +123,11 @@ def prepare(
 
 def _adopt_releases(made: Path, served: Path) -> None:
     """Move what `keys init` has made to where the dashboard serves it, once: the online key must not be twice."""
-    if not made.is_dir() or (served.is_dir() and any(served.iterdir())):
+    # A dashboard without releases has made its folders, with nothing in them.
+    if not made.is_dir() or any(path.is_file() for path in served.rglob("*")):
         return
     if served.is_dir():
-        served.rmdir()
+        shutil.rmtree(served)
     made.rename(served)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.config.join_file import ABOUT
 from provisioning.hub import setup
+from provisioning.publish.hub_repository import HubRepository
 from tests.support.broker import free_port
 
 OWNER = str(os.getuid())
@@ -24,7 +25,7 @@ def test_the_keys_that_were_made_in_its_site_are_served_from_the_next_start(tmp_
     made.mkdir(parents=True)
     (made / "online.key").write_text("secret")
     # As the dashboard leaves it that was started without releases.
-    (folder / "updates").mkdir()
+    HubRepository(folder / "updates")
     assert not prepare(folder)
     assert (folder / "updates" / "online.key").read_text() == "secret"
     assert not made.exists()
