@@ -123,7 +123,7 @@ def make_vad(config: Config) -> Vad:
             fallback = WebrtcVad()
         except VadError as second:
             raise VadError(f"{error}; and as fallback: {second}") from None
-        log.warning("using WebRTC's voice activity detector instead: %s", error)
+        log.warning("[webrtc_instead] using WebRTC's voice activity detector instead: %s", error)
         return fallback
 
 

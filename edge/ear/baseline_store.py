@@ -77,14 +77,17 @@ class BaselineStore:
             if saved is None:
                 return
             if saved.model_sha256 != self._bundle.sha256:
-                log.info("the saved baseline belongs to another model (%s) and is dropped", saved.model)
+                log.info(
+                    "[baseline_replaced] the saved baseline belongs to another model (%s) and is dropped",
+                    saved.model,
+                )
                 return
             self.baseline.restore(saved.baseline)
         except (BaselineFileError, ValueError, OSError) as error:
-            log.warning("%s cannot be used and is dropped: %s", self._path, error)
+            log.warning("[baseline_damaged] %s cannot be used and is dropped: %s", self._path, error)
             return
         self._since, self._saved_utterances, self._on_disk = saved.since, self.baseline.utterances, True
-        log.info("baseline: %d utterances since %s", self.baseline.utterances, self._since)
+        log.info("[baseline_loaded] baseline: %d utterances since %s", self.baseline.utterances, self._since)
 
     def update(self, result: Result, quality: Quality) -> None:
         """Update the baseline with the result of an utterance, where its recording is good enough."""
@@ -136,7 +139,9 @@ class BaselineStore:
         except OSError as error:
             if not self._write_failed:
                 log.warning(
-                    "%s cannot be written (%s): the baseline will be lost at a restart", self._path, error
+                    "[baseline_not_saved] %s cannot be written (%s): the baseline will be lost at a restart",
+                    self._path,
+                    error,
                 )
             self._write_failed = True
             return
@@ -150,7 +155,7 @@ class BaselineStore:
             return False
 
     def _reset(self) -> None:
-        log.info("baseline deleted (%d utterances)", self.baseline.utterances)
+        log.info("[baseline_reset] baseline deleted (%d utterances)", self.baseline.utterances)
         self.baseline.reset()
         self._since = timestamps.now()
 
@@ -167,10 +172,10 @@ def open_store(config: Config, bundle: Bundle) -> BaselineStore | None:
             return BaselineStore(path, bundle, config.baseline.memory)
         except BundleError as error:
             reason = str(error)
-    log.info("no baseline: %s", reason)
+    log.info("[baseline_off] no baseline: %s", reason)
     try:
         if baseline_file.forget(path):
-            log.info("saved baseline removed")
+            log.info("[baseline_removed] saved baseline removed")
     except OSError as error:
-        log.warning("%s cannot be removed: %s", path, error)
+        log.warning("[baseline_not_removed] %s cannot be removed: %s", path, error)
     return None

@@ -20,4 +20,4 @@ def disable_core_dumps() -> None:
     # A limit of 0 does not keep a core from a collector behind a pipe (`core_pattern`); this does.
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        log.warning("this process stays dumpable: %s", os.strerror(ctypes.get_errno()))
+        log.warning("[dumpable] this process stays dumpable: %s", os.strerror(ctypes.get_errno()))

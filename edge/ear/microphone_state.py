@@ -75,6 +75,6 @@ class MicrophoneState:
     def _enter(self, state: MicState, reason: str) -> None:
         if state == self._state:
             return
-        log.info("microphone: %s -> %s (%s)", self._state, state, reason)
+        log.info("[microphone_%s] microphone: %s -> %s (%s)", state, self._state, state, reason)
         self._state = state
         self._on_change(state)

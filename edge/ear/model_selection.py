@@ -93,7 +93,7 @@ class ModelSelector:
                 if chosen.slot is None:
                     raise
                 log.error(
-                    "%s does not run (%s): falling back to the previous or the shipped one",
+                    "[model_failed] %s does not run (%s): falling back to the previous or the shipped one",
                     chosen.slot.name,
                     error,
                 )
@@ -116,7 +116,7 @@ class ModelSelector:
                 continue
             if family_of(slot.name) != family:
                 log.info(
-                    "%s is installed, but this device is configured to run %s",
+                    "[model_of_another_family] %s is installed, but this device is configured to run %s",
                     slot.name,
                     self._config.model.bundle,
                 )
@@ -124,7 +124,7 @@ class ModelSelector:
             probation = now.probation is not None and slot == now.current
             if probation and self._attempts(slot) >= MAX_SHORT_RUNS:
                 log.error(
-                    "%s: %d ears have ended soon after their start with it: skipped",
+                    "[model_skipped] %s: %d ears have ended soon after their start with it: skipped",
                     slot.name,
                     MAX_SHORT_RUNS,
                 )
@@ -136,7 +136,7 @@ class ModelSelector:
                     raise UserError("not the bundle that was validated")
                 return SelectedModel(found, slot, probation)
             except (UserError, OSError) as error:
-                log.error("%s cannot be used: %s", slot.name, error)
+                log.error("[model_unusable] %s cannot be used: %s", slot.name, error)
         return SelectedModel(bundles.load(bundles.find(self._config.model.bundle)), None, False)
 
     def _load(self, chosen: SelectedModel) -> LoadedModel:
@@ -183,7 +183,7 @@ class ModelSelector:
                 self._count_start(chosen)
                 loaded = self._load(chosen)
         except UserError as error:
-            log.error("the model of the store cannot be loaded: %s", error)
+            log.error("[model_not_loaded] the model of the store cannot be loaded: %s", error)
         finally:
             with self._lock:
                 self._ready, self._loading = loaded, False
@@ -208,7 +208,9 @@ class ModelSelector:
         except FileNotFoundError:
             return 0
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("%s is damaged (%s): counting the starts anew", self._file, error)
+            log.warning(
+                "[start_count_damaged] %s is damaged (%s): counting the starts anew", self._file, error
+            )
             return 0
         return found.count if found.target_sha256 == slot.target_sha256 else 0
 
@@ -216,7 +218,7 @@ class ModelSelector:
         try:
             atomic_file.write(self._file, msgspec.json.encode(attempts))
         except OSError as error:
-            log.warning("%s cannot be written (%s)", self._file, error)
+            log.warning("[start_count_not_saved] %s cannot be written (%s)", self._file, error)
 
 
 def _same(one: SelectedModel, other: SelectedModel) -> bool:

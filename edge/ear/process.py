@@ -170,7 +170,7 @@ class Ear:
             self._ready = True
             seconds = seconds_since_start()
             log.info(
-                "ready after %.2f s (model %s, vad %s, %.0f MB)",
+                "[ready] ready after %.2f s (model %s, vad %s, %.0f MB)",
                 seconds, self._classifier.bundle.full_name, self._vad.engine, rss_mb_or_zero(),
             )  # fmt: skip
             self._on_ready(seconds)
@@ -180,7 +180,7 @@ class Ear:
         now = time.monotonic()
         match notice.kind:
             case "opened":
-                log.info("listening: %s", notice.text)
+                log.info("[listening] listening: %s", notice.text)
                 self._microphone.on_opened(now)
                 self._info = msgspec.structs.replace(self._info, mic=self._capture.format)
                 self._uplink.set_info(self._info)
@@ -195,8 +195,11 @@ class Ear:
             case "ended":
                 self._close_utterance()
                 if not self._uplink.drain(DRAIN_TIMEOUT_S):
-                    log.warning("%d utterances were not acknowledged by the link", self._uplink.waiting)
-                log.info("playback ended after %d utterances", self._pipeline.utterances)
+                    log.warning(
+                        "[unacknowledged] %d utterances were not acknowledged by the link",
+                        self._uplink.waiting,
+                    )
+                log.info("[playback_ended] playback ended after %d utterances", self._pipeline.utterances)
                 return True
             case "failed":
                 self._status = EXIT_FAILED
@@ -215,7 +218,10 @@ class Ear:
         stuck = self._capture.stuck_call()
         if stuck is not None:
             # The thread cannot be ended, and it holds the device: only the end of the process releases it.
-            log.error("the microphone does not respond (`%s`): ending the process for a restart", stuck)
+            log.error(
+                "[microphone_hangs] the microphone does not respond (`%s`): ending the process for a restart",
+                stuck,
+            )
             notify("STATUS=the microphone does not respond")
             logging.shutdown()
             os._exit(EXIT_HUNG)
@@ -223,7 +229,7 @@ class Ear:
             try:
                 self._self_test()
             except UserError as error:
-                log.error("the self-test of the model failed: %s", error)
+                log.error("[self_test_failed] the self-test of the model failed: %s", error)
                 self._status = EXIT_FAILED
                 self._stopped.set()
         self._watchdog.poll(now, self._microphone.state)
@@ -255,7 +261,7 @@ class Ear:
         # The link measures memory growth from here on.
         self._health_due = time.monotonic()
         how = ", on probation" if self._on_probation else ""
-        log.info("model: %s%s", new.classifier.bundle.full_name, how)
+        log.info("[model_changed] model: %s%s", new.classifier.bundle.full_name, how)
 
     def _report_prediction_counts(self) -> None:
         self._uplink.set_prediction_counts(
@@ -266,7 +272,7 @@ class Ear:
         """Close the microphone while there is a reason to, and open it again afterwards."""
         muted_by = self._mute.muted_by()
         if muted_by != self._muted_by:
-            log.info("mute: %s", ", ".join(muted_by) or "off")
+            log.info("[mute_changed] mute: %s", ", ".join(muted_by) or "off")
             self._muted_by = muted_by
             self._uplink.set_muted_by(muted_by)
             self._capture.set_muted(bool(muted_by))
@@ -280,7 +286,9 @@ class Ear:
             self._speed_checked = True
             found = pace.measure(seconds)
             if found.slow:
-                log.warning("the self-test takes %.2f s of CPU time per inference: %s", seconds, found.why)
+                log.warning(
+                    "[slow] the self-test takes %.2f s of CPU time per inference: %s", seconds, found.why
+                )
         self._watchdog.on_self_test(time.monotonic())
 
     def _on_mic_state(self, state: MicState) -> None:
@@ -308,11 +316,13 @@ class Ear:
                 if self._models is not None:
                     self._models.request_reload()
             case Restart() if is_supervised():
-                log.info("restart requested by the link")
+                log.info("[restart_requested] restart requested by the link")
                 self._status = EXIT_RESTART
                 self._stopped.set()
             case Restart():
-                log.warning("restart refused: no service manager would start this process again")
+                log.warning(
+                    "[restart_refused] restart refused: no service manager would start this process again"
+                )
 
     def _health(self) -> EarHealth:
         store = self._baseline_store
@@ -341,7 +351,7 @@ class Ear:
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()
         if not clean:
-            log.error("the microphone cannot be closed: ending the process")
+            log.error("[microphone_not_closed] the microphone cannot be closed: ending the process")
             logging.shutdown()
             os._exit(EXIT_HUNG)
 

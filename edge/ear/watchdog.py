@@ -99,5 +99,5 @@ class Watchdog:
             return True
         if not self._logged_slow:
             self._logged_slow = True
-            log.error("sound does not arrive in real time: %.1f s are missing", self._behind)
+            log.error("[sound_too_slow] sound does not arrive in real time: %.1f s are missing", self._behind)
         return False

@@ -105,7 +105,7 @@ class PlaybackSource:
                 except AudioFileError as error:
                     if path not in self._reported:
                         self._reported.add(path)
-                        log.warning("skipped: %s", error)
+                        log.warning("[recording_skipped] skipped: %s", error)
                 if played > before:
                     yield from self._silence(self._gap)
             if not played:

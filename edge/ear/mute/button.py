@@ -65,7 +65,7 @@ class GpioPanel:
         try:
             self._mute.toggle_local()
         except OSError as error:
-            log.error("the button could not change the mute: %s", error)
+            log.error("[button_failed] the button could not change the mute: %s", error)
 
 
 def attach(pins: Button, mute: MuteState) -> Panel:

@@ -88,7 +88,11 @@ class MuteState:
             self.set("remote", muted)
         except OSError as error:
             self._unsaved = muted
-            log.warning("%s cannot be written (%s): the mute would end at a restart", self._folder, error)
+            log.warning(
+                "[mute_not_saved] %s cannot be written (%s): the mute would end at a restart",
+                self._folder,
+                error,
+            )
 
     def _file(self, origin: Origin) -> Path:
         return self._folder / f"muted-{origin}"
@@ -102,7 +106,7 @@ def write_mic_state(state: str) -> None:
     try:
         write(place / "mic", state)
     except OSError as error:
-        log.warning("%s cannot be written: %s", place / "mic", error)
+        log.warning("[microphone_file] %s cannot be written: %s", place / "mic", error)
 
 
 def _parse_span(text: str) -> tuple[time, time]:

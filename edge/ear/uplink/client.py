@@ -202,12 +202,15 @@ class Uplink:
                     channel.setblocking(False)
                     channel.connect(self._path)
                     if REFUSED not in self._last_logged:
-                        self._log_change(f"connected to the link at {self._path}")
+                        self._log_change(f"[link_connected] connected to the link at {self._path}")
                     self._serve(channel)
             except OSError as error:
                 broken = isinstance(error, BrokenPipeError | ConnectionResetError)
                 why = REFUSED if broken and time.monotonic() - begun < LASTING_S else reason(error)
-                self._log_change(f"no link at {self._path} ({why}); keeping utterances, trying again")
+                code = "link_closes" if why == REFUSED else "link_missing"
+                self._log_change(
+                    f"[{code}] no link at {self._path} ({why}); keeping utterances, trying again"
+                )
             # A link that closes at once (another ear is connected) must not be tried ten times a second.
             if time.monotonic() - begun > LASTING_S:
                 pause = first
@@ -247,7 +250,7 @@ class Uplink:
                 if not self._receive_all(channel):
                     early = time.monotonic() - begun < LASTING_S
                     raise ConnectionError(REFUSED if early else "the link has closed the connection")
-                self._log_change(f"connected to the link at {self._path}")
+                self._log_change(f"[link_connected] connected to the link at {self._path}")
 
     def _send_all(self, channel: socket.socket) -> tuple[float | None, bool]:
         """Send what the limits allow; returns the seconds to wait (None: no need) and whether the socket is full."""
@@ -346,7 +349,7 @@ class Uplink:
             try:
                 self._handle_command(protocol.decode_ear_command(data))
             except ContractError as error:
-                log.warning("invalid command of the link ignored: %s", error)
+                log.warning("[command_invalid] invalid command of the link ignored: %s", error)
 
     def _handle_command(self, command: EarCommand) -> None:
         match command:

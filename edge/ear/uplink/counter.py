@@ -66,7 +66,9 @@ class UtteranceCounter:
             atomic_file.write(self._path, msgspec.json.encode(state), 0o600)
         except OSError as error:
             if not self._failed:
-                log.warning("%s cannot be written (%s): counting in memory", self._path, error)
+                log.warning(
+                    "[count_not_saved] %s cannot be written (%s): counting in memory", self._path, error
+                )
             self._failed = True
 
     def _read(self) -> Counted | None:
@@ -77,5 +79,5 @@ class UtteranceCounter:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("%s is damaged (%s): counting anew", self._path, error)
+            log.warning("[count_damaged] %s is damaged (%s): counting anew", self._path, error)
             return None

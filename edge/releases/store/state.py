@@ -191,4 +191,4 @@ def read_floor(folder: Path) -> int:
 def _report(path: Path, text: str) -> None:
     if _reported.get(path) != text:
         _reported[path] = text
-        log.error("%s", text)
+        log.error("[store_damaged] %s", text)

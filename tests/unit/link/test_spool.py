@@ -10,6 +10,7 @@ import pytest
 from edge.link.delivery import spool as module
 from edge.link.delivery.restamp import shifted
 from edge.link.delivery.spool import Spool
+from tests.support.log_codes import codes
 
 DAY = 86_400.0
 
@@ -144,7 +145,7 @@ def test_a_folder_that_is_missing_is_said_once_and_used_when_it_comes(tmp_path, 
     add(spool, 1)
     assert spool.spill() == []
     assert spool.spill() == []
-    assert len([r for r in caplog.records if "cannot be used" in r.message]) == 1
+    assert codes(caplog).count("spool_unusable") == 1
     (tmp_path / "absent").mkdir()
     assert [e.seq for e in spool.spill()] == [1]
 
