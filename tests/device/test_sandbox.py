@@ -124,7 +124,8 @@ def test_the_log_of_the_ear_has_a_size_and_is_in_memory(box: Box) -> None:
     before = journals(box)
     start_in_place(box.container, EAR, "shout=16", without="StandardOutput=null\nLogNamespace=roomtone-ear")
     assert journals(box) - before < 1 << 20
-    assert box.container.run("ls -d /var/log/journal/*.roomtone-ear", check=False).startswith("ls: cannot")
+    # systemd makes the folder of every namespace, and a volatile journal leaves it empty.
+    assert box.container.run("find /var/log/journal/*.roomtone-ear -type f", check=False) == ""
     assert journals(box, "--namespace=roomtone-ear") <= 4 << 20
     # The control: the same bytes without the two lines.
     before = journals(box)
