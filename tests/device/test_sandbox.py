@@ -150,7 +150,7 @@ def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:
         box.container,
         LINK,
         *wishes,
-        without="PrivateDevices=no\nInaccessiblePaths=\nProtectHome=no",
+        without="RootDirectory=\nPrivateDevices=no\nInaccessiblePaths=\nProtectHome=no",
     )
     assert {wish: free[wish] for wish in wishes if free[wish] != "ok"} == {}
     # What wishes to reach it is the same user: no group, no way.
