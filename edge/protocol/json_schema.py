@@ -134,20 +134,20 @@ mosquitto_pub -t B/N/cmd/mute -q 1 -m '{"transaction": "1"}'
 def schema(payload: Any) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a payload."""
     tree: dict[str, Any] = msgspec.json.schema(payload)
-    found = _readable(tree)
+    found = readable(tree)
     assert isinstance(found, dict)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
-def _readable(tree: Any) -> Any:
+def readable(tree: Any) -> Any:
     r"""Replace Python's `\Z` by `$`: JSON Schema uses the patterns of JavaScript."""
     if isinstance(tree, dict):
         return {
-            key: value.replace(r"\Z", "$") if key == "pattern" else _readable(value)
+            key: value.replace(r"\Z", "$") if key == "pattern" else readable(value)
             for key, value in tree.items()
             if key != "title" or not isinstance(value, str)
         }
-    return [_readable(item) for item in tree] if isinstance(tree, list) else tree
+    return [readable(item) for item in tree] if isinstance(tree, list) else tree
 
 
 def page() -> str:

@@ -58,7 +58,7 @@ PORT = 8123
 USER = "tester"
 PASSWORD = "a password for the test only"
 CLIENT = f"http://127.0.0.1:{PORT}/"
-START_S = 240.0
+START_S = 600.0
 OWN_ECHO = "No device components to cleanup"
 """Home Assistant's answer to itself: with a device it removes the entities that are disabled, publishes the empty
 discovery message once more for each of them, and receives that."""

@@ -148,7 +148,9 @@ def test_the_node_red_flow_turns_the_lamp_red(tmp_path, npm):
         with running(command, tmp_path), Subscriber(broker.port, topics="lamp/#") as lamp:
             until(lambda: "SUBACK to my-node-red" in broker.log, 60, "Node-RED subscribes")
             with EarClient(link.socket) as ear:
-                ear.tell(utterance(1, label="happy"))
-                ear.tell(utterance(2, label="angry"))
+                ear.report("angry", age_s=120)  # said long ago, delivered now
+                ear.report("happy")
+                ear.report("angry")
                 until(lambda: lamp.messages)
+                time.sleep(2)
         assert [(m.topic, m.payload) for m in lamp.messages] == [("lamp/kitchen", b"red")]
