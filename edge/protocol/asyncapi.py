@@ -19,7 +19,10 @@ PARAMETERS: Final = {
     "base": {"default": "roomtone", "description": "Base topic of the site (`node.base_topic`)."},
     "node": {"description": "Id of the device (`node.id`)."},
 }
-SUBSCRIBE: Final = "Topics are below `{base}/{node}`. Operations are those of the device: what it sends, a subscriber receives."
+SUBSCRIBE: Final = (
+    "Topics are below `{base}/{node}`. "
+    "Operations are those of the device: what it sends, a subscriber receives."
+)
 
 
 def document(version: str) -> dict[str, Any]:
