@@ -7,10 +7,8 @@ Nothing here blocks the main thread.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import os
 import random
 import select
 import socket
@@ -23,6 +21,7 @@ from typing import Final
 from edge import protocol
 from edge.ear.uplink.counter import UtteranceCounter
 from edge.ear.uplink.unacknowledged import UnacknowledgedUtterances
+from edge.ear.uplink.wakeup import Wakeup
 from edge.protocol import (
     Ack,
     ContractError,
@@ -100,7 +99,7 @@ class Uplink:
         self._reports = TokenBucket(protocol.REPORTS_PER_SECOND, protocol.REPORTS_BURST)
         self._signals = TokenBucket(protocol.SIGNALS_PER_SECOND, protocol.SIGNALS_BURST)
         self._utterances = TokenBucket(protocol.UTTERANCES_PER_SECOND * speed, protocol.UTTERANCES_BURST)
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wakeup = Wakeup()
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
     def start(self) -> None:
@@ -111,21 +110,21 @@ class Uplink:
         """Send an utterance; it is kept until the link has acknowledged it."""
         with self._lock:
             self._unacknowledged.add(UtteranceReport(self._counter.next(), values))
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_mic(self, state: MicState) -> None:
         """Set the microphone state, sent now and on every new connection."""
         with self._lock:
             self._mic = MicSignal(state, self._mic.muted_by)
             self._mic_sent = False
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_muted_by(self, reasons: tuple[MutedBy, ...]) -> None:
         """Set why the microphone is closed, sent with its state; empty: it may be open."""
         with self._lock:
             self._mic = MicSignal(self._mic.state, reasons)
             self._mic_sent = False
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_speaking(self, speaking: bool) -> None:
         """Set whether there is speech, sent when it changes and on every new connection."""
@@ -134,7 +133,7 @@ class Uplink:
         with self._lock:
             self._speaking = speaking
             self._speech_sent = False
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_info(self, info: EarInfo) -> None:
         """Set the description of this ear, sent now and first on every new connection."""
@@ -143,13 +142,13 @@ class Uplink:
                 return
             self._info = info
             self._info_sent = False
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_health(self, health: EarHealth) -> None:
         """Set the health values, sent once."""
         with self._lock:
             self._health = health
-        self._wake_up()
+        self._wakeup.notify()
 
     def set_prediction_counts(self, counts: PredictionCountsReport) -> None:
         """Set the prediction counts of a model, sent once."""
@@ -157,7 +156,7 @@ class Uplink:
             self._prediction_counts[counts.model_sha256] = counts
             while len(self._prediction_counts) > 2:
                 del self._prediction_counts[next(iter(self._prediction_counts))]
-        self._wake_up()
+        self._wakeup.notify()
 
     @property
     def dropped(self) -> int:
@@ -185,12 +184,9 @@ class Uplink:
         """End the thread and close the connection."""
         with self._lock:
             self._stopped = True
-        self._wake_up()
+        self._wakeup.notify()
         if self._thread.ident is not None:
             self._thread.join(2.0)
-
-    def _wake_up(self) -> None:
-        os.eventfd_write(self._wake, 1)
 
     def _run(self) -> None:
         first, longest = BACK_OFF_S
@@ -214,7 +210,7 @@ class Uplink:
             # A link that closes at once (another ear is connected) must not be tried ten times a second.
             if time.monotonic() - begun > LASTING_S:
                 pause = first
-            self._sleep(pause * random.uniform(0.7, 1.3))
+            self._wakeup.sleep(pause * random.uniform(0.7, 1.3), lambda: self._stopped)
             pause = min(longest, pause * 2)
 
     def _log_change(self, text: str) -> None:
@@ -222,30 +218,19 @@ class Uplink:
             self._last_logged = text
             log.info("%s", text)
 
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while not self._stopped and (left := end - time.monotonic()) > 0:
-            ready, _, _ = select.select([self._wake], [], [], left)
-            if ready:
-                self._drain_wake()
-
-    def _drain_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._wake)
-
     def _serve(self, channel: socket.socket) -> None:
         with self._lock:
             self._unacknowledged.on_reconnect()
             self._mic_sent = self._info_sent = self._speech_sent = False
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
+        poll.register(self._wakeup.descriptor, select.POLLIN)
         begun = time.monotonic()
         while not self._stopped:
             wait_s, blocked = self._send_all(channel)
             poll.register(channel, select.POLLIN | (select.POLLOUT if blocked else 0))
             ready = dict(poll.poll(None if wait_s is None else max(1, math.ceil(wait_s * 1000))))
-            if self._wake in ready:
-                self._drain_wake()
+            if self._wakeup.descriptor in ready:
+                self._wakeup.clear()
             if ready.get(channel.fileno(), 0) & ~select.POLLOUT:
                 if not self._receive_all(channel):
                     early = time.monotonic() - begun < LASTING_S
