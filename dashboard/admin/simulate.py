@@ -6,6 +6,7 @@ time to time an angry hour. Simulated events have the model `simulated-1`, and t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,9 +128,9 @@ def fill(
     for number, room in enumerate(rooms):
         writer, new = Writer(engine), 0
         rng = np.random.default_rng([seed, number])
-        utterances = list(simulate(room, until, days, per_day, rng))
-        for start in range(0, len(utterances), BATCH):
-            new += writer.write(utterances[start : start + BATCH])
+        utterances = iter(simulate(room, until, days, per_day, rng))
+        while batch := list(itertools.islice(utterances, BATCH)):
+            new += writer.write(batch)
         writer.set_room_name(room.node, room.name)
         yield room, new
 

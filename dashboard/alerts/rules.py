@@ -207,7 +207,11 @@ class RuleStore:
 
 
 def value_of(kind: str, stored: int) -> float:
-    """Return a stored measurement as messages and the API give it."""
+    """Return the measurement stored for an alert in the unit of its rule's `kind`.
+
+    `emotion`: stored in per mille, returned as a share from 0 to 1. `loud` (dBFS) and `episode`
+    (minutes) are stored as they are.
+    """
     return stored / 1000 if kind == "emotion" else float(stored)
 
 

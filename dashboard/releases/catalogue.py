@@ -135,7 +135,7 @@ class Releases:
         return sorted(found, key=_number, reverse=True)
 
     def shipped(self) -> list[Model]:
-        """Return the bundles of the package, which devices run that have no release."""
+        """Return the installed bundles, by name: what devices without a release run."""
         found: dict[BundleName, Model] = {}
         for folder in (f for place in model_folders.places() if place.is_dir() for f in place.iterdir()):
             name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL

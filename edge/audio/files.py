@@ -186,7 +186,11 @@ class AudioFile:
 
 
 def read(path: Path | str, *, external: bool = False) -> Iterator[Samples]:
-    """Stream a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz. Raises `AudioFileError`."""
+    """Stream a file (`-`: standard input) as int16 arrays `[n]`, mono, 16 kHz.
+
+    `external`: whether ffmpeg may decode what libsndfile cannot; never for files of others. Raises
+    `AudioFileError` while it is iterated: at the first array, or later where the file is damaged.
+    """
     with AudioFile(path, external=external) as file:
         yield from file
 
@@ -199,6 +203,8 @@ def load(path: Path | str, max_seconds: float = 600.0, *, external: bool = False
         if total > limit:
             raise AudioFileError(f"{path}: longer than {max_seconds:.0f} s; cut it first")
         parts.append(part)
+    if not total:
+        raise AudioFileError(f"{path}: too short: no sample is left at {RATE} Hz")
     return np.concatenate(parts)
 
 

@@ -90,7 +90,10 @@ class BaselineStore:
         log.info("[baseline_loaded] baseline: %d utterances since %s", self.baseline.utterances, self._since)
 
     def update(self, result: Result, quality: Quality) -> None:
-        """Update the baseline with the result of an utterance, where its recording is good enough."""
+        """Add an utterance to the baseline in memory; `poll` and `close` save it.
+
+        One with too little speech or a poor recording (noisy, clipped) is left out.
+        """
         if result.enough_speech and quality.good:
             self.baseline.add(result.outputs)
 

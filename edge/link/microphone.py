@@ -38,7 +38,10 @@ class MicrophoneState:
         return self._mic.state
 
     def on_mic(self, mic: MicSignal) -> None:
-        """Handle what the ear says."""
+        """Take over a microphone state of the ear and pass it to `on_change`.
+
+        `starting` of a restarted ear that is still muted is passed on as `muted`.
+        """
         if mic.state == "starting" and mic.muted_by and self.state == "muted":
             # A restarted ear that is still muted does not open the microphone.
             mic = MicSignal("muted", mic.muted_by)

@@ -36,8 +36,10 @@ class Restarts:
             return 0.0
         failures = self._read()
         self._write(failures + 1)
-        self._clear_at = time.monotonic() + LASTED_S
-        return 0.0 if failures < FREE else min(LONGEST_S, FIRST_S * 2.0 ** min(failures - FREE, 16))
+        wait = 0.0 if failures < FREE else min(LONGEST_S, FIRST_S * 2.0 ** min(failures - FREE, 16))
+        # The wait itself is no part of the run.
+        self._clear_at = time.monotonic() + wait + LASTED_S
+        return wait
 
     def alive(self) -> None:
         """Clear the count after `LASTED_S`; call it regularly."""
@@ -76,7 +78,11 @@ def runtime_dir() -> Path | None:
 
 
 def wait_before_start() -> Restarts:
-    """Count this start of a service and wait for the back-off."""
+    """Count this start of a service, and sleep for the back-off if its last runs ended soon.
+
+    Call it once, before anything slow; it blocks for up to a minute. The caller has to call `alive`
+    of the result regularly, and `clear` at an orderly end: otherwise this start counts as a failure.
+    """
     restarts = Restarts(runtime_dir())
     wait = restarts.begin()
     if wait:

@@ -12,7 +12,10 @@ def rfc3339(moment: datetime) -> str:
 
 
 def from_unix(seconds: float) -> str:
-    """Format seconds since 1970 as text. Raises `ValueError` or `OverflowError` outside of the years 1 to 9999."""
+    """Format seconds since 1970 as `2026-01-31T10:00:00.000Z`.
+
+    Raises `ValueError`, `OverflowError` or `OSError` outside of the years 1 to 9999.
+    """
     return rfc3339(datetime.fromtimestamp(seconds, UTC))
 
 

@@ -213,9 +213,11 @@ class HubRepository(Repository):
             return int(self.timestamp().version)
 
     def refresh(self, force: bool = False) -> int:
-        """Sign what has used up half of its lifetime, is valid for too long, or is signed with an old key.
+        """Sign snapshot and timestamp anew where they need it; returns the timestamp's version.
 
-        Returns the timestamp's version.
+        They need it when half of their lifetime is over, when they are valid for too long (signed by a
+        wrong clock), or when the online key has changed. `force` signs the timestamp in any case.
+        Raises `UserError` where the online key cannot be read, or before the keys are set up.
         """
         with self._locked():
             now = self._now()

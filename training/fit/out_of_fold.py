@@ -43,7 +43,7 @@ class OutOfFold:
     """`[n]`: the corpus, or the place of `emospeech`."""
 
     def write(self, path: Path) -> None:
-        """Write an `.npz`. Raises `UserError` when the disk is full."""
+        """Write an `.npz`, for `read`. Raises `UserError` when it cannot be written."""
         checkpoint.write_arrays(
             path, {"logits": self.logits, "truth": self.truth, "speakers": self.speakers, "rooms": self.rooms}
         )

@@ -223,7 +223,10 @@ def original(onnx_path: Path, samples: NDArray[np.int16]) -> Float:
 
 
 def converted(model: bytes, samples: NDArray[np.int16]) -> Float:
-    """Return the converted model's speech probabilities, float32 `[blocks]`, for int16 samples `[n]`."""
+    """Return the speech probabilities of the TFLite bytes of `convert`, float32 `[blocks]`.
+
+    `samples`: int16 `[n]` at 16 kHz; one probability for each whole block of 512, as from `original`.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_content=model, num_threads=1).get_signature_runner()

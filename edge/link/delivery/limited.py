@@ -43,6 +43,6 @@ class LimitedPublisher:
         self._speech.set(speaking)
 
     def publish_level(self, signal: LevelSignal) -> None:
-        """Publish the present level, or leave it out."""
+        """Publish the present level; above `LEVELS_PER_SECOND` it is dropped, not delayed."""
         if self._levels.take() == 0.0:
             self._publisher.publish_level(signal)

@@ -136,7 +136,8 @@ class Spool:
         if self._memory.pop(gone.n, None) is not None:
             self._memory_ids.discard(gone.id)
             return True
-        if self._rows:
+        # It may have been dropped meanwhile, or come from the journal: then there is no row of it.
+        if self._rows and gone.n not in self._delivered and self._select("n = ?", (gone.n,), 1):
             self._delivered.add(gone.n)
             if len(self._delivered) >= FLUSH_EVERY or self.on_disk == 0:
                 self.flush()

@@ -191,3 +191,19 @@ def test_a_clock_that_is_set_wrong_drops_nothing(tmp_path, clock, restarted):
     clock.now, steady.now = clock.now + 7 * DAY, steady.now + 7 * DAY
     spool.drop_old()
     assert (seqs(spool), spool.drops) == ([], 3)
+
+
+def test_what_has_no_row_any_more_is_not_counted(tmp_path, clock):
+    """An event that was dropped by its age while it was on its way, and one of the journal, are acknowledged."""
+    spool = make(tmp_path / "spool", clock)
+    entries = add(spool, 1, 2, 3)
+    spool.spill()
+    clock.now += 8 * DAY
+    spool.drop_old()
+    late = add(spool, 4)
+    spool.spill()
+    for gone in (*entries, *late, *late):
+        spool.remove(gone)
+        assert len(spool) >= 0
+    spool.flush()
+    assert (len(spool), spool.on_disk) == (0, 0)

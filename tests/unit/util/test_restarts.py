@@ -21,7 +21,7 @@ def test_a_life_that_lasted_clears_the_count(tmp_path: Path, monkeypatch: pytest
     life.alive()
     assert Restarts(tmp_path).begin() > 0
     now = restarts.time.monotonic()
-    monkeypatch.setattr(restarts.time, "monotonic", lambda: now + restarts.LASTED_S + 1)
+    monkeypatch.setattr(restarts.time, "monotonic", lambda: now + restarts.LONGEST_S + restarts.LASTED_S + 1)
     life.alive()
     assert Restarts(tmp_path).begin() == 0
 
@@ -50,3 +50,16 @@ def test_a_folder_that_cannot_be_written_is_said_and_no_obstacle(
 ) -> None:
     assert Restarts(tmp_path / "missing").begin() == 0
     assert "no back-off" in caplog.text
+
+
+def test_the_wait_before_a_start_is_no_run_that_lasted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(9):
+        life = Restarts(tmp_path)
+        wait = life.begin()
+    assert wait > restarts.LASTED_S
+    begun = restarts.time.monotonic()
+    monkeypatch.setattr(restarts.time, "monotonic", lambda: begun + wait + 1)
+    life.alive()
+    assert Restarts(tmp_path).begin() > 0

@@ -22,7 +22,11 @@ def training(data: Path) -> list[NDArray[np.float32]]:
 
 
 def evaluation(data: Path) -> dict[str, NDArray[np.float32]]:
-    """Read the responses of `rooms/` by name, float32 `[n]` at 16 kHz. Raises `UserError` where there are none."""
+    """Read the responses of `rooms/`, float32 `[n]` at 16 kHz, by file name without suffix.
+
+    Each begins at its direct sound, has a peak of 1, and is cut to `LONGEST_S`. Raises `UserError`
+    where there are none, or for a file that cannot be read.
+    """
     found = _read(data / EVALUATION)
     if not found:
         raise UserError(f"{data / EVALUATION} holds no impulse response (.wav, .flac)")
@@ -36,6 +40,11 @@ def _read(folder: Path) -> dict[str, NDArray[np.float32]]:
     for path in paths:
         response = features.to_float(sounds[path])
         # The direct sound comes first and keeps its level: what is varied is echo, not loudness.
-        response = response[int(np.abs(response).argmax()) :][: int(LONGEST_S * RATE)]
-        found[path.stem] = response / np.abs(response).max()
+        response = (
+            response[int(np.abs(response).argmax()) :][: int(LONGEST_S * RATE)] if response.size else response
+        )
+        peak = np.abs(response).max(initial=0.0)
+        if not peak:
+            raise UserError(f"{path}: an impulse response of silence")
+        found[path.stem] = response / peak
     return found
