@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI, HTTPException, Request
+from typing import Final
+
+from fastapi import FastAPI, HTTPException, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from dashboard.api import account, alerts, fleet, live, metrics, models, records, rooms
 from dashboard.api.common import Services
 from dashboard.auth.open_sockets import OpenSockets
 
+SECURITY: Final = [
+    Security(APIKeyCookie(name="__Host-roomtone", scheme_name="session", auto_error=False)),
+    Security(HTTPBearer(scheme_name="token", auto_error=False)),
+]
+"""For the OpenAPI document only: `dashboard.auth.middleware` has let the request in before it comes to a route."""
+
 
 def install(application: FastAPI, services: Services, sockets: OpenSockets) -> None:
     """Add all routes; errors are answered as `{"error": "..."}`."""
     for module in (rooms, records, alerts, fleet, models, account, metrics):
-        application.include_router(module.router(services))
+        application.include_router(module.router(services), dependencies=SECURITY)
     application.include_router(live.router(services, sockets))
 
     @application.exception_handler(HTTPException)

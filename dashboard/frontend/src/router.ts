@@ -20,6 +20,11 @@ export const router = createRouter({
       meta: { title: () => text.alerts },
     },
     { path: "/try", component: () => import("@/pages/TryPage.vue"), meta: { title: () => text.try_title } },
+    {
+      path: "/account",
+      component: () => import("@/pages/AccountPage.vue"),
+      meta: { title: () => text.account },
+    },
     { path: "/:rest(.*)*", component: () => import("@/pages/NotFoundPage.vue") },
   ],
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },

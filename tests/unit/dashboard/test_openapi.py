@@ -20,6 +20,20 @@ def test_the_front_ends_copy_of_the_openapi_document_is_that_of_the_api():
     ), "run: python -m dashboard.api.openapi > dashboard/frontend/openapi.json, npm run types, ./run frontend"
 
 
+def test_every_route_says_how_one_logs_in_and_what_it_answers():
+    document = openapi.document()
+    assert set(document["components"]["securitySchemes"]) == {"session", "token"}
+    untyped = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert {name for one in operation["security"] for name in one} == {"session", "token"}
+            content = operation["responses"].get("200", {}).get("content", {}).get("application/json")
+            if content is not None and not content["schema"]:
+                untyped.append(f"{method} {path}")
+    # Pictures and figures have types of their own.
+    assert untyped == []
+
+
 def test_the_built_page_names_files_that_are_there():
     manifest = json.loads((spa.STATIC / "manifest.json").read_text())
     entry = manifest["index.html"]

@@ -1,5 +1,6 @@
 // English texts of the pages; es.ts has the same keys, which the type checker compares.
 
+import { account as accountTexts } from "./en-account";
 import { alerts as alertTexts } from "./en-alerts";
 import { fleet as fleetTexts } from "./en-fleet";
 import { records } from "./en-records";
@@ -8,6 +9,7 @@ export type Value = number | string | null;
 type Problem = [title: string, remedy: string];
 
 export const en = {
+  ...accountTexts,
   ...alertTexts,
   ...fleetTexts,
   ...records,

@@ -1,6 +1,7 @@
 // Textos en español; las mismas claves que en.ts.
 
 import type { Messages, Value } from "./en";
+import { account as accountTexts } from "./es-account";
 import { alerts as alertTexts } from "./es-alerts";
 import { fleet as fleetTexts } from "./es-fleet";
 import { records } from "./es-records";
@@ -8,6 +9,7 @@ import { records } from "./es-records";
 type Problem = [title: string, remedy: string];
 
 export const es: Messages = {
+  ...accountTexts,
   ...alertTexts,
   ...fleetTexts,
   ...records,
