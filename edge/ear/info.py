@@ -1,4 +1,4 @@
-"""What the ear reports about itself to the link: model, runtime, detector, version and configuration."""
+"""What the ear reports about itself to the link: what it runs, and how it does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from typing import Literal, cast
 
 from edge.audio.vad import Vad
 from edge.config.settings import Config
+from edge.ear.baseline_store import BaselineStore
+from edge.ear.capture.thread import Capture
+from edge.ear.pipeline import Pipeline
+from edge.ear.uplink.client import Uplink
 from edge.inference.classifier import Classifier
-from edge.protocol import EarInfo
+from edge.protocol import SMALL_COUNT, EarHealth, EarInfo
+from edge.util.process_stats import rss_mb_or_zero
 from edge.util.version import VERSION
 
 
@@ -20,3 +25,24 @@ def ear_info(config: Config, classifier: Classifier, vad: Vad) -> EarInfo:
         ear_version=VERSION,
         config_sha256=config.sha256(),
     )
+
+
+def ear_health(
+    pipeline: Pipeline, capture: Capture, uplink: Uplink, baseline: BaselineStore | None, level: int | None
+) -> EarHealth:
+    """Describe how this ear does, within the bounds of the protocol; `level`: in dBFS, None while it does not hear."""
+    return EarHealth(
+        frames=pipeline.frames,
+        overruns=_bounded(capture.overruns),
+        utterances=_bounded(pipeline.utterances),
+        inference_p50_ms=min(60_000, pipeline.latency_ms(0.5)),
+        inference_p95_ms=min(60_000, pipeline.latency_ms(0.95)),
+        rss_mb=round(rss_mb_or_zero()),
+        dropped=_bounded(uplink.dropped),
+        baseline_utterances=None if baseline is None else _bounded(baseline.baseline.utterances),
+        level_dbfs=level,
+    )
+
+
+def _bounded(count: int) -> int:
+    return min(count, SMALL_COUNT)

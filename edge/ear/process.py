@@ -23,7 +23,7 @@ from edge.ear import state_dir as state
 from edge.ear.baseline_store import BaselineStore
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture, Notice
-from edge.ear.info import ear_info
+from edge.ear.info import ear_health, ear_info
 from edge.ear.microphone_state import MicrophoneState
 from edge.ear.model_selection import LoadedModel, ModelSelector
 from edge.ear.mute import button
@@ -36,7 +36,6 @@ from edge.ear.watchdog import Watchdog
 from edge.inference import pace
 from edge.inference.classifier import Classifier
 from edge.protocol import (
-    SMALL_COUNT,
     EarCommand,
     EarHealth,
     MicState,
@@ -325,18 +324,8 @@ class Ear:
                 )
 
     def _health(self) -> EarHealth:
-        store = self._baseline_store
-        return EarHealth(
-            frames=self._pipeline.frames,
-            overruns=_small(self._capture.overruns),
-            utterances=_small(self._pipeline.utterances),
-            inference_p50_ms=min(60_000, self._pipeline.latency_ms(0.5)),
-            inference_p95_ms=min(60_000, self._pipeline.latency_ms(0.95)),
-            rss_mb=round(rss_mb_or_zero()),
-            dropped=_small(self._uplink.dropped),
-            baseline_utterances=None if store is None else _small(store.baseline.utterances),
-            level_dbfs=self._pipeline.level().dbfs if self._microphone.state == "ok" else None,
-        )
+        level = self._pipeline.level().dbfs if self._microphone.state == "ok" else None
+        return ear_health(self._pipeline, self._capture, self._uplink, self._baseline_store, level)
 
     def _finish(self) -> None:
         notify("STOPPING=1")
@@ -354,7 +343,3 @@ class Ear:
             log.error("[microphone_not_closed] the microphone cannot be closed: ending the process")
             logging.shutdown()
             os._exit(EXIT_HUNG)
-
-
-def _small(count: int) -> int:
-    return min(count, SMALL_COUNT)
