@@ -23,7 +23,7 @@ from edge.audio import files as audiofile
 from edge.protocol import InfoReport
 from tests.conftest import SPEECH
 from tests.device.sandbox import EAR, LINK, bring_probe, probe, start_in_place
-from tests.support.audio_search import Search
+from tests.support.audio.search import Search
 from tests.support.machines.device import BACK_S, VOICE, Box, booted
 from tests.support.messages import EAR_INFO, utterance
 from tests.support.waiting import seconds_until

@@ -11,7 +11,7 @@ import pytest
 
 from edge.audio import files
 from edge.audio.files import AudioFileError
-from tests.support.audio_kinds import EXTERNAL, FFMPEG, REFUSED, Kind, check_tone
+from tests.support.audio.kinds import EXTERNAL, FFMPEG, REFUSED, Kind, check_tone
 from tests.support.process import environment_without, roomtone
 
 BROKEN = [kind for kind in REFUSED if kind.external]

@@ -1,7 +1,7 @@
 """The ear publishes no sound: not to disk, not to the socket, not to the log.
 
 The sound it is given is known, so every place is searched for runs of it:
-tests/support/audio_search.py. The same search finds the same sound where it was put on purpose.
+tests/support/audio/search.py. The same search finds the same sound where it was put on purpose.
 """
 
 import base64
@@ -17,7 +17,7 @@ import pytest
 from edge.audio import files as audiofile
 from edge.audio.segmenter import Samples
 from tests.conftest import SPEECH
-from tests.support.audio_search import Search
+from tests.support.audio.search import Search
 from tests.support.ear import Ear, Link
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge.audio import files
 from edge.audio.files import AudioFileError
-from tests.support.audio_kinds import FAULTY, ORDINARY, REFUSED, Kind, check_tone
+from tests.support.audio.kinds import FAULTY, ORDINARY, REFUSED, Kind, check_tone
 
 
 def names(kinds: list[Kind]) -> list[object]:
