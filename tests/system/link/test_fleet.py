@@ -68,7 +68,8 @@ def test_a_certificate_that_has_expired(site, tmp_path):
     (place / "client.key").write_text(key_pem(public))
     with LinkProcess(tmp_path, site.port, node="attic", settings=site.settings(place)) as link:
         until(lambda: len(warnings(link)) == 2, 20)
-        assert warnings(link) == ["certificate_expires", "certificate_expired"]
+        # Its own look at the certificate and the broker's answer come in any order.
+        assert set(warnings(link)) == {"certificate_expires", "certificate_expired"}
         assert "`roomtone fleet renew attic`" in link.coded("certificate_expires")[0]
 
 
@@ -161,7 +162,7 @@ def test_a_running_link_takes_a_renewed_certificate_at_its_next_connection(tmp_p
         settings = site.device("kitchen", "--days", 10)
         (site.folder / "device-kitchen.join").unlink()
         with LinkProcess(tmp_path, site.port, settings=settings) as link:
-            until(lambda: "connected" in link.codes)
+            until(lambda: {"connected", "certificate_expires"} <= set(link.codes))
             assert "in 9 days" in link.coded("certificate_expires")[0]
             site.fleet("renew", "--due")
             site.unpack(site.folder / "site" / "joins" / "kitchen.join", site.folder / "device-kitchen")
