@@ -123,7 +123,7 @@ def test_every_state_topic_and_template_gives_a_state_that_the_entity_knows(home
         elif key == "utterance":
             assert json.loads(value)["event_type"] in part["event_types"]
         elif key == "neural_model":
-            assert value == "base-1.2.0"
+            assert value.startswith("base-")
         elif key == "last_heard":
             assert datetime.fromisoformat(value).timestamp() == pytest.approx(time.time(), abs=60)
         elif part["platform"] in ("binary_sensor", "switch"):
