@@ -12,7 +12,7 @@ from edge.ear.watchdog import (
 )
 from edge.protocol import MicState
 from tests.support.log_codes import codes
-from tests.support.microphone import WatchedMicrophone
+from tests.unit.ear.watched_microphone import WatchedMicrophone
 
 
 class Transitions(list[MicState]):

@@ -6,7 +6,7 @@ import pytest
 from edge.audio.segmenter import BLOCK
 from edge.ear.microphone_state import NO_SOUND_S
 from edge.ear.signal_check import SignalCheck
-from tests.support.microphone import WatchedMicrophone
+from tests.unit.ear.watched_microphone import WatchedMicrophone
 
 RANDOM = np.random.default_rng(4)
 
