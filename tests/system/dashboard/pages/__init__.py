@@ -1,0 +1,1 @@
+"""Tests of single pages in a browser."""
