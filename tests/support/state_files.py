@@ -15,6 +15,7 @@ import numpy as np
 from edge.config.load import load
 from edge.ear.baseline_store import BaselineStore, Quality
 from edge.ear.model_selection import ModelSelector, StartAttempts
+from edge.ear.uplink.counter import UtteranceCounter
 from edge.inference import bundle as bundles
 from edge.inference.classifier import Result
 from edge.link.delivery.entry import Entry
@@ -22,6 +23,7 @@ from edge.link.delivery.journal import Journal
 from edge.link.delivery.spool import Spool
 from edge.link.state import published_names
 from edge.link.state.clock import Clock
+from edge.link.state.numbering import Numbering
 from edge.link.state.published_names import Identity
 from edge.protocol import LABELS
 from edge.releases.store.model_store import Store
@@ -37,6 +39,9 @@ WRITERS = {
     "edge/util/restarts.py": "restarts",
     "edge/link/state/published_names.py": "published names",
     "edge/link/state/clock.py": "clock",
+    "edge/link/state/numbering.py": "numbers",
+    "edge/ear/uplink/counter.py": "count",
+    "edge/ear/saved_state.py": "copies what the others write: tests/unit/ear/test_saved_state.py",
     "edge/link/delivery/entry.py": "spool, journal",
     "edge/ear/model_selection.py": "start attempts",
     "edge/ear/baseline_file.py": "baseline",
@@ -193,7 +198,22 @@ def start_attempts(folder: Path) -> object:
     return before
 
 
+def start_numbering(folder: Path) -> object:
+    numbering = Numbering(folder / "numbers")
+    before = numbering.last.seq
+    numbering.begin("0123456789abcdef", before + 1)
+    assert numbering.assign(before + 1, 0) is not None
+    return before
+
+
+def start_counter(folder: Path) -> object:
+    counter = UtteranceCounter(folder / "count")
+    return counter.next()
+
+
 STATE_FILES = [
+    StateFile("numbers", "numbers", start_numbering),
+    StateFile("count", "count", start_counter),
     StateFile("restarts", "restarts", start_restarts),
     StateFile("published names", "kitchen.identity", start_names),
     StateFile("clock", "clock", start_clock),

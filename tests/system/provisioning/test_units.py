@@ -52,6 +52,9 @@ def test_systemd_finds_nothing_to_say_about_the_units(tmp_path: Path) -> None:
         (tmp_path / unit.name).write_text(text)
     units = sorted(tmp_path.iterdir())
     assert [unit.name for unit in units] == [
+        "roomtone-ear-save.path",
+        "roomtone-ear-save.service",
+        "roomtone-ear-state.service",
         "roomtone-ear.service",
         "roomtone-link.service",
         "roomtone-link.socket",
