@@ -124,7 +124,7 @@ class ReleaseManager:
         self._monitor.on_health(health)
 
     def on_counts(self, counts: PredictionCountsReport) -> None:
-        """Keep a model's latest prediction counts, by which `tick` judges a model on probation."""
+        """Keep a model's latest prediction counts, by which `tick` validates a model on probation."""
         self._monitor.on_counts(counts)
 
     # --- requests ---
