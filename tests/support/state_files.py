@@ -46,7 +46,7 @@ WRITERS = {
     "edge/ear/model_selection.py": "start attempts",
     "edge/ear/baseline_file.py": "baseline",
     "edge/ear/saved_state.py": "copies of files that are checked: tests/unit/ear/test_saved_state.py",
-    "edge/ear/uplink/counter.py": "a damaged one begins another session: tests/unit/ear/test_counter.py",
+    "edge/ear/uplink/counter.py": "a damaged one begins another session: tests/unit/ear/uplink/test_counter.py",
     "edge/link/state/numbering.py": "tests/unit/link/test_numbering.py",
     "edge/releases/store/model_store.py": "model store, floor",
     "edge/link/mute_commands.py": "only the existence of the file counts: tests/unit/link/test_mute.py",

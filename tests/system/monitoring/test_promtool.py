@@ -13,7 +13,7 @@ from prometheus_client.exposition import generate_latest
 from edge.link.metrics import DeviceMetrics
 from tests.conftest import ROOT
 from tests.support.machines import container
-from tests.unit.link.test_metrics import HEALTH
+from tests.support.messages import healthy
 
 MONITORING = ROOT / "docker" / "monitoring"
 
@@ -48,7 +48,7 @@ def test_promtool_takes_the_metrics() -> None:
     if tool is None:
         pytest.skip("promtool is missing: apt-get install prometheus")
     registry = CollectorRegistry()
-    registry.register(DeviceMetrics("kitchen", HEALTH, "ok", True))
+    registry.register(DeviceMetrics("kitchen", healthy(), "ok", True))
     done = subprocess.run(
         [*tool, "check", "metrics"], input=generate_latest(registry), capture_output=True, check=False
     )
