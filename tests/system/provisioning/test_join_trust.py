@@ -126,6 +126,13 @@ def test_an_installed_device_changes_its_site_only_when_told_so(site, other, tmp
     assert files(place)["ca.crt"] == (other.folder / "ca.crt").read_bytes()
 
 
+def test_the_authority_is_continued_also_where_there_are_no_keys_for_models(site, other, tmp_path):
+    for one in (site, other):
+        one.fleet("enrol", "main", "--role", "recorder")
+    assert join(site.folder / "joins" / "recorder.main.join", tmp_path / "r") == 0
+    assert join(other.folder / "joins" / "recorder.main.join", tmp_path / "r") == 2
+
+
 def test_the_keys_that_sign_models_are_continued_too(site, other, tmp_path):
     place = tmp_path / "k"
     assert join(site.join, place) == 0
