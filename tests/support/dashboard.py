@@ -125,7 +125,11 @@ class Trouble(list[str]):
         page.on(
             "websocket", lambda w: None if w.url.startswith(own) else self.append(f"foreign socket {w.url}")
         )
-        page.on("requestfailed", lambda r: self.append(f"failed {r.url}: {r.failure}"))
+        # A recording that is no longer played back is given up: it has never left the page.
+        page.on(
+            "requestfailed",
+            lambda r: None if r.url.startswith("blob:") else self.append(f"failed {r.url}: {r.failure}"),
+        )
         page.on("response", lambda r: self.append(f"{r.status} {r.url}") if r.status >= 400 else None)
         page.on("console", lambda m: self.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda e: self.append(f"exception {e}"))
