@@ -217,25 +217,27 @@ def test_a_signal_while_it_starts_ends_it(tmp_path: Path, room: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_the_pages_about_the_past_and_about_alerts_are_not_empty(tmp_path: Path, room: Path) -> None:
-    demo = started(tmp_path, "--playback", str(room), "--seconds", "120")
+    demo = started(tmp_path, "--playback", str(room), "--seconds", "300")
     assert demo.stderr is not None
     page = next(line for line in demo.stderr if "http://" in line).split()[-1]
     address, _, token = page.partition("?token=")
 
     def answer(path: str) -> Any:
+        # The hub limits how often it is asked.
+        time.sleep(0.5)
         request = urllib.request.Request(f"{address}api/{path}", headers={"Authorization": f"Bearer {token}"})
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            # The recorder makes the tables; and the hub limits how often it is asked.
+            # The recorder makes the tables.
             assert error.code in (429, 503), error.read()
             time.sleep(1.0)
             return []
 
     try:
-        until(lambda: answer("rules"), 60)
-        until(lambda: any(known["node"].startswith("sim-") for known in answer("rooms")), 60)
+        until(lambda: answer("rules"), 90)
+        until(lambda: any(known["node"].startswith("sim-") for known in answer("rooms")), 90)
         simulated = next(known["node"] for known in answer("rooms") if known["node"].startswith("sim-"))
         oldest = answer(f"rooms/{simulated}/events?limit=1")["events"][0]["started_at"]
         assert datetime.now(UTC) - datetime.fromisoformat(oldest) > timedelta(days=20)
