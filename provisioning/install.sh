@@ -270,7 +270,10 @@ printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something is not right yet; the remedies are above"
 refused=
 (cd / && roomtone doctor --only link >/dev/null 2>&1) || refused=1
-if [ -z "$refused" ]; then
+if [ -z "$refused" ] && [ -d "$worked" ] && cmp -s "$worked/roomtone.toml" "$ETC/roomtone.toml" &&
+  diff -rq "$worked/credentials" "$ETC/credentials" >/dev/null; then
+  : # it is what is kept already
+elif [ -z "$refused" ]; then
   rm -rf "$worked.new"
   install -d -m 700 "$worked.new"
   cp -a "$ETC/roomtone.toml" "$ETC/credentials" "$worked.new/"

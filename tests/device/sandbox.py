@@ -55,7 +55,7 @@ def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -
         )
     finally:
         machine.run(f"rm -r {folder} && systemctl daemon-reload && systemctl reset-failed")
-        machine.run("rm -f /srv/open/probe-* /dev/shm/probe-*")
+        machine.run("rm -f {/srv/open,/dev/shm,/tmp,/var/tmp,/var/lib/roomtone/ear}/probe-*")
         machine.run(f"systemctl start {LINK} {EAR}")
     return said, result
 
