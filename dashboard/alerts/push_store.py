@@ -34,10 +34,13 @@ class PushStore:
         keys = {"p256dh": encode_base64(subscription.p256dh), "auth": encode_base64(subscription.auth)}
         row = {"endpoint": subscription.endpoint, "user": user, "created": now_ms()} | keys
         with self._engine.begin() as connection:
-            own = (
-                select(func.count()).select_from(push_subscriptions).where(push_subscriptions.c.user == user)
+            others = (
+                select(func.count())
+                .select_from(push_subscriptions)
+                .where(push_subscriptions.c.user == user)
+                .where(push_subscriptions.c.endpoint != subscription.endpoint)
             )
-            if (connection.execute(own).scalar() or 0) >= MAX_PER_USER:
+            if (connection.execute(others).scalar() or 0) >= MAX_PER_USER:
                 return False
             statement = insert(connection, push_subscriptions).values(row)
             connection.execute(

@@ -115,10 +115,12 @@ def size_of(source: int | IO[bytes]) -> int:
 
 
 def repair(source: int | IO[bytes]) -> Pieces | None:
-    """Return the sound behind a correct header, or None where the file can be decoded as it is or is not known.
+    """Return the sound behind a correct header, or None for a file that needs none or is not known.
 
     Args:
-        source: a descriptor or an open file, which must stay open while the result is read.
+        source: a descriptor or an open file, which must stay open while the result is read. The
+            position of an open file (not of a descriptor) is moved, also where the result is None:
+            seek to 0 before decoding it as it is.
     """
     read_at, size = reader(source), size_of(source)
     head = read_at(0, 64)

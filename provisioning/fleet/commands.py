@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 from datetime import timedelta
 from pathlib import Path
 
@@ -77,6 +78,11 @@ def _deployment(options: argparse.Namespace, known: Deployment | None) -> Deploy
         given["folder"] = str(options.to.absolute())
     if options.data is not None:
         given["data"] = options.data.rstrip("/") + "/"
+    if options.restart is not None:
+        try:
+            shlex.split(options.restart)
+        except ValueError as error:
+            raise UserError(f"--restart {options.restart!r}: not a command ({error})") from None
     return msgspec.structs.replace(base, **{key: value for key, value in given.items() if value is not None})
 
 
@@ -134,7 +140,11 @@ def _repeated_enrolment(site: Site, known: IssuedCertificate) -> int:
 
 
 def request(options: argparse.Namespace) -> int:
-    """Make a key and a certificate signing request, at the device."""
+    """Make a key and a certificate signing request, at the device; returns the exit status.
+
+    Reads `node`, `key` and `out` of the options. Raises `UserError` for a name that no device may
+    have, and for a file that exists already or cannot be written.
+    """
     sites.certificate_name(options.node, "device")
     key_file, out = unused_path(options.key), unused_path(options.out)
     key = authority.new_key()
@@ -144,6 +154,8 @@ def request(options: argparse.Namespace) -> int:
         write(key_file, authority.key_pem(key), 0o600)
         write(out, made.public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
+        # Nothing half-made: the same command again is no repetition.
+        key_file.unlink(missing_ok=True)
         raise UserError(f"{error.filename or out}: {reason(error)}") from None
     print_status(
         f"{key_file} stays here; where the site is: roomtone fleet enrol {options.node} --csr {out.name}"

@@ -80,7 +80,11 @@ def broker_update(site: Site, *, changes: bool = True) -> Iterator[None]:
 
 
 def prove(site: Site) -> None:
-    """Look whether a broker that has just been started has everything. Raises `NotInForceError`."""
+    """Check that a deployed broker, just started, has the present rights, and announce the devices.
+
+    The devices are announced to Home Assistant, and the site notes that nothing is pending. Waits up
+    to `proof.TIMEOUT_S` seconds; raises `NotInForceError` with what is not in force then.
+    """
     assert site.settings.deployed is not None
     with Prover(site, site.settings.deployed.address) as prover:
         _finish(site, prover, proof.TIMEOUT_S)

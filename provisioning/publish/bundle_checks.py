@@ -41,7 +41,14 @@ def release_of(bundle: Bundle, number: int, channel: Channel, **more: Any) -> Re
 
 
 def check(bundle: Bundle, current: Bundle | None, data: Path | None, *, protocols: list[str]) -> str:
-    """Validate a bundle and compare it with the current one; return the objection against it, or an empty text.
+    """Validate a bundle and compare it with the current one; return the objection, or an empty text.
+
+    Args:
+        bundle: what is to be published.
+        current: what devices run now; without one, or with the same model, nothing is compared.
+        data: folder of the recordings to compare with, by default `$ROOMTONE_DATA`; having neither is
+            an objection.
+        protocols: names of the evaluation protocols to compare by; empty: the default ones.
 
     Raises `UserError` where it cannot be checked.
     """

@@ -90,7 +90,11 @@ class Catalogue:
         return self._load("targets")
 
     def listed(self) -> list[Target]:
-        """Return the published targets, ordered by release number. Raises `UserError` for invalid metadata."""
+        """Return the published targets, ordered by release number.
+
+        Raises `UserError` where there is no list of targets, where one of them is no release, and for a
+        damaged file.
+        """
         found = [
             Target(releases.read(path, info.custom), info.hashes["sha256"], info.length)
             for path, info in self.targets().signed.targets.items()
@@ -166,7 +170,13 @@ class Catalogue:
         found = self.versions(role)
         if not found:
             raise UserError(f"{self.metadata}: no {role}.json")
-        return Metadata.from_file(str(found[max(found)]))
+        path = found[max(found)]
+        try:
+            return Metadata.from_file(str(path))
+        except (RepositoryError, OSError) as error:
+            raise UserError(
+                f"{path}: damaged or not readable ({error}): restore the folder from a copy"
+            ) from None
 
 
 def newest(targets: Sequence[Target], family: str, channel: str) -> Target | None:

@@ -86,7 +86,10 @@ def token(folder: Path) -> Path:
 
 
 def root_files(catalogue: Catalogue, given: Sequence[Path]) -> list[Path]:
-    """Return the files of the root keys that are available. Raises `UserError` where there is none."""
+    """Return the key files to sign a root with: those given, else `root*.key` in the catalogue.
+
+    Whether the given ones exist is not checked. Raises `UserError` where there are none.
+    """
     files = list(given) or sorted(catalogue.folder.glob("root*.key"))
     if not files:
         raise UserError("no root key is here: name it with --key, it may be on a stick")

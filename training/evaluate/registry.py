@@ -20,7 +20,7 @@ from training.metrics.predictions import Predictions
 
 Objects = list[dict[str, Any]]
 Run = Callable[[Evaluator, str | None], Objects]
-"""From an evaluator and `adapt` (None or `room`) to the objects of a protocol."""
+"""From an evaluator and `adapt` (None or `baseline`) to the objects of a protocol."""
 
 
 def _plain(name: str) -> Run:
@@ -103,7 +103,11 @@ CANNOT_ADAPT = (*protocol_names.HOUSEHOLD, "false-alarms", "quantisation", "vad"
 
 
 def run_all(protocol: str, evaluator: Evaluator, adapt: str | None = None) -> Objects:
-    """Run a protocol; returns its JSON objects, one for each condition. Raises `UserError`."""
+    """Run a protocol that measures a bundle; returns its JSON objects, one for each condition.
+
+    `adapt`: None or `baseline`, which adapts to the room first. Raises `UserError` for an unknown
+    protocol, one that measures a recipe or cannot adapt, and for missing data.
+    """
     protocol_names.check(protocol)
     if protocol not in RUNS:
         raise UserError(f"{protocol} measures a recipe, not a bundle")

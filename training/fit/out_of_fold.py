@@ -98,10 +98,11 @@ def without(
     added: NDArray[np.bool_],
     fit: Callable[[Utterances, NDArray[np.bool_]], Solved],
 ) -> tuple[OutOfFold, Solved] | None:
-    """Fit without the clips that were added (bool `[n]`, clean round), and return predictions and head.
+    """Fit without the clips that were added (bool `[n]`, clean round); return predictions and head.
 
-    The other clips are predicted out-of-fold, the added ones by the head of all others, which was not fitted to them.
-    Returns None where `predict` does.
+    The other clips are predicted out-of-fold and come first; then the added ones, by the head of all
+    others, which was not fitted to them. `fit` is as in `predict`. Returns None where `predict` does:
+    where no fold can be left out without a label losing its last recording.
     """
     count = len(added)
     kept = np.tile(~added, len(utterances.label) // count)

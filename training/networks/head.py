@@ -40,7 +40,10 @@ class Solved:
     of a relative head have an eighth column, the arousal."""
 
     def logits(self, pooled: Float) -> NDArray[np.float64]:
-        """Return the outputs, float64 `[n, labels]` (and arousal), for pooled features `[n, pooled]`."""
+        """Return the outputs for pooled features `[n, pooled]`: float64 `[n, labels]`.
+
+        Those of a relative head have one column more, the last: the arousal.
+        """
         found = ((pooled - self.centre) * self.scale) @ self.components @ self.kernel + self.bias
         return found.astype(np.float64)
 

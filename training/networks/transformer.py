@@ -199,7 +199,11 @@ class Whisper(keras.Model):  # type: ignore[misc]
             self.arousal[1].assign(head.bias[self.labels :])
 
     def load_pretrained(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Load the weights of Whisper's encoder; dense ones are `[out, in]`, convolutions `[out, in, 3]`."""
+        """Set the weights of the encoder from what `training.networks.pretrained.load` returns.
+
+        The network must be built. `arrays`: float32, by the names of that file; dense kernels are `[out, in]`,
+        those of convolutions `[out, in, 3]`. Raises `KeyError` where one is missing.
+        """
         for name, conv in (("conv1", self.conv1), ("conv2", self.conv2)):
             conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
         self.positions.assign(arrays["position_encodings.encodings"][: features.DEFAULT.tokens])

@@ -107,7 +107,7 @@ class Uplink:
         self._thread.start()
 
     def publish(self, values: UtteranceValues) -> None:
-        """Send an utterance; it is kept until the link has acknowledged it."""
+        """Queue an utterance for the link and return at once; beyond 1,000 waiting ones the oldest is dropped."""
         with self._lock:
             self._unacknowledged.add(UtteranceReport(self._counter.next(), values))
         self._wakeup.notify()
@@ -280,9 +280,9 @@ class Uplink:
         now = time.monotonic()
         if self._level_due <= now < self._level_until:
             yield (self._signals,), protocol.encode(self._level()), self._on_level_sent
-        health = self._health
-        if health is not None:
-            yield (self._reports,), protocol.encode(HealthReport(health)), self._on_health_sent
+        if (health := self._health) is not None:
+            on_sent = partial(self._on_health_sent, health)
+            yield (self._reports,), protocol.encode(HealthReport(health)), on_sent
         if now >= self._counts_due:
             for counts in list(self._prediction_counts.values()):
                 yield (
@@ -319,8 +319,8 @@ class Uplink:
     def _on_level_sent(self) -> None:
         self._level_due = time.monotonic() + LEVEL_PERIOD_S
 
-    def _on_health_sent(self) -> None:
-        self._health = None
+    def _on_health_sent(self, health: EarHealth) -> None:
+        self._health = None if self._health is health else self._health
 
     def _receive_all(self, channel: socket.socket) -> bool:
         """Read all pending commands; False when the link has closed the connection."""

@@ -74,9 +74,12 @@ class Job:
 
 
 def run(protocol: str, job: Job) -> list[dict[str, Any]]:
-    """Train and test all folds; returns one JSON object with the means over the folds, and each fold.
+    """Train and test all folds of `ravdess-si` or `random-split`; finished folds are not done again.
 
-    Raises `UserError` where a corpus is missing.
+    Returns a list of a single JSON object, with the means over the folds and the numbers of each fold.
+
+    Raises `UserError` where the recordings are missing (an actor of RAVDESS, or all corpora of
+    `random-split`), and where `job.out` holds folds of another recipe or seed.
     """
     if protocol == "ravdess-si":
         labels, folds, notes = ravdess_folds(job.data)
