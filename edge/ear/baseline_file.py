@@ -51,7 +51,10 @@ def baseline_path(config: Config) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of the folder. Raises `OSError` where the folder is missing."""
+    """Hold the lock of the folder of the file `path`, waiting for it; must not be nested.
+
+    So not around `forget`, which takes it itself. Raises `OSError` where the folder is missing.
+    """
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

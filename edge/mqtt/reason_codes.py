@@ -42,7 +42,7 @@ class Identity:
 
     @property
     def user(self) -> str:
-        """The user, or the client where there is no user name."""
+        """Words for an explanation: `user 'NAME'`, or the client id where there is no user name."""
         if self.address.username:
             return f"user {self.address.username!r}"
         return f"client {self.client_id!r} (no user name)"

@@ -147,6 +147,8 @@ def request(options: argparse.Namespace) -> int:
     """
     sites.certificate_name(options.node, "device")
     key_file, out = unused_path(options.key), unused_path(options.out)
+    if key_file.resolve() == out.resolve():
+        raise UserError(f"--key and --out are one file, {out}: give the request another name with --out")
     key = authority.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, options.node)])
     made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from securesystemslib.exceptions import StorageError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 
@@ -170,13 +171,17 @@ class Catalogue:
         found = self.versions(role)
         if not found:
             raise UserError(f"{self.metadata}: no {role}.json")
-        path = found[max(found)]
-        try:
-            return Metadata.from_file(str(path))
-        except (RepositoryError, OSError) as error:
-            raise UserError(
-                f"{path}: damaged or not readable ({error}): restore the folder from a copy"
-            ) from None
+        return load_metadata(found[max(found)])
+
+
+def load_metadata(path: Path) -> Metadata[Any]:
+    """Read a file of metadata, whose signatures are not checked. Raises `UserError` for a damaged one."""
+    try:
+        return Metadata.from_file(str(path))
+    except (RepositoryError, StorageError, OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: damaged or not readable ({error}): restore the folder from a copy"
+        ) from None
 
 
 def newest(targets: Sequence[Target], family: str, channel: str) -> Target | None:

@@ -34,6 +34,7 @@ from edge.util.errors import UserError, reason
 from edge.util.guarded_clock import GuardedClock
 from edge.util.system_clock import boottime
 from edge.util.timestamps import rfc3339
+from provisioning.publish.catalogue import load_metadata
 
 TIMESTAMP_DAYS: Final = 3
 SNAPSHOT_DAYS: Final = 14
@@ -101,13 +102,16 @@ class HubRepository(Repository):
     # --- what Repository asks for ---
 
     def open(self, role: str) -> Metadata[Any]:
-        """Return the newest metadata of a role; new metadata for the first snapshot and timestamp."""
+        """Return the newest metadata of a role; new metadata for the first snapshot and timestamp.
+
+        Raises `UserError` for another role that has none.
+        """
         if role == Timestamp.type:
             path: Path | None = self.metadata / "timestamp.json"
         else:
             path = self._newest(role)
         if path is not None and path.exists():
-            return Metadata.from_file(str(path))
+            return load_metadata(path)
         if role in (Snapshot.type, Timestamp.type):
             first: Metadata[Any] = Metadata(Snapshot() if role == Snapshot.type else Timestamp())
             first.signed.version = 0

@@ -125,7 +125,7 @@ def _arousal(
 
 
 def origin_of(inputs: Float, utterances: Utterances) -> Float:
-    """Return the average neutral speech, float64 `[d]`, of `inputs`, float64 `[n, d]`.
+    """Return the average neutral speech, float32 `[d]`, of `inputs`, float32 `[n, d]`.
 
     It is the mean over corpora of their means in the clean round.
     """
@@ -141,9 +141,10 @@ def origin_of(inputs: Float, utterances: Utterances) -> Float:
 def differences(
     inputs: Float, utterances: Utterances, origin: Float, how: Relative, random: np.random.Generator
 ) -> tuple[Float, NDArray[np.int64]]:
-    """Simulate baselines, and subtract one from each utterance of the float64 `inputs` `[n, d]`.
+    """Simulate baselines, and subtract one from each utterance of `inputs`, float32 `[n, d]`.
 
-    Returns the examples, float64 `[draws * n, d]`, and the index of the utterance of each, int64 `[draws * n]`.
+    Returns the examples, float32 `[draws * n, d]`, and the index of the utterance of each,
+    int64 `[draws * n]`.
     """
     pools = _Pools(utterances)
     count = len(inputs)

@@ -47,7 +47,11 @@ class Journal:
     @property
     def last_n(self) -> int:
         """The highest number in the journal; 0 when it is empty."""
-        return entry.last_n(self._table)
+        try:
+            return entry.last_n(self._table)
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return 0
 
     @property
     def again(self) -> int:
@@ -83,7 +87,7 @@ class Journal:
             self._update("update event set again = 0 where n = ?", (entry_n,))
 
     def find(self, boot: str, from_seq: int, to_seq: int, limit: int) -> list[Entry]:
-        """Return events of one start of the ear, by their sequence numbers, for a replay."""
+        """Return the first `limit` events of one start of the ear, `from_seq` to `to_seq` inclusive."""
         return self._select("boot = ? and seq between ? and ?", (boot, from_seq, to_seq), limit)
 
     def close(self) -> None:

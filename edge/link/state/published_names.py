@@ -96,7 +96,7 @@ def remove_left_over(config: Config, clear: Callable[[str], object]) -> None:
 
 
 def remember(path: Path, now: Identity) -> None:
-    """Writes the file, all of it or nothing."""
+    """Write the present names into the identity file, all or nothing; a failure is only logged."""
     try:
         update(path, msgspec.json.encode(now), 0o644)
     except OSError as error:

@@ -9,6 +9,7 @@ import pytest
 
 from edge.util.errors import UserError
 from provisioning.publish.catalogue import About, Catalogue
+from provisioning.publish.hub_repository import HubRepository
 
 
 @pytest.mark.parametrize("content", [b"", b"{broken", b"\xff\xfe", b"[]"])
@@ -19,3 +20,8 @@ def test_damaged_metadata_is_refused_by_its_name(tmp_path: Path, content: bytes)
     (catalogue.metadata / "1.targets.json").write_bytes(content)
     with pytest.raises(UserError, match=r"1\.targets\.json"):
         catalogue.listed()
+    hub = HubRepository(tmp_path)
+    hub.metadata.mkdir(exist_ok=True)
+    (hub.metadata / "timestamp.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"timestamp\.json"):
+        hub.open("timestamp")

@@ -42,7 +42,11 @@ def ordinary(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def household(measured: Sequence[dict[str, Any]]) -> str:
-    """Format named and kept shares by set and share of neutral speech, and each label's precision, as tables."""
+    """Format the objects of the protocol `household` as three tables.
+
+    They are: emotions rightly named and neutral speech kept, by set and share of neutral speech;
+    recall and precision of each label; named and kept by length.
+    """
     head = ["set", "neutral", "rightly named", "95 % interval", "neutral kept", "95 % interval", "ECE"]
     rows = [
         [one["set"], percent(one["neutral_share"]), percent(one["named"]["share"]), between(one["named"]),

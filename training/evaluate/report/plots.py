@@ -28,10 +28,11 @@ def draw(
     held_out: tuple[Predictions, NDArray[np.float64]] | None,
     history: Mapping[str, Any] | None,
 ) -> list[str]:
-    """Write the plots of what was measured, and `training.png` with a history; returns their file names.
+    """Write the plots of what was measured into `folder`; returns the names of all files in it.
 
-    `held_out`: the predictions of that protocol and their probabilities, float64 `[n, 7]`, None where it was not
-    measured.
+    `measured`: the objects of each protocol, by its name. `held_out`: the predictions of that
+    protocol and their probabilities, float64 `[n, 7]`, None where it was not measured.
+    `history`: for `training.png`.
     """
     import matplotlib as mpl
 
