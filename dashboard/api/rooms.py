@@ -122,8 +122,12 @@ def _add_write_routes(routes: APIRouter, services: Services) -> None:
             done = ActionResult(ok=found, error="" if found else "nothing is recorded of this room")
         else:
             done = ActionResult(ok=True, events=await run_query(retention.erase_period, engine, node, *span))
+        left, _ = await run_query(require(services.records).page, node, *span, None, 1)
+        if left:
+            done = ActionResult(ok=False, error="not in force: events of this time are still recorded")
         services.feed.erase(node, span[0] / 1000, span[1] / 1000)
-        await record_action(services, request, "erase", node, describe_period(begin, to))
+        result = "not in force" if left else describe_period(begin, to)
+        await record_action(services, request, "erase", node, result)
         return done
 
     @routes.post("/{node}/commands/{verb}")

@@ -23,6 +23,7 @@ VARIABLES: Final = (
         "ROOMTONE_DEBUG", "all commands", "any value: show messages of native libraries and missing parts"
     ),
     Variable("ROOMTONE_MQTT_PASSWORD", "commands with `--broker`", "password of the broker"),
+    Variable("ROOMTONE_SMTP_PASSWORD", "dashboard with `--smtp`", "password of the mail server"),
     Variable("ROOMTONE_DATABASE", "`roomtone hub`", "address of the database, as `--database`"),
     Variable(
         "ROOMTONE_PUBLIC_HOST", "dashboard, proxy", "public host name of the hub, with a public certificate"

@@ -48,6 +48,8 @@ def register(verbs: Any) -> None:
         "broker",
         help="mosquitto of a site, restarted when `roomtone fleet` changes its files",
         description="Runs mosquitto and restarts it when `roomtone fleet` has put new files in place.",
+        epilog="examples:\n  roomtone hub broker --dir /etc/mosquitto/roomtone --listen 127.0.0.1\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--dir", type=Path, required=True, metavar="DIR", help="folder that `fleet deploy` writes"

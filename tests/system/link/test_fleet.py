@@ -179,7 +179,7 @@ def test_the_broker_shows_a_renewed_certificate(tmp_path):
 
 
 def test_a_message_that_is_too_large_is_refused_by_the_broker(site, operator):
-    operator._client.publish(f"{ROOM}/cmd/mute", "x" * 9000, qos=1)
+    operator._client.publish(f"{ROOM}/cmd/mute", "x" * 20_000, qos=1)
     assert operator.disconnected.wait(10)
 
 

@@ -112,7 +112,7 @@ def test_home_assistant_hears_of_a_device_from_the_site_and_never_from_the_devic
         tree = found["homeassistant/device/study/config"]
         assert all(m.retain for m in home.messages)
     device = AnnouncedDevice(base_topic="roomtone", id="study", name="", updates=False)
-    assert tree == json.loads(announcement(device, None))
+    assert tree == json.loads(announcement(device))
     assert "http" not in json.dumps(tree)
     site.fleet("revoke", "guest")
     with Client(site.port, site.folder / "operator-me") as home:
