@@ -1,6 +1,7 @@
 """Who may do what at the broker of a site: the roles, and a stolen device that tries all it can."""
 
 import json
+import re
 import time
 from unittest.mock import MagicMock
 
@@ -10,7 +11,7 @@ from edge.cli.main import main
 from edge.config.settings import Config
 from edge.link.command_handlers import CommandHandlers
 from edge.protocol import json_schema, topics
-from edge.protocol.homeassistant_discovery import AnnouncedDevice, announcement
+from edge.protocol.homeassistant_discovery import SUPPORT_URL, AnnouncedDevice, announcement
 from provisioning.fleet.dynamic_security import rights_file
 from tests.support.link import EarClient
 from tests.support.messages import utterance
@@ -113,7 +114,8 @@ def test_home_assistant_hears_of_a_device_from_the_site_and_never_from_the_devic
         assert all(m.retain for m in home.messages)
     device = AnnouncedDevice(base_topic="roomtone", id="study", name="", updates=False)
     assert tree == json.loads(announcement(device))
-    assert "http" not in json.dumps(tree)
+    # No address of the device's own making: only where the integration is documented.
+    assert re.findall(r"https?://[^\"]+", json.dumps(tree)) == [SUPPORT_URL]
     site.fleet("revoke", "guest")
     with Client(site.port, site.folder / "operator-me") as home:
         home.subscribe("homeassistant/#")
