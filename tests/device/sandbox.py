@@ -45,8 +45,8 @@ def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -
         "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n"
         # What the probe says has to be read; the ear says nothing on standard output, and logs elsewhere.
         f"ExecStart=/usr/bin/python3 {argv}\nStandardOutput=journal\nLogNamespace=\n"
-        # Another probe may have written megabytes just before.
-        f"LogRateLimitIntervalSec=0\n{without}\n",
+        # Another probe may have written megabytes just before; an interval of 0 would be taken for none given.
+        f"LogRateLimitIntervalSec=1s\nLogRateLimitBurst=1000000\n{without}\n",
     )
     try:
         cursor = machine.run("journalctl -n 0 --show-cursor -o cat").strip().removeprefix("-- cursor: ")
