@@ -53,8 +53,7 @@ class Hub:
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
-    if reason := containers.reason_to_skip():
-        pytest.skip(reason)
+    containers.require_container()
     work = containers.CACHE / f"work-hub-{os.getpid()}"
     with containers.overlay(containers.bare("bookworm"), work) as root:
         for file in Path("/etc/apt/apt.conf.d").glob("99*"):

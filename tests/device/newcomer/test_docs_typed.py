@@ -125,8 +125,7 @@ def prepare(root: Path) -> None:
 
 @pytest.fixture(scope="module", params=["bookworm"])
 def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
-    if reason := containers.reason_to_skip():
-        pytest.skip(reason)
+    containers.require_container()
     work = containers.CACHE / f"work-docs-{request.param}-{os.getpid()}"
     with containers.overlay(containers.fresh(request.param), work) as root:
         prepare(root)

@@ -64,8 +64,7 @@ class Newcomer:
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
-    if reason := containers.reason_to_skip():
-        pytest.skip(reason)
+    containers.require_container()
     suite: str = request.param
     work = containers.CACHE / f"work-newcomer-{suite}-{os.getpid()}"
     with containers.overlay(containers.fresh(suite), work) as root:

@@ -9,47 +9,65 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
+from dashboard.api.metrics import DatabaseFigures, HubMetrics
+from dashboard.live.decode import Incoming
+from dashboard.live.feed import Feed
 from edge.link.metrics import DeviceMetrics
+from edge.mqtt.address import BrokerAddress
 from tests.conftest import ROOT
 from tests.support.machines import container
-from tests.support.messages import healthy
+from tests.support.messages import event_of, healthy
 
 MONITORING = ROOT / "docker" / "monitoring"
 
 
-def promtool() -> list[str] | None:
+@pytest.fixture
+def promtool() -> list[str]:
     """Prometheus's own tool: installed here, or in the Debian 13 that is kept for tests."""
     kept = container.CACHE / "brokers-trixie"
     if shutil.which("promtool"):
         return ["promtool"]
     if (kept / "usr" / "bin" / "promtool").is_file():
         return [str(kept / "usr" / "bin" / "promtool")]
-    return None
+    pytest.skip("promtool is missing: apt-get install prometheus")
 
 
 @pytest.mark.parametrize("change", [None, "expr: roomtone_clock_synced =="], ids=["as it is", "with a fault"])
-def test_promtool_takes_the_rules(tmp_path: Path, change: str | None) -> None:
-    tool = promtool()
-    if tool is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
+def test_promtool_takes_the_rules(promtool: list[str], tmp_path: Path, change: str | None) -> None:
     text = (MONITORING / "alerts.yaml").read_text(encoding="utf-8")
     if change:
         text = text.replace("expr: roomtone_clock_synced == 0", change)
     (tmp_path / "alerts.yaml").write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [*tool, "check", "rules", str(tmp_path / "alerts.yaml")], capture_output=True, check=False
+        [*promtool, "check", "rules", str(tmp_path / "alerts.yaml")], capture_output=True, check=False
     )
     assert (done.returncode == 0) == (change is None), done.stdout + done.stderr
 
 
-def test_promtool_takes_the_metrics() -> None:
-    tool = promtool()
-    if tool is None:
-        pytest.skip("promtool is missing: apt-get install prometheus")
+def test_promtool_takes_the_metrics_of_a_device(promtool: list[str]) -> None:
+    assert complaints(promtool, DeviceMetrics("kitchen", healthy(), "ok", True)) == (0, b"", b"")
+
+
+def test_promtool_takes_the_metrics_of_the_hub(promtool: list[str]) -> None:
+    feed = Feed(BrokerAddress("localhost", 1883), "roomtone")
+    for node, leaf, message in (
+        ("kitchen", "availability", "online"),
+        ("kitchen", "mic", "muted"),
+        ("kitchen", "event", event_of("happy", 1_770_000_000.0)),
+        ("hall", "availability", "offline"),
+    ):
+        feed.registry.apply(Incoming(node, leaf, message), 1_770_000_000.0)
+    figures = DatabaseFigures({"kitchen": 12}, 2, 0.999)
+    assert complaints(promtool, HubMetrics(feed, figures)) == (0, b"", b"")
+
+
+def complaints(promtool: list[str], metrics: Collector) -> tuple[int, bytes, bytes]:
+    """Exit status, output and errors of `promtool check metrics`."""
     registry = CollectorRegistry()
-    registry.register(DeviceMetrics("kitchen", healthy(), "ok", True))
+    registry.register(metrics)
     done = subprocess.run(
-        [*tool, "check", "metrics"], input=generate_latest(registry), capture_output=True, check=False
+        [*promtool, "check", "metrics"], input=generate_latest(registry), capture_output=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    return done.returncode, done.stdout, done.stderr
