@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from edge.util.errors import UserError, reason
 
 BUSY_TIMEOUT_MS: Final = 5000
+BUSY_RETRY_S: Final = 0.02
 FILE_MODE: Final = 0o600
 APPLICATION_NAME: Final = "roomtone"
 """How PostgreSQL lists our connections."""
@@ -98,8 +100,8 @@ def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         if not read_only:
-            # WAL: readers never wait for the recorder. FULL: what has been acknowledged survives a power cut.
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
+            # FULL: what has been acknowledged survives a power cut.
             connection.execute("PRAGMA synchronous = FULL")
             # Erased data is overwritten, whatever the library was built with.
             connection.execute("PRAGMA secure_delete = ON")
@@ -109,6 +111,23 @@ def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
         connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log: readers never wait for the recorder.
+
+    SQLite does not wait for other connections there as it does elsewhere: recorder and dashboard, started in the same
+    moment, would make each other fail.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(BUSY_RETRY_S)
 
 
 def _create_private(file: Path) -> None:

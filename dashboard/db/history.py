@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import UNSET
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, or_, select
 from ulid import ULID
 
 from dashboard.db.periods import EventFilter
@@ -42,10 +42,10 @@ class History:
         self._engine = engine
 
     def is_recorded(self, node: str) -> bool:
-        """Return whether anything is recorded of a room."""
-        statement = select(quarters.c.room_id).join(rooms, rooms.c.id == quarters.c.room_id)
+        """Return whether anything is recorded of a room: sums or single events."""
+        statement = select(rooms.c.id).where(rooms.c.node == node, _has_data())
         with self._engine.connect() as connection:
-            return connection.execute(statement.where(rooms.c.node == node).limit(1)).first() is not None
+            return connection.execute(statement).first() is not None
 
     def utterances(
         self,
@@ -90,7 +90,7 @@ class History:
             select(events.c.at).where(events.c.room_id == rooms.c.id).order_by(events.c.at.desc()).limit(1)
         )
         statement = select(rooms.c.node, rooms.c.name, newest.scalar_subquery().label("newest")).where(
-            select(quarters.c.room_id).where(quarters.c.room_id == rooms.c.id).exists()
+            _has_data()
         )
         with self._engine.connect() as connection:
             return {row.node: (row.name, row.newest or 0) for row in connection.execute(statement)}
@@ -109,6 +109,16 @@ class History:
                 )
                 found += [(node, _event(row)) for row in reversed(connection.execute(statement).all())]
         return found
+
+
+def _has_data() -> ColumnElement[bool]:
+    """Return the condition that a row of `rooms` has sums or single events: either may be gone without the other."""
+    return or_(
+        *(
+            select(table.c.room_id).where(table.c.room_id == rooms.c.id).exists()
+            for table in (quarters, events)
+        )
+    )
 
 
 def _utterance(node: str, row: Any) -> View:

@@ -12,11 +12,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.db.engine import DatabaseError, describe_error
+from dashboard.db.engine import BUSY_TIMEOUT_MS, DatabaseError, describe_error
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 0x726F6F6D
 """Key of PostgreSQL's advisory lock for migrations; any number that no other program uses."""
+
+MIGRATION_TIMEOUT_MS: Final = 60_000
+"""How long to wait for the migration of another program, which may copy large tables."""
 
 
 class NewerSchemaError(DatabaseError):
@@ -35,7 +38,9 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             else:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {MIGRATION_TIMEOUT_MS}")
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             config.attributes["connection"] = connection
             current = current_revision(connection)
             require_known(current)

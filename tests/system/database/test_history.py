@@ -7,7 +7,7 @@ import pytest
 from dashboard.db.engine import connect
 from dashboard.db.history import History, zone_of
 from dashboard.db.schema import migrate
-from dashboard.db.tables import EMOTIONS
+from dashboard.db.tables import EMOTIONS, events, quarters
 from dashboard.live.decode import Incoming
 from dashboard.live.registry import RECENT_UTTERANCES, RoomRegistry
 from dashboard.recorder.writer import Received, Writer
@@ -74,6 +74,15 @@ def test_a_room_that_was_never_heard_is_empty_and_a_strange_zone_is_utc(history)
     assert not history.is_recorded("nowhere")
     assert str(zone_of("Mars/Olympus")) == "UTC"
     assert str(zone_of("../../etc/passwd")) == "UTC"
+
+
+@pytest.mark.parametrize("gone", [events, quarters], ids=lambda table: table.name)
+def test_a_room_of_which_only_sums_or_only_events_are_left_is_still_there(history, record, place, gone):
+    record(("happy", at(4, 10), {}))
+    with connect(place).begin() as connection:
+        connection.execute(gone.delete())
+    assert history.is_recorded("kitchen")
+    assert set(history.recorded_rooms()) == {"kitchen"}
 
 
 def test_recorded_rooms_have_their_name_and_their_newest_utterance(history, record):

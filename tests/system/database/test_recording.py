@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -86,6 +88,21 @@ def test_two_programs_that_start_in_the_same_moment_prepare_the_database_once(pl
     assert count(engines[0], users) == 0
     for engine in engines:
         engine.dispose()
+
+
+def test_a_database_that_another_program_holds_is_waited_for(tmp_path):
+    file = tmp_path / "a.db"
+    # As a recorder in the moment of its first start: SQLite refuses the write-ahead log at once.
+    holder = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(1.0, holder.execute, ["ROLLBACK"])
+    end.start()
+    engine = connect(f"sqlite:///{file}")
+    migrate(engine)
+    assert count(engine, users) == 0
+    end.join()
+    holder.close()
+    engine.dispose()
 
 
 def test_an_event_is_written_once_in_whatever_batches_it_comes(engine):

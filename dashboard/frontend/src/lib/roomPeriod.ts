@@ -28,6 +28,8 @@ export function useRoomPeriod(node: Ref<string>) {
   const unknown = ref(false);
   let asked = 0;
 
+  /** Rooms that are live or recorded are in the live state; undefined until it has arrived. */
+  const isKnown = (name: string) => name in live.rooms || (live.hub === "connected" ? false : undefined);
   const state = computed(() => fromQuery(route.query, new Date(live.now)));
   const span = computed(() => spanOf(state.value.view, state.value.day));
   /** What the list shows and what is exported: what was clicked, or the whole period. */
@@ -44,10 +46,14 @@ export function useRoomPeriod(node: Ref<string>) {
   }
 
   async function load(): Promise<void> {
-    unknown.value = !NODE.test(node.value);
-    if (!hub.recorded || unknown.value) return;
+    const known = isKnown(node.value);
+    unknown.value = !NODE.test(node.value) || known === false;
+    // A room that does not exist is not requested: that would be an error in the browser's console.
+    if (!hub.recorded || unknown.value || !known) return;
     const request = ++asked;
-    const { view, day, compare } = state.value;
+    const { view, day } = state.value;
+    const compare =
+      state.value.compare === "previous" || isKnown(state.value.compare) ? state.value.compare : "";
     const filters = filterQuery(state.value);
     const isPrevious = compare === "previous";
     const otherSpan = isPrevious ? spanOf(view, neighbour(view, day, -1)) : span.value;
@@ -121,9 +127,11 @@ export function useRoomPeriod(node: Ref<string>) {
     },
     { immediate: true },
   );
-  watch([node, () => JSON.stringify(toQuery(state.value, new Date(live.now)))], () => void load(), {
-    immediate: true,
-  });
+  watch(
+    [node, () => isKnown(node.value), () => JSON.stringify(toQuery(state.value, new Date(live.now)))],
+    () => void load(),
+    { immediate: true },
+  );
   usePolling(() => {
     // What is over does not change.
     if (period.value && seen.value.to > live.now) void load();
