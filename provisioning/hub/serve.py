@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import socket
@@ -25,6 +26,9 @@ from provisioning.hub import setup
 START_TIMEOUT_S: Final = 60.0
 CERTIFICATES_TIMEOUT_S: Final = 10.0
 CADDYFILE: Final = Path(__file__).with_name("Caddyfile")
+_MOSQUITTO: Final = re.compile(r"\d+: (?P<text>.*)")
+"""mosquitto's own lines begin with a time."""
+_ROUTINE: Final = re.compile(r"ready\b|(?:DEBUG|INFO) ")
 
 
 def register(verbs: Any) -> None:
@@ -44,6 +48,11 @@ def register(verbs: Any) -> None:
     parser.add_argument("--database", metavar="URL", help="(default: SQLite in DIR/data)")
     parser.add_argument(
         "--try-it", action="store_true", help="with the page *Try it* even with a public certificate"
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print every line of every program, such as the broker's connections (default: what needs attention)",
     )
     parser.set_defaults(run=run)
 
@@ -122,10 +131,11 @@ def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildPro
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
     listen = [] if options.lan else ["--listen", "127.0.0.1"]
     broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), *listen]
+    on_line = _print_line if options.verbose else _print_what_needs_attention
     processes = [
-        ChildProcess("broker", broker, env, ("ready",), _print_line),
-        ChildProcess("recorder", record, env, ("ready",), _print_line),
-        ChildProcess("dashboard", page, env, ("ready",), _print_line),
+        ChildProcess("broker", broker, env, ("ready",), on_line),
+        ChildProcess("recorder", record, env, ("ready",), on_line),
+        ChildProcess("dashboard", page, env, ("ready",), on_line),
     ]
     if caddy is None:
         return processes, f"http://127.0.0.1:{port}/"
@@ -144,9 +154,7 @@ def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildPro
         "ROOMTONE_CADDY_DATA": str(folder / "data" / "caddy"),
     }
     command = [caddy, "run", "--adapter", "caddyfile", "--config", str(CADDYFILE)]
-    processes.append(
-        ChildProcess("proxy", command, env | own, ("serving initial configuration",), _print_errors)
-    )
+    processes.append(ChildProcess("proxy", command, env | own, ("serving initial configuration",), on_line))
     return processes, f"https://{hosts[0]}:{options.https_port}/"
 
 
@@ -171,7 +179,18 @@ def _print_line(name: str, line: str) -> None:
     print(printable(f"[{name}] {line}"), file=sys.stderr, flush=True)
 
 
-def _print_errors(name: str, line: str) -> None:
-    """Print only the errors of caddy's log."""
-    if '"level":"error"' in line or '"level":"fatal"' in line or line.startswith("Error"):
+def _print_what_needs_attention(name: str, line: str) -> None:
+    if needs_attention(name, line):
         _print_line(name, line)
+
+
+def needs_attention(name: str, line: str) -> bool:
+    """Whether a line of a program of the hub is for the user who started it: warnings, errors, passwords, restarts.
+
+    Not each connection and subscription of the broker, and of caddy's log only the errors.
+    """
+    if name == "proxy":
+        return '"level":"error"' in line or '"level":"fatal"' in line or line.startswith("Error")
+    if name == "broker" and (logged := _MOSQUITTO.match(line)):
+        return logged["text"].startswith(("Error", "Warning"))
+    return bool(line.strip()) and not _ROUTINE.match(line)
