@@ -73,10 +73,13 @@ class Broker:
             ),
             Subscription(protocol.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
-            *(Subscription(topic, 0) for topic in self.figures.topics()),
         ]
         options = ClientOptions(
-            f"roomtone-dashboard-{secrets.token_hex(6)}", tuple(topics), keepalive_s=KEEPALIVE_S
+            f"roomtone-dashboard-{secrets.token_hex(6)}",
+            tuple(topics),
+            # Few brokers let clients read their figures, and some close the connection on it.
+            optional=tuple(Subscription(topic, 0) for topic in self.figures.topics()),
+            keepalive_s=KEEPALIVE_S,
         )
         self._client = Client(address, options, self._handle, Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
         self._requests: Requests[Response] = Requests(self._client.publish)
@@ -114,8 +117,6 @@ class Broker:
             case Connected(capabilities=capabilities):
                 self._set(Connection("connected", capabilities.missing()))
             case Subscribed(refused):
-                # Few brokers let clients read their figures; what is below `$SYS` is not needed.
-                refused = tuple(one for one in refused if not one[0].startswith(ROOT))
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
                     self._set(Connection("connected", detail))

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from edge.mqtt import reason_codes
@@ -160,6 +161,8 @@ class Client:
             self._connection = None
             if self._stopping.is_set():
                 break
+            if ended.optional_refused:
+                self._options = replace(self._options, optional=())
             self._wait_after(ended)
         self._set(State.STOPPED)
 

@@ -66,6 +66,7 @@ class Connection:
         self._connected_at: float | None = None
         self._subscribed = False
         self._subscribing: tuple[Subscription, ...] = ()
+        self._asks_optional = False
         self._last_error = ""
         self._warned_oversized = False
         self.capabilities = Capabilities()
@@ -220,7 +221,8 @@ class Connection:
             silent = not self._subscribed
         elif reason.code in ("no_answer", "not_mqtt"):
             silent = connected_s is None
-        return Ended(reason, connected_s, self._subscribed, self._code, silent)
+        refused = self._asks_optional and not self._closing.is_set()
+        return Ended(reason, connected_s, self._subscribed, self._code, silent, optional_refused=refused)
 
     def _tls_refusal(self) -> Reason | None:
         error = tls.refusal(self._who.address)
@@ -260,6 +262,9 @@ class Connection:
         codes: list[ReasonCode],
         properties: Properties | None,
     ) -> None:
+        if self._asks_optional:
+            self._asks_optional = False
+            return
         wanted = self._subscribing
         failed = [(one, code) for one, code in zip(wanted, codes, strict=False) if code.is_failure]
         if self.capabilities.shared_subscriptions and any(one.share for one, _ in failed):
@@ -273,6 +278,9 @@ class Connection:
             for one, code in failed
         )
         self._post(Subscribed(refused))
+        if self._options.optional:
+            self._asks_optional = True
+            self._subscribe(self._options.optional)
 
     def _on_publish(
         self, client: paho.Client, data: Any, mid: int, code: ReasonCode, properties: Properties | None

@@ -61,7 +61,8 @@ class Ended:
 
     `connected_s`: how long after the broker accepted it, None where it never did. `served`: the broker answered all
     that we sent at the start. `code`: the reason code of MQTT, where it gave one. `silent`: it ended without any
-    answer, as brokers do that do not understand a version.
+    answer, as brokers do that do not understand a version. `optional_refused`: it ended instead of an answer to
+    `ClientOptions.optional`.
     """
 
     reason: Reason
@@ -69,11 +70,15 @@ class Ended:
     served: bool = False
     code: int | None = None
     silent: bool = False
+    optional_refused: bool = False
 
 
 @dataclass(frozen=True)
 class Retry:
-    """What to do after a connection: wait, then try `attempt`. `report` is false for a change of version alone."""
+    """What to do after a connection: wait, then try `attempt`.
+
+    `report` is false where only the version changes, or what is asked for.
+    """
 
     attempt: Attempt
     delay_s: float
@@ -106,6 +111,8 @@ class ReconnectLogic:
         lasted = ended.connected_s or 0.0
         if ended.served:
             self._worked = self.attempt.version
+        if ended.optional_refused:
+            return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
         closed_soon = was_connected and not ended.silent and ended.code is None and lasted < SHORT_S
         self._short_lives = self._short_lives + 1 if closed_soon and reason.code == "connection_closed" else 0
         if self._short_lives > 1:

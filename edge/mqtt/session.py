@@ -34,6 +34,8 @@ class ClientOptions:
 
     client_id: str
     subscriptions: tuple[Subscription, ...] = ()
+    optional: tuple[Subscription, ...] = ()
+    """Asked for once the others are answered, and not again where the broker closes the connection on it."""
     unsubscribe: tuple[str, ...] = ()
     """Topic filters that an earlier start may have left in the session."""
     will: Will | None = None

@@ -73,7 +73,7 @@ class DemoSession:
         self._listen()
 
     def _print_addresses(self, page: str, broker_port: int, rooms: list[Room]) -> None:
-        subscribe = f"mosquitto_sub -p {broker_port} -v -t 'roomtone/+/event'"
+        subscribe = f"mosquitto_sub -h 127.0.0.1 -p {broker_port} -v -t 'roomtone/+/event'"
         if shutil.which("mosquitto_sub") is None:
             subscribe += "   (after: sudo apt install mosquitto-clients)"
         seconds = self.options.seconds

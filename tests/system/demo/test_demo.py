@@ -95,6 +95,8 @@ def test_speech_comes_back_from_the_broker_as_events(tmp_path: Path, room: Path,
         assert line["event"]["event_type"] in (*LABELS, UNCERTAIN)
         assert 300 <= line["event"]["duration_ms"] <= 4000
     assert "http://127.0.0.1:" in err
+    # rumqttd closes a connection that asks for the broker's figures: the page lives without them.
+    assert "WARNING" not in err
     assert processes_of(tmp_path) == []
     assert left_behind(tmp_path) == []
 

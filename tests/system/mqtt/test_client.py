@@ -196,6 +196,16 @@ def test_a_filter_of_an_earlier_start_is_unsubscribed(broker, connect):
     until(lambda: now.payloads == [b"new"])
 
 
+def test_what_is_optional_is_subscribed_to_besides(broker, connect):
+    both = connect(broker, "both", ALL, optional=(Subscription("more/#"),))
+    publisher = connect(broker, "publisher")
+    publisher.client.publish_and_wait("t/x", b"wanted")
+    # The answer to the second SUBSCRIBE comes after the client is ready.
+    until(lambda: publisher.client.publish_and_wait("more/x", b"more") == 0 and b"more" in both.payloads)
+    assert both.payloads[0] == b"wanted"
+    assert both.losses == []
+
+
 def test_a_program_that_needs_the_broker_now_is_told_why_there_is_none():
     port = free_port()
     client = Client(BrokerAddress("127.0.0.1", port), ClientOptions("one"), lambda _: None)

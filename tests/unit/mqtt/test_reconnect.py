@@ -163,3 +163,13 @@ def test_a_broker_without_qos_1_gets_a_will_with_qos_0():
     one = logic()
     refusal = Ended(Reason("qos_not_supported", ""), code=reason_codes.QOS_NOT_SUPPORTED)
     assert one.ended(refusal).attempt == Attempt("5", will_qos=0)
+
+
+def test_a_broker_that_closes_on_what_is_optional_is_connected_to_again_at_once():
+    logic = ReconnectLogic(Identity(BrokerAddress("hub"), "one"), "auto")
+    closed = Reason("connection_closed", "closed")
+    for _ in range(3):
+        retry = logic.ended(Ended(closed, 0.1, served=True, optional_refused=True))
+        assert not retry.report
+        assert retry.delay_s < 1
+        assert retry.reason.code == "connection_closed"
