@@ -25,11 +25,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 USER = "ann"
 PASSPHRASE = "correct horse battery"
 SPEECH = "/usr/share/pocketsphinx/test/data/cards"
+PLAYBACK = f'[audio]\\nsource = "playback"\\nplayback_dir = "{SPEECH}"\\n[mqtt]\\nhost = "hub.local"\\n'
 EVENT = '{"v":1,"id":"01JD","event_type":"angry"}'
 STAND_INS = {
     "<this repository>": "/mnt/source",
     "-h BROKER": "-h 127.0.0.1",
-    # Nobody speaks here: the installed ear plays recordings, and what it publishes is on the site's broker.
+    # There is no microphone here.
+    "[runtime]\n": f'[audio]\nsource = "playback"\nplayback_dir = "{SPEECH}"\n[runtime]\n',
+    # The site of docs/fleet.md has a broker on this computer already.
     "./run hub --host": "./run hub --mqtt-port 8884 --host",
 }
 
@@ -43,21 +46,42 @@ class Expected:
     """It runs until Ctrl-C, which is pressed when this appears."""
     stays: bool = False
     """It goes on running in its terminal, and the next commands are typed in another one."""
+    never: str = ""
+    """What it must not say."""
+    before: str = ""
+    """What is typed before it, since these pages are about more than one computer and this is one."""
     stops_servers: bool = False
     """What goes on running in other terminals is ended before, as the page says."""
     fails: str = ""
-    """The command of which the page says that it fails."""
+    """How the command begins of which the page says that it fails, or that needs a microphone."""
 
 
+# What was a device of one site becomes one of another.
+NEW_DEVICE = f"""sudo provisioning/uninstall.sh --purge
+sudo mkdir -p /etc/roomtone
+printf '{PLAYBACK}' | sudo tee /etc/roomtone/roomtone.toml >/dev/null
+"""
 EXPECTED = {
     "git clone": Expected(until=r"dBFS"),
     "mosquitto_sub": Expected(until=r"event_type|angry"),
-    "cat > room.toml": Expected(until=r"microphone|ready"),
+    "cat > room.toml": Expected(until=r"INFO ear: \[ready\]", fails="roomtone devices"),
+    "roomtone fleet init": Expected(said="site"),
+    "sudo mkdir -p /etc/systemd/system/mosquitto": Expected(said="in force at the broker"),
+    "cp site/joins/kitchen.join": Expected(said="it hears: "),
+    'sudo "$(command -v roomtone)" fleet revoke': Expected(said="in force at the broker"),
     "EAR=": Expected(until="event_type", fails="sudo nsenter"),
     "./run hub": Expected(until=r"Page +https://hub\.local:8443/", stays=True),
+    ". .venv/bin/activate\nroomtone fleet --site hub/site enrol": Expected(
+        said="it hears: ", before=NEW_DEVICE
+    ),
+    "sudo provisioning/hub/install.sh": Expected(
+        said="password", before="sudo systemctl -q disable --now mosquitto\n"
+    ),
+    "CA=": Expected(said='"kitchen"', never='"error"'),
     "roomtone hub restore": Expected(stops_servers=True),
-    "roomtone fleet --site hub/site push": Expected(said="pushed to all"),
-    "roomtone fleet list": Expected(said=r"broker"),
+    ". .venv/bin/activate\nroomtone fleet --site hub/site renew": Expected(said="it hears: "),
+    "roomtone fleet --site hub/site push": Expected(said="small-0.3.0"),
+    "roomtone fleet list": Expected(said="broker"),
     "sudo roomtone model status": Expected(said="baseline"),
 }
 
@@ -83,7 +107,7 @@ class Reader:
     def open(self, folder: str) -> None:
         settings = {
             name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_FIND_LINKS") if name in os.environ
-        }
+        } | {"PASSWORD": PASSPHRASE}
         self.terminals.append(Terminal(self.container, USER, folder, settings, PASSPHRASE))
 
     def types(self, block: Block) -> str:
@@ -92,6 +116,7 @@ class Reader:
         for word, stand_in in STAND_INS.items():
             text = text.replace(word, stand_in)
         what = expected(block)
+        text = what.before + text
         if what.stops_servers:
             while self.servers:
                 self.servers.pop().ends(60)
@@ -100,6 +125,8 @@ class Reader:
             self.servers.append(self.terminals[-1])
             self.open("~/roomtone")
         print(f"--- {block.name}\n{text}\n>>>\n{said[-3000:]}")
+        if what.never and what.never in said:
+            return f"{block.name}: says {what.never!r}\n{said[-2000:]}"
         if failed and not (what.fails and failed.startswith(what.fails)):
             return f"{block.name}: failed: {failed}\n{said[-2000:]}"
         if what.said and what.said not in said:
@@ -118,9 +145,7 @@ def prepare(root: Path) -> None:
     (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
     # Nobody speaks here: the device that is installed plays recordings instead.
     (root / "etc/roomtone").mkdir()
-    (root / "etc/roomtone/roomtone.toml").write_text(
-        f'[audio]\nsource = "playback"\nplayback_dir = "{SPEECH}"\n[mqtt]\nhost = "hub.local"\n'
-    )
+    (root / "etc/roomtone/roomtone.toml").write_text(PLAYBACK.replace("\\n", "\n"))
 
 
 @pytest.fixture(scope="module", params=["bookworm"])

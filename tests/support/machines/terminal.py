@@ -14,7 +14,7 @@ import time
 from tests.support.machines.container import Container
 
 CTRL_C = b"\x03"
-_END = re.compile(r"\x1eEND \[(\d+)\] \[(.*?)\]\x1e", re.DOTALL)
+_END = r"\x1eEND %d \[(\d+)\] \[(.*?)\]\x1e"
 _QUESTION = re.compile(r"(?:assphrase|assword)[^\n]*: ?\Z")
 
 
@@ -30,7 +30,19 @@ class Terminal:
         home = settings | {"HOME": f"/home/{user}", "TERM": "dumb", "PS1": ""}
         variables = [f"{name}={value}" for name, value in home.items()]
         shell = shlex.join(
-            ["runuser", "-u", user, "--", "env", *variables, "bash", "--noprofile", "--norc", "-i"]
+            [
+                "runuser",
+                "-u",
+                user,
+                "--",
+                "env",
+                *variables,
+                "bash",
+                "--noprofile",
+                "--norc",
+                "--noediting",
+                "-i",
+            ]
         )
         ours, theirs = pty.openpty()
         self._terminal = ours
@@ -50,13 +62,14 @@ class Terminal:
         script = self._container.root / "srv" / f"typed-{os.getpid()}-{id(self)}-{self._count}"
         script.write_text(text)
         script.chmod(0o644)
-        end = r"printf '\036END [%s] [%s]\036' $__status " + '"$__failed"'
-        self._write(
-            f"__failed=; trap '__failed=$BASH_COMMAND' ERR; . /srv/{script.name}; __status=$?; trap - ERR; {end}\n"
-        )
+        # Its number tells it from what an interrupted command before it has still printed.
+        end = f'printf \'\\036END {self._count} [%s] [%s]\\036\' "$__status" "$__failed"; trap - ERR'
+        # The first command that fails; what Ctrl-C ends has not failed.
+        trap = "trap '[ $? -eq 130 ] || __failed=${__failed:-$BASH_COMMAND}' ERR"
+        self._write(f"__failed= __status=0; {trap}; . /srv/{script.name}; __status=$?; {end}\n")
         said, answered, pressed = "", 0, False
         limit = time.monotonic() + timeout_s
-        while (done := _END.search(said)) is None:
+        while (done := re.search(_END % self._count, said, re.DOTALL)) is None:
             assert time.monotonic() < limit, f"{text}\n{said[-4000:]}"
             said += self._read()
             if until and not pressed and re.search(until, said):
@@ -64,7 +77,7 @@ class Terminal:
                 if stays:
                     return "", said
                 self.interrupt()
-                self._write(r"printf '\036END [0] []\036'" + "\n")
+                self._write(f"__status=0; {end}\n")
             if len(said) > answered and _QUESTION.search(said):
                 answered = len(said)
                 self._write(self._answer + "\n")
@@ -78,10 +91,11 @@ class Terminal:
 
     def ends(self, timeout_s: float) -> None:
         """End what runs in here by Ctrl-C, and wait for it."""
+        self._count += 1
         self.interrupt()
-        self._write(r"printf '\036END [0] []\036'" + "\n")
+        self._write(f"printf '\\036END {self._count} [0] []\\036'\n")
         said, limit = "", time.monotonic() + timeout_s
-        while _END.search(said) is None:
+        while re.search(_END % self._count, said, re.DOTALL) is None:
             assert time.monotonic() < limit, said[-4000:]
             said += self._read()
 
