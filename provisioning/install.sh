@@ -5,6 +5,7 @@ set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
 PACKAGES=(python3-venv python3-pyaudio)
+OFFLINE="this device seems to be offline; provisioning/bundle-offline makes a folder for devices without a network"
 
 help() {
   cat <<'EOF'
@@ -116,7 +117,7 @@ elif [ ${#missing[@]} -gt 0 ]; then
   log=$(mktemp)
   if ! apt-get install -y -qq -f --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}" >"$log" 2>&1; then
     tail -n 5 "$log" >&2
-    [ $reached -eq 1 ] || die "this device seems to be offline; provisioning/bundle-offline makes a folder for devices without a network"
+    [ $reached -eq 1 ] || die "$OFFLINE"
     die "apt-get could not install these packages; see above"
   fi
   rm -f "$log"
@@ -157,7 +158,13 @@ works() { # whether the version in folder $1 can do its work, tried as the user 
     runuser -u roomtone-ear -- "$1/bin/python" -c 'import pyaudio, paho.mqtt.client, soxr' 2>/dev/null
 }
 
-pip_install() { "$new/bin/pip" --disable-pip-version-check install -q --no-cache-dir "$@" || die "pip failed; see above, and run this again"; }
+pip_install() {
+  local said
+  said=$("$new/bin/pip" --disable-pip-version-check install -q --no-cache-dir "$@" 2>&1) && return
+  tail -n 8 <<<"$said" >&2
+  [[ ! $said =~ NewConnectionError|NameResolutionError|"name resolution"|"Network is unreachable" ]] || die "$OFFLINE"
+  die "pip failed; see above, and run this again"
+}
 # build_wheels DIR: the two wheels of this checkout, by the tool whose hash is known.
 build_wheels() {
   local source=$1/source

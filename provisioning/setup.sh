@@ -4,6 +4,10 @@
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "run: $*"; exit 2; }
+offline() {
+  die "this machine seems to be offline: $1 not reached (a device without a network is installed from a folder:
+     provisioning/bundle-offline)"
+}
 
 # Servers that Debian's packages start by themselves: `package:units`. They were not asked for here.
 readonly SERVICES=("mosquitto:mosquitto" "caddy:caddy" "postgresql:postgresql" "docker.io:docker docker.socket containerd")
@@ -73,8 +77,7 @@ apt_need() {
   wanted=(apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}")
   if ! apt_run "${wanted[@]}"; then
     tail -n 5 "$apt_log" >&2
-    [ -z "$lists_failed" ] || die "this machine seems to be offline: Debian's servers were not reached (a device without
-     a network is installed from a folder: provisioning/bundle-offline)"
+    [ -z "$lists_failed" ] || offline "Debian's servers were"
     die "apt-get could not install these packages; see above"
   fi
   rm -f "$apt_log" && apt_log=
@@ -192,6 +195,10 @@ pip_install() {
     return 0
   fi
   tail -n 15 "$log" >&2
+  if grep -qE 'NewConnectionError|NameResolutionError|name resolution|Network is unreachable' "$log"; then
+    rm -f "$log"
+    offline "the package index was"
+  fi
   rm -f "$log"
   return 1
 }

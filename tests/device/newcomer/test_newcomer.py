@@ -20,6 +20,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.machines import container as containers
 from tests.support.machines.container import AUTHORITIES, Container
+from tests.support.machines.terminal import Terminal
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
@@ -60,6 +61,14 @@ class Newcomer:
             timeout=timeout_s, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout.decode(errors="replace")
+
+    def interrupts(self, command: str, moment: str, after_s: float) -> str:
+        """Type a command and press Ctrl-C so long after this appears (or let it end before); what it printed."""
+        terminal = Terminal(self.container, USER, f"{HOME}/roomtone", MACHINE, "")
+        try:
+            return terminal.types(command, 600, moment, after_s=after_s)[1]
+        finally:
+            terminal.close()
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
@@ -121,10 +130,59 @@ def test_what_the_demo_prints_can_be_typed(newcomer: Newcomer) -> None:
     assert '"event_type"' in said, said
 
 
-def test_an_interrupted_set_up_is_completed_by_the_same_command(newcomer: Newcomer) -> None:
-    status, said = newcomer.types("rm -rf .venv/lib/python3*/site-packages/pip && ./run setup")
+@pytest.mark.parametrize(
+    ("moment", "after_s"),
+    [
+        ("installing Debian packages", 1),
+        ("installing Debian packages", 6),
+        ("installing Debian packages", 12),
+    ],
+)
+def test_ctrl_c_while_apt_works_is_made_good_by_the_same_command(
+    newcomer: Newcomer, moment: str, after_s: float
+) -> None:
+    newcomer.container.run("apt-get purge -y -qq mosquitto caddy >/dev/null 2>&1; apt-get clean")
+    newcomer.interrupts("./run hub", moment, after_s)
+    said = newcomer.interrupts("./run hub", "Page +https://", 0)
+    assert "Broker  mqtts://" in said
+    # What apt started is not left running, also where it was interrupted.
+    for service in ("caddy", "mosquitto"):
+        assert newcomer.container.run(f"systemctl is-active {service}", check=False).strip() != "active"
+        assert newcomer.container.run(f"systemctl is-enabled {service}", check=False).strip() != "enabled"
+
+
+@pytest.mark.parametrize(
+    ("moment", "after_s"),
+    [
+        ("making a virtual environment", 0),
+        ("making a virtual environment", 2),
+        ("installing Python packages", 1),
+        ("installing Python packages", 10),
+        ("installing Python packages", 25),
+    ],
+)
+def test_ctrl_c_while_the_environment_is_made_is_made_good_by_the_same_command(
+    newcomer: Newcomer, moment: str, after_s: float
+) -> None:
+    newcomer.types("rm -rf .venv")
+    newcomer.interrupts("./run setup", moment, after_s)
+    status, said = newcomer.types("./run setup && .venv/bin/roomtone --version")
     assert status == 0, said
-    status, said = newcomer.types("rm -rf .venv && (timeout -s INT 20 ./run setup; ./run setup)")
+
+
+def test_without_a_network_the_way_without_one_is_named(newcomer: Newcomer) -> None:
+    offline = f"sudo unshare --net -- runuser -u {USER} -- env HOME={HOME} ROOMTONE_VENV={HOME}/offline"
+    # Debian's packages are there already, and then they are not.
+    for removed in ("true", "apt-get purge -y -qq mosquitto >/dev/null 2>&1; rm -rf /var/lib/apt/lists/*"):
+        newcomer.container.run(removed)
+        status, said = newcomer.types(f"{offline} ./run hub", timeout_s=900)
+        assert status == 2, said
+        assert "provisioning/bundle-offline" in said
+    newcomer.types("rm -rf ~/offline")
+
+
+def test_an_environment_without_pip_and_a_renamed_checkout_heal(newcomer: Newcomer) -> None:
+    status, said = newcomer.types("rm -rf .venv/lib/python3*/site-packages/pip && ./run setup")
     assert status == 0, said
     newcomer.container.run("dpkg --force-all --unpack /var/cache/apt/archives/*.deb 2>/dev/null || true")
     status, said = newcomer.types(
@@ -164,10 +222,19 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         f"sudo {roomtone} fleet deploy --to /etc/mosquitto/roomtone",
         f"sudo {roomtone} fleet enrol kitchen",
         "cp site/joins/kitchen.join .",
-        "sudo provisioning/install.sh --join kitchen.join --wait 0",
     ):
         status, said = newcomer.types(command)
         assert status == 0, f"{command}\n{said}"
+    install = "sudo provisioning/install.sh --join kitchen.join --wait 0"
+    for moment, after_s in (
+        ("installing /opt/roomtone/versions", 1),
+        ("installing /opt/roomtone/versions", 15),
+        ("installing /opt/roomtone/versions", 40),
+        ("/opt/roomtone/current is", 0),
+    ):
+        newcomer.interrupts(install, moment, after_s)
+    status, said = newcomer.types(install)
+    assert status == 0, said
     run = newcomer.container.run
     assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
     status, said = newcomer.types("sudo roomtone doctor --only link")

@@ -53,10 +53,12 @@ class Terminal:
         os.close(theirs)
         self.types(f"stty -echo; cd {folder}; PS1=", 60)
 
-    def types(self, text: str, timeout_s: float, until: str = "", stays: bool = False) -> tuple[str, str]:
+    def types(
+        self, text: str, timeout_s: float, until: str = "", stays: bool = False, after_s: float = 0.0
+    ) -> tuple[str, str]:
         """Run commands; return the first one that failed (empty: none) and all that was printed.
 
-        `until`: press Ctrl-C when this appears, or with `stays` leave it running in this terminal.
+        `until`: press Ctrl-C when this appears, or `after_s` later, or with `stays` leave it running in this terminal.
         """
         self._count += 1
         script = self._container.root / "srv" / f"typed-{os.getpid()}-{id(self)}-{self._count}"
@@ -76,6 +78,7 @@ class Terminal:
                 pressed = True
                 if stays:
                     return "", said
+                time.sleep(after_s)
                 self.interrupt()
                 self._write(f"__status=0; {end}\n")
             if len(said) > answered and _QUESTION.search(said):
