@@ -217,6 +217,8 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         " sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
     )
     for command in (
+        # The checkout was renamed, and back.
+        "./run setup",
         drop_in,
         f"{roomtone} fleet init --broker localhost --port 18883",
         f"sudo {roomtone} fleet deploy --to /etc/mosquitto/roomtone",
