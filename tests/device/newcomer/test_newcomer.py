@@ -241,6 +241,14 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
     assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
     status, said = newcomer.types("sudo roomtone doctor --only link")
     assert status == 0, said
+    # A broker that cannot be used: the configuration that worked stays.
+    before = run("cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum")
+    status, said = newcomer.types("sudo provisioning/install.sh --broker mqtt://127.0.0.1:9 --wait 0")
+    assert status == 1, said
+    assert run("cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum") == before
+    assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
+    status, said = newcomer.types("sudo roomtone doctor --only link")
+    assert status == 0, said
     status, said = newcomer.types("sudo provisioning/uninstall.sh --purge")
     assert status == 0, said
     assert run("ls -d /opt/roomtone /etc/roomtone /var/lib/roomtone 2>/dev/null", check=False).strip() == ""
