@@ -32,7 +32,8 @@ if [ "${answer,,}" = y ] && [ -x /opt/roomtone/current/bin/roomtone ] && systemc
   systemctl disable -q roomtone-link.service roomtone-link.socket 2>/dev/null || true
   rm -rf /etc/systemd/system/roomtone-link.{service,service.d,socket}
   systemctl daemon-reload
-  systemd-run -q --wait --pipe -p User=roomtone-link -p LoadCredential=site:/etc/roomtone/credentials --unit roomtone-link \
+  # --collect: one that failed would stay, and the next installation could not enable its own unit of this name.
+  systemd-run -q --collect --wait --pipe -p User=roomtone-link -p LoadCredential=site:/etc/roomtone/credentials --unit roomtone-link \
     timeout 20 /opt/roomtone/current/bin/roomtone link --config /etc/roomtone/roomtone.toml --forget ||
     echo "uninstall.sh: the broker was not reached: what the device retained there stays" >&2
 fi

@@ -7,6 +7,7 @@ computer is called hub.local and has a broker of its own on port 1883, as the pa
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ def prepare(root: Path) -> None:
         (root / "etc/apt/apt.conf.d" / file.name).write_bytes(file.read_bytes())
     (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
     (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
-    (root / "etc/hosts").write_text("127.0.0.1 localhost hub.local\n")
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost hub.local\n127.0.1.1 {platform.node()}\n")
     (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
     (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
     (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")

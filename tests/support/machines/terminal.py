@@ -15,7 +15,7 @@ from tests.support.machines.container import Container
 
 CTRL_C = b"\x03"
 _END = r"\x1eEND %d \[(\d+)\] \[(.*?)\]\x1e"
-_QUESTION = re.compile(r"(?:assphrase|assword)[^\n]*: ?\Z")
+_QUESTION = re.compile(r"(?:assphrase|assword|once more|Repeat)[^\n]*: ?\Z")
 
 
 class Terminal:
