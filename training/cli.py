@@ -62,6 +62,15 @@ def register_on(steps: Any) -> None:
         help="go on where the added recordings make a head that tells recordings apart, not emotions",
     )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
+    tune = _step(
+        steps, "tune", _tune, "tune the last layers of the encoder, for `fit --from` (wants a graphics card)"
+    )
+    tune.add_argument("--recipe", default="base", help="with a relative head (default: %(default)s)")
+    tune.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    tune.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and tuned.npz")
+    tune.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
+    tune.add_argument("--steps", type=int, help="(default: 1200)")
+    tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     export = _step(
         steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"
     )
@@ -177,6 +186,23 @@ def _job(options: argparse.Namespace) -> Any:
         task=plan.task,
         **own,
     )
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from training.networks import backend
+    from training.recipes import recipe
+
+    chosen = recipe.load(options.recipe)
+    backend.choose("torch", "tensorflow", "jax")
+    from training.fit import tuning
+    from training.fit.inputs import Job
+
+    how = tuning.Tuning() if options.steps is None else tuning.Tuning(steps=options.steps)
+    made = tuning.run(
+        Job(chosen, options.data, options.out, options.seed, quiet=options.json, workers=options.workers), how
+    )
+    print(json.dumps({"weights": str(made)}) if options.json else made)
+    return 0
 
 
 def _export(options: argparse.Namespace) -> int:
