@@ -8,17 +8,14 @@ import os
 import signal
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dashboard import server
-from dashboard.alerts.addresses import AllowedAddresses
-from dashboard.alerts.channels import NotificationSettings
-from dashboard.alerts.mail import MailServer
-from dashboard.auth.local_token import new_token
-from dashboard.settings import Settings
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
 from edge.util.errors import UserError
+
+if TYPE_CHECKING:
+    from dashboard.alerts.channels import NotificationSettings
 
 SMTP_PASSWORD: Final = "ROOMTONE_SMTP_PASSWORD"
 PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
@@ -103,6 +100,11 @@ def _add_notification_options(parser: argparse.ArgumentParser) -> None:
 
 def notification_settings(options: argparse.Namespace) -> NotificationSettings:
     """Return what the options of notifications say. Raises `UserError`."""
+    # Not at the top: `roomtone --help` registers every command, and should not wait for what it does not use.
+    from dashboard.alerts.addresses import AllowedAddresses
+    from dashboard.alerts.channels import NotificationSettings
+    from dashboard.alerts.mail import MailServer
+
     mail = None
     if options.smtp:
         mail = MailServer.parse(options.smtp, options.mail_from, os.environ.get(SMTP_PASSWORD, ""))
@@ -118,6 +120,10 @@ def run(options: argparse.Namespace) -> int:
     # which the module being imported may swallow or convert. Nothing is open yet that would have to be closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
+    from dashboard import server
+    from dashboard.auth.local_token import new_token
+    from dashboard.settings import Settings
+
     journal.configure("dashboard", "warning")
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)

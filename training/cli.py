@@ -13,14 +13,15 @@ from typing import Any, Final
 from edge.util.errors import UserError
 from edge.util.text.log_lines import LineFormatter
 from training.evaluate import cli as evaluation
-from training.vad import build as vad
+from training.vad import cli as vad
 
 DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-base-encoder.npz"
 
 
 EPILOG: Final = """examples:
   roomtone train corpora --data CORPORA
-  roomtone train fit --recipe base --data CORPORA --out RUN
+  roomtone train tune --data CORPORA --out TUNED
+  roomtone train fit --recipe base --data CORPORA --out RUN --from TUNED/tuned.npz
   roomtone train export --run RUN --data CORPORA --version 0.5.0
   roomtone train vad --from silero_vad.onnx
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA

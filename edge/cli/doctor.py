@@ -7,17 +7,17 @@ nothing, that yield `Check`.
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from edge.config.load import SYSTEM_CONFIG, load
-from edge.config.options import add_config_options, overrides
-from edge.config.settings import Config
-from edge.doctor.check import Check
+from edge.config.options import SYSTEM_CONFIG, add_config_options, overrides
 from edge.util.text.terminal import printable
+
+if TYPE_CHECKING:
+    from edge.config.settings import Config
+    from edge.doctor.check import Check
 
 EPILOG: Final = """examples:
   roomtone doctor
@@ -52,6 +52,8 @@ def register(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run all checks; returns 1 when one has failed. Raises `UserError` when the configuration is invalid."""
+    from edge.config.load import load
+
     path = options.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None)
     config = load(path, overrides(options.settings))
     if options.bench:
@@ -100,6 +102,10 @@ def run_benchmark(config: Config, *, as_json: bool) -> int:
 
 def run_checks(entry: Any, config: Config) -> Iterator[Check]:
     """Run the checks of one part; an exception is a failed check, not the end of the others."""
+    import inspect
+
+    from edge.doctor.check import Check
+
     try:
         function = entry.load()
         checks: Iterable[Check] = function(config) if inspect.signature(function).parameters else function()
@@ -119,6 +125,8 @@ def run_checks(entry: Any, config: Config) -> Iterator[Check]:
 
 def _as_warning(check: Check) -> Check:
     """Without a configuration a broker that cannot be reached at the default address is no failure."""
+    from edge.doctor.check import Check
+
     return Check(check.name, "warn", check.detail, check.remedy) if check.state == "fail" else check
 
 

@@ -11,7 +11,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -27,10 +27,11 @@ EPILOG = """examples:
 """
 
 
-def create_parser(only: str | None = None) -> argparse.ArgumentParser:
+def create_parser(only: str | None = None, *, summary: bool = False) -> argparse.ArgumentParser:
     """Create the command line with all installed commands; a command whose libraries are missing is left out.
 
-    `only` loads a single command: the ear starts without the libraries of the link and the dashboard.
+    `only` loads a single command: the ear starts without the libraries of the link and the dashboard. With `summary`
+    the commands have a name and a line of help, but no options: enough for `roomtone --help`.
     """
     top = argparse.ArgumentParser(
         prog="roomtone",
@@ -44,9 +45,33 @@ def create_parser(only: str | None = None) -> argparse.ArgumentParser:
     for entry in [e for e in installed if e.name == only] or installed:
         register = _load(entry)
         if register is not None:
-            register(commands)
-    add_examples(top)
+            _register(register, commands, summary)
+    if not summary:
+        add_examples(top)
     return top
+
+
+class _NamedError(Exception):
+    """The name and the help of a command are known."""
+
+
+class _Summary:
+    """In place of the sub-parsers: ends the registration of a command before its options load their libraries."""
+
+    def __init__(self, commands: Any) -> None:
+        self._commands = commands
+
+    def add_parser(self, name: str, **options: Any) -> Any:
+        """Add the command without options."""
+        self._commands.add_parser(name, help=options.get("help"))
+        raise _NamedError
+
+
+def _register(register: Callable[[Any], None], commands: Any, summary: bool) -> None:
+    try:
+        register(_Summary(commands) if summary else commands)
+    except _NamedError:
+        return
 
 
 def _load(entry: Any) -> Any:
@@ -63,7 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status, that of a `UserError` (2) and 130 for Ctrl-C."""
     prepare_output()
     given = sys.argv[1:] if arguments is None else arguments
-    options = create_parser(only=given[0] if given else None).parse_args(given)
+    first = given[0] if given else None
+    options = create_parser(only=first, summary=first in (None, "-h", "--help", "--version")).parse_args(
+        given
+    )
     try:
         status: int = options.run(options)
     except UserError as error:

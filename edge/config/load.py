@@ -22,8 +22,6 @@ from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
 from edge.util.text.text_file import read_toml
 
-SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
-"""Path of the configuration on an installed device."""
 MAX_SOCKET_BYTES: Final = 107
 """What Linux allows, without the zero at the end."""
 

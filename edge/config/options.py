@@ -8,12 +8,14 @@ import tomllib
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
+# The settings are not imported at the top: `roomtone --help` registers every command, and should not wait for them.
+if TYPE_CHECKING:
+    from edge.config.settings import Config
 
-from edge.config.load import SYSTEM_CONFIG, ConfigError, load
-from edge.config.settings import Config
+SYSTEM_CONFIG: Final = Path("/etc/roomtone/roomtone.toml")
+"""Path of the configuration on an installed device."""
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,8 @@ def config_from(options: argparse.Namespace, installed: bool = False) -> Config:
 
     Raises `ConfigError`.
     """
+    from edge.config.load import load
+
     path = options.config
     if path is None and installed and SYSTEM_CONFIG.is_file():
         path = SYSTEM_CONFIG
@@ -44,6 +48,8 @@ def config_from(options: argparse.Namespace, installed: bool = False) -> Config:
 
 def overrides(settings: Sequence[str]) -> dict[str, Any]:
     """Parse `["mqtt.port=1884"]` to `{"mqtt.port": 1884}`. Raises `ConfigError` where `=` or the section is missing."""
+    from edge.config.load import ConfigError
+
     found: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -57,6 +63,10 @@ def overrides(settings: Sequence[str]) -> dict[str, Any]:
 
 def _as_setting(value: Any, text: str, section: str, name: str) -> Any:
     """Use the text where the setting is a string: `mqtt.version=5` and `node.id=7` need no quotes."""
+    import msgspec
+
+    from edge.config.settings import Config
+
     struct = typing.get_type_hints(Config).get(section)
     wanted = typing.get_type_hints(struct, include_extras=True).get(name) if struct else None
     if wanted is None or isinstance(value, str):

@@ -17,7 +17,8 @@ from typing import Final
 
 import msgspec
 
-from edge.config.load import SYSTEM_CONFIG, load
+from edge.config.load import load
+from edge.config.options import SYSTEM_CONFIG
 from edge.config.settings import Config
 from edge.ear import state_dir
 from edge.ear.baseline_file import SavedBaseline

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 from edge.config import join_file
 from edge.config.settings import Config
+from edge.mqtt.options import PASSWORD_VARIABLE
 from edge.util.errors import UserError
 from edge.util.hostnames import normalized
 
 DEFAULT_PORT: Final = 1883
 TLS_PORT: Final = 8883
-PASSWORD_VARIABLE: Final = "ROOMTONE_MQTT_PASSWORD"
 SCHEMES: Final = {"mqtt": False, "mqtts": True}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from edge.config.load import load
-from edge.mqtt import tls
-from edge.mqtt.address import PASSWORD_VARIABLE, BrokerAddress, from_join, parse
 from edge.util.errors import UserError
+
+if TYPE_CHECKING:
+    from edge.mqtt.address import BrokerAddress
+
+PASSWORD_VARIABLE: Final = "ROOMTONE_MQTT_PASSWORD"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +42,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:
     """Return the broker and the base topic, both checked. Raises `UserError`."""
+    # Not at the top: `roomtone --help` registers every command, and should not wait for what it does not use.
+    from edge.config.load import load
+    from edge.mqtt import tls
+    from edge.mqtt.address import from_join, parse
+
     base_topic = options.base_topic
     if options.join is not None:
         if options.broker is not None or options.password_file is not None or options.ca_file is not None:

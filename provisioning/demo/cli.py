@@ -8,11 +8,10 @@ import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from provisioning.demo.session import DemoSession
+if TYPE_CHECKING:
+    from provisioning.demo.session import DemoSession
 
 DESCRIPTION: Final = """Runs everything on this machine until Ctrl-C: a broker, a recorder, the dashboard, and an ear
 and a link for each room. All of it answers to this machine only, and nothing is left behind."""
@@ -117,6 +116,9 @@ def port(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo; with `--seconds` or `--once` the status is 1 unless events came back, and all of them."""
+    # Not at the top: `roomtone --help` registers every command, and should not wait for what it does not use.
+    from provisioning.demo.session import DemoSession
+
     scratch = Path(tempfile.mkdtemp(prefix="roomtone-"))
     session = DemoSession(options, scratch)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -137,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_summary(session: DemoSession, summary: dict[str, Any]) -> None:
     if session.options.json:
+        import msgspec
+
         print(msgspec.json.encode({"summary": summary}).decode(), flush=True)
         return
     session.print(

@@ -9,13 +9,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ from training.vad.network import BLOCK, CONTEXT, UNITS, build, read_weights
 
 ONNX_NAME: Final = "silero_vad/data/silero_vad_16k_op15.onnx"
 ONNX_SHA256: Final = "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49"
-OUTPUT: Final = Path(__file__).parents[2] / "edge" / "audio" / "silero_vad.tflite"
 TOLERANCE: Final = 1e-3
 """Largest difference of a probability that is accepted; rounding alone makes about 5e-6."""
 OPERATORS: Final = {
@@ -52,41 +50,6 @@ Float = NDArray[np.float32]
 
 class BuildError(UserError):
     """The voice activity detector cannot be built; the text says why, and what to do."""
-
-
-def register(subparsers: Any) -> None:
-    """Add the sub-command `vad` of `roomtone train` to the parser."""
-    parser = subparsers.add_parser(
-        "vad",
-        help="build the voice activity detector from Silero's published weights",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_arguments(parser)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    parser.add_argument(
-        "--from",
-        dest="source",
-        type=Path,
-        metavar="PATH",
-        help="the .onnx file, the wheel or its unpacked folder (default: the installed package)",
-    )
-    parser.add_argument("--out", type=Path, default=OUTPUT, help="where to write (default: %(default)s)")
-    parser.add_argument(
-        "--check",
-        type=Path,
-        nargs="+",
-        metavar="AUDIO",
-        help="speech that both are compared on (default: Debian's pocketsphinx-testdata)",
-    )
-    parser.add_argument(
-        "--golden", type=Path, metavar="NPZ", help="also write the original's answers, for the unit test"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -283,18 +246,3 @@ def write_golden(path: Path, samples: NDArray[np.int16], probabilities: Float) -
         scratch = Path(folder) / "golden.npz"
         np.savez_compressed(scratch, samples=samples, probabilities=probabilities)
         write(path, scratch.read_bytes())
-
-
-def main() -> int:
-    """Run `python -m training.vad.build`; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.vad.build", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args())
-    except UserError as error:
-        print(f"roomtone: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,59 @@
+"""What a command loads before it answers, counted in modules: seconds depend on the machine, this does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from training.export import golden
+
+HEAVY = {
+    "cryptography", "fastapi", "httpx", "keras", "paho", "scipy", "sklearn", "sqlalchemy", "ssl", "starlette",
+    "tensorflow", "torch", "tuf",
+}  # fmt: skip
+
+
+def loaded(*arguments: str) -> set[str]:
+    program = (
+        "import sys\nfrom edge.cli.main import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print('MODULES', *sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120, check=True
+    )
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ()])
+def test_help_loads_no_library_of_a_command(arguments):
+    found = loaded(*arguments)
+    assert not found & (HEAVY | {"numpy", "msgspec"})
+    # 170 on Python 3.11, most of them the standard library's.
+    assert len(found) < 240
+
+
+def test_help_names_every_command_with_its_line():
+    short = subprocess.run(
+        [sys.executable, "-m", "edge.cli.main", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    whole = subprocess.run(
+        [sys.executable, "-c", "from edge.cli.main import create_parser; create_parser().print_help()"],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+    # Only the examples of the commands are added to the whole parser.
+    assert short.partition("usage:")[2].split()[1:40] == whole.partition("usage:")[2].split()[1:40]
+    assert "classify the emotion of a recording" in short and "train" in short
+
+
+def test_classify_loads_neither_network_nor_training(tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "speech.wav", golden.voice(5, 2.0), 16000)
+    found = loaded("classify", str(tmp_path / "speech.wav"))
+    assert "edge.inference.classifier" in found and not found & HEAVY
+    assert len(found) < 450
