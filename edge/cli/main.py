@@ -32,6 +32,7 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
 
     `only` loads a single command: the ear starts without the libraries of the link and the dashboard. With `summary`
     the commands have a name and a line of help, but no options: enough for `roomtone --help`.
+    Raises `UserError` where that one belongs to a part that is not installed.
     """
     top = argparse.ArgumentParser(
         prog="roomtone",
@@ -42,10 +43,15 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
     top.add_argument("--version", action="version", version=f"roomtone {VERSION}")
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     installed = sorted(entry_points(group="roomtone.commands"), key=lambda e: e.name)
-    for entry in [e for e in installed if e.name == only] or installed:
+    asked = [entry for entry in installed if entry.name == only]
+    for entry in asked or installed:
         register = _load(entry)
         if register is not None:
             _register(register, commands, summary)
+        elif asked:
+            raise UserError(
+                f"`{only}` is not part of this installation; a checkout has it: ./run setup, then . .venv/bin/activate"
+            )
     if not summary:
         add_examples(top)
     return top
@@ -89,10 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_output()
     given = sys.argv[1:] if arguments is None else arguments
     first = given[0] if given else None
-    options = create_parser(only=first, summary=first in (None, "-h", "--help", "--version")).parse_args(
-        given
-    )
     try:
+        summary = first in (None, "-h", "--help", "--version")
+        options = create_parser(only=first, summary=summary).parse_args(given)
         status: int = options.run(options)
     except UserError as error:
         print(f"roomtone: {printable(str(error))}", file=sys.stderr)

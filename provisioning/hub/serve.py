@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
-from edge.util.local_ports import find_server, free_port
+from edge.util.local_ports import accepts_connections, find_server, free_port
 from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites
@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
     if find_server("mosquitto") is None:
         raise UserError("no mosquitto: install it with `sudo apt install mosquitto`")
     folder: Path = options.dir.absolute()
+    _check_ports(options)
     setup.prepare(folder, options.host, options.mqtt_port, own_broker="127.0.0.1")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -89,6 +90,13 @@ def run(options: argparse.Namespace) -> int:
         for process in reversed(processes):
             process.stop()
     return 0
+
+
+def _check_ports(options: argparse.Namespace) -> None:
+    """Refuse ports in use: two brokers or proxies would take turns at the connections, or end again and again."""
+    for option, port in (("--mqtt-port", options.mqtt_port), ("--https-port", options.https_port)):
+        if accepts_connections(port):
+            raise UserError(f"port {port} is in use: does a hub run here already? Another port: {option} N")
 
 
 def _announce(options: argparse.Namespace, folder: Path, page: str) -> None:

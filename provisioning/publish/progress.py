@@ -52,5 +52,16 @@ def device_state(about: Release, status: ModelStatus | None, online: bool) -> De
     return status.state if online else "offline"
 
 
+def others(about: Release, statuses: Mapping[str, ModelStatus]) -> dict[str, str]:
+    """Return the model of each device by node id where all that a release is for run another family; else nothing.
+
+    At any percentage: a device that is not reached yet counts, too.
+    """
+    meant = {node: status for node, status in statuses.items() if not about.nodes or node in about.nodes}
+    if not all(_of_another_family(about, status) for status in meant.values()):
+        return {}
+    return {node: status.model for node, status in sorted(meant.items())}
+
+
 def _of_another_family(about: Release, status: ModelStatus | None) -> bool:
     return status is not None and bool(status.model) and family_of(status.model) != about.family

@@ -87,6 +87,12 @@ def roll_out(
     for percent in planned.stages:
         devices.announce(publish(percent))
         result = watch(staged(planned, percent), devices, planned.wait_s, planned.halt_at, show, clock=clock)
+        if result.others:
+            running = ", ".join(f"{node} runs {model}" for node, model in result.others.items())
+            raise UserError(
+                f"{name} is signed, and reaches no device: {running}. A device takes releases of its own family "
+                "only: set `model.bundle` there"
+            )
         if result.halted:
             devices.announce(publish(0))
             total = len(result.passed) + len(result.failed) + len(result.pending)

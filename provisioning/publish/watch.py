@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from edge.protocol import ModelStatus
@@ -32,12 +32,16 @@ class Devices(Protocol):
 
 @dataclass(frozen=True)
 class StageResult:
-    """The devices of a stage by outcome; `halted`: more have failed than the plan allows."""
+    """The devices of a stage by outcome; `halted`: more have failed than the plan allows.
+
+    `others`: the model of each device that runs another family, where the release reaches no device at all.
+    """
 
     passed: tuple[str, ...]
     failed: tuple[str, ...]
     pending: tuple[str, ...]
     halted: bool
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,14 @@ def watch(
     """
     started = clock.now()
     while True:
-        rows = progress.device_states(release, devices.statuses(), devices.online())
+        statuses = devices.statuses()
+        rows = progress.device_states(release, statuses, devices.online())
         show(rows)
         result = _result(rows, halt_at)
         waited = clock.now() - started
         # A device may just be starting: those that report later belong to the stage, too.
+        if not rows and waited >= min(QUIET_S, wait_s) and (others := progress.others(release, statuses)):
+            return StageResult((), (), (), halted=False, others=others)
         complete = rows and not result.pending and waited >= min(QUIET_S, wait_s)
         if result.halted or complete or waited >= wait_s:
             return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,17 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 USER = "ann"
 PASSPHRASE = "correct horse battery"
 SPEECH = "/usr/share/pocketsphinx/test/data/cards"
-PLAYBACK = f'[audio]\\nsource = "playback"\\nplayback_dir = "{SPEECH}"\\n[mqtt]\\nhost = "hub.local"\\n'
+CONFIG = f"""[audio]
+source = "playback"
+playback_dir = "{SPEECH}"
+[mqtt]
+host = "hub.local"
+[updates]
+jitter_s = 0
+probation_minutes = 0
+probation_utterances = 2
+"""
+"""Before anything is installed: no one speaks here, and nobody waits for minutes."""
 EVENT = '{"v":1,"id":"01JD","event_type":"angry"}'
 STAND_INS = {
     "<this repository>": "/mnt/source",
@@ -53,6 +64,8 @@ class Expected:
     """What is typed before it, since these pages are about more than one computer and this is one."""
     stops_servers: bool = False
     """What goes on running in other terminals is ended before, as the page says."""
+    then: tuple[str, str] = ("", "")
+    """A command of root and what it says within two minutes, afterwards."""
     fails: str = ""
     """How the command begins of which the page says that it fails, or that needs a microphone."""
 
@@ -60,7 +73,7 @@ class Expected:
 # What was a device of one site becomes one of another.
 NEW_DEVICE = f"""sudo provisioning/uninstall.sh --purge
 sudo mkdir -p /etc/roomtone
-printf '{PLAYBACK}' | sudo tee /etc/roomtone/roomtone.toml >/dev/null
+printf '%s' '{CONFIG}' | sudo tee /etc/roomtone/roomtone.toml >/dev/null
 """
 EXPECTED = {
     "git clone": Expected(until=r"dBFS"),
@@ -81,7 +94,9 @@ EXPECTED = {
     "CA=": Expected(said='"kitchen"', never='"error"'),
     "roomtone hub restore": Expected(stops_servers=True),
     ". .venv/bin/activate\nroomtone fleet --site hub/site renew": Expected(said="it hears: "),
-    "roomtone fleet --site hub/site push": Expected(said="small-0.3.0"),
+    "roomtone fleet --site hub/site push": Expected(
+        said="pushed to all", then=("roomtone model status", "release    1")
+    ),
     "roomtone fleet list": Expected(said="broker"),
     "sudo roomtone model status": Expected(said="baseline"),
 }
@@ -111,6 +126,12 @@ class Reader:
         } | {"PASSWORD": PASSPHRASE}
         self.terminals.append(Terminal(self.container, USER, folder, settings, PASSPHRASE))
 
+    def after(self, command: str, word: str, timeout_s: float = 120.0) -> str:
+        limit = time.monotonic() + timeout_s
+        while word not in (said := self.container.run(command, check=False)) and time.monotonic() < limit:
+            time.sleep(2)
+        return said
+
     def types(self, block: Block) -> str:
         """Type one block; what is wrong with what happened, or nothing."""
         text = block.text
@@ -132,6 +153,9 @@ class Reader:
             return f"{block.name}: failed: {failed}\n{said[-2000:]}"
         if what.said and what.said not in said:
             return f"{block.name}: does not say {what.said!r}\n{said[-2000:]}"
+        command, word = what.then
+        if command and word not in self.after(command, word):
+            return f"{block.name}: afterwards `{command}` does not say {word!r}\n{self.after(command, word)}"
         return ""
 
 
@@ -144,9 +168,8 @@ def prepare(root: Path) -> None:
     (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
     (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
     (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
-    # Nobody speaks here: the device that is installed plays recordings instead.
     (root / "etc/roomtone").mkdir()
-    (root / "etc/roomtone/roomtone.toml").write_text(PLAYBACK.replace("\\n", "\n"))
+    (root / "etc/roomtone/roomtone.toml").write_text(CONFIG)
 
 
 @pytest.fixture(scope="module", params=["bookworm"])

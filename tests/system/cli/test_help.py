@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from edge.cli.completion import parsers
-from edge.cli.main import create_parser
+from edge.cli.main import create_parser, main
 
 COMMANDS = ("classify", "devices", "doctor", "ear", "join", "link", "model", "mute", "unmute")
 HEAVY = {
@@ -55,3 +55,12 @@ def test_help_has_examples_and_imports_nothing_heavy(command: str) -> None:
     assert "example" in done.stdout
     assert f"roomtone {command}" in done.stdout.partition("example")[2]
     assert set(json.loads(done.stderr.splitlines()[-1])) & HEAVY == set()
+
+
+def test_a_command_of_a_part_that_is_not_installed_is_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a device, which has no `fleet`."""
+    monkeypatch.setitem(sys.modules, "provisioning.fleet.cli", None)
+    assert main(["fleet", "list"]) == 2
+    assert "./run setup" in capsys.readouterr().err

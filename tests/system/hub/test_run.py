@@ -46,6 +46,10 @@ def test_a_hub_prints_its_addresses_and_password_and_no_log_of_its_programs(fold
             page = f"https://localhost:{https}/"
             with urllib.request.urlopen(f"{page}login", timeout=20, context=authority) as answer:
                 assert answer.status == 200
+            # A second one on the same ports is refused before it touches anything.
+            second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            assert second.returncode == 2, second.stderr
+            assert "--mqtt-port" in second.stderr
         finally:
             process.send_signal(signal.SIGINT)
             status = process.wait(60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.protocol import ModelStatus
+from edge.util.errors import UserError
 from provisioning.publish.plan import Plan, parse_duration, parse_stages
 from provisioning.publish.progress import device_states
 from provisioning.publish.push import HaltedError, roll_out
@@ -77,6 +78,18 @@ def test_a_single_bad_box_among_many_stops_nobody() -> None:
     boxes = Boxes(sick=1)
     boxes.push(Plan(ABOUT, (), (50, 100), 3600, 0.1))
     assert boxes.signed == [50, 100]
+
+
+def test_a_release_of_a_family_that_no_device_runs_says_so_soon() -> None:
+    class Small(Boxes):
+        def statuses(self) -> dict[str, ModelStatus]:
+            return {n: old(model="small-1.0.0") for n in NODES}
+
+    boxes = Small()
+    with pytest.raises(UserError, match=r"room-0 runs small-1\.0\.0") as refused:
+        boxes.push(Plan(ABOUT, (), (10, 100), 3600, 0.1))
+    assert not isinstance(refused.value, HaltedError)
+    assert boxes.time < 60
 
 
 def test_a_box_that_is_away_is_shown_and_waited_for_only_so_long() -> None:
