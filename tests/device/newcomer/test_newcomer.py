@@ -62,6 +62,9 @@ class Newcomer:
         )  # fmt: skip
         return done.returncode, done.stdout.decode(errors="replace")
 
+    def disk_mb(self) -> int:
+        return int(self.container.run("du -sxm / 2>/dev/null | cut -f1", check=False))
+
     def interrupts(self, command: str, moment: str, after_s: float) -> str:
         """Type a command and press Ctrl-C so long after this appears (or let it end before); what it printed."""
         terminal = Terminal(self.container, USER, f"{HOME}/roomtone", MACHINE, "")
@@ -107,10 +110,12 @@ def test_help_installs_nothing(newcomer: Newcomer) -> None:
 
 
 def test_the_demo_works_at_once_and_says_little(newcomer: Newcomer) -> None:
+    before = newcomer.disk_mb()
     begun = time.monotonic()
     status, said = newcomer.types(DEMO)
     took = time.monotonic() - begun - 30
     print(f"\n{took:.0f} s from the command to the first event, at most\n{said}")
+    print(f"{newcomer.disk_mb() - before} MB of disk, with what apt and pip keep")
     assert status == 0, said
     assert len(EVENT.findall(said)) >= 2
     assert len(said.splitlines()) < 40, said
@@ -195,8 +200,10 @@ def test_an_environment_without_pip_and_a_renamed_checkout_heal(newcomer: Newcom
 
 
 def test_the_tests_pass(newcomer: Newcomer) -> None:
+    before = newcomer.disk_mb()
     status, said = newcomer.types(f"./run test {TESTS}", timeout_s=6600)
     print(said[-6000:])
+    print(f"{newcomer.disk_mb() - before} MB of disk, with what apt and pip keep")
     assert status == 0, said[-8000:]
     assert re.search(r"\d+ passed", said)
     for service in SERVICES:
