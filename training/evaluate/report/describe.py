@@ -71,11 +71,13 @@ def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
         )
         rows.append("| emospeech, places House and Misc | fit | CC BY-NC-SA 4.0 |")
     rows.append("| EMOVO | evaluation only | research |")
+    start = model_card.start_of(history.get("notes", {}))
     spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
     return {
         "name": manifest.full_name, "version": manifest.version, "layers": recipe.layers,
         "embedding": recipe.embedding, "labels": len(LABELS), "label_list": ", ".join(LABELS),
-        "kernels": model_card.KERNELS[manifest.kernels], "architecture": model_card.architecture(recipe),
+        "kernels": model_card.KERNELS[manifest.kernels], "architecture": model_card.architecture(recipe, start),
+        "start": f" --from {start}" if start else "",
         "origin": model_card.ORIGIN[recipe.architecture], "recipe": recipe.name,
         "seed": history["seed"], "course": model_card.course(recipe), "shipped": model_card.shipped(recipe, made.epoch),
         "keras": history["keras"], "backend": history["backend"], "where": f", {made.machine}" if made.machine else "",

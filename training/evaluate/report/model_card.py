@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from edge.protocol import LABELS
@@ -32,7 +33,7 @@ Input: log-mel features of 3 s (`edge/inference/features.py`) and a mask of vali
 
 ## How it was made
 
-`roomtone train fit --recipe {recipe} --data DATA --out RUN`, seed {seed}:
+`roomtone train fit --recipe {recipe} --data DATA --out RUN{start}`, seed {seed}:
 {course},
 Keras {keras} on {backend}{where}.
 `roomtone train export --run RUN --data DATA --version {version}` made this folder.
@@ -56,8 +57,14 @@ ORIGIN = {
 }
 
 
-def architecture(recipe: Recipe) -> str:
-    """Describe the network of a recipe in words."""
+def start_of(notes: Mapping[str, Any]) -> str:
+    """Return the name of the file of weights that a run began with, `fit --from FILE`; empty where there was none."""
+    name = Path(str(notes.get("from", ""))).name
+    return name if name.endswith(".npz") else ""
+
+
+def architecture(recipe: Recipe, start: str = "") -> str:
+    """Describe the network of a recipe in words; `start` is the file of weights that the run began with."""
     if recipe.architecture == "student":
         sizes = recipe.student or Student()
         return (
@@ -65,6 +72,8 @@ def architecture(recipe: Recipe) -> str:
             f"({sizes.width} channels);\nmean and mean absolute deviation over time, principal components of these"
         )
     tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
+    if start:
+        tuned = f"as {start} has them"
     return (
         f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
         f"layers\n{recipe.first_pooled} to {recipe.layers}, principal components of these"
