@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,11 @@ def microphone(tmp_path: Path) -> Iterator[VirtualMicrophone]:
     microphone.start()
     yield microphone
     microphone.kill()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Clean up on SIGTERM, too, as `timeout` sends it: a container would go on without its test."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
