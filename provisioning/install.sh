@@ -12,7 +12,8 @@ help() {
 usage: sudo provisioning/install.sh [OPTIONS]
 
   --join FILE              the site that `roomtone fleet enrol` made this file for
-  --code CODE              what `roomtone fleet enrol` showed with it: the file has to have this code
+  --code CODE              what `roomtone fleet enrol` showed with it (the first file of a site needs it; default: asked for)
+  --accept-unconfirmed     take the first file of a site without its code
   --new-site               the device belongs to another site already, and changes over to that of the join file
   --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for
   --password-file FILE     its first line is the broker's password
@@ -59,7 +60,7 @@ while [ $# -gt 0 ]; do
       [ -r "${2:?$1 needs a file}" ] || die "$1 $2: there is no such file in $PWD, or it cannot be read"
       configure+=("$1" "$(realpath "$2")") && shift
       ;;
-    --new-site) configure+=("$1") ;;
+    --new-site | --accept-unconfirmed) configure+=("$1") ;;
     --broker | --node | --name | --code) configure+=("$1" "${2:?$1 needs a value}") && shift ;;
     --wait) wait_s=${2:?--wait needs a value} && shift ;;
     --gpio) gpio=1 ;;
@@ -158,43 +159,54 @@ works() { # whether the version in folder $1 can do its work, tried as the user 
     runuser -u roomtone-ear -- "$1/bin/python" -c 'import pyaudio, paho.mqtt.client, soxr' 2>/dev/null
 }
 
+# pip, and what it builds, runs as a user who owns nothing but the folder that it fills and the one it works in.
+as_builder() { (cd "$scratch" && runuser -u roomtone-build -- env HOME="$scratch" "$@"); }
 pip_install() {
   local said
-  said=$("$new/bin/pip" --disable-pip-version-check install -q --no-cache-dir "$@" 2>&1) && return
+  said=$(as_builder "$new/bin/pip" --disable-pip-version-check install -q --no-cache-dir "$@" 2>&1) && return
   tail -n 8 <<<"$said" >&2
   [[ ! $said =~ NewConnectionError|NameResolutionError|"name resolution"|"Network is unreachable" ]] || die "$OFFLINE"
   die "pip failed; see above, and run this again"
 }
-# build_wheels DIR: the two wheels of this checkout, by the tool whose hash is known.
+# build_wheels: the two wheels of this checkout, by the tool whose hash is known.
 build_wheels() {
-  local source=$1/source
-  mkdir -p "$source/provisioning" "$1/tools"
-  (cd "$SRC" && cp -rL --parents "${parts[@]}" models "$source")
-  pip_install --require-hashes -r "$SRC/provisioning/requirements/build.txt" --target "$1/tools"
-  for folder in "$source" "$source/models"; do
-    PYTHONPATH=$1/tools "$new/bin/pip" --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w "$1" "$folder" ||
+  pip_install --require-hashes -r requirements/build.txt --target "$scratch/tools"
+  for folder in source source/models; do
+    as_builder env PYTHONPATH="$scratch/tools" "$new/bin/pip" --disable-pip-version-check wheel -q --no-deps --no-build-isolation -w "$scratch/own" "$scratch/$folder" ||
       die "the package could not be built; see above"
   done
 }
+rm -rf "$OPT"/build.* # of a run that was killed
 if ! works "$new"; then
   say "installing $new"
   rm -rf "$new"
-  "$python" -m venv "$new"
-  # Debian's PyAudio, so that no compiler is needed here.
-  ln -s /usr/lib/python3/dist-packages/{pyaudio,[Pp]y[Aa]udio-*-info} "$(echo "$new"/lib/python3*/site-packages)/"
-  locks=("$SRC/provisioning/requirements/$lock.txt")
-  [ $gpio -eq 0 ] || locks+=("$SRC/provisioning/requirements/gpio.txt")
-  scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT
+  install -d -m 755 -o roomtone-build -g roomtone-build "$new"
+  # Beside the versions: /tmp is in the memory of some systems.
+  scratch=$(mktemp -d "$OPT/build.XXXXXX") && trap 'rm -rf "$scratch"' EXIT
+  mkdir "$scratch"/{own,offline}
+  cp -r "$SRC/provisioning/requirements" "$scratch/"
+  if [ -n "$wheels" ]; then cp "$wheels"/roomtone{,_models}-*.whl "$scratch/own/"; else
+    mkdir -p "$scratch/source/provisioning" "$scratch/tools"
+    (cd "$SRC" && cp -rL --parents "${parts[@]}" models "$scratch/source")
+  fi
+  [ ! -d "$offline/wheels" ] || cp "$offline"/wheels/*.whl "$scratch/offline/"
+  chown -R roomtone-build:roomtone-build "$scratch"
+  as_builder "$python" -m venv "$new"
+  locks=("requirements/$lock.txt")
+  [ $gpio -eq 0 ] || locks+=("requirements/gpio.txt")
   if [ -d "$offline/wheels" ]; then
     # What bundle-offline compiled has a hash of its own; it checked what it compiled from.
-    sed '/^ *--hash/d; s/ *\\$//' "${locks[@]}" >"$scratch/names"
-    pip_install --no-index --find-links "$offline/wheels" -r "$scratch/names"
+    (cd "$scratch" && sed '/^ *--hash/d; s/ *\\$//' "${locks[@]}" >names)
+    pip_install --no-index --find-links offline -r names
   else
     pip_install --require-hashes "${locks[@]/#/-r}"
   fi
-  [ -n "$wheels" ] || { build_wheels "$scratch" && wheels=$scratch; }
-  pip_install --no-deps --no-index "$wheels"/roomtone{,_models}-*.whl
+  [ -n "$wheels" ] || build_wheels
+  pip_install --no-deps --no-index "$scratch"/own/roomtone{,_models}-*.whl
   rm -rf "$scratch" && trap - EXIT
+  chown -R root:root "$new"
+  # Debian's PyAudio, so that no compiler is needed here.
+  ln -s /usr/lib/python3/dist-packages/{pyaudio,[Pp]y[Aa]udio-*-info} "$(echo "$new"/lib/python3*/site-packages)/"
   # A wheel has all parts.
   site=$(echo "$new"/lib/python3*/site-packages)
   rm -rf "$site"/{dashboard,training} "$site"/provisioning/{demo,fleet,hub,publish}

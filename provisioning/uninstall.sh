@@ -55,7 +55,7 @@ rm -rf /run/roomtone /run/roomtone/ear /run/roomtone-link /run/roomtone-install.
 [ ! -d /run/roomtone-sound ] || rmdir /run/roomtone-sound 2>/dev/null || echo "uninstall.sh: /run/roomtone-sound is in use and stays until the next boot" >&2
 if [ "${answer,,}" = y ]; then
   rm -rf /etc/roomtone /var/lib/roomtone /etc/sysusers.d/roomtone.conf
-  for user in roomtone-ear roomtone-link roomtone-update; do
+  for user in roomtone-ear roomtone-link roomtone-update roomtone-build; do
     if id "$user" >/dev/null 2>&1; then userdel "$user" 2>/dev/null; fi
     if getent group "$user" >/dev/null; then groupdel "$user" 2>/dev/null; fi
   done

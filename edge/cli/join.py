@@ -39,7 +39,12 @@ def register(subparsers: Any) -> None:
         "--key", type=Path, metavar="FILE", help="the private key, where it was made on this machine"
     )
     parser.add_argument(
-        "--code", metavar="CODE", help="what `fleet enrol` showed: the file has to have this code"
+        "--code",
+        metavar="CODE",
+        help="what `fleet enrol` showed: the first file of a site needs it (default: it is asked for)",
+    )
+    parser.add_argument(
+        "--accept-unconfirmed", action="store_true", help="accept the first file of a site without its code"
     )
     parser.add_argument(
         "--new-site", action="store_true", help="accept a site other than the one whose files are in DIR"
@@ -59,7 +64,10 @@ def run(options: argparse.Namespace) -> int:
     found = join_file.read(options.file)
     if found.key and options.key is not None:
         raise UserError(f"{options.file} contains a key: omit --key")
-    note = join_trust.check(found, options.to.absolute(), code=options.code, new_site=options.new_site)
+    consent = join_trust.Consent(
+        options.code, options.new_site, options.accept_unconfirmed, join_trust.ask_at_terminal
+    )
+    note = join_trust.check(found, options.to.absolute(), consent)
     settings = join_file.unpack(found, options.to.absolute(), options.key)
     if options.json:
         print(json.dumps(settings))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -36,32 +38,74 @@ def code_of(join: Join) -> str:
     return "-".join(text[at : at + GROUP] for at in range(0, CODE_LETTERS, GROUP))
 
 
-def check(join: Join, folder: Path, *, code: str | None = None, new_site: bool = False) -> str:
+class Consent(NamedTuple):
+    """What the user says about a join file."""
+
+    code: str | None = None
+    """The code that `fleet enrol` showed; None: not given."""
+    new_site: bool = False
+    """Accept a site other than the one whose files are in the folder."""
+    unconfirmed: bool = False
+    """Accept the first file of a site without its code."""
+    ask: Callable[[], str | None] = lambda: None
+    """Ask for the code; None where no one can be asked."""
+
+
+def ask_at_terminal() -> str | None:
+    """Return the code that is typed at the terminal; None where standard input is none."""
+    if not sys.stdin.isatty():
+        return None
+    # Not `input`: standard output may be a file that gets the settings.
+    print("Code that `roomtone fleet enrol` showed: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def check(join: Join, folder: Path, consent: Consent = Consent()) -> str:  # noqa: B008 - immutable
     """Check a join file before it is unpacked into `folder`; return what to show to the user, one line or nothing.
 
-    `code`: what `fleet enrol` showed; None where it was not given. `new_site`: accept a site other than the one whose
-    files are in the folder. Raises `UserError`.
+    The first file of a site has to be confirmed by its code. Raises `UserError`.
     """
     authority = _certificate(join.ca, "ca")
     _check_signature(join, authority)
     _check_identity(join, authority)
     root = None if join.models is UNSET else _root(join.models.root)
-    if code is not None and code.upper().replace(" ", "") != code_of(join):
-        raise UserError(
-            f"the join file's code is {code_of(join)}, not {code}: the file was changed on its way"
-        )
+    if consent.code is not None:
+        _check_code(join, consent.code)
     if not (folder / CA).is_file():
-        return "" if code else f"compare: `fleet enrol` has shown the code {code_of(join)}"
+        return _confirm(join, consent)
     old = _certificate((folder / CA).read_text(encoding="ascii", errors="replace"), str(folder / CA))
     same = old.public_key() == authority.public_key() and _continues(folder / MODELS_ROOT, root)
     if same:
         return ""
     prints = f"here {fingerprint(old)}, in the file {fingerprint(authority)}"
-    if not new_site:
+    if not consent.new_site:
         raise UserError(
             f"the join file is not of the site that this device belongs to ({prints}): with --new-site it changes over"
         )
-    return f"another site: {prints}; its code is {code_of(join)}"
+    return "; ".join(filter(None, (f"another site: {prints}", _confirm(join, consent))))
+
+
+def _confirm(join: Join, consent: Consent) -> str:
+    """Check that the user knows the code of the file, or does without; return what to show."""
+    if consent.code is not None:
+        return ""
+    if consent.unconfirmed:
+        return f"the join file was not confirmed; its code is {code_of(join)}"
+    code = consent.ask()
+    if not code:
+        raise UserError(
+            "the join file is not confirmed: add --code with the code that `fleet enrol` showed, or "
+            "--accept-unconfirmed where no one can have changed the file on its way"
+        )
+    _check_code(join, code)
+    return ""
+
+
+def _check_code(join: Join, code: str) -> None:
+    if code.upper().replace(" ", "") != code_of(join):
+        raise UserError(
+            f"the join file's code is {code_of(join)}, not {code}: the file was changed on its way"
+        )
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -12,8 +12,16 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-# If the parent is killed, the kernel ends its children: no server keeps listening. (setpriv is from util-linux.)
-_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
+
+def ended_with_parent(user: str = "") -> list[str]:
+    """Return the words before a command that have the kernel end it when this process is killed.
+
+    `user`: whom it runs as, without further rights, where this process is root's; empty: as this process.
+    """
+    if shutil.which("setpriv") is None:  # It is from util-linux.
+        return []
+    drop = [f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
+    return ["setpriv", "--pdeathsig", "TERM", *(drop if user and os.geteuid() == 0 else ()), "--"]
 
 
 @dataclass
@@ -28,6 +36,8 @@ class ChildProcess:
     env: Mapping[str, str]
     ready_words: Sequence[str] = ("ready",)
     on_line: Callable[[str, str], None] | None = None
+    user: str = ""
+    """Whom it runs as where this process is root's; empty: as this process."""
     may_exit: bool = False
     """Whether exit status 0 is expected (a folder that is played once) and needs no restart."""
     restarts: int = 0
@@ -41,7 +51,7 @@ class ChildProcess:
     def start(self) -> None:
         """Start it in its own session: Ctrl-C then reaches only the parent, which stops all children in order."""
         self.process = subprocess.Popen(
-            [*_WITH_PARENT, *self.argv],
+            [*ended_with_parent(self.user), *self.argv],
             env=dict(self.env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

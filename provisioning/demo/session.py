@@ -92,8 +92,8 @@ class DemoSession:
             print(printable(f"  [{name}] {line}"), file=sys.stderr, flush=True)
 
     def _start_broker(self, port: int) -> None:
-        name, argv = broker.command(port, self.scratch, embedded=self.options.embedded_broker)
-        child = self._child("broker", *argv, ready_words=())
+        name, argv, user = broker.command(port, self.scratch, embedded=self.options.embedded_broker)
+        child = self._child("broker", *argv, ready_words=(), user=user)
         child.start()
         deadline = time.monotonic() + BROKER_TIMEOUT_S
         while not accepts_connections(port):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config.load import load
+from edge.releases.join_trust import Consent, ask_at_terminal
 from edge.util.atomic_file import update
 from edge.util.errors import UserError
 from edge.util.text.text_file import first_line, read_text
@@ -33,6 +34,7 @@ def main() -> int:
     which.add_argument("--join", type=Path)
     configure.add_argument("--code")
     configure.add_argument("--new-site", action="store_true")
+    configure.add_argument("--accept-unconfirmed", action="store_true")
     configure.add_argument("--password-file", type=Path)
     configure.add_argument("--ca", type=Path)
     configure.add_argument("--node")
@@ -87,9 +89,8 @@ def _configure(options: argparse.Namespace) -> None:
 
 
 def _join(options: argparse.Namespace) -> dict[str, Any]:
-    settings, note = connection.from_join(
-        options.join, options.credentials, code=options.code, new_site=options.new_site
-    )
+    consent = Consent(options.code, options.new_site, options.accept_unconfirmed, ask_at_terminal)
+    settings, note = connection.from_join(options.join, options.credentials, consent)
     if note:
         print(f"install.sh: {note}", file=sys.stderr)
     if options.node not in {None, settings.get("node.id")}:

@@ -15,6 +15,7 @@ from edge.config.load import load
 from edge.config.settings import Config
 from edge.config.template import render
 from edge.releases import join_trust
+from edge.releases.join_trust import Consent
 from edge.util.errors import UserError
 from edge.util.text.text_file import read_toml
 
@@ -60,15 +61,13 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
     return found
 
 
-def from_join(
-    file: Path, credentials: Path, *, code: str | None, new_site: bool
-) -> tuple[dict[str, Any], str]:
+def from_join(file: Path, credentials: Path, consent: Consent) -> tuple[dict[str, Any], str]:
     """Write certificate and key of a join file to `credentials`; return its settings, and what to show to the user.
 
-    `code`, `new_site`: as `join_trust.check` has them. Raises `UserError`.
+    Raises `UserError`.
     """
     join = read(file)
-    note = join_trust.check(join, credentials, code=code, new_site=new_site)
+    note = join_trust.check(join, credentials, consent)
     found = unpack(join, credentials)
     return {
         key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value

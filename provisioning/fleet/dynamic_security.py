@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from provisioning.fleet.rights import FLEET_CLIENT, Client, Rights, rights_of
+from provisioning.fleet.rights import FLEET_CLIENT, Client, Rights, Site, rights_of
 
 
 def rights_file(base: str, ha: str, clients: Iterable[tuple[str, Client]], generation: str) -> bytes:
@@ -21,7 +21,8 @@ def rights_file(base: str, ha: str, clients: Iterable[tuple[str, Client]], gener
     `base`, `ha`: the topic prefixes of Roomtone and Home Assistant; `clients`: names in certificates and their roles;
     `generation`: names this version.
     """
-    every = [*sorted(clients), (FLEET_CLIENT, "fleet")]
+    every: list[tuple[str, Client]] = [*sorted(clients), (FLEET_CLIENT, "fleet")]
+    site = Site(base, ha, generation, tuple(name for name, role in every if role == "device"))
     tree = {
         "defaultACLAccess": {
             "publishClientSend": False,
@@ -31,10 +32,7 @@ def rights_file(base: str, ha: str, clients: Iterable[tuple[str, Client]], gener
         },
         "clients": [{"username": name, "roles": [{"rolename": name}]} for name, _ in every],
         "groups": [],
-        "roles": [
-            {"rolename": name, "acls": _rules(rights_of(role, name, base, ha, generation))}
-            for name, role in every
-        ],
+        "roles": [{"rolename": name, "acls": _rules(rights_of(role, name, site))} for name, role in every],
     }
     return msgspec.json.format(msgspec.json.encode(tree)) + b"\n"
 
@@ -43,7 +41,8 @@ def _rules(rights: Rights) -> list[dict[str, Any]]:
     kinds = (
         ("publishClientSend", rights.publish),
         ("publishClientReceive", rights.receive),
-        ("subscribePattern", rights.subscribe),
+        ("subscribeLiteral", rights.subscribe),
+        ("subscribePattern", rights.subscribe_within),
     )
     return [
         {"acltype": kind, "topic": topic, "allow": True, "priority": 0}

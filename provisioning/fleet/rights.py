@@ -1,7 +1,8 @@
 """Who may publish, subscribe to and receive what at the broker of a site: the rights of each role, by the topic.
 
-A device may publish exactly the topics of the protocol (`edge.protocol.topics`), so that a stolen one cannot fill the
-broker with retained messages of its own invention.
+A device may publish exactly the topics of the protocol (`edge.protocol.topics`) and subscribe to three filters, so that
+a stolen one cannot fill the broker with retained messages or subscriptions of its own invention. mosquitto has no
+limits on either.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ Client = Role | Literal["fleet"]
 
 
 class Rights(NamedTuple):
-    """Topic filters. A subscription is granted where it is within one of `subscribe`."""
+    """Topic filters. A subscription is granted where it is one of `subscribe`, or within one of `subscribe_within`."""
 
     publish: tuple[str, ...] = ()
     receive: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
+    subscribe_within: tuple[str, ...] = ()
 
 
 _COMMANDS: Final = "{base}/+/cmd/+"
@@ -39,19 +41,19 @@ _DEVICE: Final = Rights(
     subscribe=("{base}/{name}/cmd/+", "{base}/{name}/availability", "{base}/fleet/announce"),
 )
 _SUBSCRIBER: Final = Rights(
-    publish=("{base}/+/cmd/replay", "{base}/+/cmd/level_on", "{base}/fleet/probe"),
+    publish=("{base}/{device}/cmd/replay", "{base}/{device}/cmd/level_on", "{base}/fleet/probe"),
     receive=(
         *(f"{{base}}/+/{topic.leaf}" for topic in TOPICS),
         "{base}/+/resp/+",
         "{base}/fleet/alert",
         "{base}/fleet/probe",
     ),
-    subscribe=(EVERYTHING,),
+    subscribe_within=(EVERYTHING,),
 )
 _RECORDER: Final = Rights(
-    publish=("{base}/+/cmd/replay",),
+    publish=("{base}/{device}/cmd/replay",),
     receive=("{base}/+/availability", "{base}/+/event", "{base}/+/info", "{base}/+/resp/replay"),
-    subscribe=(EVERYTHING,),
+    subscribe_within=(EVERYTHING,),
 )
 _OPERATOR: Final = Rights(
     publish=(
@@ -62,7 +64,7 @@ _OPERATOR: Final = Rights(
         "{ha}/status",
     ),
     receive=("{base}/#", "{ha}/#", BROKER_FIGURES),
-    subscribe=(EVERYTHING, BROKER_FIGURES),
+    subscribe_within=(EVERYTHING, BROKER_FIGURES),
 )
 _FLEET: Final = Rights(
     publish=("{ha}/device/+/config",),
@@ -80,14 +82,28 @@ _RIGHTS: Final[dict[Client, Rights]] = {
 is an operator."""
 
 
-def rights_of(role: Client, name: str, base: str, ha: str, generation: str) -> Rights:
-    """Return the rights of a client.
+class Site(NamedTuple):
+    """What the rights of all clients depend on."""
 
-    `name`: its name in the certificate; `base`, `ha`: the topic prefixes of Roomtone and Home Assistant;
-    `generation`: names this version of the rights (`generation_topic`).
-    """
-    words = {"name": name, "base": base, "ha": ha, "generation": generation}
-    return Rights(*(tuple(one.format(**words) for one in part) for part in _RIGHTS[role]))
+    base: str
+    """Topic prefix of Roomtone."""
+    ha: str
+    """Topic prefix of Home Assistant."""
+    generation: str
+    """Names this version of the rights (`generation_topic`)."""
+    devices: tuple[str, ...] = ()
+    """Names of all devices that are enrolled."""
+
+
+def rights_of(role: Client, name: str, site: Site) -> Rights:
+    """Return the rights of a client; `name`: its name in the certificate."""
+
+    def topics(pattern: str) -> tuple[str, ...]:
+        words = {"name": name, "base": site.base, "ha": site.ha, "generation": site.generation}
+        devices = site.devices if "{device}" in pattern else ("",)
+        return tuple(pattern.format(device=device, **words) for device in devices)
+
+    return Rights(*(tuple(topic for one in part for topic in topics(one)) for part in _RIGHTS[role]))
 
 
 def generation_topic(base: str, generation: str) -> str:

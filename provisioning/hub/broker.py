@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.util.atomic_file import write
+from edge.util.child_processes import ended_with_parent
 from edge.util.errors import UserError
 from edge.util.local_ports import accepts_connections, find_server
 
@@ -181,12 +181,9 @@ def _setting(config: Path, name: str) -> str:
 
 def _as_user(config: Path) -> list[str]:
     """Return what runs a program as the broker's user where we are root, and ends it with us. Raises `UserError`."""
-    if shutil.which("setpriv") is None:
-        return []
-    ends = ["setpriv", "--pdeathsig", "TERM"]
-    if os.geteuid() != 0:
-        return [*ends, "--"]
-    command = [*ends, f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", "--"]
+    command = ended_with_parent(USER)
+    if os.geteuid() != 0 or not command:
+        return command
     done = subprocess.run([*command, "test", "-r", str(config)], capture_output=True, check=False)
     if done.returncode:
         raise UserError(

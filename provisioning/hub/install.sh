@@ -49,7 +49,7 @@ apt-get install -y -qq --no-install-recommends python3-venv mosquitto caddy >/de
 systemctl -q disable --now mosquitto.service caddy.service || true
 
 say "users and folders"
-install -m 644 "$SRC/provisioning/hub/systemd/roomtone-hub.sysusers" /etc/sysusers.d/roomtone-hub.conf
+install -D -m 644 "$SRC/provisioning/hub/systemd/roomtone-hub.sysusers" /etc/sysusers.d/roomtone-hub.conf
 systemd-sysusers roomtone-hub.conf
 install -d -m 751 "$DATA"
 install -d -m 700 -o roomtone-hub -g roomtone-hub "$DATA"/{data,dashboard,recorder,updates}
@@ -93,5 +93,7 @@ systemctl -q enable "${SERVICES[@]}"
 systemctl restart "${SERVICES[@]}"
 sleep 5
 systemctl is-active "${SERVICES[@]}" >/dev/null || die "not all services run: systemctl status ${SERVICES[*]}"
+# A service that is active may be one whose broker does not start: it has to show the rights of this site.
+"$OPT/bin/roomtone" fleet --site "$DATA/site" deploy || die "the broker does not work: journalctl -u roomtone-broker.service"
 journalctl -u roomtone-dashboard.service -o cat --no-pager | grep -m 1 'with the password' || true
 say "https://$(sed -n 's/^ROOMTONE_DEFAULT_SNI=//p' "$ETC/proxy.env")/; a device: sudo roomtone-hub fleet --site $DATA/site enrol kitchen"

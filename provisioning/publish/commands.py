@@ -123,8 +123,8 @@ def publish_bundle(options: argparse.Namespace) -> int:
     """Sign a bundle and upload it to the hub; no device gets it before `push`, except with --everywhere."""
     catalogue = catalogue_of(options)
     about = sign_bundle(catalogue, options, percent=100 if options.everywhere else 0)
+    print(about.full_name, flush=True)
     _upload(catalogue, options)
-    print(about.full_name)
     return 0
 
 
@@ -152,7 +152,10 @@ def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: i
 
 
 def refresh(options: argparse.Namespace) -> int:
-    """Upload what is new to the hub, renew the timestamp, and renew root and targets when they expire soon."""
+    """Upload what is new to the hub, renew the timestamp, and renew root and targets when they expire soon.
+
+    With `--no-upload` only look whether the hub serves what is signed here.
+    """
     catalogue = catalogue_of(options)
     due = catalogue.due()
     if "targets" in due or options.targets:
@@ -164,10 +167,12 @@ def refresh(options: argparse.Namespace) -> int:
     if "root" in due:
         say("the root ends soon: roomtone fleet keys rotate root")
     hub = hub_of(catalogue, options.ca)
-    hub.bring(catalogue)
-    version = hub.refresh()
-    hub.check_served(catalogue)
-    print(version)
+    if options.no_upload:
+        setup.to_local_hub(catalogue)
+    else:
+        hub.bring(catalogue)
+        hub.refresh()
+    print(hub.check_served(catalogue))
     return 0
 
 
@@ -222,9 +227,10 @@ def group(options: argparse.Namespace) -> int:
 def _upload(catalogue: Catalogue, options: argparse.Namespace) -> None:
     rotation.resign_if_needed(catalogue, passphrase_of(options))
     if options.no_upload:
-        folder = setup.to_local_hub(catalogue)
-        say(f"{folder} is up to date; NOT IN FORCE before it is copied to the hub")
-        return
+        raise NotInForceError(
+            f"NOT IN FORCE: {setup.to_local_hub(catalogue)} is up to date here; copy it to the hub, then "
+            "`roomtone fleet refresh --no-upload` looks whether the hub serves it"
+        )
     hub = hub_of(catalogue, options.ca)
     try:
         hub.bring(catalogue)

@@ -48,16 +48,24 @@ class Hub:
             self._call("PUT", "targets", targets.to_bytes())
         return self.status()
 
-    def check_served(self, catalogue: Catalogue) -> None:
-        """Read what a device would read, and compare its versions with ours. Raises `NotInForceError`."""
+    def check_served(self, catalogue: Catalogue) -> int:
+        """Read what a device would read, and compare its versions with ours; return the timestamp's version.
+
+        Raises `NotInForceError`.
+        """
         root, targets = catalogue.root().signed.version, catalogue.targets().signed.version
-        snapshot = self._served("timestamp.json")["meta"]["snapshot.json"]["version"]
-        served = self._served(f"{snapshot}.snapshot.json")["meta"]["targets.json"]["version"]
-        self._served(f"{root}.root.json")
+        try:
+            timestamp = self._served("timestamp.json")
+            snapshot = timestamp["meta"]["snapshot.json"]["version"]
+            served = self._served(f"{snapshot}.snapshot.json")["meta"]["targets.json"]["version"]
+            self._served(f"{root}.root.json")
+        except UserError as error:
+            raise NotInForceError(f"NOT IN FORCE: {error}") from None
         if served != targets:
             raise NotInForceError(
                 f"NOT IN FORCE: {self._url} serves version {served} of the releases, and here is {targets}"
             )
+        return int(timestamp["version"])
 
     def _served(self, name: str) -> dict[str, Any]:
         found = self._request("GET", f"{self._url}/metadata/{name}", b"").get("signed")

@@ -135,8 +135,7 @@ def event_latency(folder: Path, wanted: int) -> dict[str, float]:
     for number, clip in enumerate(sorted(playback_dirs.SPEECH.glob("cards/*.wav"))):
         (room / f"{number}.wav").symlink_to(clip)
     port = free_port(0)
-    _, argv = broker.command(port, folder)
-    server = Measured(argv)
+    server = Measured(broker.command(port, folder).argv)
     while not accepts_connections(port):
         threading.Event().wait(0.05)
     hang_over_s = Segmenter().hang_over_ms / 1000

@@ -5,10 +5,13 @@ One box for each Debian, and the tests of this file one after another on it: wha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +30,38 @@ def box(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield box
 
 
+@contextlib.contextmanager
+def users_of_pip(box: Box) -> Iterator[set[str]]:
+    """Fill the set with the user ids of all processes that are seen to run pip in the box, while the context lasts."""
+    found: set[str] = set()
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.02):
+            for process in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    if re.search(
+                        rb"/opt/roomtone/versions/[^\0]*/bin/pip\0", (process / "cmdline").read_bytes()
+                    ):
+                        found.add(str(process.stat().st_uid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_the_installer_leaves_a_box_that_hears(box: Box) -> None:
-    said = box.install("--name", "'Küche & Co'")
+    with users_of_pip(box) as users:
+        said = box.install("--name", "'Küche & Co'")
+    # Its users did not exist before.
+    build = box.container.run("id -u roomtone-build").strip()
+    assert users == {build}, "pip never runs as root"
+    owners = box.container.run("find /opt/roomtone ! -user root")
+    assert owners == "", "what runs is root's"
     assert "warning: mqtt:// is not encrypted" in said
     assert "NOTICE to put up in the room" in said
     assert "Küche & Co" in said

@@ -48,7 +48,10 @@ class Hub:
         return said
 
     def fleet(self, words: str) -> str:
-        return self(f"roomtone-hub fleet --site /var/lib/roomtone-hub/site {words}")
+        site = "/var/lib/roomtone-hub/site"
+        return self(
+            f"roomtone-hub fleet --site {site} {words} || {{ journalctl -n 40 --no-pager -o cat; exit 1; }}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +77,10 @@ def hub() -> Iterator[Hub]:
 def test_all_parts_run_each_as_a_user_of_its_own_and_in_its_sandbox(hub: Hub) -> None:
     assert hub(f"systemctl is-active {' '.join(UNITS)}").split() == ["active"] * len(UNITS)
     for unit in UNITS:
-        user = hub(f"ps -o user= -p $(systemctl show -P MainPID {unit}) || true").strip()
+        user = hub(f"stat -c %U /proc/$(systemctl show -P MainPID {unit})").strip()
         assert user.startswith("roomtone"), (unit, user)
         exposure = hub(f"systemd-analyze security {unit} | tail -1")
+        print(exposure.strip())
         assert float(re.findall(r"(\d+\.\d+)", exposure)[0]) <= 2.0, exposure
     # The authority's key is root's alone, and no unit sees it.
     for unit in UNITS:

@@ -72,7 +72,9 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushed]:
         site.fleet("enrol", "kitchen", "--out", folder / "kitchen.join")
         operator = site.join("desk", "operator")
         box.outside("/root/kitchen.join").write_bytes((folder / "kitchen.join").read_bytes())
-        box.container.run("/mnt/roomtone/provisioning/install.sh --join /root/kitchen.join --wait 0")
+        box.container.run(
+            "/mnt/roomtone/provisioning/install.sh --join /root/kitchen.join --accept-unconfirmed --wait 0"
+        )
         # What a test cannot wait for, and what a container cannot know; where models come from was in the join file.
         quick = {
             "clock": '"trusted"',

@@ -230,12 +230,13 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         drop_in,
         f"{roomtone} fleet init --broker localhost --port 18883",
         f"sudo {roomtone} fleet deploy --to /etc/mosquitto/roomtone",
-        f"sudo {roomtone} fleet enrol kitchen",
+        f"sudo {roomtone} fleet enrol kitchen 2>&1 | tee enrolled",
         "cp site/joins/kitchen.join .",
     ):
         status, said = newcomer.types(command)
         assert status == 0, f"{command}\n{said}"
-    install = "sudo provisioning/install.sh --join kitchen.join --wait 0"
+    code = "--code $(grep -o '[A-Z2-7-]\\{17\\}' enrolled)"
+    install = f"sudo provisioning/install.sh --join kitchen.join {code} --wait 0"
     for moment, after_s in (
         ("installing /opt/roomtone/versions", 1),
         ("installing /opt/roomtone/versions", 15),

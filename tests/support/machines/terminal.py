@@ -15,7 +15,8 @@ from tests.support.machines.container import Container
 
 CTRL_C = b"\x03"
 _END = r"\x1eEND %d \[(\d+)\] \[(.*?)\]\x1e"
-_QUESTION = re.compile(r"(?:assphrase|assword|once more|Repeat)[^\n]*: ?\Z")
+_QUESTION = re.compile(r"(?:assphrase|assword|once more|Repeat|Code that)[^\n]*: ?\Z")
+_CODE = re.compile(r"--code ([A-Z2-7]{5}(?:-[A-Z2-7]{5}){2})")
 
 
 class Terminal:
@@ -26,6 +27,7 @@ class Terminal:
     ) -> None:
         self._container = container
         self._answer = answer
+        self._code = ""
         self._count = 0
         home = settings | {"HOME": f"/home/{user}", "TERM": "dumb", "PS1": ""}
         variables = [f"{name}={value}" for name, value in home.items()]
@@ -74,16 +76,18 @@ class Terminal:
         while (done := re.search(_END % self._count, said, re.DOTALL)) is None:
             assert time.monotonic() < limit, f"{text}\n{said[-4000:]}"
             said += self._read()
+            self._code = (_CODE.findall(said) or [self._code])[-1]
             if until and not pressed and re.search(until, said):
                 pressed = True
                 if stays:
                     return "", said
                 time.sleep(after_s)
                 self.interrupt()
-                self._write(f"__status=0; {end}\n")
-            if len(said) > answered and _QUESTION.search(said):
+                self._write(r"printf '\036END [0] []\036'" + "\n")
+            if len(said) > answered and (question := _QUESTION.search(said)):
                 answered = len(said)
-                self._write(self._answer + "\n")
+                # The code of the join file that was made last.
+                self._write((self._code if question[0].startswith("Code") else self._answer) + "\n")
         if until and not pressed:
             return done[2] or "it ended by itself", said
         return done[2] or ("" if done[1] == "0" else f"status {done[1]}"), said[: done.start()]

@@ -74,7 +74,7 @@ class FleetSite:
         return place
 
     def unpack(self, joined: Path, place: Path) -> None:
-        assert main(["join", str(joined), "--to", str(place)]) == 0
+        assert main(["join", str(joined), "--to", str(place), "--accept-unconfirmed"]) == 0
 
     def settings(self, place: Path) -> tuple[str, ...]:
         """`--set` for a process of the device."""

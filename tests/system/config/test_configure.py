@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.load import load
+from edge.releases.join_trust import Consent
 from provisioning.device import connection
 
 
@@ -59,7 +60,7 @@ def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
         assert subprocess.run(fleet, check=False, capture_output=True).returncode in {0, 3}
     (tmp_path / "credentials").mkdir()
     where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
-    done = device(*where, "--join", made / "joins" / "kitchen.join")
+    done = device(*where, "--join", made / "joins" / "kitchen.join", "--accept-unconfirmed")
     assert done.returncode == 0, done.stderr
     found = load(tmp_path / "roomtone.toml")
     assert (found.node.id, found.mqtt.host, found.mqtt.tls) == ("kitchen", "hub.local", True)
@@ -90,7 +91,7 @@ def test_a_join_file_brings_where_models_come_from_and_whose_they_may_be(tmp_pat
     fleet("enrol", "main", "--role", "recorder")
     assert "models" not in json.loads((folder / "joins" / "recorder.main.join").read_text())
     settings, _ = connection.from_join(
-        folder / "joins" / "kitchen.join", tmp_path / "credentials", code=None, new_site=False
+        folder / "joins" / "kitchen.join", tmp_path / "credentials", Consent(unconfirmed=True)
     )
     seen = "/run/credentials/roomtone-link.service"
     assert settings["updates.url"] == "https://hub.local/updates"
@@ -125,7 +126,7 @@ def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_pat
     ):
         assert main(["fleet", "--site", str(folder), *map(str, words)]) in {0, 3}
     settings, _ = connection.from_join(
-        folder / "joins" / "kitchen.join", tmp_path / "credentials", code=None, new_site=False
+        folder / "joins" / "kitchen.join", tmp_path / "credentials", Consent(unconfirmed=True)
     )
     assert settings["updates.ca_file"] == "/run/credentials/roomtone-link.service/site_models-ca.crt"
     assert (tmp_path / "credentials" / "models-ca.crt").read_bytes() == (folder / "ca.crt").read_bytes()

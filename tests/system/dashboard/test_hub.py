@@ -77,7 +77,7 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
         main(["fleet", "--site", str(folder / "site"), "enrol", "kitchen", "--out", f"{tmp_path}/k.join"])
         == 0
     )
-    assert main(["join", f"{tmp_path}/k.join", "--to", f"{tmp_path}/kitchen"]) == 0
+    assert main(["join", f"{tmp_path}/k.join", "--to", f"{tmp_path}/kitchen", "--accept-unconfirmed"]) == 0
     settings = (
         "mqtt.host=127.0.0.1",
         "mqtt.tls=true",

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.broker import Broker
-from tests.support.dashboard import AUTHORIZED, TOKEN, Trouble, log_in
+from tests.support.dashboard import AUTHORIZED, TOKEN, Dashboard, Trouble, log_in
 from tests.support.guarded_dashboard import Guarded, elsewhere
 from tests.support.waiting import until
 
@@ -207,6 +207,25 @@ def test_a_thousand_logins_are_sent_away_and_pages_stay_quick(guarded):
     assert slowest < 2, slowest
     again = [client.post("/login", data={"name": "operator", "password": "x"}).status_code for _ in range(11)]
     assert again[-1] == 429
+
+
+@pytest.mark.parametrize("proxy", [(), ("--proxy", "10.1.2.3")])
+def test_an_address_that_no_configured_proxy_names_is_not_believed(tmp_path, broker, proxy):
+    """`X-Forwarded-For` from elsewhere would give each attempt at a password a limit of its own."""
+    database = f"sqlite:///{tmp_path / 'hub.db'}"
+    child = Dashboard(
+        tmp_path, "--broker", broker.url, "--database", database, "--login", "--no-try-it", *proxy
+    )
+    try:
+        form = {"name": "operator", "password": "x"}
+        attempts = [
+            httpx.post(f"{child.address()}/login", data=form, headers=elsewhere(), timeout=30).status_code
+            for _ in range(11)
+        ]
+        assert attempts[0] == 401
+        assert attempts[-1] == 429
+    finally:
+        child.kill()
 
 
 def test_without_a_login_the_token_of_the_terminal_is_asked_for(dashboard, browser):

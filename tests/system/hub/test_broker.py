@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.config import join_file
+from edge.protocol import topics
 from edge.util.errors import NotInForceError
 from provisioning.hub import setup
 from provisioning.hub.broker import DATABASE, SET_ASIDE
@@ -119,6 +121,27 @@ def test_a_broker_that_cannot_load_its_database_starts_with_an_empty_one(hub):
     assert "[broker_database]" in hub.log.read_text()
     with Client(hub.port, hub.join("kitchen")) as client:
         assert client.publish("roomtone/kitchen/event") < 0x80
+
+
+def test_a_broker_whose_retained_messages_are_more_than_its_memory_is_back_by_itself(hub):
+    """What a device can have retained is bounded by its rights; what it fills here is a smaller broker."""
+    hub.start()
+    hub.ready()
+    place = hub.join("kitchen")
+    with Client(hub.port, place) as client:
+        for topic in topics.TOPICS:
+            assert client.publish(f"roomtone/kitchen/{topic.leaf}", "x" * 16_000, retain=True) < 0x80
+    hub.stop()
+    config = hub.folder / "broker" / "mosquitto.conf"
+    text, changed = re.subn(r"memory_limit \d+", "memory_limit 150000", config.read_text())
+    assert changed == 1
+    config.write_text(text)
+    ready = hub.log.read_text().splitlines().count("ready")
+    hub.start()
+    hub.ready(times=ready + 1)
+    assert (hub.folder / "broker-data" / SET_ASIDE).stat().st_size > 150_000
+    with Client(hub.port, place) as client:
+        assert client.publish("roomtone/kitchen/availability", "online", retain=True) < 0x80
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's broker is the user's")

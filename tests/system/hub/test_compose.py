@@ -98,7 +98,7 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
     joined = tmp_path / "kitchen.join"
     joined.write_text(stack("exec", "-T", "dashboard", "cat", "/hub/data/kitchen.join"))
     stack("exec", "-T", "dashboard", "rm", "/hub/data/kitchen.join")
-    assert main(["join", str(joined), "--to", str(tmp_path / "kitchen")]) == 0
+    assert main(["join", str(joined), "--to", str(tmp_path / "kitchen"), "--accept-unconfirmed"]) == 0
     (tmp_path / "rooms").mkdir()
     room = default_rooms(tmp_path / "rooms", 4.0, loop=True)[0]
     own = tmp_path / "kitchen"

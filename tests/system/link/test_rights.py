@@ -13,6 +13,8 @@ from edge.link.command_handlers import CommandHandlers
 from edge.protocol import json_schema, topics
 from edge.protocol.homeassistant_discovery import SUPPORT_URL, AnnouncedDevice, announcement
 from provisioning.fleet.dynamic_security import rights_file
+from provisioning.fleet.site import TEMPLATE
+from tests.conftest import ROOT
 from tests.support.link import EarClient
 from tests.support.messages import utterance
 from tests.support.site.fleet import Client
@@ -45,6 +47,37 @@ def test_the_rights_name_every_topic_of_a_device_and_no_wildcard_to_write():
     assert tree["defaultACLAccess"]["publishClientSend"] is False
 
 
+def test_what_a_device_can_have_retained_is_counted_from_the_protocol(site, thief):
+    """mosquitto has no limit on retained messages: the topics that a device may write are the limit."""
+    allowed = [f"roomtone/study/{topic.leaf}" for topic in topics.TOPICS]
+    allowed += [f"roomtone/study/resp/{verb}" for verb in topics.VERBS]
+    invented = [f"roomtone/study/{part}{n}" for n in range(100) for part in ("", "event/", "resp/", "cmd/")]
+    answers = {topic: thief.publish(topic, retain=True) < 0x80 for topic in (*allowed, *invented)}
+    assert answers == dict.fromkeys(allowed, True) | dict.fromkeys(invented, False)
+    with Client(site.port, site.folder / "operator-me") as reader:
+        reader.subscribe("roomtone/study/#")
+        until(lambda: set(allowed) <= reader.topics())
+        assert sorted(message.topic for message in reader.messages) == sorted(allowed)
+    for topic in allowed:
+        thief.publish(topic, "", retain=True)
+
+
+def test_the_page_states_how_much_a_device_can_have_retained():
+    count = len(topics.TOPICS) + len(topics.VERBS)
+    kib = int(re.findall(r"^max_packet_size (\d+)$", TEMPLATE.read_text(), re.MULTILINE)[0]) // 1024
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    assert f"{count} topics of at most {kib} KiB, {count * kib} KiB retained" in " ".join(page.split())
+
+
+@pytest.mark.parametrize("role", ["subscriber", "recorder"])
+def test_a_client_that_is_no_operator_commands_enrolled_devices_only(site, role):
+    """Commands can be retained, too: one for each name that a client can invent would fill the broker."""
+    with Client(site.port, site.folder / f"{role}-me") as client:
+        assert client.publish("roomtone/study/cmd/replay", '{"transaction": "1"}') < 0x80
+        invented = [f"roomtone/invented{n}/cmd/{verb}" for n in range(20) for verb in topics.VERBS]
+        assert {client.publish(topic, retain=True) for topic in invented} == {0x87}
+
+
 def test_the_verbs_are_those_that_the_link_handles_and_the_page_describes():
     assert {verb for verb, _ in json_schema.VERBS} == set(topics.VERBS)
     handlers = CommandHandlers(Config(), MagicMock(), MagicMock(), MagicMock())
@@ -62,8 +95,11 @@ OTHERS = (
     f"{ROOM}/availability",
     "homeassistant/device/kitchen/config",
     "homeassistant/status",
+    # A session may have as many subscriptions as it likes, and keeps them: only those of the protocol.
+    "roomtone/study/cmd/mute",
+    "roomtone/study/cmd/invented",
 )
-OWN = ("roomtone/study/cmd/+", "roomtone/study/cmd/mute", "roomtone/fleet/announce")
+OWN = ("roomtone/study/cmd/+", "roomtone/study/availability", "roomtone/fleet/announce")
 
 
 def test_a_stolen_device_is_refused_every_subscription_but_its_own(thief):

@@ -157,7 +157,7 @@ def test_a_damaged_site_is_said_and_not_mended(site, capsys):
 )
 def test_what_is_no_join_file_is_refused_and_leaves_nothing(tmp_path, text, capsys):
     (tmp_path / "j").write_text(text, encoding="latin-1")
-    assert main(["join", str(tmp_path / "j"), "--to", str(tmp_path / "k")]) == 2
+    assert main(["join", str(tmp_path / "j"), "--to", str(tmp_path / "k"), "--accept-unconfirmed"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "k").exists()
 

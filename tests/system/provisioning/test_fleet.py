@@ -15,6 +15,7 @@ from edge.config.options import overrides
 from edge.util.errors import NotInForceError
 
 NOT_IN_FORCE = NotInForceError.status
+UNCONFIRMED = "--accept-unconfirmed"
 """These sites have no broker: what is done in the folder is done, and said not to be in force."""
 
 
@@ -75,7 +76,7 @@ def test_a_site_that_cannot_be_finished_leaves_nothing(tmp_path, monkeypatch):
 
 def test_certificates_are_p256_and_good_for_one_side_only(site, tmp_path):
     fleet(site, "enrol", "kitchen")
-    main(["join", str(site / "joins" / "kitchen.join"), "--to", str(tmp_path / "k")])
+    main(["join", str(site / "joins" / "kitchen.join"), "--to", str(tmp_path / "k"), UNCONFIRMED])
     ca, broker, device = (
         certificate(p)
         for p in (site / "ca.crt", site / "broker" / "broker.crt", tmp_path / "k" / "client.crt")
@@ -97,7 +98,7 @@ def test_join_writes_files_and_prints_settings_that_the_configuration_takes(site
     fleet(site, "enrol", "kitchen")
     capsys.readouterr()
     target = tmp_path / "etc" / "site"
-    assert main(["join", str(site / "joins" / "kitchen.join"), "--to", str(target)]) == 0
+    assert main(["join", str(site / "joins" / "kitchen.join"), "--to", str(target), UNCONFIRMED]) == 0
     out = capsys.readouterr()
     (tmp_path / "room.toml").write_text(out.out)
     config = load(tmp_path / "room.toml")
@@ -128,10 +129,10 @@ def test_a_key_that_was_made_at_the_device_never_leaves_it(site, tmp_path, capsy
     assert fleet(site, "enrol", "kitchen", "--csr", request) == NOT_IN_FORCE
     join = site / "joins" / "kitchen.join"
     assert b"PRIVATE KEY" not in join.read_bytes()
-    assert main(["join", str(join), "--to", str(device / "site")]) == 2
+    assert main(["join", str(join), "--to", str(device / "site"), UNCONFIRMED]) == 2
     assert "--key" in capsys.readouterr().err
     assert not (device / "site").exists()
-    assert main(["join", str(join), "--to", str(device / "site"), "--key", str(key)]) == 0
+    assert main(["join", str(join), "--to", str(device / "site"), "--key", str(key), UNCONFIRMED]) == 0
     assert (device / "site" / "client.key").read_bytes() == key.read_bytes()
     assert key.read_bytes() not in b"".join(files(site).values())
 
@@ -194,7 +195,7 @@ def test_renewing_keeps_the_key_and_makes_no_secret(site, tmp_path, capsys):
     target = tmp_path / "k"
     join = site / "joins" / "kitchen.join"
     fleet(site, "enrol", "kitchen", "--days", 10)
-    main(["join", str(join), "--to", str(target)])
+    main(["join", str(join), "--to", str(target), UNCONFIRMED])
     join.unlink()  # as the text says
     old, key = certificate(target / "client.crt"), (target / "client.key").read_bytes()
     assert fleet(site, "renew", "--due") == 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import os
+import pty
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,7 +59,15 @@ def other(tmp_path):
     return Site(tmp_path, "attacker")
 
 
+UNCONFIRMED = "--accept-unconfirmed"
+
+
 def join(file: Path, to: Path, *words: str) -> int:
+    """What is looked at here is what holds beside the code."""
+    return bare_join(file, to, *words, UNCONFIRMED)
+
+
+def bare_join(file: Path, to: Path, *words: str) -> int:
     return main(["join", str(file), "--to", str(to), *words])
 
 
@@ -78,9 +90,43 @@ def test_the_code_that_enrol_shows_is_that_of_the_file_and_of_no_other(site, oth
     assert join(other.join, tmp_path / "k", "--code", codes[0]) == 2
     assert files(tmp_path / "k") == {}
     assert join(site.join, tmp_path / "k", "--code", codes[0].lower()) == 0
-    capsys.readouterr()
-    assert join(site.join, tmp_path / "second") == 0
-    assert codes[0] in capsys.readouterr().err, "without a code it is shown, to be compared"
+
+
+def test_the_first_file_of_a_site_needs_its_code(site, other, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    place = tmp_path / "k"
+    assert bare_join(site.join, place) == 2
+    assert "--code" in capsys.readouterr().err
+    assert files(place) == {}
+    assert bare_join(site.join, place, UNCONFIRMED) == 0
+    assert code_of(read(site.join)) in capsys.readouterr().err, "it is shown, to be compared"
+    before = files(place)
+    # Another site is as new as a first one, and a renewal is neither.
+    assert bare_join(other.join, place, "--new-site") == 2
+    assert files(place) == before
+    assert bare_join(site.join, place) == 0
+    assert bare_join(other.join, place, "--new-site", "--code", code_of(read(other.join))) == 0
+    assert files(place)["ca.crt"] == (other.folder / "ca.crt").read_bytes()
+
+
+def test_at_a_terminal_the_code_is_asked_for_and_what_is_printed_stays_the_settings(site, tmp_path):
+    """A terminal at standard input and a file at standard output, as the page on the fleet has it."""
+
+    def typed(text: str, place: Path) -> tuple[int, str, str]:
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{text}\n".encode())
+        command = [sys.executable, "-m", "edge.cli.main", "join", site.join, "--to", place, "--json"]
+        done = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=60, check=False)
+        os.close(ours)
+        os.close(theirs)
+        return done.returncode, done.stdout, done.stderr
+
+    assert typed("AAAAA-AAAAA-AAAAA", tmp_path / "k")[:2] == (2, "")
+    assert typed("", tmp_path / "k")[:2] == (2, "")
+    assert files(tmp_path / "k") == {}
+    status, settings, _ = typed(code_of(read(site.join)), tmp_path / "k")
+    assert status == 0
+    assert json.loads(settings)["node.id"] == "kitchen"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +207,7 @@ def test_renewing_needs_neither_code_nor_new_site(site, tmp_path):
     assert join(site.join, place) == 0
     site.join.unlink()
     assert site.fleet("renew", "kitchen") == 0
-    assert join(site.join, place) == 0
+    assert bare_join(site.join, place) == 0
 
 
 def test_the_installer_checks_the_same(site, other, tmp_path, monkeypatch, capsys):
@@ -173,10 +219,14 @@ def test_the_installer_checks_the_same(site, other, tmp_path, monkeypatch, capsy
     (tmp_path / "credentials").mkdir()
     assert install("--join", str(site.join), "--code", "AAAAA-AAAAA-AAAAA") == 2
     assert files(tmp_path / "credentials") == {}
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert install("--join", str(site.join)) == 2
+    assert files(tmp_path / "credentials") == {}
     assert install("--join", str(site.join), "--code", code_of(read(site.join))) == 0
     assert "discovery = false" in (tmp_path / "room.toml").read_text()
-    assert install("--join", str(other.join)) == 2
-    assert install("--join", str(other.join), "--new-site") == 0
+    assert install("--join", str(other.join), UNCONFIRMED) == 2
+    assert install("--join", str(other.join), "--new-site") == 2
+    assert install("--join", str(other.join), "--new-site", UNCONFIRMED) == 0
 
 
 def test_a_signature_by_another_key_of_the_same_kind_is_none(site, tmp_path):

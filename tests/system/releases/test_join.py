@@ -31,7 +31,19 @@ def test_a_box_that_joins_gets_updates_from_its_join_file_alone(folder: Path, hu
         site.fleet("publish", made, "--everywhere", "--force", reason, "--passphrase-file", secret)
         site.fleet("enrol", "kitchen", "--out", folder / "kitchen.join")
         capsys.readouterr()
-        assert main(["join", str(folder / "kitchen.join"), "--to", str(folder / "joined"), "--json"]) == 0
+        assert (
+            main(
+                [
+                    "join",
+                    str(folder / "kitchen.join"),
+                    "--to",
+                    str(folder / "joined"),
+                    "--json",
+                    "--accept-unconfirmed",
+                ]
+            )
+            == 0
+        )
         settings = json.loads(capsys.readouterr().out)
         nothing = SimpleNamespace(url="", root="", cert="")
         factory = tiny.make(folder / "shipped", "1.0.0")

@@ -13,6 +13,7 @@ from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.hub_repository import HubRepository
 from tests.support.bundles import tiny
 from tests.support.site.hub_server import Hub
+from tests.support.site.publishing import Server, commands
 from tests.support.site.updating_device import UpdatingDevice
 
 REASON = "the comparison has no recordings in this test"
@@ -134,3 +135,28 @@ def test_a_withdrawal_that_the_hub_does_not_serve_is_not_called_one(folder: Path
     (served / "metadata" / "timestamp.json").write_bytes(old)
     with pytest.raises(NotInForceError):
         client.check_served(catalogue)
+
+
+def test_what_is_copied_to_the_hub_by_hand_is_in_force_only_when_the_hub_serves_it(folder: Path) -> None:
+    """A web server without the hub's API: `--no-upload`, a copy, and a look."""
+    www = folder / "www"
+    with Server(www, folder) as server:
+        run = commands(folder, server.url)
+        told = ("--no-upload", "--ca", str(server.cert), *run.signing)
+        for version in ("1.1.0", "1.2.0"):
+            made = tiny.make(folder / "made", version, seed=1)
+            signed = run("publish", str(made), "--everywhere", "--force", REASON, *told, status=3)
+            assert signed.stdout.split()[-1].endswith(version)
+            assert "NOT IN FORCE" in signed.stderr
+            assert "NOT IN FORCE" in run("refresh", *told, status=3).stderr
+            _copy_served(folder / "site" / "models" / "hub", www)
+            run("refresh", *told)
+        assert "NOT IN FORCE" in run("withdraw", "1.2.0", *told, status=3).stderr
+        run("refresh", *told, status=3)
+        _copy_served(folder / "site" / "models" / "hub", www)
+        run("refresh", *told)
+
+
+def _copy_served(hub: Path, www: Path) -> None:
+    for part in ("metadata", "targets"):
+        shutil.copytree(hub / part, www / part, dirs_exist_ok=True)

@@ -158,6 +158,17 @@ def test_a_damaged_file_is_put_aside(tmp_path, clock, caplog):
     assert len(list(tmp_path.glob("s.damaged-*"))) == 1
 
 
+def test_an_empty_file_is_noticed_and_a_new_one_is_not(tmp_path, clock, caplog):
+    """A power cut leaves files of length 0: what was in it is gone, and that is said."""
+    make(tmp_path / "new", clock)
+    assert "[file_damaged]" not in caplog.text
+    (tmp_path / "s").touch()
+    spool = make(tmp_path / "s", clock)
+    add(spool, 1)
+    spool.spill()
+    assert "[file_damaged]" in caplog.text
+
+
 def test_nobody_else_may_read_the_file(tmp_path, clock):
     spool = make(tmp_path / "s", clock)
     add(spool, 1)

@@ -56,6 +56,19 @@ def test_nothing_below_the_floor_is_ever_wanted_also_when_the_state_is_lost(tmp_
         store.select(target(4))
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 4, b"five\n"])
+def test_a_damaged_floor_is_noticed(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path)
+    store.switch(bring(store, target(5)))
+    store.confirm()
+    assert "[store_damaged]" not in caplog.text
+    (tmp_path / state.FLOOR).write_bytes(content)
+    # What the state knows still holds.
+    with pytest.raises(StoreError, match="rollback refused"):
+        store.select(target(4))
+    assert "[store_damaged]" in caplog.text
+
+
 def test_only_a_gated_model_is_switched_to(tmp_path: Path) -> None:
     store = Store(tmp_path)
     candidate = store.select(target(1))
