@@ -83,7 +83,7 @@ class Terminal:
                     return "", said
                 time.sleep(after_s)
                 self.interrupt()
-                self._write(r"printf '\036END [0] []\036'" + "\n")
+                self._write(f"__status=0; {end}\n")
             if len(said) > answered and (question := _QUESTION.search(said)):
                 answered = len(said)
                 # The code of the join file that was made last.
