@@ -283,7 +283,7 @@ fi
 for folder in "$OPT"/versions/*; do [ "$folder" = "$new" ] || [ "$folder" = "$old" ] || rm -rf "$folder"; done
 
 # --- 7. the notice for people in the room, and whether it works ---
-room=$(cd / && "$new/bin/python" -c 'from edge.config.load import *; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
+room=$(cd / && "$new/bin/python" -c 'from edge.config.load import load; from edge.config.options import SYSTEM_CONFIG; node = load(SYSTEM_CONFIG).node; print(node.name or node.id)')
 notice=$(<"$SRC/provisioning/notice.txt")
 printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something is not right yet; the remedies are above"
