@@ -200,8 +200,7 @@ class Connection:
         return client.socket() is not None
 
     def _drop_socket(self) -> None:
-        channel = self._client.socket()
-        if channel is not None:
+        if (channel := self._client.socket()) is not None:
             with contextlib.suppress(OSError):
                 channel.close()
 

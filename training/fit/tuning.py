@@ -191,9 +191,10 @@ def _some(clips: Sequence[Clip], places: Ints, most: int, random: np.random.Gene
 def targets(
     source: Source, key: Sequence[int], rows: Ints, random: np.random.Generator
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """Return label index (-1: ordinary), household within the batch, and whether it counts for the baseline, `[n]`.
+    """Return label index (-1: ordinary), household within the batch, and whether it counts for the baseline.
 
-    Of each household a random share of the neutral utterances counts, so that baselines of all ages are learnt from.
+    Each is `[n]`: int32, int32, float32. Of each household a random share of the neutral utterances counts, so that
+    baselines of all ages are learnt from.
     """
     clips = [source.clips[int(row)] for row in rows]
     label = np.array([-1 if c.label == ORDINARY else source.labels.index(c.label) for c in clips], np.int32)
