@@ -1,7 +1,7 @@
 """Finds the sound in audio files whose headers a decoder does not follow, and names containers that need another one.
 
-Recorders that lose power leave a data size of 0, some programs forget padding bytes, taggers put zeros between tag and
-sound: the sound is there, and `repair` shows it to libsndfile behind a header that is right. The file itself is not
+Recorders that lose power leave wrong sizes, encoders that write into a pipe leave none, taggers put zeros between tag
+and sound: the sound is there, and `repair` shows it to libsndfile behind a header that is right. The file itself is not
 changed and nothing is copied: `Pieces` reads the parts from where they are.
 """
 
@@ -10,18 +10,14 @@ from __future__ import annotations
 import io
 import os
 import struct
-from collections.abc import Callable, Sequence
-from typing import IO, Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import IO, Any, Final
 
-Piece: TypeAlias = bytes | tuple[int, int]
-"""Bytes as they are, or offset and length of a part of the file."""
-ReadAt: TypeAlias = Callable[[int, int], bytes]
-"""Reads so many bytes at an offset; fewer at the end."""
+from edge.audio.flac_length import flac_pieces
+from edge.audio.mpeg import first_frame
+from edge.audio.riff import MAX_CHUNKS, Piece, ReadAt, is_wav, wav_pieces
 
-FORMAT_CHUNK_LIMIT: Final = 4096
-MAX_CHUNKS: Final = 10_000
 MAX_LEADING_ZEROS: Final = 1 << 20
-UNKNOWN_SIZE: Final = 0xFFFFFFFF
 EXTERNAL_MAGIC: Final = {
     b"\x1aE\xdf\xa3": ("Matroska/WebM", "matroska"),
     b"ADIF": ("AAC", "aac"),
@@ -29,6 +25,8 @@ EXTERNAL_MAGIC: Final = {
     b"#!AMR": ("AMR", "amr"),
 }
 """First bytes of containers, with their name and ffmpeg's demuxer."""
+SELF_CONTAINED: Final = (b"FORM", b"riff", b"NIST", b"Crea", b"\x1aE\xdf\xa3", b"ADIF", b"#!AM")
+"""First bytes of files that are never searched for the frames of an MP3."""
 OGG_HEADER: Final = struct.Struct("<4sBBqIIIB")
 OGG_FLAC_PREFIX: Final = 9
 """Bytes before `fLaC` in the first packet of FLAC in Ogg: 0x7F, `FLAC`, version, number of headers."""
@@ -123,18 +121,30 @@ def repair(source: int | IO[bytes]) -> Pieces | None:
             seek to 0 before decoding it as it is.
     """
     read_at, size = reader(source), size_of(source)
-    head = read_at(0, 64)
-    pieces: list[Piece] | None = None
-    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        pieces = _wav(read_at, size)
-    elif head[:4] == b"OggS":
-        pieces = _ogg_flac(read_at, size)
-    elif head[:3] == b"ID3" or head[:1] == b"\0":
-        begin = _behind_tags(read_at, size)
-        if head[:3] != b"ID3" and read_at(begin, 2)[:1] != b"\xff":
-            return None
-        pieces = [(begin, size - begin)] if 0 < begin < size else None
-    return None if pieces is None else Pieces(source, pieces)
+    begin = _behind_tags(read_at, size)
+    if not begin:
+        pieces = _pieces(source, read_at, size)
+        return None if pieces is None else Pieces(source, pieces)
+    rest = Pieces(source, [(begin, size - begin)])
+    pieces = _pieces(rest, reader(rest), size - begin)
+    rest.seek(0)
+    return rest if pieces is None else Pieces(rest, pieces)
+
+
+def _pieces(source: int | IO[bytes] | Pieces, read_at: ReadAt, size: int) -> list[Piece] | None:
+    """The pieces of a file that begins with its magic number; None where libsndfile reads it as it is."""
+    head = read_at(0, 12)
+    if is_wav(head):
+        return wav_pieces(read_at, size)
+    if head[:4] == b"OggS":
+        stream = _ogg_flac(read_at, size)
+        whole = Pieces(source, stream or [])
+        pieces = flac_pieces(reader(whole), size_of(whole)) if stream else None
+        return stream if stream is None or pieces is None else _cut(stream, pieces)
+    if head[:4] in BY_MAGIC:
+        return BY_MAGIC[head[:4]](read_at, size)
+    frame = None if head[:4] in SELF_CONTAINED else first_frame(read_at, 0)
+    return [(frame, size - frame)] if frame else None
 
 
 def external_kind(source: int | IO[bytes]) -> tuple[str, str] | None:
@@ -168,81 +178,12 @@ def _behind_tags(read_at: ReadAt, size: int) -> int:
     return min(at, size)
 
 
-def _wav(read_at: ReadAt, size: int) -> list[Piece] | None:
-    """Pieces of a WAV file with one `fmt ` and one `data` chunk; None where libsndfile reads the file as it is."""
-    layout: bytes | None = None
-    large: bytes = b""
-    regular = read_at(0, 4) != b"BW64" and read_at(4, 4) != b"\0\0\0\0"
-    at = 12
-    for _ in range(MAX_CHUNKS):
-        head = read_at(at, 8)
-        if len(head) < 8:
-            return None
-        name, declared = head[:4], int.from_bytes(head[4:], "little")
-        begin = at + 8
-        if name == b"data":
-            break
-        if name == b"fmt ":
-            layout = read_at(begin, min(declared, FORMAT_CHUNK_LIMIT))
-        elif name == b"ds64":
-            large = read_at(begin, 24)
-        at, padded = _next_chunk(read_at, begin + declared)
-        regular = regular and padded
-    else:
-        return None
-    if layout is None or len(layout) < 14:
-        return None
-    if declared == UNKNOWN_SIZE and len(large) >= 16:
-        declared = int.from_bytes(large[8:16], "little")
-    there = size - begin
-    if declared == 0 and there > 0 and not _chunks_to_the_end(read_at, begin, size):
-        declared, regular = there, False
-    declared = min(declared, there)
-    return None if regular else [_wav_header(layout, declared), (begin, declared)]
-
-
-def _next_chunk(read_at: ReadAt, end: int) -> tuple[int, bool]:
-    """Where the chunk after one that ends there begins, and whether a padding byte is where it must be."""
-    if end % 2 == 0:
-        return end, True
-    if _is_chunk_name(read_at(end, 4)) and not _is_chunk_name(read_at(end + 1, 4)):
-        return end, False
-    return end + 1, True
-
-
-def _is_chunk_name(name: bytes) -> bool:
-    return len(name) == 4 and all(32 <= byte < 127 for byte in name)
-
-
-def _chunks_to_the_end(read_at: ReadAt, at: int, size: int) -> bool:
-    """Whether there are only whole chunks from here on, so that a data size of 0 means no sound."""
-    while at < size:
-        head = read_at(at, 8)
-        if len(head) < 8 or not _is_chunk_name(head[:4]):
-            return False
-        at += 8 + int.from_bytes(head[4:], "little")
-        at += at % 2
-    return at in (size, size + 1)
-
-
-def _wav_header(layout: bytes, data: int) -> bytes:
-    """Everything of a WAV file up to its samples; RF64 from 4 GiB on."""
-    chunk = b"fmt " + len(layout).to_bytes(4, "little") + layout + b"\0" * (len(layout) % 2)
-    total = 4 + len(chunk) + 8 + data
-    if total < UNKNOWN_SIZE - 64:
-        return b"RIFF" + struct.pack("<I", total) + b"WAVE" + chunk + b"data" + struct.pack("<I", data)
-    align = int.from_bytes(layout[12:14], "little") or 1
-    sizes = b"ds64" + struct.pack("<IQQQI", 28, total + 36, data, data // align, 0)
-    unknown = struct.pack("<I", UNKNOWN_SIZE)
-    return b"RF64" + unknown + b"WAVE" + sizes + chunk + b"data" + unknown
-
-
 def _ogg_flac(read_at: ReadAt, size: int) -> list[Piece] | None:
     """The native FLAC stream inside Ogg; None for any other codec."""
     pieces: list[Piece] = []
-    serial, at, samples = None, 0, 0
+    serial, at = None, 0
     while at + OGG_HEADER.size <= size:
-        magic, _, _, position, stream, _, _, count = OGG_HEADER.unpack(read_at(at, OGG_HEADER.size))
+        magic, _, _, _, stream, _, _, count = OGG_HEADER.unpack(read_at(at, OGG_HEADER.size))
         if magic != b"OggS":
             break
         begin = at + OGG_HEADER.size + count
@@ -254,20 +195,48 @@ def _ogg_flac(read_at: ReadAt, size: int) -> list[Piece] | None:
             begin, payload = begin + OGG_FLAC_PREFIX, payload - OGG_FLAC_PREFIX
         if stream == serial:
             pieces.append((begin, max(0, min(payload, size - begin))))
-            samples = max(samples, position)
         at = begin + payload
-    return _with_length(read_at, pieces, samples) if serial is not None else None
+    return pieces if serial is not None else None
 
 
-def _with_length(read_at: ReadAt, pieces: list[Piece], samples: int) -> list[Piece]:
-    """The same with the number of samples in the FLAC header, which a stream leaves at 0."""
-    first = pieces[0]
-    assert isinstance(first, tuple)
-    head = bytearray(read_at(*first))
-    # `fLaC`, 4 bytes of block header, 10 bytes of block and frame sizes; then 64 bits that end with 36 of the length.
-    if len(head) < 26:
-        return pieces
-    packed = int.from_bytes(head[18:26], "big")
-    if packed & (2**36 - 1) == 0:
-        head[18:26] = (packed | min(samples, 2**36 - 1)).to_bytes(8, "big")
-    return [bytes(head), *pieces[1:]]
+def _cut(stream: list[Piece], pieces: list[Piece]) -> list[Piece]:
+    """`stream` with the first bytes and the length of `pieces`, which are of the same stream in one part."""
+    head, rest = pieces
+    assert isinstance(head, bytes) and isinstance(rest, tuple)
+    skip, left = len(head), sum(rest)
+    found: list[Piece] = [head]
+    for piece in stream:
+        assert isinstance(piece, tuple)
+        count = min(piece[1], left)
+        found.append((piece[0] + min(skip, count), max(0, count - skip)))
+        skip, left = max(0, skip - count), left - count
+    return found
+
+
+def _caf(read_at: ReadAt, size: int) -> list[Piece] | None:
+    """A CAF file whose data chunk has a size; -1 stands for "up to the end", which libsndfile does not know."""
+    at = 8
+    for _ in range(MAX_CHUNKS):
+        head = read_at(at, 12)
+        if len(head) < 12:
+            return None
+        declared = int.from_bytes(head[4:], "big", signed=True)
+        there = size - at - 12
+        if head[:4] == b"data":
+            if 0 < declared <= there or there <= 0:
+                return None
+            return [(0, at + 4), there.to_bytes(8, "big"), (at + 12, there)]
+        at += 12 + max(0, declared)
+    return None
+
+
+def _au(read_at: ReadAt, size: int) -> list[Piece] | None:
+    """An AU file with a data size of 0 gets the one that it has."""
+    offset = int.from_bytes(read_at(4, 4), "big")
+    if read_at(8, 4) != bytes(4) or not 24 <= offset < size:
+        return None
+    return [(0, 8), (size - offset).to_bytes(4, "big"), (12, size - 12)]
+
+
+BY_MAGIC: Final = {b"fLaC": flac_pieces, b"caff": _caf, b".snd": _au}
+"""First bytes of a file, and what finds its pieces."""

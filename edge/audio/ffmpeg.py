@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 
 AU_HEADER: Final = struct.Struct(">4sIIIII")
 FLOAT_BYTES: Final = 4
+GUESSED: Final = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,"
+    "ogg,tta,voc,w64,wav,wv"
+)
+"""Demuxers that may be guessed: none that opens other files or addresses."""
 
 
 class DecodingError(Exception):
@@ -34,19 +39,22 @@ class FfmpegFile:
 
     Args:
         source: a descriptor or an open file in memory.
-        demuxer: ffmpeg's name of the container, so that it does not guess.
+        demuxer: ffmpeg's name of the container; empty: it may guess one of `GUESSED`.
 
     Raises `DecodingError` on creation and while it is read.
     """
 
-    def __init__(self, source: int | IO[bytes], demuxer: str) -> None:
+    def __init__(self, source: int | IO[bytes], demuxer: str = "") -> None:
         self._own = -1 if isinstance(source, int) else _in_memory(source)
         handle = source if isinstance(source, int) else self._own
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # Closed by `close`.
         # `-vn`: a cover picture is no sound. AU has a header of 24 bytes and needs no size in it, so that it streams.
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-f", demuxer,
-                   "-i", f"file:/proc/self/fd/{handle}", "-map", "0:a:0", "-vn", "-f", "au", "-c:a", "pcm_f32be",
-                   "pipe:1"]  # fmt: skip
+        kind = ["-f", demuxer] if demuxer else ["-format_whitelist", GUESSED]
+        # fmt: off
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file", *kind,
+                   "-i", f"file:/proc/self/fd/{handle}",
+                   "-map", "0:a:0", "-vn", "-f", "au", "-c:a", "pcm_f32be", "pipe:1"]
+        # fmt: on
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

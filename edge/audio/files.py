@@ -29,11 +29,31 @@ from edge.util.errors import UserError, reason
 
 RATE: Final = 16_000
 SUFFIXES: Final = frozenset(
-    {".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64", ".raw"}
+    {
+        *(
+            ".wav",
+            ".flac",
+            ".opus",
+            ".ogg",
+            ".oga",
+            ".mp3",
+            ".aiff",
+            ".aif",
+            ".aifc",
+            ".au",
+            ".caf",
+            ".w64",
+            ".raw",
+        ),
+        *(".bwf", ".rf64", ".sph", ".voc", ".mp2"),
+    }
 )
 """Suffixes that are searched for in folders; a file given by name is tried whatever its suffix."""
 EXTERNAL_SUFFIXES: Final = frozenset(
-    {".m4a", ".mp4", ".aac", ".webm", ".mka", ".mkv", ".3gp", ".wma", ".amr"}
+    {
+        *(".m4a", ".mp4", ".m4b", ".mov", ".aac", ".webm", ".mka", ".mkv", ".3gp", ".3g2", ".wma", ".amr"),
+        *(".ac3", ".ape", ".avi", ".spx", ".tta", ".wv"),
+    }
 )
 """Suffixes of files that need ffmpeg."""
 CHUNK: Final = 1 << 16
@@ -100,8 +120,11 @@ class AudioFile:
         try:
             return sf.SoundFile(source, closefd=False)
         except self._errors as error:
+            if external and (decoded := self._try_external(handle)) is not None:
+                return decoded
             raise AudioFileError(
-                f"{self.name}: not a supported audio file ({_reason(error)}); supported: WAV, FLAC, Ogg/Opus, MP3"
+                f"{self.name}: not a supported audio file ({_reason(error)}); "
+                f"convert it to WAV, FLAC, Opus or MP3, or record it again{_ffmpeg_hint(external)}"
             ) from None
 
     def _open_external(self, handle: int | IO[bytes], name: str, demuxer: str, *, allowed: bool) -> Any:
@@ -123,6 +146,19 @@ class AudioFile:
             raise AudioFileError(
                 f"{self.name}: ffmpeg cannot decode this {name} ({error}); convert it to WAV"
             ) from None
+
+    def _try_external(self, handle: int | IO[bytes]) -> Any:
+        """The decoder of a file that libsndfile does not know; None where ffmpeg does not know it either."""
+        from edge.audio import ffmpeg
+
+        if not ffmpeg.available():
+            return None
+        try:
+            decoded = ffmpeg.FfmpegFile(handle)
+        except ffmpeg.DecodingError:
+            return None
+        self._errors += (ffmpeg.DecodingError,)
+        return decoded
 
     @property
     def seconds(self) -> float | None:
@@ -160,7 +196,9 @@ class AudioFile:
             try:
                 block = self._file.read(size, dtype="float32", always_2d=True)
             except self._errors as error:
-                raise AudioFileError(f"{self.name}: damaged or cut off ({_reason(error)})") from None
+                raise AudioFileError(
+                    f"{self.name}: damaged or cut off ({_reason(error)}); export or record it again"
+                ) from None
             if not len(block):
                 return
             peak = np.abs(block).max()
@@ -215,6 +253,13 @@ def find(folder: Path, *, external: bool = False) -> list[Path]:
     """
     suffixes = SUFFIXES | EXTERNAL_SUFFIXES if external else SUFFIXES
     return sorted(path for path in files_below(folder) if path.suffix.lower() in suffixes)
+
+
+def _ffmpeg_hint(external: bool) -> str:
+    from edge.audio import ffmpeg
+
+    missing = external and not ffmpeg.available()
+    return "; ffmpeg, which is not installed, reads more kinds: apt install ffmpeg" if missing else ""
 
 
 def _to_int16(samples: NDArray[np.float32]) -> Samples:

@@ -250,6 +250,14 @@ EXTERNAL = [
     by_ffmpeg("browser.webm", "-c:a", "libopus", rate=48_000),
     by_ffmpeg("archive.mka", "-c:a", "flac"),
     by_ffmpeg("windows.wma", "-c:a", "wmav2"),
+    by_ffmpeg("camera.mov", "-c:a", "aac"),
+    by_ffmpeg("fragments.mp4", "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"),
+    by_ffmpeg("live.webm", "-c:a", "libopus", "-live", "1", rate=48_000),
+    by_ffmpeg("camera.avi", "-c:a", "mp3"),
+    by_ffmpeg("television.ts", "-c:a", "aac", "-f", "mpegts"),
+    by_ffmpeg("archive.wv", "-c:a", "wavpack"),
+    by_ffmpeg("film.ac3", "-c:a", "ac3", rate=48_000),
+    by_ffmpeg("telephone.wav", "-c:a", "g722", rate=16_000, channels=1),
 ]
 REFUSED = [
     fixed("text.wav", lambda: b"These are words and no sound.\n" * 40, refused="not a supported audio file"),

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.audio import files
-from edge.audio.files import AudioFileError
-from tests.support.audio.kinds import FAULTY, ORDINARY, REFUSED, Kind, check_tone
+from edge.audio.files import RATE, AudioFileError
+from tests.support.audio.kinds import AMPLITUDE, FAULTY, ORDINARY, REFUSED, Kind, check_tone
+from tests.support.audio.odd_headers import CUT_OFF, ODD_HEADERS
 
 
 def names(kinds: list[Kind]) -> list[object]:
     return [pytest.param(kind, id=kind.name) for kind in kinds]
 
 
-@pytest.mark.parametrize("kind", names(ORDINARY + FAULTY))
+@pytest.mark.parametrize("kind", names(ORDINARY + FAULTY + ODD_HEADERS))
 def test_the_sound_of_a_file_is_read(tmp_path: Path, kind: Kind) -> None:
     path = tmp_path / kind.name
     kind.write(path)
     check_tone(files.load(path))
+
+
+@pytest.mark.parametrize("kind", names(CUT_OFF))
+def test_what_is_left_of_a_recording_that_was_cut_off_is_read(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / kind.name
+    kind.write(path)
+    samples = files.load(path)
+    assert 0.4 * RATE < samples.size < RATE
+    middle = samples[1000 : 1000 + 10 * RATE // 44].astype(float)  # 100 periods
+    assert np.sqrt(np.mean(middle**2)) / 32768 == pytest.approx(AMPLITUDE / np.sqrt(2), rel=0.06)
 
 
 @pytest.mark.parametrize("kind", names([kind for kind in REFUSED if not kind.external]))
