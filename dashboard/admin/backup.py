@@ -29,28 +29,24 @@ def register(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write a backup of the database into the file that the options name. Raises `UserError`."""
     from dashboard.admin import postgres
-    from dashboard.admin.database import require_url
-    from dashboard.db.engine import connect, parse_url, sqlite_file
-    from dashboard.db.schema import current_revision, require_known
+    from dashboard.admin.database import existing_file, require_url
+    from dashboard.db.engine import connect, parse_url
+    from dashboard.db.schema import require_known_revision
 
     url = require_url(options.database)
-    parsed = parse_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and not sqlite_file(parsed).is_file():
-        raise UserError(f"--database: there is no {parsed.database}")
+    database = existing_file(url)
     engine = connect(url, read_only=True)
     try:
-        with engine.connect() as connection:
-            require_known(current_revision(connection))
+        require_known_revision(engine)
     finally:
         engine.dispose()
     partial = options.to.with_name(f".{options.to.name}.part")
     try:
         partial.unlink(missing_ok=True)
-        if is_sqlite:
-            _copy(sqlite_file(parsed), partial)
+        if database is not None:
+            _copy(database, partial)
         else:
-            postgres.run("pg_dump", parsed, "--format=custom", f"--file={partial}")
+            postgres.run("pg_dump", parse_url(url), "--format=custom", f"--file={partial}")
         move_into_place(partial, options.to)
     except OSError as error:
         raise UserError(f"--to {options.to}: {reason(error)}") from None

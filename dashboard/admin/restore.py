@@ -42,11 +42,15 @@ def run(options: argparse.Namespace) -> int:
     url = require_url(options.database)
     parsed = parse_url(url)
     if not options.file.is_file():
-        raise UserError(f"{options.file}: there is no such file")
-    engine = connect(url)
+        raise UserError(
+            f"{options.file}: there is no such file; name one that `roomtone hub backup` has written"
+        )
+    is_new = parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).exists()
+    # Never created here: a backup that is refused leaves nothing.
+    engine = connect(url, create=False)
     try:
         with exclusive(engine, url):
-            if not options.replace and not _is_empty(engine):
+            if not options.replace and not is_new and not _is_empty(engine):
                 raise UserError("the database is not empty and would be overwritten: add --replace")
             engine.dispose()
             if parsed.get_backend_name() == "sqlite":
@@ -63,7 +67,7 @@ def _restore_sqlite(backup: Path, database: Path) -> None:
     """Copy into a new file, check and migrate that, and exchange the files in one step."""
     from dashboard.admin.sqlite_copy import copy_database, open_read_only, require_intact
     from dashboard.db.engine import connect
-    from dashboard.db.schema import migrate
+    from dashboard.db.schema import NewerSchemaError, migrate
 
     if backup.exists() and database.exists() and backup.samefile(database):
         raise UserError(f"{backup}: is the database itself")
@@ -78,14 +82,17 @@ def _restore_sqlite(backup: Path, database: Path) -> None:
         try:
             # A backup of an older version gets the current tables; one of a newer version is refused here.
             migrate(engine)
+        except NewerSchemaError as error:
+            raise UserError(f"{backup}: {error}") from None
         finally:
             engine.dispose()
         with closing(sqlite3.connect(new)) as copy:
             copy.execute("PRAGMA journal_mode = DELETE")
         require_intact(new)
         # The log of the old file must not be applied to the new one.
-        with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as old:
-            old.execute("PRAGMA journal_mode = DELETE")
+        if database.exists():
+            with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(database)) as old:
+                old.execute("PRAGMA journal_mode = DELETE")
         for suffix in ("-wal", "-shm"):
             database.with_name(database.name + suffix).unlink(missing_ok=True)
         move_into_place(new, database)
@@ -139,6 +146,7 @@ def _is_empty(engine: Any) -> bool:
 
 
 def _remove(file: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    from dashboard.admin.database import remove_database
+
+    remove_database(file)
     file.with_name(f".{file.name}.lock").unlink(missing_ok=True)

@@ -46,9 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from dashboard.db import retention
 
     rooms = simulated_rooms(options.rooms, options.seed)
-    engine = open_database(options.database)
     begin, done = time.monotonic(), 0
-    try:
+    with open_database(options.database, create=not options.remove) as engine:
         if options.remove:
             done = sum(retention.erase_room(engine, room.node) for room in rooms)
         else:
@@ -65,10 +64,8 @@ def run(options: argparse.Namespace) -> int:
                 if sys.stderr.isatty():
                     bar = "#" * (40 * number // len(rooms))
                     print(f"\r[{bar:<40}] {room.node:<30}", end="", file=sys.stderr, flush=True)
-    finally:
-        engine.dispose()
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
+    if sys.stderr.isatty() and not options.remove:
+        print(file=sys.stderr)
     if options.remove:
         print(f"{done} simulated rooms removed")
     else:

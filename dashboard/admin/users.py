@@ -7,10 +7,13 @@ import getpass
 import json
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashboard.admin.options import add_database
 from edge.util.errors import UserError
+
+if TYPE_CHECKING:
+    from dashboard.auth.accounts import Accounts
 
 
 def register(verbs: Any) -> None:
@@ -59,38 +62,38 @@ def run(options: argparse.Namespace) -> int:
     from dashboard.auth.accounts import Accounts
     from dashboard.auth.audit import AuditLog
 
-    engine = open_database(options.database)
-    accounts = Accounts(engine)
-    try:
+    with open_database(options.database, create=options.action == "add") as engine:
+        accounts = Accounts(engine)
         if options.action == "list":
             _list(accounts.list_users(), as_json=options.json)
             return 0
-        target = options.name
-        match options.action:
-            case "add":
-                password = _password(options)
-                accounts.add(options.name, options.role, password)
-                _print_generated(options, password)
-                target = f"{options.name} {options.role}"
-            case "passwd":
-                password = _password(options)
-                accounts.update(options.name, password=password, end_tokens=options.end_tokens)
-                _print_generated(options, password)
-            case "role":
-                accounts.update(options.name, role=options.role)
-                target = f"{options.name} {options.role}"
-            case "remove":
-                accounts.remove(options.name)
-            case "token":
-                if not 1 <= options.days <= 3650:
-                    raise UserError("--days: from 1 to 3650")
-                print(
-                    accounts.create_session(options.name, options.label or "token", options.days * 86_400_000)
-                )
+        target = _change(accounts, options)
         AuditLog(engine).record("terminal", "", f"user {options.action}", target)
-    finally:
-        engine.dispose()
     return 0
+
+
+def _change(accounts: Accounts, options: argparse.Namespace) -> str:
+    """Do what the options say; return what it was done to, for the audit log. Raises `UserError`."""
+    match options.action:
+        case "add":
+            password = _password(options)
+            accounts.add(options.name, options.role, password)
+            _print_generated(options, password)
+            return f"{options.name} {options.role}"
+        case "passwd":
+            password = _password(options)
+            accounts.update(options.name, password=password, end_tokens=options.end_tokens)
+            _print_generated(options, password)
+        case "role":
+            accounts.update(options.name, role=options.role)
+            return f"{options.name} {options.role}"
+        case "remove":
+            accounts.remove(options.name)
+        case "token":
+            if not 1 <= options.days <= 3650:
+                raise UserError("--days: from 1 to 3650")
+            print(accounts.create_session(options.name, options.label or "token", options.days * 86_400_000))
+    return str(options.name)
 
 
 def _password(options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import URL, Engine, NullPool, QueuePool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from edge.util.errors import UserError, reason
 
+DRIVERS: Final = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+"""Names before the `://` of a URL."""
 BUSY_TIMEOUT_MS: Final = 5000
 BUSY_RETRY_S: Final = 0.02
 FILE_MODE: Final = 0o600
@@ -32,31 +35,39 @@ def connect(url: str, *, read_only: bool = False, create: bool = True) -> Engine
     `url` as SQLAlchemy writes it: `sqlite:////var/lib/roomtone/events.db` or `postgresql+psycopg://user@host/name`.
     With `create=False` a missing SQLite file is not created. Raises `DatabaseError`.
     """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _connect_sqlite(sqlite_file(parsed), read_only, create and not read_only)
     try:
-        parsed = parse_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return _connect_sqlite(sqlite_file(parsed), read_only, create and not read_only)
         # A connection that PostgreSQL closed while it restarted is noticed before it is used.
         return create_engine(
-            parsed.update_query_dict({"application_name": APPLICATION_NAME}),
+            parsed.set(drivername=DRIVERS[-1]).update_query_dict({"application_name": APPLICATION_NAME}),
             pool_pre_ping=True,
             execution_options={"postgresql_readonly": read_only},
         )
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise _url_error(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            f"--database: {_shown(url)} needs the Python package {error.name}: pip install 'psycopg[binary]'"
+        ) from None
 
 
 def parse_url(url: str) -> URL:
     """Parse the URL of a database. Raises `DatabaseError` for one that would not open what it says."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise _url_error(str(error)) from None
+    except (ArgumentError, ValueError):
+        raise _url_error(f"{_shown(url)} is not the URL of a database") from None
+    if parsed.drivername not in DRIVERS:
+        raise _url_error(
+            f"{_shown(url)}: `{parsed.drivername}` is not supported, only SQLite and PostgreSQL are"
+        )
+    if "\0" in (parsed.database or ""):
+        raise _url_error(f"{_shown(url)}: a name cannot contain a zero byte")
     if parsed.get_backend_name() != "sqlite":
         return parsed
     # What follows a `?` is no part of the path: SQLAlchemy would open a file of another name.
     if parsed.query or "?" in url or parsed.host or (parsed.database or "").startswith("file:"):
-        raise _url_error(f"{url}: the path of a SQLite file must not contain `?`, a host or `file:`")
+        raise _url_error(f"{_shown(url)}: the path of a SQLite file must not contain `?`, a host or `file:`")
     return parsed
 
 
@@ -67,9 +78,30 @@ def sqlite_file(url: URL) -> Path:
     return Path(url.database)
 
 
+def require_folder(file: Path) -> None:
+    """Raise `DatabaseError` where the folder of a SQLite file does not exist, or the file is something else."""
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        raise DatabaseError(f"--database: no such folder: {folder}; create it first")
+    if file.exists() and not file.is_file():
+        raise DatabaseError(f"--database: {file} is not a regular file; name the file of a database")
+
+
+def describe_database(engine: Engine) -> str:
+    """Return the file of SQLite, or the URL of a server without its password."""
+    if engine.dialect.name == "sqlite":
+        return str(engine.url.database)
+    return engine.url.render_as_string(hide_password=True).partition("?")[0]
+
+
 def describe_error(error: SQLAlchemyError) -> str:
     """Return the database's own message on one line, without the SQL statement."""
     return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be a password in it."""
+    return re.sub(r"(://[^:/@]*:).*(?=@)|(password=)[^&]*", lambda m: f"{m[1] or m[2]}***", url)
 
 
 def _url_error(text: str) -> DatabaseError:
@@ -79,10 +111,8 @@ def _url_error(text: str) -> DatabaseError:
 
 
 def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
-    folder = file.absolute().parent
     if create:
-        if not folder.is_dir():
-            raise DatabaseError(f"--database: no such folder: {folder}; create it first")
+        require_folder(file)
         _create_private(file)
     # The dashboard opens the file for each query: a file that it kept open might have been replaced by a restore.
     engine = create_engine(

@@ -12,8 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.db.engine import APPLICATION_NAME, FILE_MODE, DatabaseError, parse_url, sqlite_file
+from dashboard.db.engine import (
+    APPLICATION_NAME,
+    FILE_MODE,
+    DatabaseError,
+    describe_database,
+    describe_error,
+    parse_url,
+    require_folder,
+    sqlite_file,
+)
 from edge.util.errors import reason
 
 _held: list[int] = []
@@ -34,25 +44,36 @@ def exclusive(engine: Engine, url: str) -> Iterator[None]:
     in_use = "recorder or dashboard is running: stop both first"
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        descriptor = _lock(sqlite_file(parsed), fcntl.LOCK_EX, in_use)
+        file = sqlite_file(parsed)
+        descriptor = _lock(file, fcntl.LOCK_EX, in_use)
         try:
             yield
         finally:
+            if not file.exists():
+                _lock_file(file).unlink(missing_ok=True)
             os.close(descriptor)
         return
     statement = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND application_name = :name AND pid <> pg_backend_pid()"
     )
-    with engine.connect() as connection:
-        if connection.execute(statement, {"name": APPLICATION_NAME}).scalar():
-            raise DatabaseError(in_use)
+    try:
+        with engine.connect() as connection:
+            others = connection.execute(statement, {"name": APPLICATION_NAME}).scalar()
+    except SQLAlchemyError as error:
+        raise DatabaseError(
+            f"the database {describe_database(engine)} cannot be read ({describe_error(error)}): check its address and "
+            "rights"
+        ) from None
+    if others:
+        raise DatabaseError(in_use)
     engine.dispose()
     yield
 
 
 def _lock(file: Path, how: int, refusal: str) -> int:
-    path = file.with_name(f".{file.name}.lock")
+    require_folder(file)
+    path = _lock_file(file)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
@@ -63,3 +84,7 @@ def _lock(file: Path, how: int, refusal: str) -> int:
         os.close(descriptor)
         raise DatabaseError(refusal) from None
     return descriptor
+
+
+def _lock_file(file: Path) -> Path:
+    return file.with_name(f".{file.name}.lock")

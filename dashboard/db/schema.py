@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard.db.engine import BUSY_TIMEOUT_MS, DatabaseError, describe_error
+from dashboard.db.engine import BUSY_TIMEOUT_MS, DatabaseError, describe_database, describe_error
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 0x726F6F6D
@@ -49,7 +49,10 @@ def migrate(engine: Engine, revision: str = "head") -> None:
             else:
                 command.upgrade(config, revision)
     except SQLAlchemyError as error:
-        raise DatabaseError(f"the database cannot be prepared: {describe_error(error)}") from None
+        raise DatabaseError(
+            f"the database {describe_database(engine)} cannot be prepared ({describe_error(error)}): check its address "
+            "and rights, or use another"
+        ) from None
 
 
 def current_revision(connection: Connection) -> str:
@@ -65,6 +68,19 @@ def require_known(revision: str) -> None:
             f"the database was written by a newer version of Roomtone (revision {revision[:32]}, this version knows "
             f"up to {max(known)}): update Roomtone, or use another database"
         )
+
+
+def require_known_revision(engine: Engine) -> None:
+    """Read the revision of a database without changing it. Raises `DatabaseError`, `NewerSchemaError`."""
+    try:
+        with engine.connect() as connection:
+            revision = current_revision(connection)
+    except SQLAlchemyError as error:
+        raise DatabaseError(
+            f"the database {describe_database(engine)} cannot be read ({describe_error(error)}): check its address and "
+            "rights"
+        ) from None
+    require_known(revision)
 
 
 def quick_check(engine: Engine) -> None:

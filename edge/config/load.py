@@ -9,14 +9,16 @@ command line (`{"node.id": "kitchen"}`). An unknown key or a value out of bounds
 from __future__ import annotations
 
 import difflib
+import json
 import re
+import textwrap
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
@@ -53,7 +55,7 @@ def load(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {_describe(error)}") from None
+        raise ConfigError(f"{where}: {_describe(error, tree)}") from None
     _refuse_contradictions(config, where)
     return config
 
@@ -101,21 +103,49 @@ _REMEDIES = {
 }
 
 
-def _describe(error: msgspec.ValidationError) -> str:
-    """Turn `Expected … - at `$.node.id`` into `node.id: expected …`, with the remedy where one is known."""
-    found = re.fullmatch(r"(?P<what>.*) - at `\$\.(?P<key>.*)`", str(error))
+def _describe(error: msgspec.ValidationError, tree: Mapping[str, Any]) -> str:
+    """Name the key, the value that was refused, and what is allowed or the remedy where one is known."""
+    found = re.fullmatch(r".* - at `\$\.(?P<section>\w+)\.(?P<key>\w+).*`", str(error))
     if found is None:
         return str(error)
-    key = re.sub(r"\[\d+\]\Z", "", found["key"])  # of a list: its key, whichever element it was
-    what = found["what"][0].lower() + found["what"][1:]
-    return f"`{key}`: {_REMEDIES.get(key, what)}" + (_bounds(key) if key not in _REMEDIES else "")
+    section, key = found["section"], found["key"]
+    value = textwrap.shorten(_toml(tree[section].get(key)), 60, placeholder="...")
+    struct: Any = typing.get_type_hints(Config)[section]
+    dotted = f"{section}.{key}"
+    remedy = _REMEDIES.get(dotted) or (
+        f"write {_allowed(typing.get_type_hints(struct, include_extras=True)[key])} "
+        f"(default: {_toml(getattr(struct(), key, None))})"
+    )
+    return f"`{dotted}`: {value} is not allowed; {remedy}"
 
 
-def _bounds(dotted: str) -> str:
-    section, _, key = dotted.partition(".")
-    struct: Any = typing.get_type_hints(Config).get(section)
-    default = getattr(struct(), key, None) if struct is not None else None
-    return f" (default: {default!r})" if default not in (None, "") else ""
+def _allowed(hint: Any) -> str:
+    """Describe the values of a type in the words of TOML."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _allowed(arguments[0]) + ("" if typing.get_origin(arguments[0]) else _limits(arguments[1]))
+    if origin is typing.Literal:
+        return " or ".join(f'"{value}"' for value in arguments)
+    if origin in (tuple, list):
+        return f"a list in brackets, each {_allowed(arguments[0])}"
+    if arguments:
+        return " or ".join(_allowed(one) for one in arguments if one is not type(None))
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text in quotes"}
+    return names.get(hint, "another value")
+
+
+def _toml(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _limits(meta: Meta) -> str:
+    if meta.max_length is not None:
+        return f" of at most {meta.max_length} characters"
+    if meta.pattern is not None:
+        return f" of the form {meta.pattern}"
+    low = f" from {meta.ge:g}" if meta.ge is not None else "" if meta.gt is None else f" above {meta.gt:g}"
+    high = f" up to {meta.le:g}" if meta.le is not None else "" if meta.lt is None else f" below {meta.lt:g}"
+    return low + high
 
 
 def _refuse_contradictions(config: Config, where: str) -> None:

@@ -52,6 +52,24 @@ def test_curly_quotes_are_named_with_their_line(tmp_path: Path, quotes: str) -> 
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("id\u00a0= 'kitchen'", r"a special space \(U\+00A0\) in line 2; write a plain space"),
+        ("id \uff1d 'kitchen'", r"a wide equals sign .* in line 2; write a plain ="),
+        ("\u200bid = 'kitchen'", r"an invisible character \(U\+200B\) in line 2"),
+        ("id = \u20131", r"a long dash .* in line 2; write a plain -"),
+        ("id = \u2033kitchen\u2033", r"a curly quote .* in line 2"),
+    ],
+)
+def test_characters_that_look_like_plain_ones_are_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "roomtone.toml"
+    path.write_text(f"[node]\n{line}\n", encoding="utf-8")
+    with pytest.raises(UserError, match=words) as raised:
+        load(path)
+    assert raised.value.args[0].isprintable()
+
+
 def test_curly_quotes_in_a_text_or_a_remark_are_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text("# “so called”\na = '“x”'\n", encoding="utf-8")
@@ -63,9 +81,21 @@ def test_curly_quotes_in_a_text_or_a_remark_are_no_fault(tmp_path: Path) -> None
     [
         (b"caf\xe9 = 1", "save it as UTF-8"),
         (b"\xff\xfe\x00", "save it as UTF-8"),
+        ("a = 1".encode("utf-16-le"), "save it as UTF-8"),
+        ("a = 1".encode("utf-32"), "save it as UTF-8"),
+        (b"a = 1\0\0\0", "save it as UTF-8"),
+        (b"[node]\nname = \x93kitchen\x94\n", "save it as UTF-8"),
         (bytes(2 << 20), "longer than"),
     ],
-    ids=["Latin-1", "half of UTF-16", "large"],
+    ids=[
+        "Latin-1",
+        "half of UTF-16",
+        "UTF-16 without its mark",
+        "UTF-32",
+        "zeros",
+        "Windows quotes",
+        "large",
+    ],
 )
 def test_what_is_no_text_is_refused_in_one_line(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "a.toml"
