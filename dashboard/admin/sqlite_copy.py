@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from edge.util.errors import UserError
 
 def open_read_only(file: Path) -> sqlite3.Connection:
     """Open an existing file, whatever characters its name has. Raises `sqlite3.Error`."""
-    return sqlite3.connect(f"file:{quote(str(file.absolute()))}?mode=ro", uri=True)
+    return sqlite3.connect(f"file:{quote(os.fsencode(file.absolute()))}?mode=ro", uri=True)
 
 
 def copy_database(source: sqlite3.Connection, to: Path) -> None:

@@ -119,7 +119,7 @@ def _connect_sqlite(file: Path, read_only: bool, create: bool) -> Engine:
         URL.create("sqlite", database=str(file)),
         # Opened here: SQLAlchemy would decode special characters of the name once too often.
         creator=lambda: sqlite3.connect(
-            f"file:{quote(str(file))}?mode=rw",
+            f"file:{quote(os.fsencode(file))}?mode=rw",
             uri=True,
             timeout=BUSY_TIMEOUT_MS / 1000,
             check_same_thread=False,

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 from edge.cli.examples import add_examples
 from edge.util.errors import UserError
@@ -27,6 +27,12 @@ EPILOG = """examples:
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """As in the base class; what the user gave is shown without control characters."""
+        super().error(printable(message))
+
+
 def create_parser(only: str | None = None, *, summary: bool = False) -> argparse.ArgumentParser:
     """Create the command line with all installed commands; a command whose libraries are missing is left out.
 
@@ -34,7 +40,7 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
     the commands have a name and a line of help, but no options: enough for `roomtone --help`.
     Raises `UserError` where that one belongs to a part that is not installed.
     """
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="roomtone",
         description="Detects speech in a room and classifies its emotion on the device; no sound leaves it.",
         epilog=EPILOG,
@@ -102,6 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"roomtone: {printable(str(error))}", file=sys.stderr)
         return error.status
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        name = printable(error.object[max(0, error.start - 40) : error.end + 40])
+        print(f"roomtone: {name}: a name that is not text in UTF-8; rename it", file=sys.stderr)
+        return UserError.status
     except BrokenPipeError:
         # The reader (`| head`) has ended; without this Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

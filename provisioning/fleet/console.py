@@ -16,12 +16,16 @@ def print_status(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def checked_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return the host names and addresses that can stand in a certificate, each once. Raises `UserError`."""
+def checked_hosts(hosts: Iterable[str], option: str = "--broker") -> tuple[str, ...]:
+    """Return the host names and addresses of an option that can stand in a certificate, each once.
+
+    Raises `UserError`.
+    """
     found = tuple(dict.fromkeys(hosts))
     for host in found:
         if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", host):
-            raise UserError(f"--broker {host!r}: a host name or an address only; the port is --port")
+            port = "--port" if option == "--broker" else "--mqtt-port"
+            raise UserError(f"{option} {host!r}: a host name or an address only; the port is {port}")
     return found
 
 

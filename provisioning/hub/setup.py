@@ -26,6 +26,7 @@ import msgspec
 
 from edge.config import join_file
 from edge.config.join_file import ABOUT, Role
+from edge.util.errors import UserError
 from provisioning.fleet import authority, commands, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
@@ -104,6 +105,11 @@ def prepare(
     """Create what is missing; return whether the site is new. `owner`: of the broker's files. Raises `UserError`."""
     site = site or folder / "site"
     owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
+    # Before anything is created.
+    checked_hosts(hosts, "--host")
+    checked_hosts([own_broker] if own_broker else [], "--own-broker")
+    if not 1 <= port <= 65_535:
+        raise UserError(f"--mqtt-port {port}: from 1 to 65535")
     folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     new = not (site / "ca.key").exists()

@@ -137,6 +137,18 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(
     assert "secret" not in said
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--host", "a/b"), ("--host", "https://hub.local"), ("--mqtt-port", "70000")]
+)
+def test_a_refused_set_up_creates_no_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    pytest.importorskip("cryptography", reason="cryptography is installed with roomtone[fleet]")
+    said = refused(capsys, "hub", "setup", "--dir", "hub", option, value)
+    assert option in said and value in said
+    assert list(folder.iterdir()) == []
+
+
 def test_postgresql_needs_no_driver_in_its_url() -> None:
     assert connect("postgresql://host/x").url.drivername == "postgresql+psycopg"
     with pytest.raises(DatabaseError):
