@@ -11,7 +11,7 @@ import io
 import os
 import struct
 from collections.abc import Sequence
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 from edge.audio.flac_length import flac_pieces
 from edge.audio.mpeg import first_frame
@@ -32,10 +32,14 @@ OGG_FLAC_PREFIX: Final = 9
 """Bytes before `fLaC` in the first packet of FLAC in Ogg: 0x7F, `FLAC`, version, number of headers."""
 
 
+Source: TypeAlias = "int | IO[bytes] | Pieces"
+"""A descriptor, or an open file."""
+
+
 class Pieces(io.RawIOBase):
     """A read-only file made of parts of another file and of bytes of its own."""
 
-    def __init__(self, source: int | IO[bytes], pieces: Sequence[Piece]) -> None:
+    def __init__(self, source: Source, pieces: Sequence[Piece]) -> None:
         self._read_at = reader(source)
         self._pieces = [piece for piece in pieces if length(piece)]
         self._starts = [0]
@@ -95,24 +99,24 @@ def length(piece: Piece) -> int:
     return len(piece) if isinstance(piece, bytes) else piece[1]
 
 
-def reader(source: int | IO[bytes]) -> ReadAt:
+def reader(source: Source) -> ReadAt:
     """Return a function that reads a descriptor or an open file at an offset."""
     if isinstance(source, int):
         return lambda offset, size: os.pread(source, size, offset)
 
     def read_at(offset: int, size: int) -> bytes:
         source.seek(offset)
-        return source.read(size)
+        return source.read(size) or b""
 
     return read_at
 
 
-def size_of(source: int | IO[bytes]) -> int:
+def size_of(source: Source) -> int:
     """Return the size of a descriptor or an open file in bytes."""
     return os.fstat(source).st_size if isinstance(source, int) else source.seek(0, os.SEEK_END)
 
 
-def repair(source: int | IO[bytes]) -> Pieces | None:
+def repair(source: Source) -> Pieces | None:
     """Return the sound behind a correct header, or None for a file that needs none or is not known.
 
     Args:
@@ -131,7 +135,7 @@ def repair(source: int | IO[bytes]) -> Pieces | None:
     return rest if pieces is None else Pieces(rest, pieces)
 
 
-def _pieces(source: int | IO[bytes] | Pieces, read_at: ReadAt, size: int) -> list[Piece] | None:
+def _pieces(source: Source, read_at: ReadAt, size: int) -> list[Piece] | None:
     """The pieces of a file that begins with its magic number; None where libsndfile reads it as it is."""
     head = read_at(0, 12)
     if is_wav(head):
@@ -147,7 +151,7 @@ def _pieces(source: int | IO[bytes] | Pieces, read_at: ReadAt, size: int) -> lis
     return [(frame, size - frame)] if frame else None
 
 
-def external_kind(source: int | IO[bytes]) -> tuple[str, str] | None:
+def external_kind(source: Source) -> tuple[str, str] | None:
     """Return name and ffmpeg demuxer of a container that libsndfile does not read, or None for any other file."""
     read_at = reader(source)
     head = read_at(0, 64)

@@ -27,7 +27,7 @@ class Frame(NamedTuple):
     """Offset of its first byte."""
     first: int
     """Number of its first sample."""
-    count: int
+    samples: int
     """Number of its samples per channel."""
 
 
@@ -62,7 +62,7 @@ def _end(read_at: ReadAt, size: int, head: bytes) -> tuple[int, int] | None:
         if frame is None:
             continue
         if _crc(data[at:], 0x8005, 16) == 0:
-            return frame.first + frame.count, size
+            return frame.first + frame.samples, size
         # It was cut off: the stream ends before it.
         return (frame.first, begin + at) if frame.first else None
     return None

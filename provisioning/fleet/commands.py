@@ -18,6 +18,7 @@ from edge.config.join_file import Join, Models, Role, read, signed_bytes
 from edge.releases.join_trust import code_of
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
+from edge.util.text.text_file import read_text
 from provisioning.fleet import authority, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
@@ -279,7 +280,8 @@ def _with_models(site: Site, join: Join) -> Join:
     from provisioning.publish.catalogue import Catalogue
 
     catalogue = Catalogue(folder)
-    root = catalogue.roots()[-1].read_text(encoding="utf-8")
+    catalogue.root()  # Damage is found here, not at a device.
+    root = read_text(catalogue.roots()[-1])
     return msgspec.structs.replace(
         join, models=Models(url=catalogue.about.url, root=root, ca=catalogue.about.ca)
     )

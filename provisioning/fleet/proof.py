@@ -29,6 +29,7 @@ from edge.mqtt.reason_codes import FAILURE, Identity
 from edge.mqtt.reconnect import Attempt, Ended
 from edge.mqtt.session import ClientOptions, Publish, Subscription
 from edge.util.errors import NotInForceError
+from edge.util.text.text_file import read_text
 from provisioning.fleet import authority
 from provisioning.fleet.authority import now_utc
 from provisioning.fleet.rights import EVERYTHING, FLEET_CLIENT, generation_topic
@@ -103,7 +104,7 @@ class Prover:
             context.wrap_socket(plain) as channel,
         ):
             shown = ssl.DER_cert_to_PEM_cert(channel.getpeercert(binary_form=True) or b"")
-        own = (self._site.folder / "broker" / "broker.crt").read_text(encoding="ascii")
+        own = read_text(self._site.folder / "broker" / "broker.crt")
         return "" if shown.strip() == own.strip() else f"{address.place} shows another certificate"
 
     def _not_revoked(self) -> str:
