@@ -18,9 +18,10 @@ from dashboard.alerts.notifier import Notifier
 from dashboard.alerts.push_store import PushStore
 from dashboard.alerts.rules import RuleStore
 from dashboard.api.common import Services
-from dashboard.auth import login
+from dashboard.auth import guest_page, login
 from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
+from dashboard.auth.guests import GuestLinks
 from dashboard.auth.limits import RequestLimiter
 from dashboard.auth.middleware import IDENTITY, AuthMiddleware
 from dashboard.auth.open_sockets import OpenSockets
@@ -66,7 +67,9 @@ class Application:
             version=VERSION,
         )
         accounts = self._services.accounts if settings.login else None
-        self._middleware = AuthMiddleware(self._app, accounts, self._services.limiter, settings.token)
+        self._middleware = AuthMiddleware(
+            self._app, accounts, self._services.limiter, settings.token, self._services.guests
+        )
 
     def build(self) -> ASGIApp:
         """Add all routes and files; return the ASGI application with its middleware."""
@@ -79,6 +82,8 @@ class Application:
         api.install(self._app, services, self._sockets)
         if self._settings.login and services.accounts is not None and services.audit is not None:
             login.install(self._app, services.accounts, services.audit, services.limiter, self._middleware)
+        if services.guests is not None:
+            guest_page.install(self._app, services.guests, services.limiter)
         spa.install(self._app)
         return SecurityHeaders(self._middleware, self._settings.public_host)
 
@@ -161,6 +166,7 @@ def _services(
         releases=releases,
         repository=repository,
         try_it=settings.bundle is not None,
+        guests=GuestLinks() if settings.guest_links else None,
     )
 
 

@@ -68,6 +68,11 @@ def register(subparsers: Any) -> None:
         action="store_true",
         help=f"with the page even with a public certificate (${PUBLIC_HOST}), where it is left out by default",
     )
+    parser.add_argument(
+        "--guest-links",
+        action="store_true",
+        help="let operators invite a guest to that page, by a link that works once within ten minutes (with --login)",
+    )
     parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
     parser.add_argument(
         "--updates",
@@ -142,6 +147,8 @@ def run(options: argparse.Namespace) -> int:
         )
     public_host = os.environ.get(PUBLIC_HOST, "")
     bundle = None if options.no_try_it or (public_host and not options.try_it) else options.bundle
+    if options.guest_links and not (login and bundle):
+        raise UserError("--guest-links needs a login (--login), and the page *Try it*")
     own = server.url_of(listener)
     settings = Settings(
         broker,
@@ -150,6 +157,7 @@ def run(options: argparse.Namespace) -> int:
         bundle=bundle,
         login=login,
         token="" if login else new_token(),
+        guest_links=options.guest_links,
         own_address=own,
         proxies=proxies,
         updates=options.updates,

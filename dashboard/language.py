@@ -22,6 +22,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Too many attempts. Wait a minute.",
         "login_busy": "Too many login attempts at the moment. Try again later.",
         "login_database": "The database does not answer. Try again later.",
+        "guest": "Try it",
+        "guest_text": "Record a sentence, and this hub says which emotion it takes it for. The recording is not kept.",
+        "guest_submit": "Begin",
+        "guest_over": "This link has been used already, or its ten minutes are over. Ask for a new one.",
     },
     "es": {
         "login": "Iniciar sesión",
@@ -34,6 +38,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Demasiados intentos. Espere un minuto.",
         "login_busy": "Demasiados inicios de sesión en este momento. Inténtelo más tarde.",
         "login_database": "La base de datos no responde. Inténtelo más tarde.",
+        "guest": "Pruébelo",
+        "guest_text": "Grabe una frase y este servidor le dirá qué emoción le parece. La grabación no se guarda.",
+        "guest_submit": "Empezar",
+        "guest_over": "Este enlace ya se ha usado o han pasado sus diez minutos. Pida otro.",
     },
 }
 

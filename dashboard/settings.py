@@ -22,6 +22,8 @@ class Settings:
     """Whether users have to log in; without a login the pages answer to this machine only."""
     token: str = ""
     """Without a login: the token that requests have to carry."""
+    guest_links: bool = False
+    """Whether operators can invite guests to *Try it* by a link that works once."""
     own_address: str = "http://127.0.0.1:8080/"
     """URL of the first page on this machine, for the reachability probe."""
     proxies: tuple[str, ...] = ()

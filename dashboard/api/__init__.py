@@ -9,7 +9,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from dashboard.api import account, alerts, fleet, live, metrics, models, records, rooms
+from dashboard.api import (
+    account,
+    alerts,
+    fleet,
+    guests,
+    live,
+    metrics,
+    models,
+    records,
+    rooms,
+    sessions,
+    users,
+)
 from dashboard.api.common import Services
 from dashboard.auth.open_sockets import OpenSockets
 
@@ -22,7 +34,7 @@ SECURITY: Final = [
 
 def install(application: FastAPI, services: Services, sockets: OpenSockets) -> None:
     """Add all routes; errors are answered as `{"error": "..."}`."""
-    for module in (rooms, records, alerts, fleet, models, account, metrics):
+    for module in (rooms, records, alerts, fleet, models, account, sessions, users, guests, metrics):
         application.include_router(module.router(services), dependencies=SECURITY)
     application.include_router(live.router(services, sockets))
 

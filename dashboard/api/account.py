@@ -38,6 +38,7 @@ class HubInfo(Me):
     base_topic: str
     recorded: bool = Field(description="whether there is a database with the past")
     try_it: bool = Field(description="whether recordings can be classified here")
+    guest_links: bool = Field(description="whether guests can be invited to *Try it*")
     version: str
 
 
@@ -79,10 +80,12 @@ def router(services: Services) -> APIRouter:
             name=identity.name,
             role=identity.role,
             login=bool(identity.session),
-            broker=str(broker.address),
-            base_topic=broker.base_topic,
+            # A guest sees nothing of the site.
+            broker="" if identity.role == "guest" else str(broker.address),
+            base_topic="" if identity.role == "guest" else broker.base_topic,
             recorded=services.history is not None,
             try_it=services.try_it,
+            guest_links=services.guests is not None,
             version=VERSION,
         )
 

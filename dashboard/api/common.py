@@ -20,6 +20,7 @@ from dashboard.alerts.push_store import PushStore
 from dashboard.alerts.rules import RuleStore
 from dashboard.auth.accounts import Accounts
 from dashboard.auth.audit import AuditLog
+from dashboard.auth.guests import GuestLinks
 from dashboard.auth.limits import LOGIN, RequestLimiter, client_network
 from dashboard.auth.middleware import client_address, identity_of
 from dashboard.db.engine import describe_error
@@ -63,6 +64,8 @@ class Services:
     releases: Releases = field(default_factory=lambda: Releases(None))
     try_it: bool = False
     """Whether recordings can be classified here."""
+    guests: GuestLinks | None = None
+    """None: there are no guest links."""
     repository: HubRepository | None = None
     """The repository of models that this hub serves."""
 

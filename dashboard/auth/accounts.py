@@ -20,8 +20,10 @@ from dashboard.db.tables import push_subscriptions, sessions, users
 from dashboard.values import now_ms, printable
 from edge.util.errors import UserError
 
-Role = Literal["viewer", "operator"]
-ROLES: Final[tuple[Role, ...]] = ("viewer", "operator")
+UserRole = Literal["viewer", "operator"]
+Role = Literal["guest", UserRole]
+ROLES: Final[tuple[Role, ...]] = ("guest", "viewer", "operator")
+"""Each has the rights of those before it. A guest has no account (`dashboard.auth.guests`)."""
 SESSION_MS: Final = 30 * 86_400_000
 MAX_SESSION_MS: Final = 90 * 86_400_000
 """A session ends this long after the login, even if it is in use."""
@@ -47,6 +49,20 @@ class Identity:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
+@dataclass(frozen=True)
+class OpenSession:
+    """A session or API token that has not expired. Times are milliseconds since 1970."""
+
+    id: bytes
+    """SHA-256 of its secret."""
+    label: str
+    """Empty for a session."""
+    agent: str
+    """What the browser said of itself at the login."""
+    created: int
+    expires: int
+
+
 LOCAL: Final = Identity("local", "operator")
 """The user of this machine, where no login is required."""
 
@@ -60,7 +76,7 @@ class Accounts:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, name: str, role: Role, password: str) -> None:
+    def add(self, name: str, role: UserRole, password: str) -> None:
         """Create a user. Raises `UserError`."""
         if _NAME.fullmatch(name) is None:
             raise UserError(
@@ -111,7 +127,7 @@ class Accounts:
         self,
         name: str,
         password: str | None = None,
-        role: Role | None = None,
+        role: UserRole | None = None,
         *,
         end_tokens: bool = False,
     ) -> None:
@@ -148,14 +164,20 @@ class Accounts:
             stored = connection.execute(select(users.c.password).where(users.c.name == name)).scalar()
         return passwords.verify_password(stored, password)
 
-    def create_session(self, name: str, label: str = "", lifetime_ms: int = SESSION_MS) -> str:
-        """Create a session or, with a label, an API token; return its secret. Raises `UserError`."""
+    def create_session(
+        self, name: str, label: str = "", lifetime_ms: int = SESSION_MS, agent: str = ""
+    ) -> str:
+        """Create a session or, with a label, an API token; return its secret. Raises `UserError`.
+
+        `agent` is what the browser says of itself, by which a user tells the own sessions apart.
+        """
         secret = secrets.token_urlsafe(32)
         now = guarded_ms(self._engine)
         row = {
             "id": digest(secret),
             "user": name,
             "label": printable(label)[:64],
+            "agent": printable(agent)[:200],
             "created": now,
             "expires": now + lifetime_ms,
         }
@@ -170,6 +192,23 @@ class Accounts:
         """Delete a session or API token, given by the hash of its secret."""
         with self._engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.id == session))
+
+    def list_sessions(self, name: str) -> list[OpenSession]:
+        """Return the open sessions and API tokens of a user, newest first."""
+        columns = (
+            sessions.c.id,
+            sessions.c.label,
+            sessions.c.agent,
+            sessions.c.created,
+            sessions.c.expires,
+        )
+        statement = (
+            select(*columns)
+            .where(sessions.c.user == name, sessions.c.expires > guarded_ms(self._engine))
+            .order_by(sessions.c.created.desc())
+        )
+        with self._engine.connect() as connection:
+            return [OpenSession(*row) for row in connection.execute(statement)]
 
     def identify(self, session: bytes) -> Identity | None:
         """Return the user of a session or token that has not expired; a session is extended by being used."""

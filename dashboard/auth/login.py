@@ -117,19 +117,20 @@ class Login:
         name = fields.get("name", [""])[0].strip()[:64]
         if not self._limiter.allows(LOGIN_NAME, "login", client_network(address), name.lower()):
             return _page(request, "login_often", name, 429)
-        secret = await self._create_session(name, fields.get("password", [""])[0][:201], address)
+        agent = request.headers.get("user-agent", "")
+        secret = await self._create_session(name, fields.get("password", [""])[0][:201], address, agent)
         if secret is None:
             return _page(request, "login_refused", name, 401)
         return _with_session(request, secret)
 
-    async def _create_session(self, name: str, password: str, address: str) -> str | None:
+    async def _create_session(self, name: str, password: str, address: str, agent: str) -> str | None:
         """Return the secret of a new session; None for a wrong name or password."""
         loop = asyncio.get_running_loop()
         if not await loop.run_in_executor(self._executor, self._accounts.verify, name, password):
             log.info("login refused: %r from %s", name, address)
             await asyncio.to_thread(self._audit.record, name, address, "login", "", "refused")
             return None
-        secret = await asyncio.to_thread(self._accounts.create_session, name)
+        secret = await asyncio.to_thread(self._accounts.create_session, name, agent=agent)
         await asyncio.to_thread(self._audit.record, name, address, "login")
         return secret
 

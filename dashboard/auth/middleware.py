@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.auth import local_token
+from dashboard.auth import guests, local_token
 from dashboard.auth.accounts import (
     LOCAL,
     Accounts,
@@ -62,8 +62,11 @@ PUBLIC: Final = (
     "/offline-es.html",
     "/service-worker.js",
 )
-VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password", "/api/push")
-"""Requests that change something and are open to viewers as well."""
+VIEWER_WRITES: Final = ("/logout", "/api/try", "/api/password", "/api/push", "/api/tokens", "/api/sessions")
+"""Requests that change something and are open to viewers as well, with what is below them."""
+OPERATOR_READS: Final = ("/api/audit", "/api/users")
+GUEST_PATH: Final = "/guest"
+"""Where a guest link leads; public where there are guest links."""
 STREAMED: Final = "/api/try"
 """Limits its body itself."""
 RELEASES: Final = "/updates/"
@@ -77,7 +80,12 @@ class AuthMiddleware:
     """
 
     def __init__(
-        self, app: ASGIApp, accounts: Accounts | None, limiter: RequestLimiter, token: str = ""
+        self,
+        app: ASGIApp,
+        accounts: Accounts | None,
+        limiter: RequestLimiter,
+        token: str = "",
+        guest_links: guests.GuestLinks | None = None,
     ) -> None:
         if accounts is None and not token:
             raise ValueError("without accounts a token is required")
@@ -85,6 +93,7 @@ class AuthMiddleware:
         self._accounts = accounts
         self._token = token
         self._limiter = limiter
+        self._guests = guest_links
         self._sessions: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +122,7 @@ class AuthMiddleware:
                 receive, send, lambda: self._limiter.allows(SOCKET_MESSAGES, "socket-messages", *key)
             )
             await self._app(scope, limit.receive, limit.send)
-        elif path == "/login":
+        elif path in ("/login", GUEST_PATH):
             await self._app(scope, limit_body(receive, MAX_FORM, FORM_TIMEOUT_S), send)
         elif is_limited_by_route(scope, (STREAMED, RELEASES)):
             await self._app(scope, receive, send)
@@ -121,8 +130,10 @@ class AuthMiddleware:
             await self._app(scope, limit_body(receive), _without_storing(path, send))
 
     def forget_session(self, session: bytes) -> None:
-        """Remove a session from the cache, because it has ended."""
+        """Remove a session from the cache, because it has ended; that of a guest ends here."""
         self._sessions.pop(session, None)
+        if self._guests is not None:
+            self._guests.end(session)
 
     async def _refusal(self, scope: Scope, connection: HTTPConnection) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
@@ -138,7 +149,8 @@ class AuthMiddleware:
             answer = local_token.exchange(connection, self._token)
             if answer is not None:
                 return answer
-        if scope["type"] == "http" and (path in PUBLIC or path.startswith("/assets/")):
+        is_public = path in PUBLIC or path.startswith("/assets/")
+        if scope["type"] == "http" and (is_public or (path == GUEST_PATH and self._guests is not None)):
             return local_token.refusal(connection) if path == "/login" and self._accounts is None else None
         if identity is None:
             return self._login_required(scope, connection)
@@ -161,11 +173,22 @@ class AuthMiddleware:
 
     def _authorise(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> Response | None:
         path, method = scope["path"], scope.get("method", "GET")
+        if identity.role == "guest":
+            return self._guest_refusal(scope, connection, identity)
         if not identity.has_role(_required_role(method, path)):
             return JSONResponse({"error": "this needs the role operator"}, 403)
         if not self._within_rate(scope, connection, identity):
             return too_many_requests()
         return None
+
+    def _guest_refusal(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> Response | None:
+        path, method = scope["path"], scope.get("method", "GET")
+        if scope["type"] == "websocket" or not guests.may_request(method, path):
+            wants_page = method == "GET" and "text/html" in connection.headers.get("accept", "")
+            if wants_page:
+                return RedirectResponse("/try", 303)
+            return JSONResponse({"error": "a guest has only the page Try it"}, 403)
+        return None if self._within_rate(scope, connection, identity) else too_many_requests()
 
     def _within_rate(self, scope: Scope, connection: HTTPConnection, identity: Identity) -> bool:
         key = (identity.name, client_network(client_address(connection)))
@@ -183,6 +206,8 @@ class AuthMiddleware:
         if not secret:
             return None
         session = digest(secret)
+        if self._guests is not None and (guest := self._guests.identify(session)) is not None:
+            return guest
         cached, at = self._sessions.get(session, (None, float("-inf")))
         now = time.monotonic()
         if now - at < SESSION_CACHE_S:
@@ -245,9 +270,13 @@ def same_origin(connection: HTTPConnection) -> bool:
 
 
 def _required_role(method: str, path: str) -> Role:
-    if path in VIEWER_WRITES:
+    if _is_below(path, VIEWER_WRITES):
         return "viewer"
-    return "operator" if method not in SAFE_METHODS or path.startswith("/api/audit") else "viewer"
+    return "operator" if method not in SAFE_METHODS or _is_below(path, OPERATOR_READS) else "viewer"
+
+
+def _is_below(path: str, roots: tuple[str, ...]) -> bool:
+    return path.startswith(tuple(f"{root}/" for root in roots)) or path in roots
 
 
 def _without_storing(path: str, send: Send) -> Send:

@@ -32,7 +32,7 @@ def elsewhere() -> dict[str, str]:
 class Guarded:
     """A dashboard with a login, its database, and its first operator."""
 
-    def __init__(self, folder: Path, broker: Broker, *more: str) -> None:
+    def __init__(self, folder: Path, broker: Broker, *more: str, try_it: bool = False) -> None:
         self.file = folder / "hub.db"
         self.database = f"sqlite:///{self.file}"
         self._start = (
@@ -44,7 +44,7 @@ class Guarded:
             "--login",
             "--proxy",
             "127.0.0.1",
-            "--no-try-it",
+            *([] if try_it else ["--no-try-it"]),
             *more,
         )
         self.child = Dashboard(*self._start)

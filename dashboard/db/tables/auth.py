@@ -21,6 +21,7 @@ sessions = Table(
     Column("id", LargeBinary(32), primary_key=True),
     Column("user", ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("label", String(64), nullable=False),
+    Column("agent", String(200), nullable=False, server_default=""),
     Column("created", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
 )

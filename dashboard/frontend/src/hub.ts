@@ -12,9 +12,12 @@ export const hub = reactive<HubInfo>({
   base_topic: "roomtone",
   recorded: false,
   try_it: false,
+  guest_links: false,
   version: "",
 });
 
+/** A guest has the page *Try it*, and nothing else. */
+export const isGuest = computed(() => hub.role === "guest");
 export const isOperator = computed(() => hub.role === "operator");
 
 /** Throws ApiError. */

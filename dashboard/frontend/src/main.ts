@@ -9,8 +9,10 @@ import "@/styles/index.css";
 
 // The pages work without an answer, too: they then say that the hub does not answer.
 await hub.load().catch(() => undefined);
-live.start();
-startAlerts();
+if (!hub.isGuest.value) {
+  live.start();
+  startAlerts();
+}
 createApp(App).use(router).mount("#app");
 
 // For the page that says that the hub cannot be reached, and for notifications; browsers have it on HTTPS pages only.

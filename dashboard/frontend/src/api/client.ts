@@ -15,6 +15,11 @@ export type Rule = Schemas["Rule"];
 export type NewRule = Schemas["NewRule"];
 export type ChannelInfo = Schemas["ChannelInfo"];
 export type Alert = Schemas["Alert"];
+export type Session = Schemas["SessionOut"];
+export type Token = Schemas["Token"];
+export type User = Schemas["User"];
+export type CreatedUser = Schemas["Created"];
+export type GuestLink = Schemas["GuestLink"];
 export type ActionResult = Schemas["ActionResult"];
 
 /** An error with words for the reader; `status` is that of HTTP, 0 when the hub did not answer. */

@@ -84,6 +84,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/guest-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create
+         * @description Create a link to the page *Try it* for a person without an account; for operators.
+         */
+        post: operations["create_api_guest_links_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hub": {
         parameters: {
             query?: never;
@@ -462,6 +482,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sessions
+         * @description Return the own sessions and API tokens, newest first.
+         */
+        get: operations["sessions_api_sessions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End
+         * @description End one of the own sessions, or an API token; pages that it has open are closed within seconds.
+         */
+        delete: operations["end_api_sessions__session__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/today": {
         parameters: {
             query?: never;
@@ -480,6 +540,74 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Token
+         * @description Create an API token with the rights of the user; it is returned once.
+         */
+        post: operations["token_api_tokens_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Users
+         * @description Return all users; for operators.
+         */
+        get: operations["users_api_users_get"];
+        put?: never;
+        /**
+         * Create
+         * @description Create a user with a generated password, which is returned once; for operators.
+         */
+        post: operations["create_api_users_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove
+         * @description Delete another user with all sessions and tokens; for operators.
+         */
+        delete: operations["remove_api_users__name__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change
+         * @description Change the role of another user, or make a new password; the user's sessions end. For operators.
+         */
+        patch: operations["change_api_users__name__patch"];
         trace?: never;
     };
     "/metrics": {
@@ -649,6 +777,26 @@ export interface components {
             markdown: string;
         };
         /**
+         * Change
+         * @description What an operator changes of another user; what is left out stays.
+         */
+        Change: {
+            /**
+             * New Password
+             * @description make a new password; the user's sessions end
+             * @default false
+             */
+            new_password: boolean;
+            /**
+             * Password
+             * @description the operator's own password
+             * @default
+             */
+            password: string;
+            /** Role */
+            role?: ("viewer" | "operator") | null;
+        };
+        /**
          * ChannelInfo
          * @description What notifications can be sent with.
          */
@@ -665,16 +813,14 @@ export interface components {
             push_key: string;
         };
         /**
-         * Confirmation
-         * @description The user's password once more, for what cannot be undone.
+         * Created
+         * @description A user, and the password if one was made: it is shown only here.
          */
-        Confirmation: {
-            /**
-             * Password
-             * @description empty without a login
-             * @default
-             */
-            password: string;
+        Created: {
+            /** Name */
+            name: string;
+            /** Password */
+            password: string | null;
         };
         /**
          * Delivery
@@ -856,6 +1002,24 @@ export interface components {
             /** Version */
             version: string;
         };
+        /**
+         * GuestLink
+         * @description A link that works once.
+         */
+        GuestLink: {
+            /**
+             * Qr
+             * @description the same as a QR code, a `data:` URL of an SVG image
+             */
+            qr: string;
+            /**
+             * Seconds
+             * @description how long it can be used
+             */
+            seconds: number;
+            /** Url */
+            url: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -873,6 +1037,11 @@ export interface components {
              * @description address of the broker
              */
             broker: string;
+            /**
+             * Guest Links
+             * @description whether guests can be invited to *Try it*
+             */
+            guest_links: boolean;
             /**
              * Login
              * @description false: no login is required, the user of this machine is `local`
@@ -1102,6 +1271,49 @@ export interface components {
             webhook: string;
         };
         /**
+         * NewToken
+         * @description An API token to be created.
+         */
+        NewToken: {
+            /**
+             * Days
+             * @description days until it expires
+             * @default 365
+             */
+            days: number;
+            /**
+             * Label
+             * @description what it is for
+             */
+            label: string;
+            /**
+             * Password
+             * @description the own password
+             * @default
+             */
+            password: string;
+        };
+        /**
+         * NewUser
+         * @description A user to be created.
+         */
+        NewUser: {
+            /** Name */
+            name: string;
+            /**
+             * Password
+             * @description the operator's own password
+             * @default
+             */
+            password: string;
+            /**
+             * Role
+             * @default viewer
+             * @enum {string}
+             */
+            role: "viewer" | "operator";
+        };
+        /**
          * PeriodOut
          * @description A period of a room, on a linear time axis: steps without utterances are there, too.
          */
@@ -1294,6 +1506,39 @@ export interface components {
             webhook: string;
         };
         /**
+         * SessionOut
+         * @description An open session of a browser, or an API token.
+         */
+        SessionOut: {
+            /**
+             * Agent
+             * @description what the browser said of itself at the login
+             */
+            agent: string;
+            /**
+             * Created
+             * @description milliseconds since 1970
+             */
+            created: number;
+            /**
+             * Current
+             * @description the session of this request
+             */
+            current: boolean;
+            /**
+             * Expires
+             * @description milliseconds since 1970; a session in use is extended
+             */
+            expires: number;
+            /** Id */
+            id: string;
+            /**
+             * Label
+             * @description what an API token is for; empty for a browser
+             */
+            label: string;
+        };
+        /**
          * TestResult
          * @description What became of a test message: why each channel failed, or an empty text.
          */
@@ -1302,6 +1547,37 @@ export interface components {
             channels: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Token
+         * @description The secret of a new API token: it is shown only here.
+         */
+        Token: {
+            /** Token */
+            token: string;
+        };
+        /**
+         * User
+         * @description A user of this hub.
+         */
+        User: {
+            /**
+             * Created
+             * @description milliseconds since 1970
+             */
+            created: number;
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "viewer" | "operator";
+            /**
+             * Sessions
+             * @description open sessions and API tokens
+             */
+            sessions: number;
         };
         /**
          * Usual
@@ -1374,6 +1650,30 @@ export interface components {
          * @enum {string}
          */
         Verb: "mute" | "unmute" | "identify" | "restart" | "model_check" | "model_rollback";
+        /**
+         * Confirmation
+         * @description The user's password once more, for what cannot be undone.
+         */
+        dashboard__api__rooms__Confirmation: {
+            /**
+             * Password
+             * @description empty without a login
+             * @default
+             */
+            password: string;
+        };
+        /**
+         * Confirmation
+         * @description The operator's own password, for what cannot be undone.
+         */
+        dashboard__api__users__Confirmation: {
+            /**
+             * Password
+             * @description the operator's own password
+             * @default
+             */
+            password: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1482,6 +1782,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Fleet"];
+                };
+            };
+        };
+    };
+    create_api_guest_links_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuestLink"];
                 };
             };
         };
@@ -1791,7 +2111,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Confirmation"];
+                "application/json": components["schemas"]["dashboard__api__rooms__Confirmation"];
             };
         };
         responses: {
@@ -2182,6 +2502,56 @@ export interface operations {
             };
         };
     };
+    sessions_api_sessions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOut"][];
+                };
+            };
+        };
+    };
+    end_api_sessions__session__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As `/api/sessions` says it */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     today_api_today_get: {
         parameters: {
             query?: {
@@ -2201,6 +2571,160 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoomDay"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    token_api_tokens_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    users_api_users_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"][];
+                };
+            };
+        };
+    };
+    create_api_users_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    remove_api_users__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["dashboard__api__users__Confirmation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
+    change_api_users__name__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Change"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Created"];
                 };
             };
             /** @description Validation Error */

@@ -1,9 +1,13 @@
-// English texts of the user's own account.
+// English texts of accounts: the user's own, other users, guests.
 
 export const account = {
   account: "Your account",
   account_of: (name: string, role: string) => `${name}, ${role}`,
   roles: { viewer: "may look at everything", operator: "may change everything" },
+  role_names: { viewer: "Viewer", operator: "Operator" },
+  role: "Role",
+  role_of: (name: string) => `Role of ${name}`,
+  language: "Language",
   no_account: "This hub has no accounts: it answers to this computer only.",
   change_password: "Change the password",
   old_password: "Old password",
@@ -13,4 +17,40 @@ export const account = {
   end_tokens: "End my API tokens, too",
   password_hint: "All browsers in which you are logged in have to log in again.",
   password_changed: "The password is changed. Log in with the new one.",
+  sessions: "Where you are logged in",
+  some_browser: "A browser",
+  this_browser: "this browser",
+  logged_in: (date: string) => `since ${date}`,
+  end_session: "End",
+  end_session_of: (what: string) => `End ${what}`,
+  tokens: "API tokens",
+  tokens_hint: "For programs, with your rights: Authorization: Bearer TOKEN",
+  token: "API token",
+  token_label: "What for",
+  token_days: "Days",
+  token_new: "New token",
+  token_question: (label: string) => `Create an API token for “${label}”?`,
+  expires: (date: string) => `until ${date}`,
+  shown_once: "It is shown only now.",
+  copy: "Copy",
+  copied: "Copied",
+  close: "Close",
+  qr_of: (what: string) => `QR code: ${what}`,
+  users: "Users",
+  you: "you",
+  open_sessions: (n: number) => `${n} open session${n === 1 ? "" : "s"}`,
+  password_of: (name: string) => `Password of ${name}`,
+  user_actions: { add: "Add user", role: "Change role", password: "New password", remove: "Delete" },
+  user_add_question: (name: string, role: string) =>
+    `Create the user ${name}, who ${role}? A password is made and shown once.`,
+  user_role_question: (name: string, role: string) =>
+    `Change the role: ${name} then ${role}? ${name} has to log in again.`,
+  user_password_question: (name: string) =>
+    `Make a new password for ${name}? Sessions and API tokens of ${name} end.`,
+  user_remove_question: (name: string) => `Delete ${name}, with all sessions and API tokens?`,
+  guest_invite: "Invite a guest",
+  guest_link: "Link for one guest",
+  guest_hint: (minutes: number) =>
+    `It works once, within ${minutes} minutes, and opens this page only, for ten minutes.`,
+  guest_you: "You are a guest for ten minutes.",
 };

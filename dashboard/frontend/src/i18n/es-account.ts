@@ -1,4 +1,4 @@
-// Textos en español sobre la propia cuenta; las mismas claves que en-account.ts.
+// Textos en español sobre cuentas: la propia, otras personas, invitados; las mismas claves que en-account.ts.
 
 import type { account as english } from "./en-account";
 
@@ -6,6 +6,10 @@ export const account: typeof english = {
   account: "Su cuenta",
   account_of: (name: string, role: string) => `${name}, ${role}`,
   roles: { viewer: "puede verlo todo", operator: "puede cambiarlo todo" },
+  role_names: { viewer: "Lectura", operator: "Administración" },
+  role: "Permisos",
+  role_of: (name: string) => `Permisos de ${name}`,
+  language: "Idioma",
   no_account: "Este concentrador no tiene cuentas: solo responde a este ordenador.",
   change_password: "Cambiar la contraseña",
   old_password: "Contraseña actual",
@@ -15,4 +19,45 @@ export const account: typeof english = {
   end_tokens: "Anular también mis claves de la API",
   password_hint: "Tendrá que volver a entrar en todos los navegadores.",
   password_changed: "La contraseña ha cambiado. Entre con la nueva.",
+  sessions: "Dónde ha iniciado sesión",
+  some_browser: "Un navegador",
+  this_browser: "este navegador",
+  logged_in: (date: string) => `desde el ${date}`,
+  end_session: "Cerrar",
+  end_session_of: (what: string) => `Cerrar ${what}`,
+  tokens: "Claves de la API",
+  tokens_hint: "Para programas, con sus permisos: Authorization: Bearer CLAVE",
+  token: "Clave de la API",
+  token_label: "Para qué",
+  token_days: "Días",
+  token_new: "Clave nueva",
+  token_question: (label: string) => `¿Crear una clave de la API para «${label}»?`,
+  expires: (date: string) => `hasta el ${date}`,
+  shown_once: "Solo se muestra ahora.",
+  copy: "Copiar",
+  copied: "Copiado",
+  close: "Cerrar",
+  qr_of: (what: string) => `Código QR: ${what}`,
+  users: "Personas",
+  you: "usted",
+  open_sessions: (n: number) => `${n} ${n === 1 ? "sesión abierta" : "sesiones abiertas"}`,
+  password_of: (name: string) => `Contraseña de ${name}`,
+  user_actions: {
+    add: "Añadir persona",
+    role: "Cambiar permisos",
+    password: "Contraseña nueva",
+    remove: "Eliminar",
+  },
+  user_add_question: (name: string, role: string) =>
+    `¿Crear la cuenta ${name}, que ${role}? Se genera una contraseña y se muestra una sola vez.`,
+  user_role_question: (name: string, role: string) =>
+    `¿Cambiar los permisos: ${name} ${role}? ${name} tendrá que volver a entrar.`,
+  user_password_question: (name: string) =>
+    `¿Generar otra contraseña para ${name}? Se cierran sus sesiones y claves de la API.`,
+  user_remove_question: (name: string) => `¿Eliminar ${name}, con todas sus sesiones y claves de la API?`,
+  guest_invite: "Invitar a alguien",
+  guest_link: "Enlace para una persona",
+  guest_hint: (minutes: number) =>
+    `Funciona una vez, durante ${minutes} minutos, y abre solo esta página, durante diez minutos.`,
+  guest_you: "Está de visita durante diez minutos.",
 };

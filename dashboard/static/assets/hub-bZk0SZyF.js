@@ -1,1 +1,0 @@
-import{j as e,o as t}from"./i18n-ByphzLRj.js";import{n}from"./client-CN9lC5DP.js";var r=e({name:``,role:`viewer`,login:!1,broker:``,base_topic:`roomtone`,recorded:!1,try_it:!1,version:``}),i=t(()=>r.role===`operator`);async function a(){Object.assign(r,await n(`GET`,`hub`))}export{i as n,a as r,r as t};

@@ -1,1 +1,0 @@
-import{b as e,x as t}from"./i18n-ByphzLRj.js";function n(n,r){let i=()=>{document.hidden||n()},a=0;e(()=>{a=window.setInterval(i,r),document.addEventListener(`visibilitychange`,i),n()}),t(()=>{window.clearInterval(a),document.removeEventListener(`visibilitychange`,i)})}export{n as t};
