@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp
 
-from dashboard import api, spa
+from dashboard import api, phone_page, spa
 from dashboard.alerts.channels import Channels, NotificationSettings
 from dashboard.alerts.notifier import Notifier
 from dashboard.alerts.push_store import PushStore
@@ -82,6 +82,8 @@ class Application:
         api.install(self._app, services, self._sockets)
         if self._settings.login and services.accounts is not None and services.audit is not None:
             login.install(self._app, services.accounts, services.audit, services.limiter, self._middleware)
+        if services.phones:
+            phone_page.install(self._app)
         if services.guests is not None:
             guest_page.install(self._app, services.guests, services.limiter)
         spa.install(self._app)
@@ -133,7 +135,13 @@ def _services(
     releases = Releases(repository)
     if settings.database is None:
         return Services(
-            feed, limiter, releases=releases, repository=repository, try_it=settings.bundle is not None
+            feed,
+            limiter,
+            releases=releases,
+            repository=repository,
+            try_it=settings.bundle is not None,
+            enrol=settings.enrol,
+            device_broker=settings.device_broker,
         )
     hold_shared(settings.database)
     try:
@@ -167,7 +175,15 @@ def _services(
         repository=repository,
         try_it=settings.bundle is not None,
         guests=GuestLinks() if settings.guest_links else None,
+        enrol=settings.enrol,
+        device_broker=settings.device_broker,
+        phones=_needs_certificate(settings),
     )
+
+
+def _needs_certificate(settings: Settings) -> bool:
+    """Return whether the pages are served by the hub's own proxy, with a certificate that no phone knows."""
+    return bool(settings.proxies) and not settings.public_host
 
 
 def _create_first_operator(accounts: Accounts) -> None:

@@ -9,6 +9,7 @@ import signal
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
@@ -80,8 +81,26 @@ def register(subparsers: Any) -> None:
         metavar="DIR",
         help="serve the model releases of this folder to the devices (made by `roomtone fleet keys init`: models/hub)",
     )
+    _add_device_options(parser)
     _add_notification_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_device_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what the page *Add a device* says")
+    group.add_argument(
+        "--enrol",
+        default="",
+        metavar="COMMAND",
+        help="the command that enrols a device where the site's authority is; the page puts the device's id at its "
+        "end, or in place of {node}. It is only shown: these pages have no authority",
+    )
+    group.add_argument(
+        "--device-broker",
+        default="",
+        metavar="URL",
+        help="by which devices reach the broker (default: they cannot, or as these pages do without --enrol)",
+    )
 
 
 def _add_notification_options(parser: argparse.ArgumentParser) -> None:
@@ -158,12 +177,23 @@ def run(options: argparse.Namespace) -> int:
         login=login,
         token="" if login else new_token(),
         guest_links=options.guest_links,
+        enrol=options.enrol,
+        device_broker=options.device_broker or ("" if options.enrol else _for_others(str(broker))),
         own_address=own,
         proxies=proxies,
         updates=options.updates,
         public_host=public_host,
     )
     return server.serve(settings, listener, notification_settings(options))
+
+
+def _for_others(url: str) -> str:
+    """Return the URL of a broker for other machines; empty for one that only this machine reaches."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return "" if ip_address(host).is_loopback else url
+    except ValueError:
+        return "" if host == "localhost" else url
 
 
 def network(text: str, option: str = "--proxy") -> str:

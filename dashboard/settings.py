@@ -24,6 +24,10 @@ class Settings:
     """Without a login: the token that requests have to carry."""
     guest_links: bool = False
     """Whether operators can invite guests to *Try it* by a link that works once."""
+    enrol: str = ""
+    """The command that enrols a device, shown on the page *Add a device*; empty: devices log in with a password."""
+    device_broker: str = ""
+    """URL by which devices reach the broker; empty: only this machine reaches it."""
     own_address: str = "http://127.0.0.1:8080/"
     """URL of the first page on this machine, for the reachability probe."""
     proxies: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 STATIC: Final = Path(__file__).parent / "static"
-PAGES: Final = ("/", "/room/{node}", "/fleet", "/models", "/alerts", "/try", "/account")
+PAGES: Final = ("/", "/room/{node}", "/fleet", "/models", "/alerts", "/try", "/account", "/add")
 ROOT_FILES: Final = (
     "favicon.svg",
     "manifest.webmanifest",

@@ -40,6 +40,11 @@ class HubInfo(Me):
     try_it: bool = Field(description="whether recordings can be classified here")
     guest_links: bool = Field(description="whether guests can be invited to *Try it*")
     version: str
+    enrol: str = Field(
+        description="command that enrols a device at the hub, without its name; empty: there is none"
+    )
+    device_broker: str = Field(description="URL by which devices reach the broker; empty: they do not")
+    phones: bool = Field(description="whether a phone has to install a certificate first (`/phone`)")
 
 
 class NewPassword(BaseModel):
@@ -87,6 +92,9 @@ def router(services: Services) -> APIRouter:
             try_it=services.try_it,
             guest_links=services.guests is not None,
             version=VERSION,
+            enrol="" if identity.role == "guest" else services.enrol,
+            device_broker="" if identity.role == "guest" else services.device_broker,
+            phones=services.phones,
         )
 
     @routes.post("/password", status_code=204)

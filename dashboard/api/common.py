@@ -64,6 +64,12 @@ class Services:
     releases: Releases = field(default_factory=lambda: Releases(None))
     try_it: bool = False
     """Whether recordings can be classified here."""
+    enrol: str = ""
+    """The command that enrols a device, for the page *Add a device*."""
+    device_broker: str = ""
+    """URL by which devices reach the broker."""
+    phones: bool = False
+    """Whether a phone has to install a certificate before it opens these pages."""
     guests: GuestLinks | None = None
     """None: there are no guest links."""
     repository: HubRepository | None = None

@@ -14,6 +14,8 @@ from dashboard.live.problems import device_rows
 from edge.util.guarded_clock import JUMP_S
 from edge.util.version import VERSION
 
+OWN_CLIENTS: Final = 1
+"""Connections of this dashboard to the broker."""
 WEEK_MS: Final = 7 * 86_400_000
 
 
@@ -52,6 +54,15 @@ class Reach(BaseModel):
     share: float | None = Field(description="null: not known yet")
 
 
+class Refused(BaseModel):
+    """What the hub refused of one sender since the dashboard started."""
+
+    sender: str
+    count: int
+    reason: str = Field(description="of the last message")
+    at: int = Field(description="of the last message, milliseconds since 1970")
+
+
 class BrokerOut(BaseModel):
     """The broker, as far as it says something about itself (`$SYS`)."""
 
@@ -64,6 +75,11 @@ class BrokerOut(BaseModel):
         description="clients, received_per_min, sent_per_min, dropped, retained, stored, uptime_s"
     )
     devices_online: int
+    others: int | None = Field(
+        description="connected clients that are neither devices nor these pages, such as the recorder and Home "
+        "Assistant; null: not known"
+    )
+    refused: list[Refused] = Field(description="by sender, the one refused last first")
     ignored: int = Field(description="messages that broke the contract since the dashboard started")
 
 
@@ -114,14 +130,22 @@ def router(services: Services) -> APIRouter:
 def _broker(services: Services, devices_online: int) -> BrokerOut:
     broker = services.feed.broker
     connection = services.feed.connection
+    figures = broker.figures.values()
+    clients = figures.get("clients")
     return BrokerOut(
         address=str(broker.address),
         tls=broker.address.tls,
         state=connection.state,
         detail=connection.detail,
         version=broker.figures.version,
-        figures=broker.figures.values(),
+        figures=figures,
         devices_online=devices_online,
+        # The broker counts now and then: a device may be online that it has not counted yet.
+        others=None if clients is None else max(0, round(clients) - devices_online - OWN_CLIENTS),
+        refused=[
+            Refused(sender=one.sender, count=one.count, reason=one.reason, at=round(one.at * 1000))
+            for one in broker.refusals.latest()
+        ],
         ignored=services.feed.rejected,
     )
 

@@ -58,7 +58,7 @@ class Created(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes by which operators manage users. Nobody changes the own role or removes the own account."""
+    """Return the routes by which operators manage users. No one changes the own role or removes the own account."""
     routes = APIRouter(prefix="/api/users", tags=["account"])
     _add_read_route(routes, services)
     _add_create_route(routes, services)

@@ -57,6 +57,8 @@ PUBLIC: Final = (
     "/favicon.svg",
     "/manifest.webmanifest",
     "/robots.txt",
+    "/phone",
+    "/phone.svg",
     "/offline.css",
     "/offline.html",
     "/offline-es.html",

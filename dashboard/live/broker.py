@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Final, Literal
 
 from dashboard.live.broker_figures import ROOT, BrokerFigures
 from dashboard.live.decode import LEAVES, Incoming, decode, decode_response
+from dashboard.live.refusals import Refusals
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
@@ -59,7 +61,7 @@ class Broker:
         self.connection = Connection("connecting")
         self.first_attempt_ended = threading.Event()
         """Set once, when the first attempt has come to its end: subscribed, or lost."""
-        self.ignored = 0
+        self.refusals = Refusals()
         """Messages that broke the contract."""
         self.figures = BrokerFigures()
         self._probe_topic = protocol.topic(base_topic, FLEET, PROBE)
@@ -143,11 +145,9 @@ class Broker:
             incoming = decode(self.base_topic, message.topic, message.payload)
             if message.retain and incoming.leaf == protocol.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")
-        except ContractError as error:
-            self.ignored += 1
-            log.debug("ignored: %s", error)
-        except UnicodeDecodeError:
-            self.ignored += 1
+        except (ContractError, UnicodeDecodeError) as error:
+            self.refusals.add(self.base_topic, message.topic, str(error), time.time())
+            log.debug("refused: %s", error)
         else:
             self._on_message(incoming)
 

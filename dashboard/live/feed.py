@@ -117,7 +117,7 @@ class Feed:
     @property
     def rejected(self) -> int:
         """Number of messages that were invalid or came from rooms beyond the limit."""
-        return self.broker.ignored + self.registry.rejected
+        return self.broker.refusals.total + self.registry.rejected
 
     def health(self) -> View:
         """Return the figures of `/healthz`."""

@@ -79,8 +79,10 @@ ln -sfn "$OPT/bin/roomtone" /usr/local/bin/roomtone-hub
 
 say "the site, and the certificates of the hub's programs"
 names=() && for host in "${hosts[@]}"; do names+=(--host "$host"); done
-"$OPT/bin/roomtone" hub setup --dir "$DATA" --owner roomtone-broker --own-broker 127.0.0.1 "${names[@]}"
+"$OPT/bin/roomtone" hub setup --dir "$DATA" --owner roomtone-broker --own-broker 127.0.0.1 \
+  --proxy-data "$DATA/proxy/caddy" "${names[@]}"
 chown -R roomtone-hub: "$DATA"/{dashboard,recorder}
+chown -R roomtone-proxy: "$DATA/proxy"
 if [ ${#hosts[@]} -gt 0 ]; then
   addresses=$(printf ', https://%s' "${hosts[@]}" localhost 127.0.0.1)
   printf 'ROOMTONE_HOSTS=%s\nROOMTONE_DEFAULT_SNI=%s\n' "${addresses:2}" "${hosts[0]}" >"$ETC/proxy.env"

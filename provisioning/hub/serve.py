@@ -12,6 +12,7 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,10 +22,13 @@ from edge.util.local_ports import accepts_connections, find_server, free_port
 from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites
-from provisioning.hub import setup
+from provisioning.hub import addresses, setup, welcome
+from provisioning.hub.welcome import FirstPassword, Hub
 
 START_TIMEOUT_S: Final = 60.0
 CERTIFICATES_TIMEOUT_S: Final = 10.0
+OWN_BROKER: Final = "127.0.0.1"
+"""Where the programs of the hub reach its broker."""
 CADDYFILE: Final = Path(__file__).with_name("Caddyfile")
 _MOSQUITTO: Final = re.compile(r"\d+: (?P<text>.*)")
 """mosquitto's own lines begin with a time."""
@@ -47,6 +51,11 @@ def register(verbs: Any) -> None:
     parser.add_argument("--https-port", type=int, default=8443, metavar="N", help="(default: %(default)s)")
     parser.add_argument("--database", metavar="URL", help="(default: SQLite in DIR/data)")
     parser.add_argument(
+        "--guest-links",
+        action="store_true",
+        help="let operators invite a guest to *Try it*, by a link that works once within ten minutes",
+    )
+    parser.add_argument(
         "--try-it", action="store_true", help="with the page *Try it* even with a public certificate"
     )
     parser.add_argument(
@@ -62,12 +71,12 @@ def run(options: argparse.Namespace) -> int:
     if find_server("mosquitto") is None:
         raise UserError("no mosquitto: install it with `sudo apt install mosquitto`")
     folder: Path = options.dir.absolute()
-    _check_ports(options)
-    setup.prepare(folder, options.host, options.mqtt_port, own_broker="127.0.0.1")
+    hosts, port = _prepare(options, folder)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    processes, page = _processes(options, folder)
+    password = welcome.FirstPassword()
+    processes, page = _processes(options, folder, hosts, port, password)
     try:
         for process in processes:
             process.start()
@@ -78,45 +87,47 @@ def run(options: argparse.Namespace) -> int:
                 with sites.open_site(folder / "site") as site:
                     deployment.prove(site)
         if processes[-1].name == "proxy":
-            _wait_for_certificates([*options.host, "localhost", ""], options.https_port, stopping)
+            _wait_for_certificates([*hosts, ""], options.https_port, stopping)
         if not stopping.is_set():
-            _announce(options, folder, page)
+            welcome.announce(Hub(folder, page, _broker_url(hosts, port), options.lan), password)
         while not stopping.wait(0.5):
             for process in processes:
                 if message := process.check(time.monotonic()):
                     print(f"  {message}", file=sys.stderr, flush=True)
     finally:
+        # Also where the hub did not come up: the password exists, and is not shown again.
+        print(password.box(page), end="", file=sys.stderr, flush=True)
         # The proxy first and the broker last, so that no event is lost.
         for process in reversed(processes):
             process.stop()
     return 0
 
 
-def _check_ports(options: argparse.Namespace) -> None:
+def _check_ports(mqtt_port: int, https_port: int) -> None:
     """Refuse ports in use: two brokers or proxies would take turns at the connections, or end again and again."""
-    for option, port in (("--mqtt-port", options.mqtt_port), ("--https-port", options.https_port)):
+    for option, port in (("--mqtt-port", mqtt_port), ("--https-port", https_port)):
         if accepts_connections(port):
             raise UserError(f"port {port} is in use: does a hub run here already? Another port: {option} N")
 
 
-def _announce(options: argparse.Namespace, folder: Path, page: str) -> None:
-    name = options.host[0] if options.host else "localhost"
-    print(f"\n  Page    {page}\n  Broker  mqtts://{name}:{options.mqtt_port}", flush=True)
-    print(f"  Device  roomtone fleet --site {folder}/site enrol kitchen", flush=True)
-    if not (folder / "site" / sites.MODELS).exists() and page.startswith("https:"):
-        authority = folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        command = f"roomtone fleet --site {folder}/site keys init --url {page}updates --ca {authority}"
-        print(f"  Models  {command}; then start this again", flush=True)
-    if page.startswith("http:"):
-        print(
-            "  caddy is not installed: only this machine reaches the page. `sudo apt install caddy`",
-            flush=True,
-        )
-    if not options.lan:
-        print("  Only this machine can connect; --lan accepts the network.", flush=True)
+def _prepare(options: argparse.Namespace, folder: Path) -> tuple[list[str], int]:
+    """Create or change what the options say; return the names of this hub and the broker's port. Raises `UserError`."""
+    site = folder / "site"
+    is_known = (site / "ca.key").exists()
+    known, port = addresses.hosts_of(site) if is_known else ([], setup.DEFAULT_PORT)
+    _check_ports(options.mqtt_port or port, options.https_port)
+    addresses.require_same_pages(site, [*options.host, *known], options.https_port)
+    setup.prepare(folder, options.host, options.mqtt_port, own_broker=OWN_BROKER)
+    return addresses.hosts_of(site)
 
 
-def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildProcess], str]:
+def _broker_url(hosts: list[str], port: int) -> str:
+    return f"mqtts://{hosts[0]}:{port}"
+
+
+def _processes(
+    options: argparse.Namespace, folder: Path, hosts: list[str], broker_port: int, password: FirstPassword
+) -> tuple[list[ChildProcess], str]:
     """Return the processes in the order of their start, and the URL of the page."""
     caddy = shutil.which("caddy")
     port = free_port(8080)
@@ -133,9 +144,11 @@ def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildPro
         str(folder / "dashboard"),
         "--login",
     ]
-    page += ["--updates", str(folder / "updates")]
+    page += ["--updates", str(folder / "updates"), "--enrol", welcome.enrol_command(folder)]
+    page += ["--device-broker", _broker_url(hosts, broker_port)] if options.lan else []
     page += ["--proxy", "127.0.0.1"] if caddy else []
     page += ["--try-it"] if options.try_it else []
+    page += ["--guest-links"] if options.guest_links else []
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
     listen = [] if options.lan else ["--listen", "127.0.0.1"]
     broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), *listen]
@@ -143,17 +156,16 @@ def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildPro
     processes = [
         ChildProcess("broker", broker, env, ("ready",), on_line),
         ChildProcess("recorder", record, env, ("ready",), on_line),
-        ChildProcess("dashboard", page, env, ("ready",), on_line),
+        ChildProcess("dashboard", page, env, ("ready",), _without_password(on_line, password)),
     ]
     if caddy is None:
         return processes, f"http://127.0.0.1:{port}/"
-    hosts = [*options.host, "localhost", "127.0.0.1"]
     own = {
         "XDG_DATA_HOME": str(folder / "data"),
         # Caddy's authority would otherwise leave ~/.step in the user's home.
         "STEPPATH": str(folder / "data" / "step"),
         "XDG_CONFIG_HOME": str(folder / "data"),
-        "ROOMTONE_HOSTS": ", ".join(f"https://{host}" for host in dict.fromkeys(hosts)),
+        "ROOMTONE_HOSTS": ", ".join(f"https://{host}" for host in hosts),
         "ROOMTONE_DEFAULT_SNI": hosts[0],
         "ROOMTONE_BIND": "0.0.0.0" if options.lan else "127.0.0.1",
         "ROOMTONE_HTTP_PORT": str(free_port(8081)),
@@ -164,6 +176,18 @@ def _processes(options: argparse.Namespace, folder: Path) -> tuple[list[ChildPro
     command = [caddy, "run", "--adapter", "caddyfile", "--config", str(CADDYFILE)]
     processes.append(ChildProcess("proxy", command, env | own, ("serving initial configuration",), on_line))
     return processes, f"https://{hosts[0]}:{options.https_port}/"
+
+
+def _without_password(
+    on_line: Callable[[str, str], None], password: FirstPassword
+) -> Callable[[str, str], None]:
+    """Pass on all lines but those of the first password, which is shown in a box."""
+
+    def pass_on(name: str, line: str) -> None:
+        if not password.take(line):
+            on_line(name, line)
+
+    return pass_on
 
 
 def _wait_for_certificates(hosts: list[str], port: int, stopping: threading.Event) -> None:

@@ -10,7 +10,7 @@
     updates/     the repository of model releases: what `roomtone fleet --site DIR/site keys init` has made is moved
                  here at the next start
 
-A second run renews certificates that expire soon, and changes nothing else.
+A second run renews certificates that expire soon, and applies other names or another port where it is given them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from edge.util.errors import UserError
 from provisioning.fleet import authority, commands, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
-from provisioning.fleet.console import checked_hosts
+from provisioning.fleet.console import checked_hosts, print_status
 from provisioning.fleet.records import Deployment, SiteSettings
+from provisioning.hub import addresses, page_authority
 from provisioning.hub.broker import USER as BROKER_USER
 
+DEFAULT_PORT: Final = 8883
 DAYS: Final = 730
 """How long certificates are valid."""
 CLIENTS: Final[tuple[tuple[str, Role], ...]] = (("dashboard", "operator"), ("recorder", "recorder"))
@@ -59,6 +61,12 @@ def register(verbs: Any) -> None:
         "--broker-data", metavar="DIR", help="folder for what mosquitto keeps (default: DIR/broker-data/)"
     )
     parser.add_argument(
+        "--proxy-data",
+        type=Path,
+        metavar="DIR",
+        help="folder of Caddy's data: its authority is made there (default: DIR/data/caddy)",
+    )
+    parser.add_argument(
         "--owner", default="", metavar="USER", help="user of the broker, as root (default: mosquitto)"
     )
     parser.set_defaults(run=run)
@@ -72,9 +80,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="name or address by which devices and browsers reach this machine; can be given more than once",
+        help="name or address by which devices and browsers reach this machine; can be given more than once "
+        "(default: as at the first start)",
     )
-    parser.add_argument("--mqtt-port", type=int, default=8883, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--mqtt-port",
+        type=int,
+        metavar="N",
+        help=f"(default: as at the first start, which takes {DEFAULT_PORT})",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         own_broker=options.own_broker,
         broker_data=options.broker_data,
         owner=options.owner,
+        proxy_data=options.proxy_data,
     )
     print(f"{options.dir}: {'created' if created else 'exists already'}")
     return 0
@@ -95,15 +110,20 @@ def run(options: argparse.Namespace) -> int:
 def prepare(
     folder: Path,
     hosts: list[str],
-    port: int,
+    port: int | None,
     *,
     site: Path | None = None,
     own_broker: str | None = None,
     broker_data: str | None = None,
     owner: str = "",
+    proxy_data: Path | None = None,
 ) -> bool:
-    """Create what is missing; return whether the site is new. `owner`: of the broker's files. Raises `UserError`."""
+    """Create what is missing; return whether the site is new. `owner`: of the broker's files. Raises `UserError`.
+
+    Of a site that is there already, other hosts and another port are applied everywhere, or refused.
+    """
     site = site or folder / "site"
+    hosts = addresses.parse_hosts(hosts)
     owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
     # Before anything is created.
     checked_hosts(hosts, "--host")
@@ -113,18 +133,32 @@ def prepare(
     folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     new = not (site / "ca.key").exists()
+    programs = [folder / name for name, _ in (*CLIENTS, PUSH)]
     if new:
-        names = [*(hosts or ["localhost"]), "localhost", "127.0.0.1", *([own_broker] if own_broker else [])]
+        names = [*(hosts or ["localhost"]), *addresses.LOOPBACK, *([own_broker] if own_broker else [])]
         data = broker_data or f"{_broker_data(folder, owner)}/"
-        _create_site(site, names, port, _deployment(folder, data, owner, own_broker))
+        _create_site(site, names, port or DEFAULT_PORT, _deployment(folder, data, owner, own_broker))
     else:
+        addresses.apply_changes(site, hosts, port, programs, DAYS)
         _renew_expiring(site)
+    _prepare_pages(proxy_data or folder / "data" / "caddy", site)
     own_site = site == folder / "site"
     for name, role in (*CLIENTS, PUSH) if own_site else CLIENTS:
         _enrol_client(site, name, role, folder / name, own_broker)
     if own_site:
         _adopt_releases(site / sites.MODELS / "hub", folder / "updates")
     return new
+
+
+def _prepare_pages(caddy_data: Path, site: Path) -> None:
+    """Make the authority of the pages; say where phones need another one."""
+    hosts, _ = addresses.hosts_of(site)
+    with_models = (site / sites.MODELS).is_dir()
+    if page_authority.prepare(caddy_data, hosts, replace=not with_models) == "replaced":
+        print_status(
+            "the pages have a new authority, because the old one may not sign for all names: phones and browsers that "
+            "trusted the old one need the new one, from the page /phone"
+        )
 
 
 def _adopt_releases(made: Path, served: Path) -> None:

@@ -14,6 +14,9 @@ export const hub = reactive<HubInfo>({
   try_it: false,
   guest_links: false,
   version: "",
+  enrol: "",
+  device_broker: "",
+  phones: false,
 });
 
 /** A guest has the page *Try it*, and nothing else. */

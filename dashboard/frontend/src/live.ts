@@ -59,7 +59,8 @@ export type BrokerState = "connecting" | "connected" | "lost";
 
 const KEPT = 200;
 const RETRY_MS = [500, 1000, 2000, 4000];
-const SILENT_MS = 4500;
+/** With a check each second and the browser's own delays a silent hub is noticed within five seconds. */
+const SILENT_MS = 3000;
 
 interface LiveState {
   rooms: Record<string, RoomView>;
@@ -181,8 +182,11 @@ export function start(): void {
     if (!document.hidden) tick();
     if (socket?.readyState === WebSocket.OPEN) {
       // A frozen server or a network that swallows packets closes no socket: ask, and give up without an answer.
-      if (Date.now() - heardAt > SILENT_MS) socket.close();
-      else if (Date.now() - heardAt > SILENT_MS / 2) send({ ping: true });
+      if (Date.now() - heardAt > SILENT_MS) {
+        // At once: the browser waits for a frozen peer before it says that the socket is closed.
+        state.hub = "lost";
+        socket.close();
+      } else if (Date.now() - heardAt > SILENT_MS / 2) send({ ping: true });
     }
   }, 1000);
   window.addEventListener("offline", () => {

@@ -25,6 +25,11 @@ export const router = createRouter({
       component: () => import("@/pages/AccountPage.vue"),
       meta: { title: () => text.account },
     },
+    {
+      path: "/add",
+      component: () => import("@/pages/AddDevicePage.vue"),
+      meta: { title: () => text.add_device },
+    },
     { path: "/:rest(.*)*", component: () => import("@/pages/NotFoundPage.vue") },
   ],
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },

@@ -8,7 +8,7 @@ import { useTiles } from "@/lib/tiles";
 import { apply } from "@/live";
 
 describe("the properties of a tile", () => {
-  it("follow what is live, and nobody may mute on the wall", () => {
+  it("follow what is live, and there is no mute button on the wall", () => {
     apply(
       { rooms: [{ node: "kitchen", name: "Kitchen", availability: "online", mic: "ok", strip: [] }] },
       true,

@@ -16,7 +16,7 @@ import websockets
 from playwright.async_api import Page, async_playwright
 
 from edge import protocol
-from tests.bench.hub.tools import Others, cpu
+from tests.bench.hub.tools import Others, cpu, resident_mb
 from tests.support.broker import Broker
 from tests.support.dashboard import (
     AUTHORIZED,
@@ -59,7 +59,11 @@ def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
             others, begin = Others(), cpu(dashboard.process.pid)
             result = asyncio.run(_measure(url, rooms, sockets, browsers, seconds))
             used = cpu(dashboard.process.pid) - begin
-            return result | {"dashboard_cpu_s": round(used, 1), "others_cores": round(others.cores(used), 2)}
+            return result | {
+                "dashboard_cpu_s": round(used, 1),
+                "dashboard_mb": round(resident_mb(dashboard.process.pid)),
+                "others_cores": round(others.cores(used), 2),
+            }
         finally:
             rooms.close()
             dashboard.close()
@@ -100,6 +104,49 @@ async def _measure(url: str, rooms: Rooms, sockets: int, browsers: int, seconds:
         "socket": _figures(heard),
         "browser": _figures(shown),
     }
+
+
+def first_tile(rounds: int) -> dict[str, Any]:
+    """Seconds from the request of the first page to a room's tile: in a new browser, and again in the same one."""
+    with tempfile.TemporaryDirectory(prefix="bench-tile-") as folder, Broker() as broker:
+        database = f"sqlite:///{folder}/hub.db"
+        dashboard = Dashboard(Path(folder), "--broker", broker.url, "--no-try-it", "--database", database)
+        rooms = Rooms(broker)
+        try:
+            url = dashboard.address()
+            soon(lambda: health(url)["broker"] == "connected")
+            for n in range(ROOMS):
+                rooms.appear(f"room-{n}", f"Room {n}")
+            soon(lambda: health(url)["rooms"] == ROOMS)
+            others = Others()
+            cold, warm = asyncio.run(_tiles(url, rounds))
+            return {
+                "cold_s": round(statistics.median(cold), 2),
+                "cold_s_worst": round(max(cold), 2),
+                "warm_s": round(statistics.median(warm), 2),
+                "warm_s_worst": round(max(warm), 2),
+                "dashboard_mb": round(resident_mb(dashboard.process.pid)),
+                "others_cores": round(others.cores(0.0), 2),
+            }
+        finally:
+            rooms.close()
+            dashboard.close()
+
+
+async def _tiles(url: str, rounds: int) -> tuple[list[float], list[float]]:
+    cold, warm = [], []
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        for _ in range(rounds):
+            page = await (await chromium.new_context()).new_page()
+            for times, address in ((cold, f"{url}/?token={TOKEN}"), (warm, url)):
+                begin = time.perf_counter()
+                await page.goto(address, wait_until="commit")
+                await page.wait_for_selector(".rt-tile")
+                times.append(time.perf_counter() - begin)
+            await page.context.close()
+        await chromium.close()
+    return cold, warm
 
 
 async def _open(page: Page, url: str) -> list[tuple[str, float]]:

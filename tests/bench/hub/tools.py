@@ -16,6 +16,13 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def resident_mb(pid: int) -> float:
+    """Megabytes of memory that a process has resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1000
+
+
 def cpu_of_all(name: str) -> float:
     """The same of all processes of a name: a server's workers."""
     total = 0.0

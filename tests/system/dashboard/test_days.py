@@ -188,6 +188,23 @@ def test_what_is_exported_is_what_is_seen(browser, past, tmp_path):
         assert not [said for said in trouble if "events.csv" not in said], trouble
 
 
+def test_a_period_to_the_minute_is_exported_and_erased(browser, past):
+    """The evening has an utterance each ten minutes: from 18:05 to 18:25 there are two, one of them angry."""
+    url, tuesday, recorder = past
+    with open_page(browser, url, f"/room/kitchen?date={tuesday:%Y-%m-%d}", **DESKTOP) as (page, _):
+        page.get_by_text("Another period, to the minute").click()
+        page.get_by_label("From").fill(f"{tuesday:%Y-%m-%d}T18:05")
+        page.get_by_label("To", exact=True).fill(f"{tuesday:%Y-%m-%d}T18:25")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export as CSV").click()
+        rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+        assert sorted(row["event_type"] for row in rows) == ["angry", "neutral"]
+        page.get_by_role("button", name="Erase this period").click()
+        page.get_by_role("dialog").get_by_role("button", name="Erase", exact=True).click()
+        expect(page.locator(".rt-summary")).to_contain_text("4 utterances")
+        assert recorder.count() == 26
+
+
 def test_erase_a_day(browser, past):
     url, tuesday, recorder = past
     with open_page(browser, url, f"/room/kitchen?date={tuesday:%Y-%m-%d}", **DESKTOP) as (page, _):

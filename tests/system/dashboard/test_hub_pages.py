@@ -49,7 +49,8 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
     for node, mic in (("kitchen", "ok"), ("hall", "lost"), ("study", "muted")):
         rooms.appear(node, node.capitalize(), mic)
         rooms.publish(node, protocol.HEALTH, hot_or_not(node))
-    until(lambda: health(url)["rooms"] == 3)
+    rooms.publish("study", protocol.EVENT, "not an event")
+    until(lambda: health(url)["rooms"] == 3 and health(url)["ignored"] == 1)
     for name, options, words in (
         ("desktop", DESKTOP, ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK")),
         ("phone", PHONE, ("3 devices · 1 needs attention", "Check the cable")),
@@ -60,6 +61,8 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
             for word in words:
                 expect(page.get_by_text(word).first).to_be_visible()
             expect(page.locator(".rt-device[data-node]").first).to_have_attribute("data-node", "hall")
+            page.locator(".rt-devices summary").click()
+            expect(page.locator(".rt-refusals li")).to_contain_text("study")
             page.screenshot(path=artefacts / f"fleet-{name}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert not trouble, trouble

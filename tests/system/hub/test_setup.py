@@ -5,8 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+from cryptography import x509
+
+from edge.config import join_file
 from edge.config.join_file import ABOUT
-from provisioning.hub import setup
+from edge.util.errors import UserError
+from provisioning.fleet import authority
+from provisioning.fleet import site as sites
+from provisioning.fleet.records import SiteSettings
+from provisioning.hub import addresses, setup
 from provisioning.publish.hub_repository import HubRepository
 from tests.support.broker import free_port
 
@@ -41,3 +49,69 @@ def test_a_site_elsewhere_is_left_alone(tmp_path: Path) -> None:
     site.parent.mkdir()
     prepare(tmp_path / "hub", site)
     assert not (tmp_path / "hub" / "push").exists()
+
+
+def settings_of(folder: Path) -> SiteSettings:
+    with sites.open_site(folder / "site") as site:
+        return site.settings
+
+
+def names_in(certificate: Path) -> set[str]:
+    loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in names}
+
+
+def test_other_names_are_applied_everywhere_and_old_ones_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    prepare(folder)
+    before = settings_of(folder)
+    setup.prepare(folder, ["new.local, https://192.168.1.10"], None, owner=OWNER)
+    after = settings_of(folder)
+    assert after.hosts[:2] == ("new.local", "192.168.1.10")
+    assert set(before.hosts) < set(after.hosts)
+    assert after.port == before.port
+    # Where the broker reads it, and with the file that has the broker restarted.
+    assert names_in(folder / "broker" / "broker.crt") == set(after.hosts)
+    assert after.probe.generation in (folder / "broker" / "generation").read_text()
+    setup.prepare(folder, [], None, owner=OWNER)
+    assert settings_of(folder) == after, "nothing given is nothing changed"
+
+
+def test_another_port_is_applied_everywhere_while_no_device_would_be_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    prepare(folder)
+    port = free_port()
+    setup.prepare(folder, [], port, owner=OWNER)
+    assert settings_of(folder).port == port
+    assert f"listener {port}\n" in (folder / "broker" / "mosquitto.conf").read_text()
+    for name in ("dashboard", "recorder", "push"):
+        about = join_file.read(folder / name / ABOUT)
+        assert about.port == port, name
+        assert (folder / name / "client.key").is_file()
+    with sites.open_site(folder / "site") as site:
+        site.enrol("kitchen", "device", authority.new_key().public_key(), 30)
+        site.save()
+    with pytest.raises(UserError, match="kitchen"):
+        setup.prepare(folder, [], free_port(), owner=OWNER)
+    assert settings_of(folder).port == port
+
+
+def test_a_port_of_the_pages_by_which_devices_get_no_models_is_refused(tmp_path: Path) -> None:
+    site = tmp_path / "hub" / "site"
+    prepare(tmp_path / "hub")
+    addresses.require_same_pages(site, ["hub.local"], 9443)
+    (site / "models").mkdir()
+    (site / "models" / "about.json").write_text('{"url": "https://hub.local:8443/updates"}')
+    addresses.require_same_pages(site, ["hub.local"], 8443)
+    with pytest.raises(UserError, match="8443"):
+        addresses.require_same_pages(site, ["hub.local"], 9443)
+
+
+def test_a_name_that_the_authority_may_not_sign_for_is_said(tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "hub"
+    prepare(folder)
+    setup.prepare(folder, ["nas.lan"], None, owner=OWNER)
+    assert "/phone" not in capsys.readouterr().err
+    setup.prepare(folder, ["hub.example.org"], None, owner=OWNER)
+    assert "/phone" in capsys.readouterr().err

@@ -736,6 +736,16 @@ export interface components {
              */
             ignored: number;
             /**
+             * Others
+             * @description connected clients that are neither devices nor these pages, such as the recorder and Home Assistant; null: not known
+             */
+            others: number | null;
+            /**
+             * Refused
+             * @description by sender, the one refused last first
+             */
+            refused: components["schemas"]["Refused"][];
+            /**
              * State
              * @description connecting, connected or lost
              */
@@ -1038,6 +1048,16 @@ export interface components {
              */
             broker: string;
             /**
+             * Device Broker
+             * @description URL by which devices reach the broker; empty: they do not
+             */
+            device_broker: string;
+            /**
+             * Enrol
+             * @description command that enrols a device at the hub, without its name; empty: there is none
+             */
+            enrol: string;
+            /**
              * Guest Links
              * @description whether guests can be invited to *Try it*
              */
@@ -1049,6 +1069,11 @@ export interface components {
             login: boolean;
             /** Name */
             name: string;
+            /**
+             * Phones
+             * @description whether a phone has to install a certificate first (`/phone`)
+             */
+            phones: boolean;
             /**
              * Recorded
              * @description whether there is a database with the past
@@ -1387,6 +1412,26 @@ export interface components {
              * @description null: not known yet
              */
             share: number | null;
+        };
+        /**
+         * Refused
+         * @description What the hub refused of one sender since the dashboard started.
+         */
+        Refused: {
+            /**
+             * At
+             * @description of the last message, milliseconds since 1970
+             */
+            at: number;
+            /** Count */
+            count: number;
+            /**
+             * Reason
+             * @description of the last message
+             */
+            reason: string;
+            /** Sender */
+            sender: string;
         };
         /**
          * RoomDay

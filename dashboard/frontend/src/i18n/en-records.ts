@@ -67,4 +67,7 @@ export const records = {
     remote: "remotely",
     quiet_hours: "quiet hours",
   },
+  other_period: "Another period, to the minute",
+  period_from: "From",
+  period_to: "To",
 };

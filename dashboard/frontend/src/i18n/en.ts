@@ -1,6 +1,7 @@
 // English texts of the pages; es.ts has the same keys, which the type checker compares.
 
 import { account as accountTexts } from "./en-account";
+import { adding } from "./en-add";
 import { alerts as alertTexts } from "./en-alerts";
 import { fleet as fleetTexts } from "./en-fleet";
 import { records } from "./en-records";
@@ -10,6 +11,7 @@ type Problem = [title: string, remedy: string];
 
 export const en = {
   ...accountTexts,
+  ...adding,
   ...alertTexts,
   ...fleetTexts,
   ...records,
@@ -101,17 +103,6 @@ export const en = {
   lost_text: "The last known state is shown. Reconnecting.",
   count: (n: number, faulty: number) =>
     `${n} ${n === 1 ? "room" : "rooms"}${faulty ? ` · ${faulty} ${faulty === 1 ? "needs" : "need"} attention` : ""}`,
-  empty_title: "No data yet",
-  empty_text: ["Rooms appear here as soon as their devices publish to the broker at", ", below the topic"],
-  empty_demo: ["To try it out:", "starts a broker, this page and a few rooms with recorded speech."],
-  empty_device: [
-    "Your own device:",
-    "start",
-    "and",
-    "on it, with this broker in the configuration.",
-    "checks the installation.",
-  ],
-  empty_listen: ["No messages?", "Subscribe to them:"],
   mute: "Mute",
   unmute: "Unmute",
   mute_room: (name: string) => `Mute ${name}`,

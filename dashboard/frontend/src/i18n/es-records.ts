@@ -71,4 +71,7 @@ export const records: typeof english = {
     remote: "a distancia",
     quiet_hours: "horas de silencio",
   },
+  other_period: "Otro periodo, al minuto",
+  period_from: "Desde",
+  period_to: "Hasta",
 };

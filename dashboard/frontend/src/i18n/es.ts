@@ -2,6 +2,7 @@
 
 import type { Messages, Value } from "./en";
 import { account as accountTexts } from "./es-account";
+import { adding } from "./es-add";
 import { alerts as alertTexts } from "./es-alerts";
 import { fleet as fleetTexts } from "./es-fleet";
 import { records } from "./es-records";
@@ -10,6 +11,7 @@ type Problem = [title: string, remedy: string];
 
 export const es: Messages = {
   ...accountTexts,
+  ...adding,
   ...alertTexts,
   ...fleetTexts,
   ...records,
@@ -104,17 +106,6 @@ export const es: Messages = {
   lost_text: "Se muestra el último estado conocido. Reconectando.",
   count: (n: number, faulty: number) =>
     `${n} ${n === 1 ? "sala" : "salas"}${faulty ? ` · ${faulty} ${faulty === 1 ? "necesita" : "necesitan"} atención` : ""}`,
-  empty_title: "Aún no hay datos",
-  empty_text: ["Las salas aparecen aquí en cuanto sus dispositivos publican en el broker", ", bajo el tema"],
-  empty_demo: ["Para probar:", "inicia un broker, esta página y unas salas con voz grabada."],
-  empty_device: [
-    "Su propio dispositivo:",
-    "inicie",
-    "y",
-    "en él, con este broker en la configuración.",
-    "comprueba la instalación.",
-  ],
-  empty_listen: ["¿No llegan mensajes?", "Suscríbase a ellos:"],
   mute: "Silenciar",
   unmute: "Activar",
   mute_room: (name: string) => `Silenciar ${name}`,

@@ -1,1 +1,0 @@
-import{N as e,s as t}from"./i18n-BvuWUtl-.js";import{n}from"./client-CN9lC5DP.js";var r=e({name:``,role:`viewer`,login:!1,broker:``,base_topic:`roomtone`,recorded:!1,try_it:!1,guest_links:!1,version:``}),i=t(()=>r.role===`guest`),a=t(()=>r.role===`operator`);async function o(){Object.assign(r,await n(`GET`,`hub`))}export{o as i,i as n,a as r,r as t};

@@ -1,0 +1,31 @@
+"""The first password in a box, once; a QR code for the camera of a phone."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+pytest.importorskip("segno", reason="segno is installed with roomtone[fleet]")
+from provisioning.hub.welcome import FirstPassword, qr_code
+
+LINES = (
+    "first start: log in as `operator` with the password abcde-fghij-klmno-pqrst",
+    "It is shown only once. To set another: roomtone hub user passwd operator",
+)
+
+
+def test_the_password_is_taken_out_of_the_log_and_shown_once_in_a_box():
+    password = FirstPassword()
+    assert all(password.take(line) for line in LINES)
+    assert not password.take("WARNING dashboard: something else")
+    box = password.box("https://hub.local:8443/").splitlines()
+    assert len({len(line) for line in box}) == 1
+    assert any("`operator` with the password abcde-fghij-klmno-pqrst" in line for line in box)
+    assert any("https://hub.local:8443/" in line for line in box)
+    assert password.box("https://hub.local:8443/") == ""
+
+
+def test_a_terminal_that_cannot_draw_gets_no_code():
+    assert "▀" in qr_code("https://hub.local:8443/phone", io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+    assert qr_code("x", io.TextIOWrapper(io.BytesIO(), encoding="ascii")) == ""
