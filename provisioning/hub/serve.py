@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
                     print(f"  {message}", file=sys.stderr, flush=True)
     finally:
         # Also where the hub did not come up: the password exists, and is not shown again.
-        print(password.box(page), end="", file=sys.stderr, flush=True)
+        print(password.framed(page), end="", file=sys.stderr, flush=True)
         # The proxy first and the broker last, so that no event is lost.
         for process in reversed(processes):
             process.stop()
@@ -181,7 +181,7 @@ def _processes(
 def _without_password(
     on_line: Callable[[str, str], None], password: FirstPassword
 ) -> Callable[[str, str], None]:
-    """Pass on all lines but those of the first password, which is shown in a box."""
+    """Pass on all lines but those of the first password, which is shown in a frame."""
 
     def pass_on(name: str, line: str) -> None:
         if not password.take(line):

@@ -1,4 +1,4 @@
-"""What `roomtone hub run` prints for people: addresses, the first password in a box, a code for a phone's camera."""
+"""What `roomtone hub run` prints for people: addresses, the first password in a frame, a code for a phone's camera."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hub:
 
 
 class FirstPassword:
-    """Keeps the dashboard's line with the first password back, so that it is shown in a box with the addresses."""
+    """Keeps the dashboard's line with the first password back, so that it is shown in a frame with the addresses."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,8 +47,8 @@ class FirstPassword:
             self._found = (found["name"], found["password"])
         return True
 
-    def box(self, page: str) -> str:
-        """Return the box, once: empty where there is no new password."""
+    def framed(self, page: str) -> str:
+        """Return it in a frame, once: empty where there is no new password."""
         with self._lock:
             found, self._found = self._found, None
         if found is None:
@@ -77,7 +77,7 @@ def announce(hub: Hub, first: FirstPassword) -> None:
         )
     if not hub.lan:
         print("  Only this machine can connect; --lan accepts the network.", flush=True)
-    sys.stderr.write(first.box(hub.page))
+    sys.stderr.write(first.framed(hub.page))
     if hub.lan and sys.stderr.isatty():
         sys.stderr.write(qr_code(f"{hub.page}phone", sys.stderr))
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The first password in a box, once; a QR code for the camera of a phone."""
+"""The first password in a frame, once; a QR code for the camera of a phone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LINES = (
 )
 
 
-def test_the_password_is_taken_out_of_the_log_and_shown_once_in_a_box():
+def test_the_password_is_taken_out_of_the_log_and_shown_once_in_a_frame():
     password = FirstPassword()
     assert all(password.take(line) for line in LINES)
     assert not password.take("WARNING dashboard: something else")
-    box = password.box("https://hub.local:8443/").splitlines()
-    assert len({len(line) for line in box}) == 1
-    assert any("`operator` with the password abcde-fghij-klmno-pqrst" in line for line in box)
-    assert any("https://hub.local:8443/" in line for line in box)
-    assert password.box("https://hub.local:8443/") == ""
+    frame = password.framed("https://hub.local:8443/").splitlines()
+    assert len({len(line) for line in frame}) == 1
+    assert any("`operator` with the password abcde-fghij-klmno-pqrst" in line for line in frame)
+    assert any("https://hub.local:8443/" in line for line in frame)
+    assert password.framed("https://hub.local:8443/") == ""
 
 
 def test_a_terminal_that_cannot_draw_gets_no_code():
