@@ -126,7 +126,7 @@ def test_tell_me_when_it_gets_loud_for_ten_minutes(browser, hub, clicks):
     with open_page(browser, hub[0], **DESKTOP) as (page, _):
         clicks(page.get_by_role("link", name="Alerts"))
         page.get_by_label("Name").fill("Loud")
-        clicks.choose(page.get_by_label("When"), "it is loud")
+        clicks.choose(page.get_by_label("When"), "It gets loud")
         clicks(page.get_by_role("button", name="Create rule"))
         rule = page.locator(".rt-rules li")
         expect(rule).to_contain_text("Loud")
