@@ -49,12 +49,12 @@ class PushStore:
         return True
 
     def remove(self, endpoint: str) -> None:
-        """Delete a subscription."""
+        """Delete the subscription of a browser, given by the address that its push service assigned."""
         with self._engine.begin() as connection:
             connection.execute(delete(push_subscriptions).where(push_subscriptions.c.endpoint == endpoint))
 
     def subscriptions(self) -> list[PushSubscription]:
-        """Return all subscriptions."""
+        """Return the push subscriptions of all browsers."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(push_subscriptions)).all()
         return [PushSubscription.parse(row.endpoint, row.p256dh, row.auth) for row in rows]

@@ -115,7 +115,7 @@ class TestResult(BaseModel):
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about alerts and alert rules."""
     routes = APIRouter(prefix="/api", tags=["alerts"])
     _add_rule_routes(routes, services)
     _add_delivery_routes(routes, services)

@@ -136,7 +136,7 @@ Zone = Annotated[str, Query(max_length=64, description="time zone such as Europe
 
 
 def router(services: Services) -> APIRouter:
-    """Return the routes."""
+    """Return the routes about recorded utterances: pages, periods, exports."""
     routes = APIRouter(prefix="/api", tags=["records"])
     _add_event_routes(routes, services)
     _add_export_route(routes, services)

@@ -104,7 +104,7 @@ class Feed:
 
     @property
     def open_pages(self) -> int:
-        """Number of open pages."""
+        """Number of pages that are open in browsers."""
         return len(self._pages)
 
     @property

@@ -94,7 +94,7 @@ class Room:
 
     @property
     def last(self) -> Utterance | None:
-        """The newest utterance."""
+        """The newest utterance of the room; None before the first."""
         return self.recent[-1] if self.recent else None
 
 

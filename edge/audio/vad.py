@@ -40,7 +40,7 @@ class Vad(Protocol):
         """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
 
     def reset(self) -> None:
-        """Reset the state."""
+        """Forget the sound so far: what follows is of another recording or a reopened microphone."""
 
 
 class SileroVad:
@@ -58,7 +58,7 @@ class SileroVad:
         self.reset()
 
     def reset(self) -> None:
-        """Reset the state."""
+        """Forget the sound so far: what follows is of another recording or a reopened microphone."""
         self._samples = np.zeros((1, CONTEXT + BLOCK), np.float32)
         self._state = np.zeros((1, STATE), np.float32)
 
@@ -95,7 +95,7 @@ class WebrtcVad:
         self.reset()
 
     def reset(self) -> None:
-        """Reset the state."""
+        """Forget the sound so far: what follows is of another recording or a reopened microphone."""
         self._detector = self._library.Vad(self._aggressiveness)
         self._rest = np.zeros(0, np.int16)
         self._votes: deque[bool] = deque([False] * self.VOTES, maxlen=self.VOTES)

@@ -29,7 +29,7 @@ class Pace(Struct, frozen=True):
 
     @property
     def slow(self) -> bool:
-        """Whether the interpreter is slower than this device explains."""
+        """Whether classifying takes longer than the speed of this processor explains."""
         return self.factor > ABNORMAL or not self.cpuinfo
 
     @property

@@ -154,7 +154,7 @@ class Link:
         return DeviceMetrics(self._config.node.id, self._health(), self.mic, self._connected)
 
     def stop(self) -> None:
-        """Ask `run` to end."""
+        """Make `run` disconnect from the broker and return."""
         self._stopping.set()
 
     # --- messages of the ear (intake.EarObserver) ---
@@ -176,7 +176,7 @@ class Link:
         self._microphone.on_ear_disconnected()
 
     def on_ear_message(self, message: EarMessage) -> None:
-        """Handle a checked message."""
+        """Handle a message of the ear that has passed validation."""
         match message:
             case UtteranceReport():
                 event = self._utterances.event(message)

@@ -28,7 +28,7 @@ from provisioning.fleet.site import MODELS, Site, open_site
 
 
 def init(options: argparse.Namespace) -> int:
-    """Make a site."""
+    """Create a site: its certificate authority and the files of its broker (`fleet init`). Raises `UserError`."""
     tree = {
         "name": options.name,
         "hosts": checked_hosts(options.hosts),

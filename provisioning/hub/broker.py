@@ -43,7 +43,7 @@ USER: Final = "mosquitto"
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `broker` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "broker",
         help="mosquitto of a site, restarted when `roomtone fleet` changes its files",

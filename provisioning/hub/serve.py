@@ -36,7 +36,7 @@ _ROUTINE: Final = re.compile(r"ready\b|(?:DEBUG|INFO) ")
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `run` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "run",
         help="broker, recorder, dashboard and TLS proxy on this machine, until Ctrl-C",

@@ -44,7 +44,7 @@ PUSH: Final[tuple[str, Role]] = ("push", "operator")
 
 
 def register(verbs: Any) -> None:
-    """Add the verb."""
+    """Add `setup` to the commands of `roomtone hub`."""
     parser: argparse.ArgumentParser = verbs.add_parser(
         "setup",
         help="create a site with the certificates and the configuration of its hub, in one folder",

@@ -25,7 +25,7 @@ class Table:
         self._printed: dict[str, str] = {}
 
     def show(self, rows: Rows) -> None:
-        """Update the table."""
+        """Show the state of each device; without a live display, print only what has changed."""
         if self._live is not None:
             self._live.update(_table(rows))
             return

@@ -122,9 +122,10 @@ def orders(
 
 
 def in_orders(bundle: Bundle, found: Predictions, seed: int = SEED, count: int = ORDERS) -> Iterator[Float]:
-    """Yield for each repetition the balanced probabilities, float64 `[n, 7]`, with a causal baseline.
+    """Play the clips of each room in `count` random orders, and classify each with the baseline of those before it.
 
-    They are in the order of the clips. Raises `BundleError` for a bundle with an absolute head.
+    Yields for each order the balanced probabilities, float64 `[n, 7]`, in the order of the clips in `found`. Raises
+    `BundleError` for a bundle that does not use a baseline.
     """
     head = head_of(bundle)
     for rooms in orders(found, seed, count):

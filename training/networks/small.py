@@ -235,10 +235,10 @@ class Small(keras.Model):  # type: ignore[misc]
             conv.set_weights([arrays[f"{name}.weight"].transpose(2, 1, 0), arrays[f"{name}.bias"]])
 
     def install(self, head: Solved) -> None:
-        """Set the weights of a solved head, scaled so that one int8 step suits all channels of a tensor.
+        """Set the weights of the last layers to those that the closed-form fit has found.
 
-        Each channel of `exit` is centred and scaled so that the means of speech have mean 0 and deviation 1, and each
-        number of the embedding so that it has deviation 1.
+        They are scaled so that all channels of a tensor have a similar range, which int8 needs: over speech the
+        channels of `exit` have mean 0 and deviation 1, and the numbers of the embedding deviation 1.
         """
         width, head = self.width, compress(head, self.size)
         kernel, bias = (ops.convert_to_numpy(part) for part in self.exit.get_weights())

@@ -34,7 +34,7 @@ class AudioSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Description for people."""
+        """Description of the source for users, such as the name of the microphone."""
 
     @property
     def waits(self) -> bool:

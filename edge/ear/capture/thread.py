@@ -59,7 +59,7 @@ class Capture:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread that reads sound from the source."""
         self._thread.start()
 
     @property

@@ -25,7 +25,7 @@ class Panel(Protocol):
         """Switch the light on while the microphone is open."""
 
     def close(self) -> None:
-        """Release the pins."""
+        """Release the GPIO pins of button and light."""
 
 
 class NoPanel:
@@ -50,7 +50,7 @@ class GpioPanel:
             self._button.when_pressed = self._pressed
 
     def light(self, on: bool) -> None:
-        """Switch the light."""
+        """Switch the light of the mute button on or off."""
         if self._led is not None:
             self._led.value = on
 

@@ -103,7 +103,7 @@ class Uplink:
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread that connects to the link and sends messages."""
         self._thread.start()
 
     def publish(self, values: UtteranceValues) -> None:

@@ -91,7 +91,7 @@ class Journal:
         return self._select("boot = ? and seq between ? and ?", (boot, from_seq, to_seq), limit)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of sent events; it is kept."""
         self._table.close()
 
     def _add(self, delivered: Entry) -> None:

@@ -182,7 +182,7 @@ class Spool:
             self._complain(error)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of waiting events; it is kept."""
         self.flush()
         if self._table is not None:
             self._table.close()

@@ -48,7 +48,7 @@ class EarObserver(Protocol):
     """The interface of what is notified about the ear."""
 
     def on_ear_connected(self) -> None:
-        """An ear has connected."""
+        """Handle the connection of an ear, before its first message."""
 
     def on_ear_disconnected(self) -> None:
         """The ear has closed the connection or ended."""

@@ -50,7 +50,7 @@ class KnownModels:
         self._models: dict[str, ModelId] = {}
 
     def describe(self, info: EarInfo) -> ModelInfo:
-        """Return what is published of the ear."""
+        """Return what is published about an ear and its model; a model that is not installed here has no name."""
         model = self._find(info.model_sha256)
         return ModelInfo(
             model=f"{model.name}-{model.version}",

@@ -39,7 +39,7 @@ class Numbers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def last_seq(self) -> int:
-        """The last number given."""
+        """The sequence number that was assigned last."""
         return self.offset + self.last_n
 
 
@@ -65,7 +65,7 @@ class Numbering:
 
     @property
     def last(self) -> LastEvent:
-        """The last number given."""
+        """Boot and sequence number of the event that was numbered last."""
         return LastEvent(self._numbers.boot, self._numbers.last_seq)
 
     def begin(self, session: str, first: int) -> None:

@@ -45,7 +45,7 @@ class RoomState:
         self._published_at = -math.inf
 
     def set_model(self, model: str) -> None:
-        """Set which model runs: with one a room has a state, `uncertain` before the first utterance."""
+        """Set the name of the model that the ear runs; from then on the room has a state, `uncertain` at first."""
         self._model = model
         self._smoother.set_model(model)
 
