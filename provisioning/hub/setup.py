@@ -128,7 +128,7 @@ def prepare(
     # Before anything is created.
     checked_hosts(hosts, "--host")
     checked_hosts([own_broker] if own_broker else [], "--own-broker")
-    if not 1 <= port <= 65_535:
+    if port is not None and not 1 <= port <= 65_535:
         raise UserError(f"--mqtt-port {port}: from 1 to 65535")
     folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)

@@ -2,7 +2,8 @@
 
 All are chosen on out-of-fold predictions of the fitting speakers and on the part of ordinary speech that may be fitted,
 through the device's own baseline, causally. One operating point serves all rooms: the score at which
-`ORDINARY_SHARE` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion.
+`ORDINARY_SHARE` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion, or the
+one above it at which `KEPT_SHARE` of the neutral utterances of the speakers of `calibrate` are not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from training.metrics.predictions import softmax
 
 Float = NDArray[np.float64]
 ORDINARY_SHARE: Final = 0.07
+KEPT_SHARE: Final = 0.96
+"""Of the neutral utterances of unseen actors in a household: they try to sound neutral, and most people do not."""
 NEUTRAL_SHARE: Final = 0.85
 """Of the utterances of a household; what published probabilities assume."""
 WARM_UP: Final = 20
@@ -60,13 +63,21 @@ class _Stream:
 
 
 def choose(
-    left_out: OutOfFold, bias: Sequence[float], origin: Sequence[float] | None, output: str
+    left_out: OutOfFold,
+    bias: Sequence[float],
+    origin: Sequence[float] | None,
+    output: str,
+    unseen: OutOfFold | None = None,
 ) -> RelativeHead:
     """Choose all constants. Raises `UserError` without ordinary speech.
 
     `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech (None: those of
-    the predictions), `output` is the name of its arousal output.
+    the predictions), `output` is the name of its arousal output. `unseen` are predictions of speakers that neither the
+    encoder nor the head was fitted to; they stand for their rooms in place of those of `left_out`, whose head has not
+    heard the speakers, but whose encoder may have.
     """
+    if unseen is not None:
+        left_out = left_out.with_rooms_of(unseen)
     rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
     if not rooms:
         raise UserError("no room of ordinary speech is among the out-of-fold predictions")
@@ -79,17 +90,18 @@ def choose(
             spread_power=SPREAD_POWER,
         ),
     )  # fmt: skip
+    acted = [name for name in rooms if (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST]
+    strict = [name for name in acted if unseen is not None and name in unseen.rooms]
     for _ in range(ROUNDS):
         # The threshold scales the evidence of a room, so it is found by going round.
         talk = [_stream(left_out, head, name, 1.0) for name in rooms]
         threshold = float(np.mean([np.quantile(one.score, 1 - ORDINARY_SHARE) for one in talk]))
+        for name in strict:
+            one = _stream(left_out, head, name, NEUTRAL_SHARE)
+            threshold = max(threshold, float(np.quantile(one.score[one.truth == 0], KEPT_SHARE)))
         decision = msgspec.structs.replace(head.decision, threshold=round(threshold, 4))
         head = msgspec.structs.replace(head, decision=decision)
-    homes = [
-        _stream(left_out, head, name, NEUTRAL_SHARE)
-        for name in rooms
-        if (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST
-    ]
+    homes = [_stream(left_out, head, name, NEUTRAL_SHARE) for name in acted]
     slope, offset = _calibrated(talk, homes)
     high = _scale([one.arousal for one in talk])
     return msgspec.structs.replace(

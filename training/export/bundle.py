@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.inference import bundle as bundles
@@ -176,7 +177,9 @@ def _fill(folder: Path, source: _Source) -> None:
     if arousal is None:
         manifest = _calibrated(_write(folder, manifest), clips, split, job)
     else:
-        manifest = _relative(_write(folder, manifest), source, arousal, fitting)
+        manifest = _relative(
+            _write(folder, manifest), source, arousal, fitting, split.select(clips, "calibrate")
+        )
     bundle = _write(folder, manifest)
     metrics = source.describe(bundle, source.run_facts(model.stat().st_size / 1e6, net.runtime))
     manifest = msgspec.structs.replace(manifest, metrics=metrics)
@@ -224,8 +227,10 @@ def _calibrated(
     return msgspec.structs.replace(bundle.manifest, temperature=temperature, abstain_below=threshold)
 
 
-def _relative(bundle: bundles.Bundle, source: _Source, arousal: str, fitting: list[Clip]) -> bundles.Manifest:
-    """With the constants of a relative head."""
+def _relative(
+    bundle: bundles.Bundle, source: _Source, arousal: str, fitting: list[Clip], unseen: list[Clip]
+) -> bundles.Manifest:
+    """With the constants of a relative head; `unseen` are clips of the speakers of `calibrate`."""
     job, bias = source.job, source.history.get("relative_bias")
     left_out = out_of_fold.read(job.run / out_of_fold.FILE)
     if left_out is None or not bias:
@@ -234,7 +239,8 @@ def _relative(bundle: bundles.Bundle, source: _Source, arousal: str, fitting: li
     (talk,) = catalogue.read(job.data, ["ordinary"])
     ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip)]
     origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.run, job.quiet)
-    head = relative_head.choose(left_out, bias[: len(LABELS)], origin, arousal)
+    chosen_on = _unseen(bundle, unseen, arousal, job.quiet)
+    head = relative_head.choose(left_out, bias[: len(LABELS)], origin, arousal, chosen_on)
     return msgspec.structs.replace(bundle.manifest, relative=head)
 
 
@@ -257,19 +263,37 @@ def _origin(
     facts = [bundle.sha256, *(str(clip.path) for clip in clips)]
     file = kept_in / f"origin-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}.json"
     means: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    net, sounds = Interpreter(bundle.model), Sounds()
     for name in sorted({clip.corpus for clip in clips} - set(means)):
-        own, rows = [clip for clip in clips if clip.corpus == name], []
-        for clip in tqdm(own, desc=f"origin, {name}", unit="clip", disable=quiet or None):
-            speech = features.trim(features.to_float(sounds[clip.path]))
-            if speech.size < features.MIN_SAMPLES:
-                continue
-            mel, mask = features.network_input(features.windows(speech)[0])
-            found = net.run({"features": mel, "mask": mask})
-            rows.append(np.append(found[bundle.manifest.logits][0], found[arousal][0]))
-        means[name] = np.mean(rows, axis=0).tolist()
+        own = [clip for clip in clips if clip.corpus == name]
+        _, rows = _outputs(bundle, own, arousal, f"origin, {name}", quiet)
+        means[name] = rows.mean(axis=0).tolist()
         checkpoint.write_bytes(file, json.dumps(means).encode())
     return [float(value) for value in np.mean(list(means.values()), axis=0)]
+
+
+def _outputs(
+    bundle: bundles.Bundle, clips: list[Clip], arousal: str, title: str, quiet: bool
+) -> tuple[list[Clip], NDArray[np.float64]]:
+    """The clips that are long enough, and logits and arousal of the graph for the first 3 s of each, `[n, 8]`."""
+    net, sounds, kept, rows = Interpreter(bundle.model), Sounds(), [], []
+    for clip in tqdm(clips, desc=title, unit="clip", disable=quiet or None):
+        speech = features.trim(features.to_float(sounds[clip.path]))
+        if speech.size < features.MIN_SAMPLES:
+            continue
+        mel, mask = features.network_input(features.windows(speech)[0])
+        found = net.run({"features": mel, "mask": mask})
+        kept.append(clip)
+        rows.append(np.append(found[bundle.manifest.logits][0], found[arousal][0]))
+    return kept, np.array(rows, np.float64).reshape(len(rows), len(LABELS) + 1)
+
+
+def _unseen(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool) -> out_of_fold.OutOfFold:
+    """Predictions of the graph for speakers that no part of the training has heard."""
+    kept, rows = _outputs(bundle, clips, arousal, "speakers of calibrate", quiet)
+    return out_of_fold.OutOfFold(
+        rows, np.array([LABELS.index(clip.label) for clip in kept], np.int64),
+        np.array([clip.speaker for clip in kept], np.str_), np.array([clip.corpus for clip in kept], np.str_),
+    )  # fmt: skip
 
 
 def _corpora(clips: list[Clip], split: splits.Splits, own: list[Clip]) -> tuple[dict[str, Any], ...]:

@@ -42,6 +42,14 @@ class OutOfFold:
     rooms: NDArray[np.str_]
     """`[n]`: the corpus, or the place of `emospeech`."""
 
+    def with_rooms_of(self, other: OutOfFold) -> OutOfFold:
+        """Return the clips of `other`, and of these those whose room is none of `other`'s."""
+        kept = ~np.isin(self.rooms, other.rooms)
+        return OutOfFold(
+            np.concatenate([self.logits[kept], other.logits]), np.concatenate([self.truth[kept], other.truth]),
+            np.concatenate([self.speakers[kept], other.speakers]), np.concatenate([self.rooms[kept], other.rooms]),
+        )  # fmt: skip
+
     def write(self, path: Path) -> None:
         """Write an `.npz`, for `read`. Raises `UserError` when it cannot be written."""
         checkpoint.write_arrays(
