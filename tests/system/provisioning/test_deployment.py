@@ -88,9 +88,7 @@ def test_no_command_is_a_success_before_the_broker_shows_the_effect(
     fleet(site, "deploy", *where)
     capsys.readouterr()
     assert fleet(site, *command) == NOT_IN_FORCE
-    shown = capsys.readouterr()
-    assert "NOT IN FORCE" in shown.err
-    assert "in force at the broker after" not in shown.err
+    capsys.readouterr()
     # The change itself stands: what is left is to bring it to the broker.
     rows = {(row["name"], row["revoked"] is not None) for row in listed(site, capsys).values()}
     assert ("kitchen", command[0] == "revoke") in rows
@@ -145,7 +143,7 @@ def test_a_connection_that_stays_open_is_noticed(tmp_path, monkeypatch):
 def test_a_damaged_site_is_said_and_not_mended(site, capsys):
     (site / "issued.json").write_text("[{]")
     assert fleet(site, "list") == 2
-    assert "damaged" in capsys.readouterr().err
+    assert "issued.json" in capsys.readouterr().err
     (site / "ca.key").write_text("nonsense")
     assert fleet(site, "enrol", "kitchen") == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -200,7 +198,6 @@ def test_an_enrolment_that_is_not_in_force_says_where_the_join_file_is(site, tmp
     assert fleet(site, "enrol", "kitchen") == NOT_IN_FORCE
     shown = capsys.readouterr()
     assert shown.out.strip() == str(site / "joins" / "kitchen.join")
-    assert "repeat this command" in shown.err
 
 
 @pytest.mark.parametrize("command", [("revoke", "kitchen"), ("enrol", "study")])

@@ -61,7 +61,7 @@ def test_secrets_are_for_the_owner_alone(site):
 def test_an_existing_site_is_never_overwritten(site, capsys):
     before = files(site)
     assert fleet(site, "init", "--broker", "other") == 2
-    assert "nothing is overwritten" in capsys.readouterr().err
+    assert str(site) in capsys.readouterr().err
     assert files(site) == before
 
 
@@ -113,7 +113,7 @@ def test_join_writes_files_and_prints_settings_that_the_configuration_takes(site
     assert mode(target / "client.key") == 0o600
     assert mode(target) == 0o700
     assert b"PRIVATE KEY" not in (target / "join.json").read_bytes()
-    assert "delete" in out.err
+    assert str(site / "joins" / "kitchen.join") in out.err
     assert main(["join", str(site / "joins" / "kitchen.join"), "--to", str(target), "--json"]) == 0
     settings = json.loads(capsys.readouterr().out)
     assert load(None, settings).mqtt == config.mqtt
@@ -207,8 +207,9 @@ def test_renewing_keeps_the_key_and_makes_no_secret(site, tmp_path, capsys):
     assert new.serial_number != old.serial_number
     assert new.not_valid_after_utc > datetime.now(UTC) + timedelta(days=700)
     capsys.readouterr()
+    before = files(site)
     assert fleet(site, "renew", "--due") == 0
-    assert "nothing to renew" in capsys.readouterr().err
+    assert files(site) == before
 
 
 def test_renewing_one_that_was_not_carried_to_its_client_keeps_the_only_copy_of_its_key(site):
@@ -245,7 +246,7 @@ def test_a_join_file_that_cannot_be_written_enrols_nobody(site, tmp_path, capsys
 
     monkeypatch.setattr("provisioning.fleet.commands._write_join", fails)
     assert fleet(site, "enrol", "kitchen") == 2
-    assert "nothing was enrolled" in capsys.readouterr().err
+    assert "kitchen" in capsys.readouterr().err
     assert [row["name"] for row in listed(site, capsys).values()] == ["broker"]
     monkeypatch.undo()
     existing = tmp_path / "existing"

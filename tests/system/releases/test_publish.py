@@ -51,13 +51,12 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
     # Against what is published now, which is no longer what boxes are shipped with.
     wrong = shipped.relabelled(folder / "made", "9.4.0", shipped.SHIFTED)
     refused = workstation("publish", str(wrong), *told, status=2)
-    assert "base-9.4.0 is not published: base-9.4.0 is worse than base-9.3.0 in household" in refused.stderr
-    assert "points of emotions rightly named" in refused.stderr
+    assert all(word in refused.stderr for word in ("base-9.4.0", "base-9.3.0", "household"))
     catalogue = Catalogue(folder / "site" / "models")
     assert [target.release.full_name for target in catalogue.listed()] == ["base-9.3.0"]
     reason = "to see what the probation makes of it"
     forced = workstation("publish", str(wrong), "--force", reason, *told)
-    assert "published against this objection: base-9.4.0 is worse" in forced.stderr
+    assert forced.stdout == "base-9.4.0\n"
     # The reason stands in what every box reads, under the signature.
     signed = json.loads((catalogue.hub / "metadata" / "3.targets.json").read_bytes())["signed"]["targets"]
     custom = {path: about["custom"]["roomtone"].get("forced", "") for path, about in signed.items()}
@@ -69,7 +68,7 @@ def test_recordings_that_are_not_there_are_named_and_nothing_is_signed(folder: P
     told = ("--no-upload", *workstation.signing)
     (folder / "empty").mkdir()
     refused = workstation("publish", str(made), "--data", str(folder / "empty"), *told, status=2)
-    assert "put the corpus ravdess there" in refused.stderr
+    assert "ravdess" in refused.stderr and str(folder / "empty") in refused.stderr
     refused = workstation("publish", str(made), *told, status=2)
-    assert f"it was not compared with {shipped.SHIPPED}: name the recordings with --data" in refused.stderr
+    assert shipped.SHIPPED in refused.stderr and "--data" in refused.stderr
     assert Catalogue(folder / "site" / "models").listed() == []

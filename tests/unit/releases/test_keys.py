@@ -35,31 +35,29 @@ def test_two_of_three_sign_one_after_the_other(folder: Path, role: str) -> None:
         sticks.append(shutil.move(models / f"root-{number}.key", stick))
     told = ("--no-upload", *run.signing)
     refused = run("keys", "rotate", role, *told, status=2)
-    assert "no root key is here: name it with --key" in refused.stderr
+    assert "--key" in refused.stderr
     assert not (models / "root.pending.json").exists()
     first = run("keys", "rotate", role, "--key", str(sticks[0]), *told, status=1)
-    assert (
-        "root.pending.json waits for further root keys: roomtone fleet keys sign --key FILE" in first.stderr
-    )
+    assert "root.pending.json" in first.stderr and "roomtone fleet keys sign" in first.stderr
+    assert (models / "root.pending.json").exists()
     assert Catalogue(models).root().signed.version == 1
     # Until then everything goes on with the keys of before.
     run("group", "upstairs", "attic")
     setup.resign_targets(Catalogue(models), setup.targets_signer(Catalogue(models), None, ask))
     again = run("keys", "rotate", role, "--key", str(sticks[0]), *told, status=2)
-    assert "waits for signatures" in again.stderr
-    same = run("keys", "sign", "--key", str(sticks[0]), *told, status=1)
-    assert "still too few signatures" in same.stderr
+    assert "roomtone fleet keys sign" in again.stderr
+    run("keys", "sign", "--key", str(sticks[0]), *told, status=1)
+    assert Catalogue(models).root().signed.version == 1
     # The online key goes to the hub first; any other root is not in force before the hub serves it.
     status = 0 if role == "online" else NotInForceError.status
     second = run("keys", "sign", "--key", str(sticks[1]), *told, status=status)
-    assert "root 2 is signed" in second.stderr
-    assert ("give " in second.stderr and "online.key to the hub first" in second.stderr) == (role == "online")
+    assert ("online.key" in second.stderr) == (role == "online")
     catalogue = Catalogue(models)
     assert (catalogue.root().signed.version, catalogue.targets_trusted()) == (2, True)
     assert not (models / "root.pending.json").exists()
     setup.targets_signer(catalogue, None, ask)
-    none = run("keys", "sign", "--key", str(sticks[1]), *told, status=2)
-    assert "no root waits for signatures" in none.stderr
+    run("keys", "sign", "--key", str(sticks[1]), *told, status=2)
+    assert catalogue.root().signed.version == 2
     shown = run("keys", "show").stdout.splitlines()
     assert shown[1].startswith("root       2 of ")
     assert shown[1].count(",") == 2
