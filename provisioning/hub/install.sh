@@ -59,6 +59,8 @@ install -d -m 755 "$ETC"
 
 say "the program, in $OPT"
 # pip runs as a user who owns nothing but the folder that it fills; every file is checked by its hash.
+# What an earlier run left is root's, which that user could not clear.
+rm -rf "$OPT"
 install -d -m 755 -o roomtone-hub -g roomtone-hub "$OPT"
 scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/source"
@@ -66,7 +68,7 @@ mkdir "$scratch/source"
 chown -R roomtone-hub: "$scratch"
 as_user() { (cd "$scratch" && runuser -u roomtone-hub -- env HOME="$scratch" PIP_CONFIG_FILE="${PIP_CONFIG_FILE:-}" PIP_CERT="${PIP_CERT:-}" "$@"); }
 pip=("$OPT/bin/pip" --disable-pip-version-check -q)
-as_user /usr/bin/python3 -m venv --clear "$OPT"
+as_user /usr/bin/python3 -m venv "$OPT"
 as_user "${pip[@]}" install --require-hashes -r "$scratch/source/provisioning/requirements/hub.txt" || die "pip failed; see above"
 as_user "${pip[@]}" install --require-hashes -r "$scratch/source/provisioning/requirements/build.txt" --target "$scratch/tools"
 for folder in "$scratch/source" "$scratch/source/models"; do
