@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from edge.util import atomic_file
+
 log = logging.getLogger(__name__)
 
 FREE: Final = 3
@@ -66,7 +68,8 @@ class Restarts:
     def _write(self, failures: int) -> None:
         assert self._file is not None
         try:
-            self._file.write_text(str(failures), encoding="ascii")
+            # As a whole: on a full disk the old count is kept.
+            atomic_file.write(self._file, str(failures))
         except OSError as error:
             log.warning("%s cannot be written (%s): no back-off between restarts", self._file, error)
 

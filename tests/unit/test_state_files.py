@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,42 @@ def test_the_other_files_are_kept(tmp_path: Path, file: StateFile) -> None:
     random_bytes(tmp_path / file.path)
     file.start(tmp_path)
     assert not [other.name for other in others if other.start(tmp_path) == fresh[other.name]]
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file can grow: each write fails as on a full disk, with EFBIG in place of ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+OWN_TESTS = ("spool", "journal")
+"""On a full disk: tests/system/link/test_spool_on_a_full_disk.py, test_full_disk.py."""
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in STATE_FILES if file.name not in OWN_TESTS], ids=lambda file: file.name
+)
+def test_a_full_disk_is_said_once_and_everything_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: StateFile
+) -> None:
+    fresh = file.start(tmp_path)
+    caplog.clear()
+    with full_disk():
+        if file.name in ("model store", "floor"):
+            with pytest.raises((UserError, OSError)):
+                file.start(tmp_path)
+        else:
+            file.start(tmp_path)
+    # A file whose content stays the same is not written.
+    assert len(complaints(caplog)) <= 1, complaints(caplog)
+    caplog.clear()
+    assert file.start(tmp_path) != fresh, "what was there before is kept"
+    assert complaints(caplog) == []
 
 
 @pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.name)

@@ -9,7 +9,7 @@ import pytest
 
 from edge.audio import files
 from edge.audio.files import RATE, AudioFileError
-from tests.support.audio.kinds import AMPLITUDE, FAULTY, ORDINARY, REFUSED, Kind, check_tone
+from tests.support.audio.kinds import AMPLITUDE, FAULTY, ORDINARY, REFUSED, Kind, check_tone, wav
 from tests.support.audio.odd_headers import CUT_OFF, ODD_HEADERS
 
 
@@ -32,6 +32,13 @@ def test_what_is_left_of_a_recording_that_was_cut_off_is_read(tmp_path: Path, ki
     assert 0.4 * RATE < samples.size < RATE
     middle = samples[1000 : 1000 + 10 * RATE // 44].astype(float)  # 100 periods
     assert np.sqrt(np.mean(middle**2)) / 32768 == pytest.approx(AMPLITUDE / np.sqrt(2), rel=0.06)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 1.0])
+def test_a_short_recording_without_a_size_is_read_to_its_end(tmp_path: Path, seconds: float) -> None:
+    path = tmp_path / "short.wav"
+    path.write_bytes(wav(data_size=0)[: 44 + 2 * int(seconds * RATE)])
+    assert files.load(path).size == int(seconds * RATE)
 
 
 @pytest.mark.parametrize("kind", names([kind for kind in REFUSED if not kind.external]))
