@@ -299,8 +299,8 @@ def _unseen(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool
 def _corpora(clips: list[Clip], split: splits.Splits, own: list[Clip]) -> tuple[dict[str, Any], ...]:
     result: list[dict[str, Any]] = []
     for name in split.corpora:
-        own = [clip for clip in clips if clip.corpus == name]
-        parts = {part: len(split.select(own, part)) for part in splits.PARTS}
+        corpus = [clip for clip in clips if clip.corpus == name]
+        parts = {part: len(split.select(corpus, part)) for part in splits.PARTS}
         result.append({"name": name, "licence": catalogue.CORPORA[name].licence, "clips": parts})
     if own:
         parts = {"fit": len(own), "calibrate": 0, "test": 0}

@@ -101,5 +101,6 @@ def _calibration(manifest: bundles.Manifest) -> str:
             "out-of-fold\npredictions of the speakers of `fit`"
         )
     return (
-        "the baseline, the operating point and the scales from out-of-fold\npredictions of the same speakers"
+        "the baseline, the operating point and the scales from out-of-fold\npredictions of the same speakers, "
+        "and from predictions of those of `calibrate`"
     )
