@@ -112,6 +112,9 @@ def test_one_logs_in_and_out_in_a_browser(guarded, browser, artefacts):
     page.wait_for_url("**/room/kitchen?x=1")
     expect(page.locator(".rt-user")).to_contain_text("operator")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect(page.get_by_text("There is no data for this room.")).to_be_visible()
+    # A request that is given up because the page is left would count as a failed one.
+    page.wait_for_load_state("networkidle")
     page.goto(guarded.url)
     expect(page.locator(".rt-empty")).to_be_visible()
     assert not trouble, trouble
