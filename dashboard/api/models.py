@@ -98,7 +98,8 @@ def _add_list_route(routes: APIRouter, services: Services) -> None:
         seen: set[tuple[str, str]] = set()
         listed = [_model(model, plots, registry, seen) for model, plots in await asyncio.to_thread(read)]
         devices = sorted(
-            (_device(room) for room in registry.rooms.values()), key=lambda device: (device.name, device.node)
+            (_device(room) for room in registry.rooms.values() if room.has_device),
+            key=lambda device: (device.name, device.node),
         )
         return Models(serves=services.repository is not None, models=listed, devices=devices)
 

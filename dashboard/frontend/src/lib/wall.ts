@@ -2,12 +2,16 @@
 
 import { computed, onMounted, onUnmounted, ref, type Ref } from "vue";
 
+/** Pixels: a tile that is narrower cannot be read, so that a phone has one column and scrolls. */
+const LEAST_WIDTH = 230;
+
 /** How many columns let `count` tiles fill a screen without scrolling, at about the shape of a card. */
 export function columnsFor(count: number, width: number, height: number): number {
   const SHAPE = 1.7;
   let best = 1;
   let size = 0;
-  for (let columns = 1; columns <= count; columns++) {
+  const most = Math.min(count, Math.max(1, Math.floor(width / LEAST_WIDTH)));
+  for (let columns = 1; columns <= most; columns++) {
     const rows = Math.ceil(count / columns);
     const fits = Math.min(width / columns, (height / rows) * SHAPE);
     if (fits > size) [best, size] = [columns, fits];
