@@ -33,7 +33,7 @@ def repository(tmp_path):
     site.publish(bundle.find("small"))
     # As `roomtone train export --plots` makes it: what is shipped has no pictures.
     folder = shutil.copytree(bundle.find("base"), tmp_path / SHIPPED)
-    (folder / "plots").mkdir()
+    (folder / "plots").mkdir(exist_ok=True)
     picture = grey_png(400, 300)
     (folder / "plots" / "confusion.png").write_bytes(picture)
     manifest = json.loads((folder / "manifest.json").read_text())
