@@ -52,7 +52,7 @@ def new_ca(site: str, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.C
     builder = (
         _builder(name, name, key.public_key(), now, now + timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(ca=True), critical=True)
+        .add_extension(key_usage(ca=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return key, builder.sign(key, hashes.SHA256())
@@ -143,7 +143,7 @@ class Authority:
         return (
             _builder(subject, self.certificate.subject, public, now, end, serial=serial)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(key_usage(ca=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(self._authority_id(), critical=False)
         )
@@ -218,7 +218,8 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _key_usage(ca: bool) -> x509.KeyUsage:
+def key_usage(ca: bool) -> x509.KeyUsage:
+    """Return the key usage of a certificate authority, or of a certificate that it issues."""
     return x509.KeyUsage(
         digital_signature=not ca,
         key_cert_sign=ca,

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
-from provisioning.fleet.authority import BACKDATED, cert_pem, new_key, now_utc
+from provisioning.fleet.authority import BACKDATED, cert_pem, key_usage, new_key, now_utc
 
 DAYS: Final = 3650
 DOMAINS: Final = ("local", "lan", "home.arpa", "localhost")
@@ -117,7 +117,7 @@ def _root(hosts: list[str], public: ec.EllipticCurvePublicKey) -> x509.Certifica
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - BACKDATED)
     builder = builder.not_valid_after(now + timedelta(days=DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
-    builder = builder.add_extension(_KEY_USAGE, critical=True)
+    builder = builder.add_extension(key_usage(ca=True), critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     return builder.add_extension(_constraints(hosts), critical=True)
 
@@ -143,16 +143,3 @@ def _load(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); remove it, and a new one is made") from None
-
-
-_KEY_USAGE: Final = x509.KeyUsage(
-    key_cert_sign=True,
-    crl_sign=True,
-    digital_signature=False,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    encipher_only=False,
-    decipher_only=False,
-)
