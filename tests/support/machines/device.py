@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import queue
 import time
 from collections.abc import Iterator
@@ -126,7 +127,8 @@ def booted(suite: str, folder: Path) -> Iterator[Box]:
     sound = folder / "socket"
     sound.mkdir(mode=0o755)
     for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
+        # Added to what is there: with a short --basetemp one of them is /tmp itself.
+        parent.chmod(stat.S_IMODE(parent.stat().st_mode) | 0o055)
     microphone = VirtualMicrophone(folder, sound / "native")
     microphone.start()
     work = containers.CACHE / f"work-{folder.name}-{os.getpid()}"
