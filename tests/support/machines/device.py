@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
 import queue
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
