@@ -25,7 +25,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1")
 def parse_hosts(given: Iterable[str]) -> list[str]:
     """Return the names of `--host`, of which each may be a list such as `hub.local, https://192.168.1.10`."""
     words = (word for text in given for word in re.split(r"[,\s]+", text))
-    return list(checked_hosts(word.removeprefix("https://") for word in words if word))
+    return list(checked_hosts((word.removeprefix("https://") for word in words if word), "--host"))
 
 
 def hosts_of(site_folder: Path) -> tuple[list[str], int]:

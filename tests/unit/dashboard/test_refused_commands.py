@@ -138,7 +138,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--host", "a/b"), ("--host", "https://hub.local"), ("--mqtt-port", "70000")]
+    ("option", "value"), [("--host", "a/b"), ("--host", "http://hub.local"), ("--mqtt-port", "70000")]
 )
 def test_a_refused_set_up_creates_no_folder(
     folder: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
