@@ -167,7 +167,7 @@ class Connection:
 
     def _send(self, message: Publish) -> None:
         info = paho_client.publish(self._client, message, self.capabilities, five=self._five)
-        if info.is_published():  # QoS 0, and written at once
+        if not info.rc and info.is_published():  # QoS 0, written at once; paho raises after an error
             self._post(Acknowledged(message.number, 0, "Success"))
         else:
             self._in_flight[info.mid] = message.number
