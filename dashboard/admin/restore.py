@@ -147,6 +147,7 @@ def _is_empty(engine: Any) -> bool:
 
 def _remove(file: Path) -> None:
     from dashboard.admin.database import remove_database
+    from dashboard.db.lock import lock_file
 
     remove_database(file)
-    file.with_name(f".{file.name}.lock").unlink(missing_ok=True)
+    lock_file(file).unlink(missing_ok=True)

@@ -50,7 +50,7 @@ def exclusive(engine: Engine, url: str) -> Iterator[None]:
             yield
         finally:
             if not file.exists():
-                _lock_file(file).unlink(missing_ok=True)
+                lock_file(file).unlink(missing_ok=True)
             os.close(descriptor)
         return
     statement = text(
@@ -73,7 +73,7 @@ def exclusive(engine: Engine, url: str) -> Iterator[None]:
 
 def _lock(file: Path, how: int, refusal: str) -> int:
     require_folder(file)
-    path = _lock_file(file)
+    path = lock_file(file)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
@@ -86,5 +86,6 @@ def _lock(file: Path, how: int, refusal: str) -> int:
     return descriptor
 
 
-def _lock_file(file: Path) -> Path:
+def lock_file(file: Path) -> Path:
+    """Return the file that programs lock while they use the SQLite database `file`."""
     return file.with_name(f".{file.name}.lock")
