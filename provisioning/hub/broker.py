@@ -105,7 +105,7 @@ class SupervisedBroker:
         while self._process.poll() is None and time.monotonic() < end:
             if accepts_connections(port):
                 self._failed = 0
-                _log("ready")
+                print_line("ready")
                 return
             time.sleep(WATCH_S / 2)
         self._failed += 1
@@ -115,7 +115,7 @@ class SupervisedBroker:
     def check(self) -> None:
         """Restart mosquitto when its files have changed, or when it has ended."""
         if self._read_generation() not in (b"", self._generation):
-            _log("[broker_restart] its files have changed")
+            print_line("[broker_restart] its files have changed")
             self.stop()
             self.start()
         elif self._process is None or self._process.poll() is not None:
@@ -138,7 +138,7 @@ class SupervisedBroker:
         if now < self._not_before:
             return
         self._not_before = now + AGAIN_S
-        _log("[broker_ended] mosquitto has ended; starting it again")
+        print_line("[broker_ended] mosquitto has ended; starting it again")
         if self._failed >= FAILED_STARTS:
             self._set_database_aside()
         self.start()
@@ -147,7 +147,7 @@ class SupervisedBroker:
         data = Path(_setting(self._config(), "persistence_location"))
         with contextlib.suppress(FileNotFoundError):
             (data / DATABASE).replace(data / SET_ASIDE)
-            _log(f"[broker_database] mosquitto cannot load its database: it is {data / SET_ASIDE} now")
+            print_line(f"[broker_database] mosquitto cannot load its database: it is {data / SET_ASIDE} now")
 
     def _read_generation(self) -> bytes:
         try:
@@ -193,5 +193,10 @@ def _as_user(config: Path) -> list[str]:
     return command
 
 
-def _log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def print_line(text: str) -> None:
+    """Print a line to standard error in one write.
+
+    `print` makes two where Python is unbuffered, and a line of mosquitto, which has the same pipe, gets in between.
+    """
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
+from provisioning.hub import broker
 from provisioning.hub.serve import needs_attention
 
 
@@ -39,3 +43,19 @@ def test_what_needs_attention_is_printed(name: str, line: str) -> None:
 )
 def test_routine_is_not_printed(name: str, line: str) -> None:
     assert not needs_attention(name, line)
+
+
+def test_a_line_beside_those_of_mosquitto_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Writes(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object, /) -> int:
+            written.append(bytes(data))  # type: ignore[call-overload]
+            return len(written[-1])
+
+    written: list[bytes] = []
+    # As with PYTHONUNBUFFERED: nothing is kept back.
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(Writes(), write_through=True))  # type: ignore[type-var]
+    broker.print_line("ready")
+    assert written == [b"ready\n"]
