@@ -52,17 +52,22 @@ class Newcomer:
     def types(
         self, command: str, *, folder: str = f"{HOME}/roomtone", timeout_s: float = 900
     ) -> tuple[int, str]:
-        """Run a command as this user; return its status and all that it printed."""
+        """Run a command as this user; return its status and all that it printed, which is shown as it comes."""
         settings = MACHINE | {"HOME": HOME}
         environment = [f"{name}={value}" for name, value in settings.items()]
         script = f"cd {folder} && {command}"
-        typed = shlex.join(["runuser", "-u", USER, "--", "env", *environment, "bash", "-c", script])
-        done = subprocess.run(
+        limit = ["timeout", "--kill-after=10", str(timeout_s)]
+        typed = shlex.join([*limit, "runuser", "-u", USER, "--", "env", *environment, "bash", "-c", script])
+        lines = []
+        with subprocess.Popen(
             self.container.way_in(f"exec {typed}"),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=timeout_s, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout.decode(errors="replace")
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line.decode(errors="replace"))
+                print(lines[-1], end="", flush=True)
+        return process.returncode, "".join(lines)
 
     def disk_mb(self) -> int:
         return int(self.container.run("du -sxm / 2>/dev/null | cut -f1", check=False))
@@ -116,7 +121,7 @@ def test_the_demo_works_at_once_and_says_little(newcomer: Newcomer) -> None:
     begun = time.monotonic()
     status, said = newcomer.types(DEMO)
     took = time.monotonic() - begun - 30
-    print(f"\n{took:.0f} s from the command to the first event, at most\n{said}")
+    print(f"\n{took:.0f} s from the command to the first event, at most")
     print(f"{newcomer.disk_mb() - before} MB of disk, with what apt and pip keep")
     assert status == 0, said
     assert len(EVENT.findall(said)) >= 2
@@ -203,7 +208,6 @@ def test_an_environment_without_pip_and_a_renamed_checkout_heal(newcomer: Newcom
 def test_the_tests_pass(newcomer: Newcomer) -> None:
     before = newcomer.disk_mb()
     status, said = newcomer.types(f"./run test {TESTS}", timeout_s=6600)
-    print(said[-6000:])
     print(f"{newcomer.disk_mb() - before} MB of disk, with what apt and pip keep")
     assert status == 0, said[-8000:]
     assert re.search(r"\d+ passed", said)
