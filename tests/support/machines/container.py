@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -178,6 +179,31 @@ def overlay(lower: Path, work: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def own_groups(name: str) -> Iterator[Path]:
+    """Make a control group below that of this process in each hierarchy that systemd uses.
+
+    Two containers in one group end each other's services.
+    """
+    mounts = {"name=systemd": Path("/sys/fs/cgroup/systemd"), "": Path("/sys/fs/cgroup/unified")}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, place = line.split(":", 2)
+        if controllers not in mounts:
+            continue
+        hierarchy = mounts[controllers] if mounts[controllers].is_dir() else Path("/sys/fs/cgroup")
+        group = hierarchy / place.lstrip("/") / name
+        # Where the groups belong to another program, nspawn does what it can in that of this process.
+        with contextlib.suppress(OSError):
+            group.mkdir(exist_ok=True)
+            yield group
+
+
+def remove_group(group: Path) -> None:
+    """Remove a control group and those below it, as far as no process is left in them."""
+    for folder, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
+
+
 class Container(System):
     """A booted system. It shares the host's network, so that a broker outside is at 127.0.0.1."""
 
@@ -185,12 +211,16 @@ class Container(System):
         self.root = root
         self._binds = binds
         self._nspawn: subprocess.Popen[bytes] | None = None
+        self._groups: list[Path] = []
         self.init = 0
 
     def boot(self, timeout_s: float = 60.0) -> None:
         log = (self.root.parent / "console.log").open("ab")
+        self._groups = list(own_groups(self.root.parent.name))
+        enter = "".join(f"echo $$ > {shlex.quote(str(group))}/cgroup.procs; " for group in self._groups)
         self._nspawn = subprocess.Popen(
-            ["systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
+            ["/bin/sh", "-c", f'{enter}exec "$@"', "sh",
+             "systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
              f"--machine={self.root.parent.name}",
              *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -238,3 +268,5 @@ class Container(System):
             self._nspawn.wait(10)
         self._nspawn = None
         self.init = 0
+        for group in self._groups:
+            remove_group(group)
