@@ -27,7 +27,7 @@ from edge.util.errors import UserError
 
 CA_DAYS: Final = 7300
 BACKDATED: Final = timedelta(hours=1)
-"""How long before its issue a certificate becomes valid, since clocks differ."""
+"""How long before its making an authority becomes valid, since clocks differ. What it signs is valid from then on."""
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -50,7 +50,7 @@ def new_ca(site: str, now: datetime) -> tuple[ec.EllipticCurvePrivateKey, x509.C
     key = new_key()
     name = _name(f"{site} CA", site, "authority")
     builder = (
-        _builder(name, name, key.public_key(), now, now + timedelta(days=CA_DAYS))
+        _builder(name, name, key.public_key(), now - BACKDATED, now + timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(key_usage(ca=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -88,7 +88,10 @@ class Authority:
         *,
         serial: int | None = None,
     ) -> x509.Certificate:
-        """Issue a certificate that identifies a client to the broker by `name`; `serial`: None for a new number."""
+        """Issue a certificate that identifies a client to the broker by `name`; `serial`: None for a new number.
+
+        Raises `UserError` when `now` is before the authority was made.
+        """
         builder = self._leaf(name, role, public, now, days, serial=serial).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
@@ -97,7 +100,10 @@ class Authority:
     def issue_broker(
         self, hosts: Iterable[str], public: ec.EllipticCurvePublicKey, now: datetime, days: int
     ) -> x509.Certificate:
-        """Issue a certificate for a broker with these host names and IP addresses."""
+        """Issue a certificate for a broker with these host names and IP addresses.
+
+        Raises `UserError` as `issue_client`.
+        """
         names = [_general_name(host) for host in hosts]
         builder = (
             self._leaf("broker", "broker", public, now, days)
@@ -138,10 +144,16 @@ class Authority:
         *,
         serial: int | None = None,
     ) -> x509.CertificateBuilder:
+        begin = self.certificate.not_valid_before_utc
+        if now < begin:
+            raise UserError(
+                f"the clock says {now:%Y-%m-%d}, and the site was made {begin:%Y-%m-%d}: set the clock"
+            )
+        # Not from `now` on: what a clock that is ahead has issued would be refused until then.
         end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
         subject = _name(name, self.site, role)
         return (
-            _builder(subject, self.certificate.subject, public, now, end, serial=serial)
+            _builder(subject, self.certificate.subject, public, begin, end, serial=serial)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(ca=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -185,7 +197,7 @@ def _builder(
     subject: x509.Name,
     issuer: x509.Name,
     public: ec.EllipticCurvePublicKey,
-    now: datetime,
+    begin: datetime,
     end: datetime,
     *,
     serial: int | None = None,
@@ -196,7 +208,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(serial or x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
+        .not_valid_before(begin)
         .not_valid_after(end)
     )
 

@@ -1,8 +1,8 @@
 """Who may publish, subscribe to and receive what at the broker of a site: the rights of each role, by the topic.
 
-A device may publish exactly the topics of the protocol (`edge.protocol.topics`) and subscribe to three filters, so that
-a stolen one cannot fill the broker with retained messages or subscriptions of its own invention. mosquitto has no
-limits on either.
+Every topic that a client may publish is named, by the protocol (`edge.protocol.topics`) and by the devices that are
+enrolled, so that no stolen client can fill the broker with retained messages of its own invention; a device may keep
+three subscriptions only. mosquitto has no limits on either.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Rights(NamedTuple):
     subscribe_within: tuple[str, ...] = ()
 
 
-_COMMANDS: Final = "{base}/+/cmd/+"
+_COMMANDS: Final = tuple(f"{{base}}/{{device}}/cmd/{verb}" for verb in VERBS)
+"""Commands can be retained, so neither the device nor the verb is a wildcard."""
 
 _DEVICE: Final = Rights(
     publish=(
@@ -57,7 +58,7 @@ _RECORDER: Final = Rights(
 )
 _OPERATOR: Final = Rights(
     publish=(
-        _COMMANDS,
+        *_COMMANDS,
         "{base}/fleet/announce",
         "{base}/fleet/alert",
         "{base}/fleet/probe",

@@ -30,7 +30,7 @@ from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError, reason
 from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
-from provisioning.fleet.authority import BACKDATED, Authority, cert_pem, key_pem, now_utc
+from provisioning.fleet.authority import Authority, cert_pem, key_pem, now_utc
 from provisioning.fleet.dynamic_security import rights_file
 from provisioning.fleet.records import IssuedCertificate, Probe, SiteSettings
 from provisioning.fleet.rights import Client
@@ -122,7 +122,7 @@ class Site:
         revoked = [(one.number, one.revoked) for one in self.issued if one.revoked is not None]
         probe = self.settings.probe
         # The certificate by which `proof` sees that the broker has this list.
-        revoked.append((int(probe.serial, 16), now_utc() - BACKDATED))
+        revoked.append((int(probe.serial, 16), now_utc()))
         write(broker / "crl.pem", self.authority.revocation_list(revoked, self._next_update()), 0o644)
         clients: list[tuple[str, Client]] = [
             (one.name, one.role) for one in self.current() if one.role != "broker"
@@ -150,13 +150,14 @@ class Site:
     def _next_update(self) -> datetime:
         """Return a time later than that of the list before: OpenSSL prefers the newer of two, by whole seconds.
 
-        Never in the future: with a list that is not valid yet the broker refuses every client.
+        It counts seconds since the site was made and does not look at the clock: with a list that is not valid yet
+        the broker refuses every client, so one command under a clock that is ahead would lock out the site.
         """
         try:
             before = x509.load_pem_x509_crl((self.folder / "broker" / "crl.pem").read_bytes()).last_update_utc
         except (OSError, ValueError):
-            return now_utc() - BACKDATED
-        return max(now_utc() - BACKDATED, before + timedelta(seconds=1))
+            return self.authority.certificate.not_valid_before_utc
+        return before + timedelta(seconds=1)
 
     def _record(
         self, name: str, role: Role | Literal["broker"], certificate: x509.Certificate, now: datetime

@@ -6,8 +6,10 @@ import sys
 import time
 from datetime import timedelta
 
+import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
+from edge.cli.main import main
 from provisioning.fleet.authority import new_key, now_utc
 from provisioning.fleet.site import open_site
 from tests.support.broker import free_port
@@ -60,7 +62,7 @@ def test_a_certificate_that_has_expired(site, tmp_path):
     with open_site(site.folder / "site") as folder:
         public = new_key()
         old = folder.authority.issue_client(
-            "attic", "device", public.public_key(), now_utc() - timedelta(days=9), 5
+            "attic", "device", public.public_key(), now_utc() - timedelta(minutes=30), 0
         )
     from provisioning.fleet.authority import cert_pem, key_pem
 
@@ -71,6 +73,31 @@ def test_a_certificate_that_has_expired(site, tmp_path):
         # Its own look at the certificate and the broker's answer come in any order.
         assert set(warnings(link)) == {"certificate_expires", "certificate_expired"}
         assert "`roomtone fleet renew attic`" in link.coded("certificate_expires")[0]
+
+
+def test_commands_under_a_clock_that_is_ahead_lock_nobody_out(site, monkeypatch):
+    """Neither the revocation list nor a certificate becomes valid only then, also when the clock is right again."""
+    ahead = now_utc() + timedelta(days=400)
+    with monkeypatch.context() as patched:
+        for module in ("site", "commands", "proof"):
+            patched.setattr(f"provisioning.fleet.{module}.now_utc", lambda: ahead)
+        place = site.join("cellar")
+        site.fleet("enrol", "gone")
+        site.fleet("revoke", "gone")
+    for one in (place, site.folder / "device-kitchen"):
+        with Client(site.port, one) as client:
+            assert client.publish(f"roomtone/{one.name.removeprefix('device-')}/event") < 0x80
+    site.fleet("revoke", "cellar")
+    with pytest.raises((OSError, AssertionError)):
+        Client(site.port, place, port_wait=3)
+
+
+def test_a_clock_before_the_site_issues_nothing(site, monkeypatch):
+    monkeypatch.setattr("provisioning.fleet.site.now_utc", lambda: now_utc() - timedelta(days=400))
+    arguments = ["fleet", "--site", str(site.folder / "site"), "enrol", "early"]
+    assert main(arguments) == 2
+    monkeypatch.undo()
+    site.fleet("enrol", "early")
 
 
 def test_a_broker_under_a_name_that_its_certificate_does_not_have(site, tmp_path):

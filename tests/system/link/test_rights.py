@@ -13,6 +13,7 @@ from edge.link.command_handlers import CommandHandlers
 from edge.protocol import json_schema, topics
 from edge.protocol.homeassistant_discovery import SUPPORT_URL, AnnouncedDevice, announcement
 from provisioning.fleet.dynamic_security import rights_file
+from provisioning.fleet.rights import FLEET_CLIENT
 from provisioning.fleet.site import TEMPLATE
 from tests.conftest import ROOT
 from tests.support.link import EarClient
@@ -69,13 +70,46 @@ def test_the_page_states_how_much_a_device_can_have_retained():
     assert f"{count} topics of at most {kib} KiB, {count * kib} KiB retained" in " ".join(page.split())
 
 
-@pytest.mark.parametrize("role", ["subscriber", "recorder"])
-def test_a_client_that_is_no_operator_commands_enrolled_devices_only(site, role):
-    """Commands can be retained, too: one for each name that a client can invent would fill the broker."""
+@pytest.mark.parametrize("role", ["subscriber", "recorder", "operator"])
+def test_a_client_commands_enrolled_devices_only(site, role):
+    """Commands can be retained, too: one for each name or verb that a client can invent would fill the broker."""
     with Client(site.port, site.folder / f"{role}-me") as client:
         assert client.publish("roomtone/study/cmd/replay", '{"transaction": "1"}') < 0x80
         invented = [f"roomtone/invented{n}/cmd/{verb}" for n in range(20) for verb in topics.VERBS]
+        invented += [f"roomtone/study/cmd/{name}" for name in ("invented", "mute/x", "", "MUTE", "mute ")]
         assert {client.publish(topic, retain=True) for topic in invented} == {0x87}
+
+
+def test_what_all_clients_together_can_have_retained_is_counted():
+    """No wildcard to write: what is retained at a site has a bound, whoever is robbed of a certificate."""
+    roles = ("subscriber", "recorder", "operator")
+    devices = ("kitchen", "study")
+    tree = json.loads(
+        rights_file("b", "ha", [*((d, "device") for d in devices), *((f"{r}.x", r) for r in roles)], "g")
+    )
+    written = {
+        rule["topic"]
+        for role in tree["roles"]
+        for rule in role["acls"]
+        if rule["acltype"] == "publishClientSend" and role["rolename"] != FLEET_CLIENT
+    }
+    assert not [topic for topic in written if {"+", "#"} & set(topic)]
+    of_devices = {topic for topic in written if topic.split("/")[1] in devices}
+    counts = len(of_devices) // len(devices), len(written - of_devices)
+    kib = int(re.findall(r"^max_packet_size (\d+)$", TEMPLATE.read_text(), re.MULTILINE)[0]) // 1024
+    page = " ".join((ROOT / "docs" / "fleet.md").read_text(encoding="utf-8").split())
+    stated = "at most {} topics a device and {} of the site, of {} KiB each, {} KiB for each device"
+    assert stated.format(*counts, kib, counts[0] * kib) in page
+
+
+@pytest.mark.parametrize("role", ["device", "subscriber", "recorder", "operator"])
+def test_no_client_reaches_what_controls_the_broker(site, role):
+    """The plug-in of the rights takes commands on a topic: who may write there has every right."""
+    place = site.folder / ("device-study" if role == "device" else f"{role}-me")
+    command = json.dumps({"commands": [{"command": "setDefaultACLAccess", "acls": []}]})
+    with Client(site.port, place) as client:
+        for topic in ("$CONTROL/dynamic-security/v1", "$CONTROL/x", "$SYS/broker/uptime", "$share/g/x"):
+            assert client.publish(topic, command) >= 0x80, topic
 
 
 def test_the_verbs_are_those_that_the_link_handles_and_the_page_describes():
