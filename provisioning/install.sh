@@ -289,8 +289,8 @@ printf '\n%s\n\n' "${notice//\{room\}/"$room"}"
 (cd / && roomtone doctor) || say "something is not right yet; the remedies are above"
 refused=
 (cd / && roomtone doctor --only link >/dev/null 2>&1) || refused=1
-if [ -z "$refused" ] && [ -d "$worked" ] && cmp -s "$worked/roomtone.toml" "$ETC/roomtone.toml" &&
-  diff -rq "$worked/credentials" "$ETC/credentials" >/dev/null; then
+as_it_worked() { cmp -s "$worked/roomtone.toml" "$ETC/roomtone.toml" && diff -rq "$worked/credentials" "$ETC/credentials" >/dev/null; }
+if [ -d "$worked" ] && as_it_worked; then
   : # it is what is kept already
 elif [ -z "$refused" ]; then
   rm -rf "$worked.new"
@@ -298,7 +298,7 @@ elif [ -z "$refused" ]; then
   cp -a "$ETC/roomtone.toml" "$ETC/credentials" "$worked.new/"
   rm -rf "$worked"
   mv "$worked.new" "$worked"
-elif [ ${#configure[@]} -gt 0 ] && [ -d "$worked" ] && ! cmp -s "$worked/roomtone.toml" "$ETC/roomtone.toml"; then
+elif [ ${#configure[@]} -gt 0 ] && [ -d "$worked" ]; then
   # Only what was changed just now can be to blame.
   restore_configuration
   activate "$new" || true

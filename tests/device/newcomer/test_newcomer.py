@@ -34,6 +34,7 @@ HUB = "./run hub --mqtt-port 18884 --https-port 18443"
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  \S.*dBFS$", re.MULTILINE)
 FIRST_EVENT_S = float(os.environ.get("ROOMTONE_FIRST_EVENT_S", "300"))
 """On a machine like that of .ci/run, which does nothing else, it takes less than 100 s."""
+CONFIGURATION = "cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum"
 SERVICES = ("caddy", "mosquitto", "postgresql")
 # The index and the authorities of this machine; a newcomer's machine needs none of it.
 MACHINE = {
@@ -254,14 +255,21 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
     assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
     status, said = newcomer.types("sudo roomtone doctor --only link")
     assert status == 0, said
-    # A broker that cannot be used: the configuration that worked stays.
-    before = run("cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum")
-    status, said = newcomer.types("sudo provisioning/install.sh --broker mqtt://127.0.0.1:9 --wait 0")
-    assert status == 1, said
-    assert run("cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum") == before
-    assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
-    status, said = newcomer.types("sudo roomtone doctor --only link")
+    # A broker that cannot be reached, and one that refuses another site's certificate: what worked stays.
+    before = run(CONFIGURATION)
+    other = (
+        f"--site other init --broker localhost --port 18883 && {roomtone} fleet --site other enrol kitchen"
+    )
+    status, said = newcomer.types(f"{roomtone} fleet {other} 2>&1 | tee other.txt")
     assert status == 0, said
+    code = "--code $(grep -o '[A-Z2-7-]\\{17\\}' other.txt)"
+    for options in ("--broker mqtt://127.0.0.1:9", f"--join other/joins/kitchen.join --new-site {code}"):
+        status, said = newcomer.types(f"sudo provisioning/install.sh {options} --wait 0")
+        assert status == 1, said
+        assert run(CONFIGURATION) == before
+        assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
+        status, said = newcomer.types("sudo roomtone doctor --only link")
+        assert status == 0, said
     status, said = newcomer.types("sudo provisioning/uninstall.sh --purge")
     assert status == 0, said
     assert run("ls -d /opt/roomtone /etc/roomtone /var/lib/roomtone 2>/dev/null", check=False).strip() == ""
