@@ -66,3 +66,15 @@ def test_a_topic_that_is_refused_is_named():
 def test_the_user_is_named_where_there_is_one():
     assert "'anna'" in reason_codes.of_code(0x86, "", who(username="anna")).text
     assert "roomtone-kitchen" in reason_codes.of_code(0x86, "", who()).text
+
+
+@pytest.mark.parametrize(("host", "named"), [("hub.local", True), ("hub.local.", True), ("hub.lan", False)])
+def test_a_name_that_needs_mdns_names_what_brings_it(host, named):
+    address = BrokerAddress(host, 1883, names=CONFIG_NAMES)
+    unknown = socket.gaierror(-2, "Name or service not known")
+    text = reason_codes.of_exception(unknown, Identity(address, "roomtone-kitchen")).text
+    assert ("libnss-mdns" in text) is named
+
+
+def test_not_authorised_names_the_password_too():
+    assert "mqtt.password_file" in reason_codes.of_code(0x87, "", who()).text
