@@ -68,7 +68,9 @@ def hub() -> Iterator[Hub]:
         try:
             container.boot()
             made = Hub(container)
-            print(made("/mnt/source/provisioning/hub/install.sh --host localhost", timeout_s=1800))
+            said = made("/mnt/source/provisioning/hub/install.sh --host localhost", timeout_s=1800)
+            print(said)
+            assert "log in as `operator` with the password" in said
             yield made
         finally:
             container.halt()

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.bundles import shipped
 from tests.support.machines import container as containers
 from tests.support.machines.container import AUTHORITIES, Container
 from tests.support.machines.shell_blocks import PAGES, Block, blocks
@@ -97,8 +98,8 @@ EXPECTED = {
     ". .venv/bin/activate\nroomtone fleet --site hub/site renew": Expected(
         said="it hears: ", before="sudo roomtone unmute\n"
     ),
-    "roomtone fleet --site hub/site push": Expected(
-        said="pushed to all", then=("roomtone model status", "release    1")
+    "roomtone fleet --site hub/site push models/": Expected(
+        said="pushed to all", then=("roomtone model status", "releases above 1 are accepted")
     ),
     "roomtone fleet list": Expected(said="broker"),
     "sudo roomtone model status": Expected(said="baseline"),
@@ -215,3 +216,14 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
 def test_what_a_page_says_works_when_it_is_typed(reader: Reader, page: str) -> None:
     wrong = [found for block in blocks(page) if not block.skipped and (found := reader.types(block))]
     assert wrong == [], "\n\n".join(wrong)
+
+
+def test_another_model_that_is_pushed_from_this_hub_runs_on_its_device(reader: Reader) -> None:
+    """After the pages: what they push is the model of the package, which the device has already."""
+    folder = reader.container.root / f"home/{USER}/own"
+    shipped.relabelled(folder, "9.3.0")
+    push = 'roomtone fleet --site hub/site push ~/own/base-9.3.0 --to all --force "the same network, other bytes"\n'
+    assert reader.types(Block("push", 0, push, "")) == ""
+    said = reader.after("roomtone model status", "confirmed")
+    assert "base-9.3.0" in said, said
+    assert "confirmed" in said, said
