@@ -176,7 +176,7 @@ def prepare(root: Path) -> None:
     (root / "etc/roomtone/roomtone.toml").write_text(CONFIG)
 
 
-@pytest.fixture(scope="module", params=["bookworm"])
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
     containers.require_container()
     work = containers.CACHE / f"work-docs-{request.param}-{os.getpid()}"
