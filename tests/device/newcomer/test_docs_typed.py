@@ -182,7 +182,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
     work = containers.CACHE / f"work-docs-{request.param}-{os.getpid()}"
     with containers.overlay(containers.fresh(request.param), work) as root:
         prepare(root)
-        container = Container(root, {str(ROOT): "/mnt/source"})
+        container = Container(root, {str(ROOT): "/mnt/source"}, filters=True)
         reader = Reader(container, [])
         publisher = None
         try:

@@ -6,6 +6,7 @@ One Debian each, and the tests one after another on it. Run before a release, an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -21,6 +22,7 @@ from tests.conftest import ROOT
 from tests.support.machines import container as containers
 from tests.support.machines.container import AUTHORITIES, Container
 from tests.support.machines.terminal import Terminal
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
 
@@ -34,6 +36,8 @@ HUB = "./run hub --mqtt-port 18884 --https-port 18443"
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  \S.*dBFS$", re.MULTILINE)
 FIRST_EVENT_S = float(os.environ.get("ROOMTONE_FIRST_EVENT_S", "300"))
 """On a machine like that of .ci/run, which does nothing else, it takes less than 100 s."""
+FAR, FAR_ADDRESS, FAR_PORT = "broker.test", "192.0.2.77", 18886
+"""A broker that is not on the loopback network."""
 CONFIGURATION = "cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum"
 SERVICES = ("caddy", "mosquitto", "postgresql")
 # The index and the authorities of this machine; a newcomer's machine needs none of it.
@@ -97,7 +101,7 @@ def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
         (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
         # The checkout of the test belongs to another user.
         (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
-        container = Container(root, {str(ROOT): "/mnt/source"})
+        container = Container(root, {str(ROOT): "/mnt/source"}, filters=True)
         try:
             container.boot()
             container.run(f"useradd --create-home --shell /bin/bash {USER}")
@@ -220,6 +224,27 @@ def test_the_tests_pass(newcomer: Newcomer) -> None:
     assert {".keras", ".step"} & set(left) == set()
 
 
+@contextlib.contextmanager
+def resolver_on_this_machine(newcomer: Newcomer) -> Iterator[None]:
+    """Names are looked up at dnsmasq on 127.0.0.1, and the broker has an address that only its name leads to."""
+    run, root = newcomer.container.run, newcomer.container.root
+    run("apt-get install -y -qq dnsmasq-base >/dev/null 2>&1")
+    (root / "srv/far.conf").write_text(f"listener {FAR_PORT} {FAR_ADDRESS}\nallow_anonymous true\n")
+    before = (root / "etc/resolv.conf").read_bytes()
+    address = f"{FAR_ADDRESS}/32"
+    subprocess.run(["ip", "address", "add", address, "dev", "lo"], check=True)
+    try:
+        run("systemd-run -q --unit=far mosquitto -c /srv/far.conf")
+        names = f"--no-resolv --no-hosts --address=/{FAR}/{FAR_ADDRESS} --listen-address=127.0.0.1 --bind-interfaces"
+        run(f"systemd-run -q --unit=names dnsmasq --keep-in-foreground --conf-file=/dev/null {names}")
+        (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+        yield
+    finally:
+        (root / "etc/resolv.conf").write_bytes(before)
+        run("systemctl stop far names", check=False)
+        subprocess.run(["ip", "address", "del", address, "dev", "lo"], check=True)
+
+
 def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(newcomer: Newcomer) -> None:
     roomtone = ".venv/bin/roomtone"
     drop_in = (
@@ -270,6 +295,13 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         assert run("systemctl is-active roomtone-ear roomtone-link").split() == ["active", "active"]
         status, said = newcomer.types("sudo roomtone doctor --only link")
         assert status == 0, said
+    with resolver_on_this_machine(newcomer):
+        status, said = newcomer.types(
+            f"sudo provisioning/install.sh --broker mqtt://{FAR}:{FAR_PORT} --wait 0"
+        )
+        assert status == 0, said
+        connected = rf"\[connected\] .*{FAR}"
+        until(lambda: re.search(connected, run("journalctl -u roomtone-link -o cat")), 60)
     status, said = newcomer.types("sudo provisioning/uninstall.sh --purge")
     assert status == 0, said
     assert run("ls -d /opt/roomtone /etc/roomtone /var/lib/roomtone 2>/dev/null", check=False).strip() == ""

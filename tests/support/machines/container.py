@@ -38,6 +38,8 @@ dpkg-deb --fsys-tarfile libasound2-plugins*.deb | tar x -C / --wildcards '*/liba
 rm libasound2-plugins*.deb && apt-get clean
 """
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+# By default nspawn lets no system inside load the programs that filter addresses, and such settings do nothing.
+ADDRESS_FILTERS = ("--capability=CAP_BPF,CAP_NET_ADMIN", "--system-call-filter=bpf")
 BUNDLE_AGE_S = 7200
 LONG_S = 3600
 """More than any step of making one takes, on a busy machine."""
@@ -207,9 +209,11 @@ def remove_group(group: Path) -> None:
 class Container(System):
     """A booted system. It shares the host's network, so that a broker outside is at 127.0.0.1."""
 
-    def __init__(self, root: Path, binds: dict[str, str]) -> None:
+    def __init__(self, root: Path, binds: dict[str, str], *, filters: bool = False) -> None:
+        """`filters`: whether `IPAddressDeny=` and the like of its units are in force, as on a device."""
         self.root = root
         self._binds = binds
+        self._filters = ADDRESS_FILTERS if filters else ()
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._groups: list[Path] = []
         self.init = 0
@@ -221,7 +225,7 @@ class Container(System):
         self._nspawn = subprocess.Popen(
             ["/bin/sh", "-c", f'{enter}exec "$@"', "sh",
              "systemd-nspawn", "-q", "-b", "-D", str(self.root), "--register=no", "--keep-unit", "--console=pipe",
-             f"--machine={self.root.parent.name}",
+             f"--machine={self.root.parent.name}", *self._filters,
              *(f"--bind={outside}:{inside}" for outside, inside in self._binds.items())],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
