@@ -75,6 +75,8 @@ class Accounts:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.version = 0
+        """Rises when a session ends or a user's rights change here: what was remembered before is out of date."""
 
     def add(self, name: str, role: UserRole, password: str) -> None:
         """Create a user. Raises `UserError`."""
@@ -149,6 +151,7 @@ class Accounts:
             if not end_tokens:
                 ended &= sessions.c.label == ""
             connection.execute(delete(sessions).where(ended))
+        self.version += 1
 
     def remove(self, name: str) -> None:
         """Delete a user with all sessions and tokens. Raises `UserError`."""
@@ -157,6 +160,7 @@ class Accounts:
             connection.execute(delete(push_subscriptions).where(push_subscriptions.c.user == name))
             if connection.execute(delete(users).where(users.c.name == name)).rowcount != 1:
                 raise _unknown_user(name)
+        self.version += 1
 
     def verify(self, name: str, password: str) -> bool:
         """Return whether that is the user's password; takes as long if there is no such user."""
@@ -192,6 +196,7 @@ class Accounts:
         """Delete a session or API token, given by the hash of its secret."""
         with self._engine.begin() as connection:
             connection.execute(delete(sessions).where(sessions.c.id == session))
+        self.version += 1
 
     def list_sessions(self, name: str) -> list[OpenSession]:
         """Return the open sessions and API tokens of a user, newest first."""

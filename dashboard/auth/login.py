@@ -31,7 +31,7 @@ from dashboard.language import language_of, texts
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 8
-"""Checking a password occupies a core for a tenth of a second: more requests than this are refused with 503."""
+"""Checking a password occupies a core for a tenth of a second: more that wait for it are refused with 503."""
 COOKIE_MAX_AGE_S: Final = 400 * 86_400
 """The longest that browsers accept; the session itself expires in the database."""
 
@@ -98,9 +98,6 @@ class Login:
         """Return the redirection of a successful login, or the form with an error."""
         if not self._limiter.allows(LOGIN, "login", client_network(client_address(request))):
             return _page(request, "login_often", status=429)
-        if self._waiting >= MAX_WAITING:
-            return _page(request, "login_busy", status=503)
-        self._waiting += 1
         try:
             return await self._read_form(request)
         except (ClientDisconnect, ValueError):
@@ -108,8 +105,6 @@ class Login:
         except SQLAlchemyError as error:
             log.error("login is not possible: %s", describe_error(error))
             return _page(request, "login_database", status=503)
-        finally:
-            self._waiting -= 1
 
     async def _read_form(self, request: Request) -> Response:
         address = client_address(request)
@@ -117,8 +112,15 @@ class Login:
         name = fields.get("name", [""])[0].strip()[:64]
         if not self._limiter.allows(LOGIN_NAME, "login", client_network(address), name.lower()):
             return _page(request, "login_often", name, 429)
+        # Only those whose form is here count: clients that send theirs slowly must not keep others out.
+        if self._waiting >= MAX_WAITING:
+            return _page(request, "login_busy", name, 503)
         agent = request.headers.get("user-agent", "")
-        secret = await self._create_session(name, fields.get("password", [""])[0][:201], address, agent)
+        self._waiting += 1
+        try:
+            secret = await self._create_session(name, fields.get("password", [""])[0][:201], address, agent)
+        finally:
+            self._waiting -= 1
         if secret is None:
             return _page(request, "login_refused", name, 401)
         return _with_session(request, secret)

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 IDENTITY: Final = "roomtone.identity"
 SESSION_CACHE_S: Final = 5.0
-"""An ended session is noticed after this time at the latest."""
+"""A session that another program has ended is noticed after this time at the latest; one that ended here, at once."""
 DATABASE_OUTAGE_S: Final = 600.0
 """How long cached sessions are accepted while the database does not answer."""
 MAX_CACHED_SESSIONS: Final = 2000
@@ -97,6 +97,7 @@ class AuthMiddleware:
         self._limiter = limiter
         self._guests = guest_links
         self._sessions: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
+        self._version = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request with a refusal, or pass it on to the application."""
@@ -210,17 +211,27 @@ class AuthMiddleware:
         session = digest(secret)
         if self._guests is not None and (guest := self._guests.identify(session)) is not None:
             return guest
+        return await self._identify_user(session, self._accounts)
+
+    async def _identify_user(self, session: bytes, accounts: Accounts) -> Identity | None:
+        if self._version != accounts.version:
+            self._version = accounts.version
+            self._sessions.clear()
+        version = self._version
         cached, at = self._sessions.get(session, (None, float("-inf")))
         now = time.monotonic()
         if now - at < SESSION_CACHE_S:
             return cached
         try:
-            identity = await asyncio.to_thread(self._accounts.identify, session)
+            identity = await asyncio.to_thread(accounts.identify, session)
         except SQLAlchemyError:
             # Users who were logged in a moment ago can go on while the database restarts.
             if cached is not None and now - at < DATABASE_OUTAGE_S:
                 return cached
             raise
+        if version != accounts.version:
+            # It may have ended while the database was asked.
+            return await self._identify_user(session, accounts)
         self._sessions[session] = (identity, now)
         self._sessions.move_to_end(session)
         while len(self._sessions) > MAX_CACHED_SESSIONS:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -10,13 +13,17 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from dashboard.auth.limits import TRY, RequestLimiter, client_network
-from dashboard.auth.middleware import client_address
+from dashboard.auth.middleware import client_address, identity_of
 from dashboard.tryit.pool import BusyError, ClassifierError, ClassifierPool
 from dashboard.tryit.worker import MAX_BYTES
 
 BODY_TIMEOUT_S: Final = 20.0
 DRAIN_BYTES: Final = 4 * MAX_BYTES
 HEADER: Final = "x-roomtone"
+MAX_BODIES: Final = 8
+"""Recordings that may be received at once, since each is kept in memory; more are refused before they are read."""
+MAX_BODIES_PER_USER: Final = 4
+"""So that one user who sends slowly leaves room for others."""
 
 
 class RefusedError(Exception):
@@ -30,6 +37,7 @@ class RefusedError(Exception):
 
 def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter) -> None:
     """Add the route that classifies a recording sent by a page."""
+    bodies = Bodies()
 
     @application.post("/api/try", include_in_schema=False)
     async def try_it(request: Request) -> JSONResponse:
@@ -39,7 +47,9 @@ def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter)
                 raise RefusedError(403, "header", "send the header X-Roomtone: try")
             if not limiter.allows(TRY, "try", client_network(client_address(request))):
                 raise RefusedError(429, "often", "too many recordings in a minute; try again later")
-            answer = await pool.classify(await _body(request))
+            with bodies.place(identity_of(request).name):
+                body = await _body(request)
+            answer = await pool.classify(body)
         except RefusedError as refused:
             return _error(refused.status, refused.code, str(refused))
         except BusyError:
@@ -47,6 +57,26 @@ def install(application: FastAPI, pool: ClassifierPool, limiter: RequestLimiter)
         except ClassifierError as error:
             return _error(500, "failed", str(error))
         return JSONResponse(answer, 400 if "error" in answer else 200, headers={"Cache-Control": "no-store"})
+
+
+class Bodies:
+    """Counts the bodies that are being received, by user."""
+
+    def __init__(self) -> None:
+        self._users: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def place(self, user: str) -> Iterator[None]:
+        """Occupy a place within this context. Raises `BusyError` where there is none."""
+        if self._users.total() >= MAX_BODIES or self._users[user] >= MAX_BODIES_PER_USER:
+            raise BusyError
+        self._users[user] += 1
+        try:
+            yield
+        finally:
+            self._users[user] -= 1
+            if not self._users[user]:
+                del self._users[user]
 
 
 def _error(status: int, code: str, text: str) -> JSONResponse:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from dashboard.tryit.api import MAX_BODIES_PER_USER
 from edge.inference import bundle
 from edge.util.errors import UserError
 from tests.conftest import ROOT, SPEECH
@@ -32,6 +34,7 @@ from tests.support.dashboard import (
     Trouble,
     health,
 )
+from tests.support.waiting import until
 
 PLAIN = {"X-Roomtone": "try"} | AUTHORIZED
 
@@ -294,17 +297,33 @@ def _child_of_test(pid: str) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(os.getpid())
 
 
+def begun(url):
+    """A connection on which an upload has begun and does not go on."""
+    host, port = url.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=40)
+    bearer = PLAIN.get("Authorization", "")
+    connection.sendall(
+        f"POST /api/try HTTP/1.1\r\nHost: {host}:{port}\r\nX-Roomtone: try\r\nAuthorization: {bearer}\r\n"
+        "Content-Length: 1000\r\n\r\nabc".encode()
+    )
+    return connection
+
+
 @pytest.mark.long
 def test_a_body_that_never_ends_is_given_up(tried):
-    import socket
-
-    host, port = tried.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=40) as connection:
-        connection.sendall(
-            f"POST /api/try HTTP/1.1\r\nHost: {host}:{port}\r\nX-Roomtone: try\r\n"
-            "Content-Length: 1000\r\n\r\nabc".encode()
-        )
+    with begun(tried) as connection:
         assert b" 408 " in connection.recv(100)
+
+
+def test_no_more_bodies_are_received_at_once_than_there_are_places(tried):
+    """Each is kept in memory, before any of them waits for the worker."""
+    held = [begun(tried) for _ in range(MAX_BODIES_PER_USER)]
+    try:
+        until(lambda: send(tried, b"x")[0] == 503, 15)
+    finally:
+        for one in held:
+            one.close()
+    until(lambda: send(tried, b"x")[0] == 415, 15)
 
 
 def test_it_can_be_switched_off(mosquitto, tmp_path):

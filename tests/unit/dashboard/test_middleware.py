@@ -175,6 +175,10 @@ def receive_of(parts):
 
 def call(app, path, receive):
     """The status of a POST whose body comes from `receive`."""
+    return asyncio.run(post(app, path, receive))
+
+
+async def post(app, path, receive, address="10.0.0.1"):
     sent = []
 
     async def send(message):
@@ -182,10 +186,10 @@ def call(app, path, receive):
 
     scope = {
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "headers": [(b"host", b"hub.local")], "scheme": "http", "client": ("10.0.0.1", 1),
+        "headers": [(b"host", b"hub.local")], "scheme": "http", "client": (address, 1),
         "server": ("hub.local", 80), "http_version": "1.1", "root_path": "",
     }  # fmt: skip
-    asyncio.run(app(scope, receive, send))
+    await app(scope, receive, send)
     return next(m["status"] for m in sent if m["type"] == "http.response.start")
 
 
@@ -236,6 +240,25 @@ def test_a_login_form_that_never_ends_is_given_up(login_app, monkeypatch):
     receive, _ = receive_of([])
     assert call(login_app, "/login", receive) == 400
     assert time.monotonic() - begin < 10
+
+
+def test_forms_that_come_slowly_keep_nobody_from_logging_in(login_app, monkeypatch):
+    """From many addresses, each within its limit."""
+    monkeypatch.setattr(middleware, "FORM_TIMEOUT_S", 3.0)
+
+    async def run():
+        slow = [
+            asyncio.create_task(post(login_app, "/login", receive_of([])[0], f"10.0.1.{n}"))
+            for n in range(100)
+        ]
+        await asyncio.sleep(0.1)
+        receive, _ = receive_of([b"name=ann&password=x"])
+        status = await post(login_app, "/login", receive)
+        return status, sum(not one.done() for one in slow), await asyncio.gather(*slow)
+
+    status, waiting, ended = asyncio.run(run())
+    assert (status, waiting) == (401, 100)
+    assert set(ended) == {400}
 
 
 @pytest.fixture
