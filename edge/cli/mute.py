@@ -71,13 +71,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _wait_for_ear(muted: bool) -> str:
     """The state of the microphone as soon as it fits, or after `CONFIRM_S`; empty without an ear."""
+    from edge.ear.mute.mute_state import read_mic_state
+
     end = time.monotonic() + CONFIRM_S
     pause = threading.Event()
     state = ""
     while time.monotonic() < end:
-        try:
-            state = (RUNTIME / "mic").read_text(encoding="ascii")
-        except OSError:
+        state = read_mic_state(RUNTIME) or ""
+        if not state:
             return ""
         if (state == "muted") == muted:
             return state

@@ -67,9 +67,12 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 def read(path: Path) -> Join:
     """Read and validate a join file. Raises `UserError`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with path.open("rb") as file:
+            # Not by its size, which a device does not have: on a stick the file may be a link to one.
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise UserError(f"{path}: too large for a join file; create one with `roomtone fleet enrol`")
-        found = msgspec.json.decode(path.read_bytes(), type=Join)
+        found = msgspec.json.decode(data, type=Join)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

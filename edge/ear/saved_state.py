@@ -7,8 +7,6 @@ files of known names, small ones with the content that belongs there, reach the 
 from __future__ import annotations
 
 import argparse
-import os
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +22,7 @@ from edge.ear import state_dir
 from edge.ear.baseline_file import SavedBaseline
 from edge.ear.model_selection import StartAttempts
 from edge.ear.mute.mute_state import ORIGINS
+from edge.ear.state_dir import read_regular
 from edge.util import atomic_file
 
 MAX_BYTES: Final = 4096
@@ -69,19 +68,8 @@ def restore(config: Config, source: Path, target: Path) -> None:
 
 def _read(path: Path, canonical: Canonical) -> bytes | None:
     """Return the content as it is to be kept; None for a file that is missing or not one of ours."""
-    try:
-        # The ear owns the folder: neither a link nor a pipe may lead elsewhere or hold this process.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        data = os.read(descriptor, MAX_BYTES + 1) if regular else None
-    except OSError:
-        data = None
-    finally:
-        os.close(descriptor)
-    if data is None or len(data) > MAX_BYTES:
+    data = read_regular(path, MAX_BYTES)
+    if data is None:
         return None
     try:
         return canonical(data)

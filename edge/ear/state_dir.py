@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -29,3 +30,23 @@ def counter_path(config: Config) -> Path:
     """
     socket = Path(config.runtime.socket)
     return (runtime_dir() or socket.parent) / f"{socket.stem}.utterances"
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes | None:
+    """Return the content of a regular file of at most `max_bytes`; None for anything else, or nothing.
+
+    For files in folders of the ear's, which an attacker may own: neither a link, a pipe nor a device leads elsewhere
+    or holds this process.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        data = os.read(descriptor, max_bytes + 1) if regular else None
+    except OSError:
+        data = None
+    finally:
+        os.close(descriptor)
+    return None if data is None or len(data) > max_bytes else data

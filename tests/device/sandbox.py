@@ -29,10 +29,17 @@ def bring_probe(machine: Shell) -> None:
     put(machine, PROBE, (Path(__file__).parent / "probe.py").read_text())
 
 
-def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -> tuple[str, str]:
+READ = "StandardOutput=journal\nLogNamespace="
+"""What the probe says has to be read; the ear says nothing on standard output, and logs elsewhere."""
+
+
+def start_in_place(
+    machine: Shell, unit: str, *wishes: str, without: str = "", logs: str = READ
+) -> tuple[str, str]:
     """Runs the probe as that unit; what the unit logged, and its result (`success`, `oom-kill`).
 
-    `without`: lines of `[Service]` that take some of the sandbox away.
+    `without`: lines of `[Service]` that take some of the sandbox away. `logs`: those about its output; empty: as the
+    unit is installed.
     """
     folder = f"/run/systemd/system/{unit}.d"
     # The ear would wake the link, and the link the ear; and whoever connected last, by the socket.
@@ -43,8 +50,7 @@ def start_in_place(machine: Shell, unit: str, *wishes: str, without: str = "") -
         machine,
         f"{folder}/zz-probe.conf",
         "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecStart=\n"
-        # What the probe says has to be read; the ear says nothing on standard output, and logs elsewhere.
-        f"ExecStart=/usr/bin/python3 {argv}\nStandardOutput=journal\nLogNamespace=\n"
+        f"ExecStart=/usr/bin/python3 {argv}\n{logs}\n"
         # Another probe may have written megabytes just before; an interval of 0 would be taken for none given.
         f"LogRateLimitIntervalSec=1s\nLogRateLimitBurst=1000000\n{without}\n",
     )

@@ -122,7 +122,7 @@ def journals(box: Box, namespace: str = "") -> int:
 
 def test_the_log_of_the_ear_has_a_size_and_is_in_memory(box: Box) -> None:
     before = journals(box)
-    start_in_place(box.container, EAR, "shout=16", without="StandardOutput=null\nLogNamespace=roomtone-ear")
+    start_in_place(box.container, EAR, "shout=16", logs="")
     assert journals(box) - before < 1 << 20
     # systemd makes the folder of every namespace, and a volatile journal leaves it empty.
     assert box.container.run("find /var/log/journal/*.roomtone-ear -type f", check=False) == ""
@@ -131,6 +131,18 @@ def test_the_log_of_the_ear_has_a_size_and_is_in_memory(box: Box) -> None:
     before = journals(box)
     start_in_place(box.container, EAR, "shout=16")
     assert journals(box) - before > 8 << 20
+
+
+def test_the_ear_has_no_standard_output(box: Box) -> None:
+    def said() -> int:
+        return box.container.run("journalctl --namespace=roomtone-ear -o cat").count("PROBE {")
+
+    before = said()
+    start_in_place(box.container, EAR, "read=/etc/hostname", logs="")
+    assert said() == before
+    # The control.
+    start_in_place(box.container, EAR, "read=/etc/hostname", logs="StandardOutput=journal")
+    seconds_until(lambda: said() == before + 1, 20.0, "what the probe says is in the log of the ear")
 
 
 def test_the_link_reaches_no_sound_device_and_no_sound_server(box: Box) -> None:

@@ -15,6 +15,7 @@ from edge.audio.level import SILENCE_DBFS, dbfs, sound_power
 from edge.audio.segmenter import Samples
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture
+from edge.ear.mute.mute_state import read_mic_state
 from edge.util.errors import UserError
 
 EVERY_BLOCKS: Final = 4
@@ -30,11 +31,7 @@ TIMEOUT_S: Final = 1.0
 
 def refuse_if_muted(runtime: Path) -> None:
     """Raise `UserError` where the microphone of this device is muted: the meter would open it."""
-    try:
-        state = (runtime / "mic").read_text(encoding="ascii")
-    except OSError:
-        return
-    if state == "muted":
+    if read_mic_state(runtime) == "muted":
         raise UserError(
             "the microphone of this device is muted, and the meter would open it; first: sudo roomtone unmute"
         )

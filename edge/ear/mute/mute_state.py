@@ -8,13 +8,16 @@ command. Quiet hours are configuration and need no file.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, time
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from edge.protocol.types import MutedBy
+from edge.ear.state_dir import read_regular
+from edge.protocol.types import MicState, MutedBy
 from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
 from edge.util.restarts import runtime_dir
@@ -66,10 +69,12 @@ class MuteState:
         file = self._file(origin)
         if not muted:
             file.unlink(missing_ok=True)
-        elif not file.exists():
-            # Only existence counts, so nothing can be half-written. The folder is synchronised, for a power cut.
-            file.touch()
-            sync_folder(self._folder)
+        else:
+            # Only existence counts, so nothing can be half-written. The folder is synchronised, for a power cut. Root
+            # does this in a folder of the ear's: a link that waits there leads nowhere.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+                sync_folder(self._folder)
 
     def set_local(self, muted: bool) -> None:
         """Mute or unmute at the device; unmuting there withdraws a remote request, too. Raises `OSError`."""
@@ -107,6 +112,12 @@ def write_mic_state(state: str) -> None:
         write(place / "mic", state)
     except OSError as error:
         log.warning("[microphone_file] %s cannot be written: %s", place / "mic", error)
+
+
+def read_mic_state(folder: Path) -> MicState | None:
+    """Return what `write_mic_state` has written into the ear's runtime directory; None for anything else."""
+    data = read_regular(folder / "mic", 16)
+    return next((state for state in get_args(MicState) if data == state.encode()), None)
 
 
 def _parse_span(text: str) -> tuple[time, time]:

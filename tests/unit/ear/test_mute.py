@@ -1,5 +1,6 @@
 """Who may close the microphone, who may open it again, and what outlives a restart."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from edge.config.load import ConfigError, load
 from edge.config.settings import Button
 from edge.ear.mute import button as buttons
 from edge.ear.mute.button import GpioPanel, NoPanel, attach
-from edge.ear.mute.mute_state import MuteState
+from edge.ear.mute.mute_state import MuteState, read_mic_state
 from edge.util.errors import UserError
 from tests.support.log_codes import codes
 
@@ -36,6 +37,34 @@ def test_who_stands_before_the_box_lifts_also_what_was_muted_from_afar(tmp_path:
     wish.set_remote(True)
     wish.set_local(False)
     assert wish.reasons() == []
+
+
+def test_a_link_in_place_of_a_request_leads_nowhere(tmp_path: Path) -> None:
+    """`roomtone mute` makes it as root, in a folder of the ear's."""
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    state.mkdir()
+    (state / "muted-device").symlink_to(elsewhere)
+    MuteState(state).set_local(True)
+    assert not elsewhere.exists()
+    MuteState(state).set_local(False)
+    MuteState(state).set_local(True)
+    assert (state / "muted-device").is_file()
+
+
+def test_root_reads_no_more_than_a_state_from_the_ears_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("muted")
+    mic = tmp_path / "mic"
+    mic.symlink_to(tmp_path / "secret")
+    assert read_mic_state(tmp_path) is None
+    mic.unlink()
+    os.mkfifo(mic)
+    assert read_mic_state(tmp_path) is None
+    mic.unlink()
+    for text in ("\x1b]0;owned\x07", "muted\n", "muted" * 10_000, ""):
+        mic.write_text(text)
+        assert read_mic_state(tmp_path) is None, text[:20]
+    mic.write_text("muted")
+    assert read_mic_state(tmp_path) == "muted"
 
 
 @pytest.mark.parametrize(
