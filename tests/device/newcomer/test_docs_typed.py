@@ -172,6 +172,7 @@ def prepare(root: Path) -> None:
     (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
     (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
     (root / "etc/gitconfig").write_text("[safe]\n\tdirectory = *\n")
+    (root / "etc/dpkg/dpkg.cfg.d/unsafe-io").write_text("force-unsafe-io\n")
     (root / "etc/roomtone").mkdir()
     (root / "etc/roomtone/roomtone.toml").write_text(CONFIG)
 
