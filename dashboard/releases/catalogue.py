@@ -15,14 +15,13 @@ from typing import Final
 from tuf.api.metadata import Targets
 
 from edge.config import model_folders
-from edge.inference import bundle
 from edge.protocol.bundle_name import BundleName
 from edge.releases import archive, metadata
 from edge.releases.metadata import Target
 from edge.util.errors import UserError
 from provisioning.publish.hub_repository import HubRepository
 
-CARD: Final = bundle.CARD
+CARD: Final = model_folders.CARD
 PLOTS: Final = "plots/"
 MAX_CARD_BYTES: Final = 256 << 10
 MAX_PLOT_BYTES: Final = 4 << 20
@@ -138,10 +137,10 @@ class Releases:
         """Return the installed bundles, by name: what devices without a release run."""
         found: dict[BundleName, Model] = {}
         for folder in (f for place in model_folders.places() if place.is_dir() for f in place.iterdir()):
-            name, model = BundleName.parse_or_none(folder.name), folder / bundle.MODEL
+            name, model = BundleName.parse_or_none(folder.name), folder / model_folders.MODEL
             if name is None or name in found:
                 continue
-            if (folder / bundle.MANIFEST).is_file() and model.is_file():
+            if (folder / model_folders.MANIFEST).is_file() and model.is_file():
                 found[name] = Model(folder.name, folder.name, model.stat().st_size, folder)
         return [found[name] for name in sorted(found)]
 

@@ -9,6 +9,7 @@ from typing import Final
 
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.tflite"
+CARD: Final = "MODEL_CARD.md"
 PACKAGE: Final = "roomtone_models"
 """The package that is installed with the shipped bundles (models/pyproject.toml)."""
 

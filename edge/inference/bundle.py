@@ -34,7 +34,7 @@ MODEL: Final = model_folders.MODEL
 GOLDEN: Final = "golden.npz"
 PACKAGE: Final = model_folders.PACKAGE
 """Of the distribution `roomtone-models`; its folder holds bundles."""
-CARD: Final = "MODEL_CARD.md"
+CARD: Final = model_folders.CARD
 HEAD: Final = "head.npz"
 """Optional file: `kernel`, float32 `[size, 7]`, and `bias`, float32 `[7]`, of the output layer."""
 REQUIRED: Final = (MODEL, GOLDEN, CARD)
