@@ -66,7 +66,7 @@ def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
             }
         finally:
             rooms.close()
-            dashboard.close()
+            dashboard.kill()
 
 
 async def _measure(url: str, rooms: Rooms, sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def first_tile(rounds: int) -> dict[str, Any]:
             }
         finally:
             rooms.close()
-            dashboard.close()
+            dashboard.kill()
 
 
 async def _tiles(url: str, rounds: int) -> tuple[list[float], list[float]]:

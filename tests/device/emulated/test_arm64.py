@@ -6,10 +6,6 @@ the wheel of this checkout with them. Times say nothing.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tomllib
-
 import pytest
 
 from tests.conftest import ROOT
@@ -18,28 +14,15 @@ from tests.support.machines.arm import (
     PROBE,
     Pi,
     need,
-    own_wheel,
     same_answer,
     unpacked,
 )
+from tests.support.machines.raspberry_pi import PI_4, download_wheels
 from tests.support.self_test import SELF_TEST
 
 pytestmark = MARKS
 
-EMULATOR = ("qemu-aarch64-static", "-cpu", "cortex-a72")
-"""The processor of a Raspberry Pi 4."""
-CPUINFO = (
-    "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
-    "CPU variant\t: 0x0\nCPU part\t: 0xd08\nCPU revision\t: 3\n\n"
-    "Revision\t: c03112\nModel\t\t: Raspberry Pi 4 Model B Rev 1.2\n"
-)
-"""What its kernel says of it."""
-PLATFORMS = (
-    "manylinux_2_28_aarch64",
-    "manylinux_2_27_aarch64",
-    "manylinux_2_17_aarch64",
-    "manylinux2014_aarch64",
-)
+EMULATOR = ("qemu-aarch64-static", "-cpu", PI_4.processor)
 BUNDLES = sorted(file.parent.name for file in (ROOT / "models").glob("*/manifest.json"))
 
 
@@ -47,20 +30,10 @@ BUNDLES = sorted(file.parent.name for file in (ROOT / "models").glob("*/manifest
 def pi(tmp_path_factory: pytest.TempPathFactory) -> Pi:
     need(EMULATOR[0])
     folder = tmp_path_factory.mktemp("arm64")
-    pi = Pi(unpacked("arm64", "python3-pip-whl"), EMULATOR, CPUINFO, folder / "site")
+    pi = Pi(unpacked("arm64", "python3-pip-whl"), EMULATOR, PI_4.cpuinfo, folder / "site")
     assert pi.python("-c", PROBE).split() == ["aarch64", "True"]
     wheels = folder / "wheels"
-    parts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*parts["dependencies"], *parts["optional-dependencies"]["edge"]]
-    # PyAudio has no wheels: it comes from Debian, as in install.sh.
-    wanted = [one for one in wanted if not one.startswith("PyAudio")]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "-d", wheels, "--only-binary=:all:", "--python-version=3.11",
-         *(f"--platform={one}" for one in PLATFORMS), *wanted],
-        check=True,
-    )  # fmt: skip
-    own_wheel(wheels)
-    wanted.append("roomtone")
+    wanted = download_wheels(wheels)
     (pip,) = (pi.root / "usr/share/python-wheels").glob("pip-*.whl")
     offline = ("--no-index", "--find-links", wheels, "--target", folder / "site")
     pi.python(f"{pip}/pip", "install", "-q", *offline, *wanted)
