@@ -26,6 +26,7 @@ class DcBlocker:
         self._input: float | None = None
         self._output = 0.0
         self._powers = self._pole ** np.arange(1, LONGEST + 1)
+        self._weights = self._pole / self._powers
 
     def reset(self) -> None:
         """Forget the past, as after a gap: the mean of the next samples counts as the offset."""
@@ -39,11 +40,17 @@ class DcBlocker:
         if not samples.size:
             return samples
         wide = samples.astype(np.float64)
-        before = wide.mean() if self._input is None else self._input
-        steps = np.diff(wide, prepend=before)
-        # y[n] = p (y[n-1] + x[n] - x[n-1]), as a cumulative sum of what is weighted with p^-n.
-        powers = self._powers[: wide.size]
-        filtered = powers * (self._output + np.cumsum(steps * self._pole / powers))
-        self._input, self._output = float(wide[-1]), float(filtered[-1])
-        result: Samples = np.clip(np.rint(filtered), -32768, 32767).astype(np.int16)
+        steps = np.empty_like(wide)
+        steps[0] = wide[0] - (wide.mean() if self._input is None else self._input)
+        np.subtract(wide[1:], wide[:-1], out=steps[1:])
+        self._input = float(wide[-1])
+        # y[n] = p (y[n-1] + x[n] - x[n-1]), as a cumulative sum of what is weighted with p^-n. In place: this runs for
+        # all sound, and in silence it is most of the work beside the detector.
+        steps *= self._weights[: wide.size]
+        filtered = np.cumsum(steps, out=steps)
+        filtered += self._output
+        filtered *= self._powers[: wide.size]
+        self._output = float(filtered[-1])
+        np.rint(filtered, out=filtered)
+        result: Samples = filtered.clip(-32768, 32767, out=filtered).astype(np.int16)
         return result

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.audio.segmenter import BLOCK, RATE, Samples
 
@@ -18,8 +19,8 @@ MEMORY_BLOCKS: Final = 94
 LOWEST_HZ: Final = 150.0
 """Lowest frequency that counts as sound: far enough above hum of 50 and 60 Hz, seen through the window."""
 _WINDOW: Final = np.blackman(BLOCK + 1)[:BLOCK]
-_WINDOW_ENERGY: Final = float(np.square(_WINDOW).sum())
 _LOWEST_BIN: Final = math.ceil(LOWEST_HZ * BLOCK / RATE)
+_SCALE: Final = 2.0 / (BLOCK * float(np.square(_WINDOW).sum()) * 32768.0**2)
 
 
 def power(samples: Samples) -> float:
@@ -37,10 +38,15 @@ def sound_power(samples: Samples) -> float:
     """
     if samples.size < BLOCK:
         return power(samples)
-    blocks = samples[: samples.size // BLOCK * BLOCK].reshape(-1, BLOCK)
+    return float(block_powers(samples[: samples.size // BLOCK * BLOCK].reshape(-1, BLOCK)).mean())
+
+
+def block_powers(blocks: Samples) -> NDArray[np.float64]:
+    """`sound_power` of each block, float64 `[n]`, of int16 samples `[n, BLOCK]`."""
     spectrum = np.fft.rfft(blocks * _WINDOW, axis=1)[:, _LOWEST_BIN:]
-    energy = np.square(spectrum.real).sum() + np.square(spectrum.imag).sum()
-    return float(2.0 * energy / (len(blocks) * BLOCK * _WINDOW_ENERGY * 32768.0**2))
+    parts = spectrum.view(np.float64)
+    energy: NDArray[np.float64] = np.einsum("ij,ij->i", parts, parts)
+    return energy * _SCALE
 
 
 def dbfs(mean_square: float) -> float:

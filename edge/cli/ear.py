@@ -70,9 +70,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"ready {seconds:.3f}", flush=True)
 
     ear = Ear(
-        config=config, source=source, vad=vad, classifier=first.classifier, on_ready=on_ready, stopped=stopped,
-        baseline_store=first.adaptation, restarts=restarts, models=models,
-        on_probation=first.chosen.on_probation,
+        config=config, source=source, vad=vad, models=models, first=first, on_ready=on_ready, stopped=stopped,
+        restarts=restarts,
     )  # fmt: skip
     return ear.run()
 

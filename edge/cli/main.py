@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from edge.cli.examples import add_examples
 from edge.util.errors import UserError
 from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
 
+OF_DEVICE: Final = ("classify", "ear", "link", "mute", "unmute")
+"""Commands that start without asking for what is installed: that alone takes as long as the interpreter's start."""
 EPILOG = """examples:
   roomtone classify speech.wav            classify the emotion of a recording
   roomtone doctor                         check the installation
@@ -48,6 +50,19 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
     )
     top.add_argument("--version", action="version", version=f"roomtone {VERSION}")
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    if only in OF_DEVICE:
+        importlib.import_module(f"edge.cli.{only}").register(commands)
+    else:
+        _register_installed(commands, only, summary)
+    if not summary:
+        add_examples(top)
+    return top
+
+
+def _register_installed(commands: Any, only: str | None, summary: bool) -> None:
+    """Add the command `only`, or where there is no such command, all. Raises `UserError` as `create_parser`."""
+    from importlib.metadata import entry_points
+
     installed = sorted(entry_points(group="roomtone.commands"), key=lambda e: e.name)
     asked = [entry for entry in installed if entry.name == only]
     for entry in asked or installed:
@@ -58,9 +73,6 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
             raise UserError(
                 f"`{only}` is not part of this installation; a checkout has it: ./run setup, then . .venv/bin/activate"
             )
-    if not summary:
-        add_examples(top)
-    return top
 
 
 class _NamedError(Exception):

@@ -59,6 +59,8 @@ class LoadedModel:
     chosen: SelectedModel
     classifier: Classifier
     adaptation: BaselineStore | None
+    inference_s: float
+    """CPU seconds of one inference of its self-test."""
 
 
 class ModelSelector:
@@ -148,8 +150,9 @@ class ModelSelector:
             abstain_below=self._config.model.abstain_below,
             baseline=None if room is None else room.baseline,
         )
-        classifier.self_test()
-        return LoadedModel(chosen, classifier, room)
+        begun = time.thread_time()
+        inferences = classifier.self_test()
+        return LoadedModel(chosen, classifier, room, (time.thread_time() - begun) / inferences)
 
     # --- swapping while the ear runs ---
 

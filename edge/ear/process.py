@@ -6,6 +6,7 @@ Each way of ending has its own exit status, so that the journal tells a stuck mi
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -20,7 +21,6 @@ from edge import protocol
 from edge.audio.vad import Vad
 from edge.config.settings import Config
 from edge.ear import state_dir as state
-from edge.ear.baseline_store import BaselineStore
 from edge.ear.capture.source import AudioSource, Block
 from edge.ear.capture.thread import Capture, Notice
 from edge.ear.info import ear_health, ear_info
@@ -30,11 +30,11 @@ from edge.ear.mute import button
 from edge.ear.mute.mute_state import MuteState, write_mic_state
 from edge.ear.pipeline import Pipeline
 from edge.ear.signal_check import SignalCheck
+from edge.ear.speed_check import SpeedCheck
 from edge.ear.uplink.client import Uplink
 from edge.ear.uplink.counter import UtteranceCounter
 from edge.ear.watchdog import Watchdog
-from edge.inference import pace
-from edge.inference.classifier import Classifier
+from edge.inference import memory_pages
 from edge.protocol import (
     EarCommand,
     EarHealth,
@@ -57,13 +57,13 @@ EXIT_HUNG: Final = 74
 """Opening or reading the microphone does not return (EX_IOERR)."""
 EXIT_RESTART: Final = 75
 """Asked to restart (EX_TEMPFAIL)."""
+MOST_BLOCKS: Final = 8
+"""Blocks that are filtered together: after a backlog, an utterance that has ended is not delayed by what came later."""
 IDLE_BLOCKS: Final = 4
 """Blocks (of 32 ms) that are processed together while there is no speech."""
 HEALTH_PERIOD_S: Final = 60.0
 DRAIN_TIMEOUT_S: Final = 10.0
 """At the end of a playback: seconds without an acknowledgement after which the remaining events are given up."""
-SLOW_S: Final = 0.05
-"""CPU seconds of an inference above which its speed is compared once with the arithmetic of this device."""
 
 
 class Ear:
@@ -77,31 +77,31 @@ class Ear:
         config: Config,
         source: AudioSource,
         vad: Vad,
-        classifier: Classifier,
+        models: ModelSelector,
+        first: LoadedModel,
         on_ready: Callable[[float], None],
         stopped: threading.Event,
-        baseline_store: BaselineStore | None = None,
-        restarts: Restarts | None = None,
-        models: ModelSelector | None = None,
-        on_probation: bool = False,
+        restarts: Restarts,
     ) -> None:
         self._config = config
         self._models = models
-        self._on_probation = on_probation
+        self._on_probation = first.chosen.on_probation
         self._stopped = stopped
-        self._restarts = restarts or Restarts(None)
-        self._classifier = classifier
+        self._restarts = restarts
+        self._classifier = classifier = first.classifier
         self._on_ready = on_ready
         self._ready = False
+        self._released: int | None = None
+        """How many utterances there were when memory was last returned."""
         self._notified_ready = False
-        self._speed_checked = False
+        self._speed = SpeedCheck()
         self._vad = vad
         self._capture = Capture(source, stopped)
-        self._baseline_store = baseline_store
+        self._baseline_store = first.adaptation
         self._mute = MuteState(state.folder(config), config.audio.quiet_hours)
         self._muted_by: tuple[MutedBy, ...] = ()
         self._button = button.attach(config.button, self._mute)
-        self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, baseline_store)
+        self._pipeline = Pipeline(config, vad, classifier, classifier.bundle.full_name, first.adaptation)
         self._info = ear_info(config, classifier, vad)
         now = time.monotonic()
         speed = config.audio.real_speed
@@ -118,12 +118,12 @@ class Ear:
         self._microphone = MicrophoneState(self._on_mic_state, self._watchdog, now)
         self._health_due = now + HEALTH_PERIOD_S
         self._status = 0
+        self._on_self_test(first.inference_s)
 
     def run(self) -> int:
-        """Run the main loop; returns the exit status. Raises `UserError` when the model fails its first self-test."""
+        """Run the main loop; returns the exit status."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._self_test()
         self._apply_mute()
         self._uplink.start()
         self._capture.start()
@@ -147,24 +147,31 @@ class Ear:
 
     def _process_items(self, items: list[Block | Notice]) -> bool:
         """Process blocks and notices in order; True when there will be no more."""
-        for item in items:
-            if isinstance(item, Block):
-                self._process_block(item)
-            elif self._handle_notice(item):
-                return True
-            if self._stopped.is_set():
-                break
+        for is_block, group in itertools.groupby(items, lambda item: isinstance(item, Block)):
+            if is_block:
+                self._process_blocks([item for item in group if isinstance(item, Block)])
+                continue
+            for item in group:
+                if isinstance(item, Notice) and self._handle_notice(item):
+                    return True
         return False
 
-    def _process_block(self, block: Block) -> None:
-        for values in self._pipeline.feed(block):
+    def _process_blocks(self, blocks: list[Block]) -> None:
+        """Process what has come since the last time: one block while somebody speaks, else several."""
+        for at in range(0, len(blocks), MOST_BLOCKS):
+            if not self._stopped.is_set():
+                self._process_some(blocks[at : at + MOST_BLOCKS])
+
+    def _process_some(self, blocks: list[Block]) -> None:
+        for values in self._pipeline.feed(blocks):
             log.debug("utterance %d: %s", self._pipeline.utterances, values.event_type)
             self._uplink.publish(values)
             if self._on_probation:
                 self._report_prediction_counts()
             self._notify_status()
         self._uplink.set_speaking(self._pipeline.speaking)
-        self._microphone.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
+        for block in blocks:
+            self._microphone.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
         if not self._ready and self._microphone.state == "ok":
             self._ready = True
             seconds = seconds_since_start()
@@ -236,8 +243,10 @@ class Ear:
             self._baseline_store.poll()
         self._restarts.alive()
         self._apply_mute()
-        if self._models is not None and not self._pipeline.speaking:
+        if self._ready and not self._pipeline.speaking:
             self._activate_model(self._models.poll())
+            self._speed.run()
+            self._release_memory()
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
@@ -262,6 +271,14 @@ class Ear:
         how = ", on probation" if self._on_probation else ""
         log.info("[model_changed] model: %s%s", new.classifier.bundle.full_name, how)
 
+    def _release_memory(self) -> None:
+        """Return what the start, or the last utterance, has left behind to the system."""
+        if self._released is None:
+            memory_pages.release_code()
+        if self._released != self._pipeline.utterances:
+            self._released = self._pipeline.utterances
+            memory_pages.trim_heap()
+
     def _report_prediction_counts(self) -> None:
         self._uplink.set_prediction_counts(
             self._pipeline.prediction_counts.report(self._classifier.bundle.sha256)
@@ -280,14 +297,11 @@ class Ear:
         """Run the golden inputs of the bundle. Raises `UserError` when the outputs differ."""
         begun = time.thread_time()
         inferences = self._classifier.self_test()
-        seconds = (time.thread_time() - begun) / inferences
-        if not self._speed_checked and (seconds > SLOW_S or not os.access(pace.CPUINFO, os.R_OK)):
-            self._speed_checked = True
-            found = pace.measure(seconds)
-            if found.slow:
-                log.warning(
-                    "[slow] the self-test takes %.2f s of CPU time per inference: %s", seconds, found.why
-                )
+        self._on_self_test((time.thread_time() - begun) / inferences)
+
+    def _on_self_test(self, seconds: float) -> None:
+        """Note a passed self-test and the CPU seconds of its inferences."""
+        self._speed.add(seconds)
         self._watchdog.on_self_test(time.monotonic())
 
     def _on_mic_state(self, state: MicState) -> None:
@@ -312,8 +326,7 @@ class Ear:
             case Unmute():
                 self._mute.set_remote(False)
             case ReloadModel():
-                if self._models is not None:
-                    self._models.request_reload()
+                self._models.request_reload()
             case Restart() if is_supervised():
                 log.info("[restart_requested] restart requested by the link")
                 self._status = EXIT_RESTART
@@ -334,8 +347,7 @@ class Ear:
             self._baseline_store.close()
         if self._status != EXIT_FAILED:
             self._restarts.clear()
-            if self._models is not None:
-                self._models.mark_stable()
+            self._models.mark_stable()
         self._button.close()
         clean = self._capture.join(timeout_s=3.0)
         self._uplink.stop()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +46,9 @@ def _library() -> tuple[Any, str]:
     why = []
     for module, distribution, name in LIBRARIES:
         try:
-            return importlib.import_module(module), f"{name} {importlib.metadata.version(distribution)}"
+            library = importlib.import_module(module)
+            # Not by `importlib.metadata`, which alone loads thirty modules.
+            return library, f"{name} {sys.modules[module.partition('.')[0]].__version__}"
         except ImportError as error:
             why.append(f"{distribution}: {error}")
     raise InterpreterError(

@@ -6,7 +6,6 @@ The number of a release only ever rises. Its bytes may be old ones: that is how 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import platform
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
@@ -123,6 +122,8 @@ class Choice:
 
 def runtime() -> str:
     """Return the name of the installed interpreter, without loading it; empty where there is none."""
+    import importlib.metadata  # not at the top: the ear imports this module, and never calls this
+
     for distribution, name in RUNTIMES:
         try:
             importlib.metadata.version(distribution)

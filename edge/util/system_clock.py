@@ -10,7 +10,6 @@ import time
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 LOCALTIME: Final = Path("/etc/localtime")
 _TIME_ERROR: Final = 5
@@ -76,6 +75,8 @@ class LocalClock:
         seen = (status.st_dev, status.st_ino, status.st_mtime_ns)
         if seen == self._seen:
             return
+        from zoneinfo import ZoneInfo  # not at the top: only where there are quiet hours
+
         self._seen = seen
         with contextlib.suppress(OSError, ValueError, struct.error), self._file.open("rb") as file:
             self._zone = ZoneInfo.from_file(file)

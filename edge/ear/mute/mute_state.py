@@ -44,6 +44,7 @@ class MuteState:
         self, folder: Path, quiet_hours: Sequence[str] = (), now: Callable[[], datetime] | None = None
     ) -> None:
         self._folder = folder
+        self._files = {origin: folder / f"muted-{origin}" for origin in ORIGINS}
         self._quiet = [_parse_span(text) for text in quiet_hours]
         self._now = now or LocalClock().now
         self._unsaved = False
@@ -51,13 +52,14 @@ class MuteState:
     def muted_by(self) -> tuple[MutedBy, ...]:
         """Return why the microphone has to be closed; empty: it may be open."""
         found: list[MutedBy] = []
-        if self._file("device").exists():
+        if self._files["device"].exists():
             found.append("device")
-        if self._unsaved or self._file("remote").exists():
+        if self._unsaved or self._files["remote"].exists():
             found.append("remote")
-        moment = self._now().time()
-        if any(_within(moment, begin, end) for begin, end in self._quiet):
-            found.append("quiet_hours")
+        if self._quiet:
+            moment = self._now().time()
+            if any(_within(moment, begin, end) for begin, end in self._quiet):
+                found.append("quiet_hours")
         return tuple(found)
 
     def reasons(self) -> list[str]:
@@ -66,7 +68,7 @@ class MuteState:
 
     def set(self, origin: Origin, muted: bool) -> None:
         """Make a request or withdraw it. Raises `OSError` when it cannot be saved."""
-        file = self._file(origin)
+        file = self._files[origin]
         if not muted:
             file.unlink(missing_ok=True)
         else:
@@ -84,7 +86,7 @@ class MuteState:
 
     def toggle_local(self) -> None:
         """Handle a press of the button: unmute where there is any request, else mute. Raises `OSError`."""
-        self.set_local(not any(self._file(origin).exists() for origin in ORIGINS))
+        self.set_local(not any(self._files[origin].exists() for origin in ORIGINS))
 
     def set_remote(self, muted: bool) -> None:
         """Mute or unmute by MQTT; a request that cannot be saved is kept in memory, never refused."""
@@ -98,9 +100,6 @@ class MuteState:
                 self._folder,
                 error,
             )
-
-    def _file(self, origin: Origin) -> Path:
-        return self._folder / f"muted-{origin}"
 
 
 def write_mic_state(state: str) -> None:

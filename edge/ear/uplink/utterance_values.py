@@ -27,7 +27,7 @@ def utterance_values(
             tuple[int, int, int, int, int, int, int], percentages(list(result.probabilities.values()))
         ),
         arousal=None if result.arousal is None else _bounded(result.arousal * AROUSAL_STEPS, -20, 20),
-        started=max(0, int(started * 1000 / BLOCK_MS)),
+        started=max(0, round(started * 1000 / BLOCK_MS)),
         length=_bounded(length, 0, 60_000 // BLOCK_MS),
         snr_db=_bounded(snr_db, -20, 100),
         level_dbfs=_bounded(level_dbfs, -100, 0),

@@ -61,7 +61,7 @@ def sound(level_dbfs: float, blocks: int) -> list[Samples]:
 
 def feed(pipeline: Pipeline, blocks: list[Samples], begun: float | None = None) -> list[UtteranceValues]:
     start = time.monotonic() - len(blocks) * BLOCK_S if begun is None else begun
-    return [e for i, b in enumerate(blocks) for e in pipeline.feed(Block(b, start + i * BLOCK_S))]
+    return [e for i, b in enumerate(blocks) for e in pipeline.feed([Block(b, start + i * BLOCK_S)])]
 
 
 @pytest.fixture
@@ -83,6 +83,26 @@ def test_each_utterance_becomes_one_event_that_fits_the_contract(pipeline: Pipel
         assert len(data) <= MAX_REPORT_BYTES
         assert decode_ear_message(data) == UtteranceReport(1, event)
         assert event.shares == (11, 11, 11, 34, 11, 11, 11)
+
+
+def test_blocks_together_give_what_they_give_one_by_one(pipeline: Pipeline, listener: Listener) -> None:
+    blocks = (sound(-70, 21) + sound(-25, 40) + sound(-70, 41)) * 2
+    single = feed(pipeline, blocks, begun=100.0)
+    other = Listener()
+    batched = Pipeline(load(), LoudIsSpeech(), other, "base-1.2.0")
+    found = [
+        event
+        for at in range(0, len(blocks), 5)
+        for event in batched.feed(
+            [Block(b, 100.0 + i * BLOCK_S) for i, b in enumerate(blocks[at : at + 5], start=at)]
+        )
+    ]
+    assert [(e.started, e.length, e.level_dbfs, e.snr_db) for e in found] == [
+        (e.started, e.length, e.level_dbfs, e.snr_db) for e in single
+    ]
+    assert len(found) == 2 and batched.level() == pipeline.level()
+    for first, second in zip(listener.heard, other.heard, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_length_level_and_distance_from_the_room_are_those_of_the_speech(pipeline: Pipeline) -> None:

@@ -1,0 +1,40 @@
+"""Warns once where the model runs slower than the arithmetic of this device explains (see `edge.inference.pace`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Final
+
+from edge.inference import pace
+
+log = logging.getLogger(__name__)
+
+SLOW_S: Final = 0.05
+"""CPU seconds of an inference above which its speed is compared with the arithmetic of this device."""
+
+
+class SpeedCheck:
+    """Compares the first inferences that are slow with plain arithmetic. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._checked = False
+
+    def add(self, seconds: float) -> None:
+        """Note the CPU seconds of an inference, as of a self-test."""
+        self._seconds = seconds
+
+    def run(self) -> None:
+        """Compare where that is due: it takes a tenth of a second, so call it when there is nothing to hear."""
+        if self._checked or not self._seconds:
+            return
+        self._checked = True
+        if self._seconds > SLOW_S or not os.access(pace.CPUINFO, os.R_OK):
+            found = pace.measure(self._seconds)
+            if found.slow:
+                log.warning(
+                    "[slow] the self-test takes %.2f s of CPU time per inference: %s",
+                    self._seconds,
+                    found.why,
+                )
