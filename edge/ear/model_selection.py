@@ -20,6 +20,7 @@ from edge.config.settings import Config
 from edge.ear import baseline_store as adaptation
 from edge.ear import state_dir
 from edge.ear.baseline_store import BaselineStore
+from edge.ear.speed_check import timed_self_test
 from edge.inference import bundle as bundles
 from edge.inference.bundle import Bundle
 from edge.inference.classifier import Classifier
@@ -150,9 +151,7 @@ class ModelSelector:
             abstain_below=self._config.model.abstain_below,
             baseline=None if room is None else room.baseline,
         )
-        begun = time.thread_time()
-        inferences = classifier.self_test()
-        return LoadedModel(chosen, classifier, room, (time.thread_time() - begun) / inferences)
+        return LoadedModel(chosen, classifier, room, timed_self_test(classifier))
 
     # --- swapping while the ear runs ---
 

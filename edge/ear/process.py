@@ -30,11 +30,11 @@ from edge.ear.mute import button
 from edge.ear.mute.mute_state import MuteState, write_mic_state
 from edge.ear.pipeline import Pipeline
 from edge.ear.signal_check import SignalCheck
-from edge.ear.speed_check import SpeedCheck
+from edge.ear.speed_check import SpeedCheck, timed_self_test
 from edge.ear.uplink.client import Uplink
 from edge.ear.uplink.counter import UtteranceCounter
 from edge.ear.watchdog import Watchdog
-from edge.inference import memory_pages
+from edge.inference.memory_pages import MemoryReleaser
 from edge.protocol import (
     EarCommand,
     EarHealth,
@@ -91,8 +91,7 @@ class Ear:
         self._classifier = classifier = first.classifier
         self._on_ready = on_ready
         self._ready = False
-        self._released: int | None = None
-        """How many utterances there were when memory was last returned."""
+        self._memory = MemoryReleaser()
         self._notified_ready = False
         self._speed = SpeedCheck()
         self._vad = vad
@@ -157,7 +156,7 @@ class Ear:
         return False
 
     def _process_blocks(self, blocks: list[Block]) -> None:
-        """Process what has come since the last time: one block while somebody speaks, else several."""
+        """Process what has come since the last time: one block during speech, else several."""
         for at in range(0, len(blocks), MOST_BLOCKS):
             if not self._stopped.is_set():
                 self._process_some(blocks[at : at + MOST_BLOCKS])
@@ -246,7 +245,7 @@ class Ear:
         if self._ready and not self._pipeline.speaking:
             self._activate_model(self._models.poll())
             self._speed.run()
-            self._release_memory()
+            self._memory.run(self._pipeline.utterances)
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())
@@ -271,14 +270,6 @@ class Ear:
         how = ", on probation" if self._on_probation else ""
         log.info("[model_changed] model: %s%s", new.classifier.bundle.full_name, how)
 
-    def _release_memory(self) -> None:
-        """Return what the start, or the last utterance, has left behind to the system."""
-        if self._released is None:
-            memory_pages.release_code()
-        if self._released != self._pipeline.utterances:
-            self._released = self._pipeline.utterances
-            memory_pages.trim_heap()
-
     def _report_prediction_counts(self) -> None:
         self._uplink.set_prediction_counts(
             self._pipeline.prediction_counts.report(self._classifier.bundle.sha256)
@@ -295,9 +286,7 @@ class Ear:
 
     def _self_test(self) -> None:
         """Run the golden inputs of the bundle. Raises `UserError` when the outputs differ."""
-        begun = time.thread_time()
-        inferences = self._classifier.self_test()
-        self._on_self_test((time.thread_time() - begun) / inferences)
+        self._on_self_test(timed_self_test(self._classifier))
 
     def _on_self_test(self, seconds: float) -> None:
         """Note a passed self-test and the CPU seconds of its inferences."""

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from typing import Final
 
 from edge.inference import pace
+from edge.inference.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
 SLOW_S: Final = 0.05
 """CPU seconds of an inference above which its speed is compared with the arithmetic of this device."""
+
+
+def timed_self_test(classifier: Classifier) -> float:
+    """Run the self-test; returns the CPU seconds of one inference. Raises `UserError` when the outputs differ."""
+    begun = time.thread_time()
+    inferences = classifier.self_test()
+    return (time.thread_time() - begun) / inferences
 
 
 class SpeedCheck:
