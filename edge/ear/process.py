@@ -59,7 +59,7 @@ EXIT_RESTART: Final = 75
 """Asked to restart (EX_TEMPFAIL)."""
 MOST_BLOCKS: Final = 8
 """Blocks that are filtered together: after a backlog, an utterance that has ended is not delayed by what came later."""
-IDLE_BLOCKS: Final = 4
+IDLE_BLOCKS: Final = 8
 """Blocks (of 32 ms) that are processed together while there is no speech."""
 HEALTH_PERIOD_S: Final = 60.0
 DRAIN_TIMEOUT_S: Final = 10.0
