@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SMTP_PASSWORD: Final = "ROOMTONE_SMTP_PASSWORD"
 PUBLIC_HOST: Final = "ROOMTONE_PUBLIC_HOST"
 """Environment variable: the name for which Caddy obtains a public certificate (provisioning/hub/Caddyfile)."""
+DEFAULT_BUNDLE: Final = "base"
 
 
 EPILOG: Final = """examples:
@@ -74,7 +75,7 @@ def register(subparsers: Any) -> None:
         action="store_true",
         help="let operators invite a guest to that page, by a link that works once within ten minutes (with --login)",
     )
-    parser.add_argument("--bundle", default="base", help="the model of that page (default: %(default)s)")
+    parser.add_argument("--bundle", help=f"the model of that page (default: {DEFAULT_BUNDLE})")
     parser.add_argument(
         "--updates",
         type=Path,
@@ -151,6 +152,7 @@ def run(options: argparse.Namespace) -> int:
     journal.configure("dashboard", "warning")
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
+    _check_inputs(options)
     listener = server.listen(options.host, options.port)
     is_loopback = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
     login = options.login or bool(proxies) or not is_loopback
@@ -165,7 +167,8 @@ def run(options: argparse.Namespace) -> int:
             options.host,
         )
     public_host = os.environ.get(PUBLIC_HOST, "")
-    bundle = None if options.no_try_it or (public_host and not options.try_it) else options.bundle
+    tried = not options.no_try_it and (options.try_it or not public_host)
+    bundle = (options.bundle or DEFAULT_BUNDLE) if tried else None
     if options.guest_links and not (login and bundle):
         raise UserError("--guest-links needs a login (--login), and the page *Try it*")
     own = server.url_of(listener)
@@ -185,6 +188,19 @@ def run(options: argparse.Namespace) -> int:
         public_host=public_host,
     )
     return server.serve(settings, listener, notification_settings(options))
+
+
+def _check_inputs(options: argparse.Namespace) -> None:
+    """Raises `UserError` for a folder of releases or a model that is named and not there."""
+    from edge.inference import bundle
+
+    if options.updates is not None and not options.updates.is_dir():
+        raise UserError(
+            f"--updates {options.updates}: no such folder; `roomtone fleet keys init` makes it: models/hub"
+        )
+    # Pages without the model of the default are of use, too.
+    if options.bundle is not None:
+        bundle.find(options.bundle)
 
 
 def _for_others(url: str) -> str:

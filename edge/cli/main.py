@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from edge.cli.examples import add_examples
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
 
@@ -27,6 +27,15 @@ EPILOG = """examples:
   roomtone doctor                         check the installation
   roomtone COMMAND --help                 options and examples of a command
 """
+
+REMEDIES: Final = {
+    errno.EACCES: "run this as the user that owns it, or name another path",
+    errno.EPERM: "run this as the user that owns it, or name another path",
+    errno.EROFS: "name a path on a disk that can be written",
+    errno.EDQUOT: "free some space, or name another path",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+}
+"""What to do about an error of the system that no command has expected."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,6 +117,23 @@ def _load(entry: Any) -> Any:
         return None
 
 
+def _refused_by_the_system(error: OSError) -> int:
+    """Print what no command has expected: a full disk, or a path that cannot be used. Anything else is raised again."""
+    if error.errno == errno.ENOSPC:
+        print(
+            "roomtone: no space left on the output's file system; free some and run it again", file=sys.stderr
+        )
+        # What is still buffered cannot be written either; without this Python would report that at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UserError.status
+    if error.filename is None or os.environ.get("ROOMTONE_DEBUG"):
+        raise error
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    remedy = REMEDIES.get(error.errno or 0, "check the path")
+    print(f"roomtone: {printable(path)}: {reason(error)}; {remedy}", file=sys.stderr)
+    return UserError.status
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status, that of a `UserError` (2) and 130 for Ctrl-C."""
     prepare_output()
@@ -131,14 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(
-            "roomtone: no space left on the output's file system; free some and run it again", file=sys.stderr
-        )
-        # What is still buffered cannot be written either; without this Python would report that at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 2
+        status = _refused_by_the_system(error)
     except KeyboardInterrupt:
         return 130
     return status

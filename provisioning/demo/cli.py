@@ -117,8 +117,10 @@ def port(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run the demo; with `--seconds` or `--once` the status is 1 unless events came back, and all of them."""
     # Not at the top: `roomtone --help` registers every command, and should not wait for what it does not use.
+    from edge.inference import bundle
     from provisioning.demo.session import DemoSession
 
+    bundle.find(options.model)  # A wrong name is said before a broker is started.
     scratch = Path(tempfile.mkdtemp(prefix="roomtone-"))
     session = DemoSession(options, scratch)
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

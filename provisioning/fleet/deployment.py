@@ -137,8 +137,11 @@ def copy_files(site: Site) -> None:
             write(folder / name, content, 0o640 if name in SECRET else 0o644)
             set_owner(folder / name, deployment.owner)
     except OSError as error:
+        remedy = "another folder: `roomtone fleet deploy --to DIR`"
+        if isinstance(error, PermissionError):
+            remedy = f"run: {command_as_root()}"
         raise NotInForceError(
-            f"NOT IN FORCE: {error.filename or folder}: {reason(error)}. Run: {command_as_root()}"
+            f"NOT IN FORCE: {error.filename or folder}: {reason(error)}; {remedy}"
         ) from None
 
 

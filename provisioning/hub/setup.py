@@ -132,6 +132,7 @@ def prepare(
         raise UserError(f"--mqtt-port {port}: from 1 to 65535")
     folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
+    (folder / "updates").mkdir(mode=0o700, exist_ok=True)
     new = not (site / "ca.key").exists()
     programs = [folder / name for name, _ in (*CLIENTS, PUSH)]
     if new:

@@ -19,7 +19,7 @@ from provisioning.fleet.site import MODELS
 from provisioning.publish import bundle_checks, keys, rotation, setup
 from provisioning.publish.catalogue import About, Catalogue
 from provisioning.publish.signing import sign_targets
-from provisioning.publish.upload import hub_of
+from provisioning.publish.upload import Hub, hub_of
 
 MIN_REASON: Final = 10
 
@@ -87,49 +87,55 @@ def keys_rotate(options: argparse.Namespace) -> int:
     if options.role == "token":
         say(f"give {rotation.new_token(catalogue)} to the hub; until then it takes nothing from here")
         return 0
-    passphrase = passphrase_of(options)
+    passphrase, hub = passphrase_of(options), _hub_to_use(catalogue, options)
     whole = rotation.rotate(catalogue, options.role, options.key, passphrase)
     if not whole:
         say(f"{catalogue.pending()} waits for further root keys: roomtone fleet keys sign --key FILE")
         return 1
-    return _after_root(catalogue, options, passphrase, options.role)
+    return _after_root(catalogue, hub, passphrase, options.role)
 
 
 def keys_sign(options: argparse.Namespace) -> int:
     """Add a signature to a root that waits for further ones (`fleet keys sign`)."""
     catalogue = catalogue_of(options)
-    passphrase = passphrase_of(options)
+    passphrase, hub = passphrase_of(options), _hub_to_use(catalogue, options)
     whole, role = rotation.sign(catalogue, options.key, passphrase)
     if not whole:
         say("still too few signatures")
         return 1
-    return _after_root(catalogue, options, passphrase, role)
+    return _after_root(catalogue, hub, passphrase, role)
 
 
-def _after_root(
-    catalogue: Catalogue, options: argparse.Namespace, passphrase: keys.Passphrase, role: str
-) -> int:
+def _after_root(catalogue: Catalogue, hub: Hub | None, passphrase: keys.Passphrase, role: str) -> int:
     # After a change of its key the list is signed again: devices would refuse the old signature.
     rotation.resign_if_needed(catalogue, passphrase)
     say(f"root {catalogue.root().signed.version} is signed")
     if role == "online":
         say(f"give {catalogue.hub / 'online.key'} to the hub first, then: roomtone fleet refresh")
         return 0
-    _upload(catalogue, options)
+    _upload(catalogue, hub, passphrase)
     return 0
 
 
 def publish_bundle(options: argparse.Namespace) -> int:
     """Sign a bundle and upload it to the hub; no device gets it before `push`, except with --everywhere."""
     catalogue = catalogue_of(options)
+    hub = _hub_to_use(catalogue, options)
     about = sign_bundle(catalogue, options, percent=100 if options.everywhere else 0)
     print(about.full_name, flush=True)
-    _upload(catalogue, options)
+    _upload(catalogue, hub, passphrase_of(options))
     return 0
+
+
+def check_data(options: argparse.Namespace) -> None:
+    """Raises `UserError` where --data names no folder, also when there is nothing to compare yet."""
+    if options.data is not None and not options.data.is_dir():
+        raise UserError(f"--data {options.data}: no such folder; it holds the recordings to compare with")
 
 
 def sign_bundle(catalogue: Catalogue, options: argparse.Namespace, *, percent: int) -> Release:
     """Check and sign a bundle. Raises `UserError` for an objection that --force does not answer."""
+    check_data(options)
     bundle = bundles.load(bundles.find(options.bundle))
     bundle_checks.refuse_old(catalogue, bundle, options.channel, options.again)
     reason = (options.force or "").strip()
@@ -183,6 +189,7 @@ def withdraw(options: argparse.Namespace) -> int:
     listed = catalogue.listed()
     back = bundle_checks.latest_but(listed, gone.release.name)
     drop = [t.release.path for t in listed if t.release.full_name == gone.release.full_name]
+    hub = _hub_to_use(catalogue, options)
     signer = setup.targets_signer(catalogue, options.targets_key, passphrase_of(options))
     put = [] if back is None else [_again(catalogue, back, gone)]
     sign_targets(catalogue, signer, put=put, drop=drop)
@@ -195,7 +202,7 @@ def withdraw(options: argparse.Namespace) -> int:
         say(
             f"{gone.release.full_name} is withdrawn; release {put[0][0].release} brings {back.release.full_name} back"
         )
-    _upload(catalogue, options)
+    _upload(catalogue, hub, passphrase_of(options))
     return 0
 
 
@@ -224,14 +231,18 @@ def group(options: argparse.Namespace) -> int:
     return 0
 
 
-def _upload(catalogue: Catalogue, options: argparse.Namespace) -> None:
-    rotation.resign_if_needed(catalogue, passphrase_of(options))
-    if options.no_upload:
+def _hub_to_use(catalogue: Catalogue, options: argparse.Namespace) -> Hub | None:
+    """Return the hub to upload to, None with --no-upload. Raises `UserError`: before anything is signed."""
+    return None if options.no_upload else hub_of(catalogue, options.ca)
+
+
+def _upload(catalogue: Catalogue, hub: Hub | None, passphrase: keys.Passphrase) -> None:
+    rotation.resign_if_needed(catalogue, passphrase)
+    if hub is None:
         raise NotInForceError(
             f"NOT IN FORCE: {setup.to_local_hub(catalogue)} is up to date here; copy it to the hub, then "
             "`roomtone fleet refresh --no-upload` looks whether the hub serves it"
         )
-    hub = hub_of(catalogue, options.ca)
     try:
         hub.bring(catalogue)
         hub.check_served(catalogue)

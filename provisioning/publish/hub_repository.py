@@ -51,7 +51,7 @@ class RefusedError(UserError):
 
 
 class HubRepository(Repository):
-    """The repository folder at the hub; a lock keeps two processes from signing at once. Raises `UserError`.
+    """The repository in a folder that exists; a lock keeps two processes from signing at once. Raises `UserError`.
 
     `now` is UTC; what is signed or compared with it is guarded by monotonic progress (`steady`, in seconds), so that a
     clock that is set wrong does not sign metadata for years.
@@ -73,7 +73,7 @@ class HubRepository(Repository):
         self._inside = False
         try:
             for made in (self.metadata, self.targets_folder):
-                made.mkdir(parents=True, exist_ok=True)
+                made.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"{error.filename}: {reason(error)}") from None
 

@@ -57,8 +57,10 @@ def load(path: Path, passphrase: Passphrase) -> CryptoSigner:
         raise UserError(
             f"{path}: {reason(error)}; this key signs: bring the stick that it is on, or name it with --key"
         ) from None
+    # Outside of the `try`: what it refuses is a ValueError, too.
+    secret = passphrase(path.name, False) if b"ENCRYPTED" in data else None
     try:
-        key = load_pem_private_key(data, passphrase(path.name, False) if b"ENCRYPTED" in data else None)
+        key = load_pem_private_key(data, secret)
     except (ValueError, TypeError):
         raise UserError(f"{path}: wrong passphrase, or no key") from None
     if not isinstance(key, Ed25519PrivateKey):

@@ -36,6 +36,7 @@ def check_options(catalogue: Catalogue, options: argparse.Namespace) -> None:
     parse_stages(options.percent, options.then)
     parse_duration(options.wait)
     _nodes(catalogue, options.to)
+    commands.check_data(options)
     if not _is_folder(options):
         catalogue.find(options.bundle)
 

@@ -72,7 +72,7 @@ def sign(
     Raises `UserError`.
     """
     if not catalogue.pending().exists():
-        raise UserError("no root waits for signatures")
+        raise UserError("no root waits for signatures; `roomtone fleet keys rotate` makes one")
     pending = Metadata[Root].from_file(str(catalogue.pending()))
     role = changed(catalogue.root().signed, pending.signed)
     signers = [keys.load(path, passphrase) for path in setup.root_files(catalogue, root_keys)]

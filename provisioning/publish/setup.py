@@ -37,6 +37,8 @@ def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now)
     """Make the signing keys, the first metadata and the hub's folder, all or nothing. Raises `UserError`."""
     if folder.exists():
         raise UserError(f"{folder}: exists already: devices would not accept a second root")
+    for name in (*_root_names(about), "targets.key"):
+        passphrase(name, True)  # Asked for, or refused, before anything is created.
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".models-") as scratch:
         made = Path(scratch) / "models"
@@ -45,28 +47,33 @@ def init(folder: Path, about: About, passphrase: Passphrase, now: Now = utc_now)
     return Catalogue(folder, now)
 
 
+def _root_names(about: About) -> list[str]:
+    """The files of the root keys of a profile."""
+    count, _ = ROOT_KEYS[about.profile]
+    return ["root.key"] if count == 1 else [f"root-{n}.key" for n in range(1, count + 1)]
+
+
 def _fill(made: Path, about: About, passphrase: Passphrase, now: Now) -> None:
     for name in ("metadata", "bundles", "hub"):
         (made / name).mkdir(mode=0o700, parents=True)
     made.chmod(0o700)
     write(made / "about.json", msgspec.json.format(msgspec.json.encode(about)), 0o600)
     catalogue = Catalogue(made, now)
-    count, threshold = ROOT_KEYS[about.profile]
-    names = ["root.key"] if count == 1 else [f"root-{n}.key" for n in range(1, count + 1)]
+    names = _root_names(about)
     root = Root(version=1, consistent_snapshot=True, expires=catalogue.in_days(ROOT_DAYS))
     signers = []
-    for name in [*names, "targets.key"]:
+    for name in (*names, "targets.key"):
         key = keys.new()
         keys.save(made / name, key, passphrase(name, True))
         signer = CryptoSigner(key)
         root.add_key(signer.public_key, "targets" if name == "targets.key" else "root")
         signers.append(signer)
-    root.roles["root"].threshold = threshold
+    root.roles["root"].threshold = ROOT_KEYS[about.profile][1]
     online = keys.new()
     keys.save(made / "hub" / "online.key", online, None)
     for role in ("snapshot", "timestamp"):
         root.add_key(CryptoSigner(online).public_key, role)
-    sign_root(catalogue, Metadata(root), signers[:count])
+    sign_root(catalogue, Metadata(root), signers[: len(names)])
     targets = Metadata(Targets(version=1, expires=catalogue.in_days(TARGETS_DAYS)))
     targets.sign(signers[-1])
     write(catalogue.metadata / "1.targets.json", targets.to_bytes(), 0o644)
@@ -110,6 +117,8 @@ def to_local_hub(catalogue: Catalogue) -> Path:
     """Update the local copy of the hub's folder, to be copied to a hub that takes no uploads; return the folder."""
     # An administrator is present, and may not have been here for long: the catalogue refuses an implausible clock.
     catalogue.in_days(0)
+    # It may have been carried to the hub.
+    catalogue.hub.mkdir(mode=0o700, exist_ok=True)
     hub = HubRepository(catalogue.hub, max_off_s=ROOT_DAYS * 86_400)
     for path in catalogue.roots():
         if not (hub.metadata / path.name).exists():

@@ -89,7 +89,8 @@ class Hub:
             answer = self._pool.request(method, url, body=body or None, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise UserError(
-                f"{url}: the hub cannot be reached ({error.__class__.__name__}: {error})"
+                f"{url}: the hub cannot be reached ({error.__class__.__name__}: {error}); start it, or see "
+                "`roomtone fleet keys show` for the address that `keys init` was given"
             ) from None
         try:
             found = answer.json()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference import features
+from edge.util.errors import UserError, reason
 from training.augment import room_simulation
 from training.data.corpora import impulse_responses, noise
 from training.data.corpora.clip import Clip
@@ -53,6 +54,13 @@ class Job:
     """Clips that the frozen encoder pools for those other runs; they are not fitted."""
     calibrated: bool = True
     """Whether to write out-of-fold predictions, too, which the export calibrates by."""
+
+    def make_out(self) -> None:
+        """Create the folder of the run, once the data are known to be there. Raises `UserError`."""
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {self.out}: cannot be made ({reason(error)})") from None
 
 
 @dataclass

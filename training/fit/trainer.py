@@ -94,14 +94,11 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
 def run(job: Job) -> dict[str, Any]:
     """Train a network, or continue a run that was interrupted in `job.out`. Returns its history. Raises `UserError`."""
     recipe, state = job.recipe, job.out / "state.npz"
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{job.out}: cannot be made: {error}") from None
     task = job.task or tasks.shipped(job.data, ordinary=recipe.relative is not None)
     if job.also and not recipe.is_frozen:
         raise ValueError("only what a frozen encoder says can be shared between runs")
     facts = _facts(job, task, state)
+    job.make_out()
     inputs = read_inputs(job, task)
 
     def groups_of(epoch: int) -> list[list[int]]:

@@ -65,8 +65,8 @@ def run(job: Job, how: Tuning) -> Path:
     result = job.out / "tuned.npz"
     if result.is_file():
         return result
-    job.out.mkdir(parents=True, exist_ok=True)
     task = job.task or tasks.shipped(job.data, ordinary=True)
+    job.make_out()
     # Its speakers are unknown and most of it has no emotion: it is for the head alone.
     task = replace(task, fitting=[clip for clip in task.fitting if clip.corpus != relative.FIELD])
     inputs = read_inputs(job, task)
