@@ -39,6 +39,9 @@ from edge.util.rate_limit import TokenBucket
 log = logging.getLogger(__name__)
 
 MAX_UNSENT = 2000
+CONNECTIONS_PER_SECOND: Final = 1.0
+CONNECTIONS_BURST: Final = 20
+"""Each connection is logged, and costs no message: faster ones wait in the queue of the listener."""
 QUIET_REJECTIONS_S = 60.0
 _QUOTED: Final = re.compile(r"'[^']*'?|`[^`]*`?")
 _PEER = struct.Struct("3i")
@@ -80,8 +83,10 @@ class Intake:
         self._reports = TokenBucket(REPORTS_PER_SECOND, REPORTS_BURST, loop.time)
         self._signals = TokenBucket(SIGNALS_PER_SECOND, SIGNALS_BURST, loop.time)
         self._utterances = TokenBucket(UTTERANCES_PER_SECOND * speed, UTTERANCES_BURST, loop.time)
+        self._connections = TokenBucket(CONNECTIONS_PER_SECOND, CONNECTIONS_BURST, loop.time)
         self._held: EarMessage | None = None
         self._resume: asyncio.TimerHandle | None = None
+        self._listen_again: asyncio.TimerHandle | None = None
         self._unsent: deque[bytes] = deque()
         self._quiet_until = 0.0
         self._closed = False
@@ -115,7 +120,21 @@ class Intake:
         self._closed = True
         if self._peer is not None:
             self._drop("is let go: the link stops")
+        if self._listen_again is not None:
+            self._listen_again.cancel()
         self._loop.remove_reader(self._listener)
+
+    def _listen(self) -> None:
+        """Accept connections, as soon as the rate allows the next one."""
+        if self._listen_again is not None:
+            self._listen_again.cancel()
+            self._listen_again = None
+        wait = self._connections.wait_s()
+        if wait > 0:
+            self._loop.remove_reader(self._listener)
+            self._listen_again = self._loop.call_later(wait, self._listen)
+        else:
+            self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
         if self._peer is not None and _hung_up(self._peer):
@@ -127,6 +146,8 @@ class Intake:
             channel, _ = self._listener.accept()
         except OSError:
             return
+        self._connections.take()
+        self._listen()
         channel.setblocking(False)
         pid, uid, _gid = _PEER.unpack(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         if self._peer is not None:
@@ -234,7 +255,7 @@ class Intake:
         self._unsent.clear()
         log.info("[ear_disconnected] the ear %s", why)
         if not self._closed:
-            self._loop.add_reader(self._listener, self._accept)
+            self._listen()
         self._observer.on_ear_disconnected()
 
 

@@ -6,6 +6,7 @@ Each refusal is explained in plain words, since the reader may be under attack.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -20,7 +21,7 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.api.metadata import Metadata, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Snapshot, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from edge.releases import metadata as releases
@@ -31,6 +32,8 @@ from edge.util.atomic_file import move_into_place, sync_folder
 from edge.util.errors import UserError, reason
 
 MAX_ROOT: Final = 64 << 10
+MAX_VALID: Final = timedelta(days=60)
+"""A hub signs its metadata for 3 and 14 days (`provisioning.publish.hub_repository`)."""
 LIMITS: Final = UpdaterConfig(
     max_root_rotations=64, max_delegations=0, root_max_length=64 << 10, timestamp_max_length=16 << 10,
     snapshot_max_length=64 << 10, targets_max_length=1 << 20, app_user_agent="roomtone",
@@ -116,6 +119,7 @@ class Client:
         """Verify the newest metadata and list what is published. Raises `UpdateError`."""
         try:
             self._updater.refresh()
+            self._check_expiry()
             listed = Metadata[Targets].from_file(str(self._cache / "targets.json")).signed.targets
             found = []
             for path in listed:
@@ -136,6 +140,23 @@ class Client:
         finally:
             sync_folder(self._cache)
         return found
+
+    def _check_expiry(self) -> None:
+        """Check that a hub can have signed for so long. Raises `UpdateError`.
+
+        Who has stolen the online key could otherwise sign once for years, and withhold every release from a device
+        whose network he controls, also after the key was changed.
+        """
+        signed = (
+            Metadata[Timestamp].from_file(str(self._cache / "timestamp.json")).signed,
+            Metadata[Snapshot].from_file(str(self._cache / "snapshot.json")).signed,
+        )
+        for one in signed:
+            if one.expires - datetime.now(UTC) > MAX_VALID:
+                raise UpdateError(
+                    f"{one.type}: valid until {one.expires:%Y-%m-%d}, longer than a hub signs: freeze attack refused",
+                    "invalid",
+                )
 
     def timestamp_version(self) -> int:
         """Version of the timestamp metadata that `refresh` has verified."""

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from tuf.api.exceptions import DownloadHTTPError
-from tuf.api.metadata import Metadata, Timestamp
+from tuf.api.metadata import Metadata, Snapshot, Timestamp
 from tuf.ngclient import FetcherInterface
 from tuf.ngclient._internal import trusted_metadata_set
 
+from edge.releases.repository import tuf_client
 from provisioning.publish import keys, rotation, setup
 from provisioning.publish.hub_repository import MAX_OFF_S
 from provisioning.publish.signing import sign_targets
@@ -60,6 +61,7 @@ def clock(monkeypatch, site):
 
     moved = SimpleNamespace(datetime=Frozen, timezone=real.timezone)
     monkeypatch.setattr(trusted_metadata_set, "datetime", moved)
+    monkeypatch.setattr(tuf_client, "datetime", Frozen)
     monkeypatch.setattr(site, "now", lambda: state.now)
     for one in (site.catalogue, site.hub):
         monkeypatch.setattr(one, "_now", lambda: state.now)
@@ -152,6 +154,41 @@ def test_recovery_from_a_stolen_online_key(site, check, make, memory, clock) -> 
     setup.to_local_hub(site.catalogue)
     assert check().result == "switched"
     assert check.box.model() == "base-1.2.0"
+
+
+@pytest.mark.parametrize(("role", "kind"), [("timestamp", Timestamp), ("snapshot", Snapshot)])
+def test_a_stolen_online_key_cannot_sign_for_years(site, check, make, memory, clock, role, kind) -> None:
+    """Else whoever has it, and the network of a device, withholds every release from it without being noticed."""
+    from provisioning.publish.hub_repository import HubRepository
+
+    site.publish(make("1.1.0"))
+    memory.copy()
+    thief = HubRepository(site.catalogue.hub)._signer()
+    folder = site.catalogue.hub / "metadata"
+    stamp = Metadata[Timestamp].from_file(str(folder / "timestamp.json"))
+    version = stamp.signed.snapshot_meta.version
+    name = "timestamp.json" if kind is Timestamp else f"{version}.snapshot.json"
+    forged = Metadata[kind].from_file(str(folder / name))
+    forged.signed.expires = clock.state.now + timedelta(days=3650)
+    if kind is Timestamp:
+        forged.signed.version += 1
+    else:
+        forged.signed.version = stamp.signed.snapshot_meta.version = version + 1
+        name = f"{version + 1}.snapshot.json"
+        stamp.signed.version += 1
+        stamp.signatures.clear()
+        stamp.sign(thief)
+        memory.files["metadata/timestamp.json"] = stamp.to_bytes()
+    forged.signatures.clear()
+    forged.sign(thief)
+    memory.files[f"metadata/{name}"] = forged.to_bytes()
+    refused = check.box.check(fetcher=memory)
+    assert (refused.result, refused.code) == ("failed", "invalid"), refused
+    assert role in refused.text
+    # With another online key the device is free of it.
+    assert rotation.rotate(site.catalogue, "online", (), ask)
+    setup.to_local_hub(site.catalogue)
+    assert check().result == "switched"
 
 
 def test_expired_metadata_stops_updates_and_never_inference(site, check, make, clock) -> None:

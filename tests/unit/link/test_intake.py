@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import contextlib
 import os
 import socket
 import time
@@ -189,6 +190,35 @@ def test_a_second_ear_is_refused_while_the_first_lives(running):
         assert second.recv(100) == b""
         assert running.intake.send(Ack(1))
         assert first.recv(256) == encode(Ack(1))
+
+
+def test_connections_are_slowed_down_and_the_last_one_is_served(running):
+    """Each is logged on the disk, and costs no message that would be counted."""
+    begin = time.monotonic()
+    for _ in range(200):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as ear:
+            ear.setblocking(False)
+            # The queue of the listener is full.
+            with contextlib.suppress(BlockingIOError):
+                ear.connect(str(running.path))
+        running.serve(0.005)
+    took = time.monotonic() - begin
+    assert running.notes.connections <= intake.CONNECTIONS_BURST + took * intake.CONNECTIONS_PER_SECOND + 1
+    while running.notes.connections > running.notes.gone or running.intake.connected:
+        running.serve()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as ear:
+        ear.setblocking(False)
+        end = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                ear.connect(str(running.path))
+                break
+            running.serve()
+            assert time.monotonic() < end
+        ear.send(encode(MicSignal("ok")))
+        while MicSignal("ok") not in running.notes.said:
+            running.serve()
+            assert time.monotonic() < end
 
 
 def test_an_ear_that_never_reads_is_let_go_and_the_link_stays_small(running):
