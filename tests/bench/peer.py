@@ -19,7 +19,7 @@ from transformers import (
     Wav2Vec2ForSequenceClassification,
 )
 
-ROUNDS = 7
+ROUNDS = 5
 SECONDS = 3.0
 RATE = 16_000
 

@@ -54,12 +54,12 @@ def works(speech: np.ndarray, bundles: list[Path]) -> Iterator[tuple[str, Callab
         yield f"{family}_utterance", lambda classifier=classifier: classifier.classify(speech)
     detector = SileroVad()
     quiet = np.random.default_rng(1).normal(0, 20, (32, BLOCK)).astype(np.int16)
-    yield "vad_block", lambda: [detector.probability(block) for block in quiet]
+    yield "vad_second", lambda: [detector.probability(block) for block in quiet]
 
 
 def per_round(name: str) -> float:
-    """How many of what is counted one round has."""
-    return 32 / SECOND if name == "vad_block" else 1.0
+    """How many of what is counted one round has: of the detector, seconds of sound."""
+    return 32 / SECOND if name == "vad_second" else 1.0
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -1,0 +1,24 @@
+"""From counted instructions to a range of milliseconds."""
+
+import pytest
+
+from tests.bench.arm import count, estimate
+
+
+def test_a_count_is_what_is_between_two_marks_less_the_cost_of_a_mark():
+    text = "0 1000 0\n1 1010 0\n2 5000 1\n3 8010 61\n4 9000 61\n5 11010 61\n-1 20000 61\n"
+    found = count.works_of(count.read_marks(text), {"three rounds": 3, "half a second": 0.5})
+    assert found == {"three rounds": count.Count(1000, 20), "half a second": count.Count(4000, 0)}
+
+
+def test_a_program_that_did_not_end_is_an_error():
+    with pytest.raises(count.CountError):
+        count.read_marks("0 1000 0\n1 1010 0\n")
+
+
+def test_a_range_holds_the_time_at_any_share_of_the_width_within_the_two_that_are_stated():
+    processor = estimate.Processor("a processor", 2.0, 4)
+    least, most = processor.milliseconds(112e6)
+    assert (least, most) == (pytest.approx(20.0), pytest.approx(140e6 / 3 / 1e6))
+    assert processor.share_of_width(112e6, least) == pytest.approx(0.7)
+    assert processor.share_of_width(112e6, most) == pytest.approx(0.3)
