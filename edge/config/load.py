@@ -8,10 +8,7 @@ command line (`{"node.id": "kitchen"}`). An unknown key or a value out of bounds
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
-import textwrap
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,6 +73,8 @@ def _refuse_unknown(tree: Mapping[str, Any], struct: type[Struct], where: str, p
         if place in RENAMED:
             raise ConfigError(f"{where}: {_renamed(place, value)}")
         if key not in fields:
+            import difflib  # used for an error only, like the other imports within functions here
+
             near = difflib.get_close_matches(key, fields, n=1)
             hint = f"did you mean `{prefix}{near[0]}`?" if near else f"known: {', '.join(sorted(fields))}"
             raise ConfigError(f"{where}: unknown key `{place}`; {hint}")
@@ -109,6 +108,8 @@ def _describe(error: msgspec.ValidationError, tree: Mapping[str, Any]) -> str:
     if found is None:
         return str(error)
     section, key = found["section"], found["key"]
+    import textwrap
+
     value = textwrap.shorten(_toml(tree[section].get(key)), 60, placeholder="...")
     struct: Any = typing.get_type_hints(Config)[section]
     dotted = f"{section}.{key}"
@@ -135,6 +136,8 @@ def _allowed(hint: Any) -> str:
 
 
 def _toml(value: Any) -> str:
+    import json
+
     return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 

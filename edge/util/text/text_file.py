@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +63,8 @@ def first_line(path: Path, see: str) -> str:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the contents of a TOML file. Raises `UserError` that says what to do."""
+    import tomllib  # not for those who only import this module: classifying a file reads no configuration
+
     text = read_text(path)
     try:
         return tomllib.loads(text)

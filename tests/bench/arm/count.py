@@ -18,7 +18,7 @@ from tests.support.machines.arm import Pi, unpacked
 
 HERE = Path(__file__).parent
 WORK = HERE / "work.py"
-SILENCE_S = (10, 30)
+SILENCE_S = (4, 12)
 """Lengths of two playbacks of silence; the difference is what silence costs, without start and end."""
 
 
