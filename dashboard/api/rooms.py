@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
@@ -15,7 +15,6 @@ from dashboard.api.common import (
     To,
     confirm_password,
     describe_period,
-    far_future,
     parse_time,
     record_action,
     require,
@@ -26,6 +25,10 @@ from dashboard.auth import passwords
 from dashboard.db import retention
 from dashboard.live.registry import Room
 from dashboard.live.views import room_view
+
+
+END_S: Final = 2**53 / 1000
+"""Later than any event, in seconds since 1970."""
 
 
 class Verb(StrEnum):
@@ -112,7 +115,8 @@ def _add_write_routes(routes: APIRouter, services: Services) -> None:
         With a login it needs the user's password, also with an API token.
         """
         await require_room(services, node)
-        span = parse_time(begin, 0), parse_time(to, far_future())
+        # Without an end it has none: a clock that is behind must not leave anything out.
+        span = parse_time(begin, 0), parse_time(to, END_S)
         if span[0] >= span[1]:
             raise HTTPException(422, "`from` must be before `to`")
         await confirm_password(services, request, confirmation.password, "erase", node)

@@ -206,6 +206,21 @@ def test_a_period_and_a_room_are_erased_with_their_sums(hub):
     assert rows("select count(*) from events") == [(1201,)]
 
 
+def test_an_erasure_without_an_end_leaves_nothing_where_the_clock_is_behind(hub):
+    """The events are of a year that this machine has not reached."""
+    later = START + 20 * 365 * 86_400
+    event = event_of("sad", later, seq=1)
+    Writer(connect(hub.database)).write([Received("loft", event, 1000 * (later + 10))])
+    span = {"from": "2026-02-01T00:00:00Z"}
+    answer = hub.operator.request(
+        "DELETE", "/api/rooms/loft", params=span, json={"password": hub.password}, headers=elsewhere()
+    )
+    assert answer.json() == {"ok": True, "error": "", "events": 1}
+    assert hub.operator.request(
+        "DELETE", "/api/rooms/loft", json={"password": hub.password}, headers=elsewhere()
+    ).json()["ok"]
+
+
 def test_the_description_is_valid_and_names_every_route(hub):
     description = hub.viewer.get("/api/openapi.json").json()
     assert description["openapi"].startswith("3.1")
