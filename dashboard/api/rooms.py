@@ -26,7 +26,6 @@ from dashboard.db import retention
 from dashboard.live.registry import Room
 from dashboard.live.views import room_view
 
-
 END_S: Final = 2**53 / 1000
 """Later than any event, in seconds since 1970."""
 
