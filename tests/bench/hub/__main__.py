@@ -14,13 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.hub.load import load
+from tests.bench.hub.memory import memory
 from tests.bench.hub.month import month
-from tests.bench.hub.pages import first_tile, pages
 from tests.support.machines.postgres import Postgres, programs
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./run bench hub", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="./run bench hub",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n  ./run bench hub\n  ./run bench hub --only postgresql --rate 3000 --seconds 60\n"
+        "  ./run bench hub --only memory --json",
+    )
     parser.add_argument("--rate", type=int, default=2000, help="events a second (default: %(default)s)")
     parser.add_argument("--rooms", type=int, default=10_000, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=300, help="(default: %(default)s)")
@@ -30,7 +36,7 @@ def main() -> int:
     parser.add_argument("--sockets", type=int, default=50, help="open pages (default: %(default)s)")
     parser.add_argument("--browsers", type=int, default=10, help="real ones besides (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=10, help="first pages (default: %(default)s)")
-    parser.add_argument("--only", choices=("sqlite", "postgresql", "pages"))
+    parser.add_argument("--only", choices=("sqlite", "postgresql", "memory", "pages"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result: dict[str, Any] = {}
@@ -56,14 +62,21 @@ def main() -> int:
                     server.stop()
         if not options.json:
             show(kind, result[kind])
+    if options.only in (None, "memory"):
+        result["memory"] = memory()
+        if not options.json:
+            show_memory(result["memory"])
     if options.only in (None, "pages"):
+        # Browsers: not for those who measure something else.
+        from tests.bench.hub.pages import first_tile, pages
+
         result["pages"] = pages(options.sockets, options.browsers, min(60.0, options.seconds))
         result["pages"]["first_tile"] = first_tile(options.rounds)
         if not options.json:
             show_pages(result["pages"])
     if options.json:
         print(json.dumps(result))
-    loads = [found["load"] for kind, found in result.items() if kind != "pages"]
+    loads = [result[kind]["load"] for kind in ("sqlite", "postgresql") if kind in result]
     return 0 if all(load["lost"] == load["doubled"] == 0 for load in loads) else 1
 
 
@@ -75,6 +88,8 @@ def show(kind: str, result: dict[str, Any]) -> None:
     )
     spent = ", ".join(f"{name} {us}" for name, us in load["cpu_us_per_event"].items())
     print(f"  the last one written {load['drained_s']} s after it was sent; us of CPU for each: {spent}")
+    threads = ", ".join(f"{name} {us}" for name, us in load["recorder_us_per_event"].items())
+    print(f"  threads of the recorder: {threads} us; {load['recorder_mb']} MB resident at the end")
     print(
         f"  received by the recorder within {load['received_after_ms_p95']} ms (p95); "
         f"other work on this machine: {load['others_cores']} cores"
@@ -83,6 +98,14 @@ def show(kind: str, result: dict[str, Any]) -> None:
         f"  a month of {drawn['events']} events: charts {drawn['charts_ms']} ms (worst {drawn['charts_ms_worst']}, of "
         f"which CPU {drawn['charts_cpu_ms_worst']}), list {drawn['list_ms']} ms (worst {drawn['list_ms_worst']}); "
         "wanted: 500 ms"
+    )
+
+
+def show_memory(result: dict[str, Any]) -> None:
+    """For people."""
+    print(
+        f"memory: recorder {result['recorder_mb']} MB, dashboard {result['dashboard_mb']} MB, together with shared "
+        f"pages counted once {result['together_mb']} MB; wanted: 150 MB"
     )
 
 

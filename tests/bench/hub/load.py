@@ -15,7 +15,7 @@ from dashboard.db.engine import connect
 from dashboard.db.schema import migrate
 from dashboard.db.tables import events, quarters
 from tests.bench.hub.publisher import Publisher, publish
-from tests.bench.hub.tools import Others, cpu, cpu_of_all, until
+from tests.bench.hub.tools import Others, cpu, cpu_of_all, cpu_of_threads, resident_mb, until
 from tests.support.broker import Broker
 
 CONFIG = """allow_anonymous true
@@ -56,6 +56,7 @@ def load(url: str, folder: Path, rate: int, rooms: int, seconds: float) -> dict[
             until(lambda: _count(engine) >= total, 600)
             drained = time.monotonic() - began - published
             used["recorder"] += cpu(recorder.pid)
+            threads, recorder_mb = cpu_of_threads(recorder.pid), resident_mb(recorder.pid)
             used["broker"] += cpu(broker.pid)
             used["database"] += cpu_of_all("postgres")
             used["publisher"] = time.process_time() - own
@@ -81,6 +82,12 @@ def load(url: str, folder: Path, rate: int, rooms: int, seconds: float) -> dict[
         "drained_s": round(drained, 1),
         "received_after_ms_p95": lags[int(0.95 * len(lags))] if lags else None,
         "cpu_us_per_event": {name: round(1e6 * spent / total) for name, spent in used.items()},
+        # Its main thread checks and writes, its other one receives; since the start of the recorder.
+        "recorder_us_per_event": {
+            "writing": round(1e6 * threads[0] / total),
+            "receiving": round(1e6 * threads[1] / total),
+        },
+        "recorder_mb": round(recorder_mb),
         "others_cores": round(busy, 2),
     }
 

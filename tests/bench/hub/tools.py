@@ -16,11 +16,27 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def cpu_of_threads(pid: int) -> tuple[float, float]:
+    """Seconds of CPU of a process's main thread, and of its other threads together."""
+    main = others = 0.0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+        spent = (int(fields[11]) + int(fields[12])) / TICKS
+        main, others = (main + spent, others) if task.name == str(pid) else (main, others + spent)
+    return main, others
+
+
+def shared_mb(pid: int) -> float:
+    """Megabytes of memory of a process, a page that several processes have counted by its share (PSS)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
+
+
 def resident_mb(pid: int) -> float:
     """Megabytes of memory that a process has resident."""
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1000
+    return int(line.split()[1]) / 1024
 
 
 def cpu_of_all(name: str) -> float:
