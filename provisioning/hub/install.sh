@@ -99,13 +99,12 @@ sleep 5
 systemctl is-active "${SERVICES[@]}" >/dev/null || die "not all services run: systemctl status ${SERVICES[*]}"
 # A service that is active may be one whose broker does not start: it has to show the rights of this site.
 "$OPT/bin/roomtone" fleet --site "$DATA/site" deploy || die "the broker does not work: journalctl -u roomtone-broker.service"
-# It makes the first user before it listens. Of this start alone: a password that was shown before is not shown again.
+# What the pages have said since this start: a password that was shown before is not shown again.
+pages() { journalctl -o cat --no-pager "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID roomtone-dashboard.service)"; }
 end=$((SECONDS + 60))
-until (: </dev/tcp/127.0.0.1/8080) 2>/dev/null; do
+until pages | grep '^ready ' >/dev/null; do
   [ $SECONDS -lt $end ] || die "the pages do not answer: journalctl -u roomtone-dashboard.service"
   sleep 0.5
 done
-journalctl --sync
-journalctl -o cat --no-pager "_SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID roomtone-dashboard.service)" |
-  grep -m 1 'with the password' || true
+pages | grep -m 1 'with the password' || true
 say "https://$(sed -n 's/^ROOMTONE_DEFAULT_SNI=//p' "$ETC/proxy.env")/; a device: sudo roomtone-hub fleet --site $DATA/site enrol kitchen"
