@@ -266,8 +266,9 @@ def format_report(report: Report) -> str:
     if not device.cpuinfo:
         lines.append("  /proc/cpuinfo is hidden: the interpreter uses slow kernels (no ProcSubset=pid)")
     if report.detector is not None:
+        found = report.detector
         lines.append(
-            f"  voice activity   {report.detector.engine}, {report.detector.share:.1%} of a core, all the time"
+            f"  voice activity   {found.engine}, 1 s of sound: {1000 * found.share:.1f} ms, {found.share:.1%} of a core"
         )
     lines += ["", f"  {'bundle':<16} {'3 s of speech':>14} {'inference':>10} {'memory':>8}  fits"]
     for one in report.bundles:
