@@ -120,7 +120,7 @@ class Link:
         self._offline_acknowledged = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
-        self._refusals: set[int] = set()
+        self._refused: dict[str, int] = {}
         self._connected = False
         self._ear_health: EarHealth | None = None
 
@@ -222,14 +222,13 @@ class Link:
             case Disconnected():
                 self._connected = False
                 self._outbox.disconnected()
-            case Acknowledged(number, code, name):
-                self._on_acknowledged(number, code, name)
+            case Acknowledged():
+                self._on_acknowledged(event)
             case Message():
                 self._on_message(event)
 
     def _on_connected(self, session_present: bool) -> None:
         self._connections += 1
-        self._refusals.clear()
         self._connected = True
         self._publish_all()
         published_names.remove_left_over(
@@ -237,16 +236,19 @@ class Link:
         )
         self._outbox.connected(session_present)
 
-    def _on_acknowledged(self, number: int, code: int, name: str) -> None:
-        if code >= reason_codes.FAILURE and code not in self._refusals:
-            # Once for each connection and reason.
-            self._refusals.add(code)
-            reason = reason_codes.of_code(code, name, self._identity)
+    def _on_acknowledged(self, event: Acknowledged) -> None:
+        code = event.code
+        if code < reason_codes.FAILURE:
+            self._refused.pop(event.topic, None)
+        elif self._refused.get(event.topic) != code:
+            # Once for each topic, until the broker takes it again.
+            self._refused[event.topic] = code
+            reason = reason_codes.of_code(code, event.name, self._identity, event.topic)
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
-        if number == self._offline:
+        if event.number == self._offline:
             self._offline_acknowledged.set()
         else:
-            self._outbox.on_acknowledged(number, code)
+            self._outbox.on_acknowledged(event.number, code)
 
     def _on_message(self, message: Message) -> None:
         """Handle a message by its full topic; one of a subscription that is not ours any more has no effect."""

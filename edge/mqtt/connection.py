@@ -58,7 +58,7 @@ class Connection:
             end.setblocking(False)
         self._outgoing: deque[Publish] = deque()
         self._acknowledgements: deque[tuple[int, int]] = deque()
-        self._in_flight: dict[int, int] = {}
+        self._in_flight: dict[int, tuple[int, str]] = {}
         self._closing = threading.Event()
         self._over = False
         self._reason: Reason | None = None
@@ -168,9 +168,9 @@ class Connection:
     def _send(self, message: Publish) -> None:
         info = paho_client.publish(self._client, message, self.capabilities, five=self._five)
         if not info.rc and info.is_published():  # QoS 0, written at once; paho raises after an error
-            self._post(Acknowledged(message.number, 0, "Success"))
+            self._post(Acknowledged(message.number, 0, "Success", message.topic))
         else:
-            self._in_flight[info.mid] = message.number
+            self._in_flight[info.mid] = (message.number, message.topic)
 
     def _turn(self, poll: select.poll) -> bool:
         """Wait for the socket or a wake-up, and do what there is to do; False when the connection is over."""
@@ -284,9 +284,9 @@ class Connection:
     def _on_publish(
         self, client: paho.Client, data: Any, mid: int, code: ReasonCode, properties: Properties | None
     ) -> None:
-        number = self._in_flight.pop(mid, None)
-        if number is not None:
-            self._post(Acknowledged(number, code.value, str(code)))
+        if mid in self._in_flight:
+            number, topic = self._in_flight.pop(mid)
+            self._post(Acknowledged(number, code.value, str(code), topic))
 
     def _on_message(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
         number, qos = message.mid, message.qos

@@ -90,6 +90,7 @@ class Acknowledged:
     number: int
     code: int
     name: str
+    topic: str
 
 
 def _nothing() -> None:

@@ -91,6 +91,8 @@ def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
             told = ear.tell(utterance(1))
             until(lambda: told.n in ear.acks, what="kept on disk")
             until(lambda: "events_refused" in link.codes)
+        events = [line for line in link.coded("not_authorized") if "(topic roomtone/hall/event)" in line]
+        assert len(events) == 1
 
 
 def test_another_client_with_the_same_id_is_recognised(folder, broker):
