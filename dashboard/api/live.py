@@ -42,6 +42,9 @@ def router(services: Services, sockets: OpenSockets) -> APIRouter:
     @routes.websocket("/live")
     async def live(socket: WebSocket) -> None:
         await socket.accept()
+        if not sockets.has_room(identity_of(socket)):
+            await socket.close(TRY_AGAIN)
+            return
         with sockets.registered(socket, identity_of(socket)):
             await _serve(services.feed, socket)
 

@@ -17,6 +17,9 @@ from dashboard.auth.middleware import AuthMiddleware
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
+MAX_OPEN: Final = 300
+MAX_OPEN_PER_USER: Final = 60
+"""Every open page costs a part of each second: one user's pages leave room for those of others."""
 SESSION_ENDED: Final = 4401
 """Close code: log in again."""
 
@@ -26,6 +29,11 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self._open: dict[WebSocket, Identity] = {}
+
+    def has_room(self, identity: Identity) -> bool:
+        """Return whether one more page of a user may be open."""
+        own = sum(one.name == identity.name for one in self._open.values())
+        return own < MAX_OPEN_PER_USER and len(self._open) < MAX_OPEN
 
     @contextlib.contextmanager
     def registered(self, socket: WebSocket, identity: Identity) -> Iterator[None]:

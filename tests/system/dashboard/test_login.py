@@ -231,6 +231,27 @@ def test_an_address_that_no_configured_proxy_names_is_not_believed(tmp_path, bro
         child.kill()
 
 
+def test_of_a_list_of_addresses_the_one_that_the_proxy_has_added_counts(tmp_path, broker):
+    """What a client writes into `X-Forwarded-For` comes first: it would get a limit of its own for each attempt."""
+    database = f"sqlite:///{tmp_path / 'hub.db'}"
+    given = ("--broker", broker.url, "--database", database, "--login", "--no-try-it", "--proxy", "127.0.0.1")
+    child = Dashboard(tmp_path, *given)
+    try:
+        form = {"name": "operator", "password": "x"}
+        codes = [
+            httpx.post(
+                f"{child.address()}/login",
+                data=form,
+                headers={"X-Forwarded-For": f"127.0.0.1, 10.9.8.{n}, 203.0.113.9"},
+                timeout=30,
+            ).status_code
+            for n in range(11)
+        ]
+        assert (codes[0], codes[-1]) == (401, 429)
+    finally:
+        child.kill()
+
+
 def test_without_a_login_the_token_of_the_terminal_is_asked_for(dashboard, browser):
     ready = dashboard.wait_ready(120)
     url, _, query = ready.rpartition(" ")[2].partition("?")
