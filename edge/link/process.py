@@ -88,6 +88,7 @@ class Link:
         self._homeassistant = HomeAssistantStatus(config, self._publish_all, self._loop)
         self._announce = announce_topic(config.node.base_topic) if config.updates.url else ""
         self._commands_topic = topic(config.node.base_topic, config.node.id, "cmd/")
+        self._event_topic = topic(config.node.base_topic, config.node.id, "event")
         self._online_topic = topic(config.node.base_topic, config.node.id, AVAILABILITY)
         self._identity = reason_codes.Identity(from_config(config), device_client_id(config.node.id))
         self._client = Client(self._identity.address, client_options(config), self._post)
@@ -120,7 +121,7 @@ class Link:
         self._offline_acknowledged = asyncio.Event()
         self._started = self._loop.time()
         self._connections = 0
-        self._refused: dict[str, int] = {}
+        self._refusals: set[tuple[int, bool]] = set()
         self._connected = False
         self._ear_health: EarHealth | None = None
 
@@ -229,6 +230,7 @@ class Link:
 
     def _on_connected(self, session_present: bool) -> None:
         self._connections += 1
+        self._refusals.clear()
         self._connected = True
         self._publish_all()
         published_names.remove_left_over(
@@ -238,11 +240,10 @@ class Link:
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
         code = event.code
-        if code < reason_codes.FAILURE:
-            self._refused.pop(event.topic, None)
-        elif self._refused.get(event.topic) != code:
-            # Once for each topic, until the broker takes it again.
-            self._refused[event.topic] = code
+        refusal = (code, event.topic == self._event_topic)
+        if code >= reason_codes.FAILURE and refusal not in self._refusals:
+            # Once for each connection and reason; again for the events, without which all else is of little use.
+            self._refusals.add(refusal)
             reason = reason_codes.of_code(code, event.name, self._identity, event.topic)
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
         if event.number == self._offline:

@@ -147,9 +147,10 @@ def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, 
         ear.tell(utterance(1))
         until(lambda: "events_refused" in link.codes)
         lines = link.coded("not_authorized")
-        # A line for each topic that it cannot read, and one for all that it cannot write.
+        assert any(f"(topic {ROOM}/event)" in line for line in lines)
+        # A line for each topic that it cannot read, one for its events, and one for all else that it cannot write.
         unread = [line.partition("cannot read ")[2].partition(":")[0] for line in lines]
-        assert sorted(unread) == ["", f"{ROOM}/availability", f"{ROOM}/cmd/+"]
+        assert sorted(unread) == ["", "", f"{ROOM}/availability", f"{ROOM}/cmd/+"]
         for line in lines:
             assert "this device's certificate is for 'study', and its `node.id` is 'kitchen'" in line
 
