@@ -121,7 +121,7 @@ def storm(folder: Path, seconds: float, speed: int, seed: int) -> None:
                 time.sleep(faults._rng.uniform(2, 12))
                 faults.strike()
             # On a loaded machine an ear that has just been started takes a while to load.
-            ear.stop(120)
+            ear.stop(seconds=120)
             until(lambda: figure(witness) > 0, 90, "the link states its last number")
             until(lambda: figure(witness) in accounted(recorder), 90, "the last one")
             last = figure(witness)
