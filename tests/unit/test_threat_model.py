@@ -22,6 +22,11 @@ def test_every_promise_has_its_test() -> None:
     assert {row[2] for row in rows} == attackers, "an attacker without any promise"
 
 
+def test_every_chapter_of_the_asvs_has_a_state_and_a_test() -> None:
+    chapters = re.findall(r"^\| V(\d+) .*\| (met|partly) \|.*::test_\w+` \|$", PAGE, re.MULTILINE)
+    assert [int(number) for number, _ in chapters] == list(range(1, 15))
+
+
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_a_test_that_is_named_exists(file: str, name: str) -> None:
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))

@@ -75,7 +75,7 @@ def test_a_certificate_that_has_expired(site, tmp_path):
         assert "`roomtone fleet renew attic`" in link.coded("certificate_expires")[0]
 
 
-def test_commands_under_a_clock_that_is_ahead_lock_nobody_out(site, monkeypatch):
+def test_commands_under_a_clock_that_is_ahead_lock_no_device_out(site, monkeypatch):
     """Neither the revocation list nor a certificate becomes valid only then, also when the clock is right again."""
     ahead = now_utc() + timedelta(days=400)
     with monkeypatch.context() as patched:

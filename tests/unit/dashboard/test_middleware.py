@@ -242,7 +242,7 @@ def test_a_login_form_that_never_ends_is_given_up(login_app, monkeypatch):
     assert time.monotonic() - begin < 10
 
 
-def test_forms_that_come_slowly_keep_nobody_from_logging_in(login_app, monkeypatch):
+def test_forms_that_come_slowly_keep_no_one_from_logging_in(login_app, monkeypatch):
     """From many addresses, each within its limit."""
     monkeypatch.setattr(middleware, "FORM_TIMEOUT_S", 3.0)
 
