@@ -5,6 +5,8 @@ Log-ins without end are in test_login.py, uploads in test_try_it.py, bodies with
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -16,8 +18,18 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from dashboard.api import live
+from dashboard.api.common import Services
+from dashboard.auth import open_sockets
+from dashboard.auth.accounts import Identity
+from dashboard.auth.limits import RequestLimiter
+from dashboard.auth.middleware import AuthMiddleware
+from dashboard.auth.open_sockets import OpenSockets
+from dashboard.live.feed import Feed
 from edge import protocol
+from edge.mqtt.address import BrokerAddress
 from tests.conftest import ROOT
 from tests.support.broker import free_port
 from tests.support.dashboard import AUTHORIZED, Rooms, health
@@ -168,3 +180,71 @@ def test_a_device_that_floods_with_events_keeps_nobody_from_a_page(mosquitto, ur
         flooding.close()
     assert sent > 500, "this was no flood"
     until(lambda: health(url)["events"] > 500)
+
+
+class OpenPage:
+    """A page that has opened its socket in an application, and stays."""
+
+    def __init__(self, application):
+        self.sent = []
+        self._end = asyncio.Event()
+        self._connected = False
+        scope = {
+            "type": "websocket", "path": "/api/live", "raw_path": b"/api/live", "query_string": b"",
+            "headers": [(b"host", b"hub"), (b"authorization", b"Bearer secret")], "scheme": "ws",
+            "client": ("10.0.0.1", 1), "server": ("hub", 80), "root_path": "", "subprotocols": [],
+        }  # fmt: skip
+        self._task = asyncio.create_task(application(scope, self._receive, self._send))
+
+    async def _receive(self):
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        await self._end.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def _send(self, message):
+        self.sent.append(message)
+
+    async def answer(self):
+        """What it got after it was accepted: the first view, or the code by which it was closed."""
+        while len(self.sent) < 2:
+            await asyncio.sleep(0.01)
+        return self.sent[1].get("code", "view")
+
+    async def close(self):
+        self._end.set()
+        await self._task
+
+
+def test_one_more_page_than_a_user_may_have_is_told_to_try_again(monkeypatch):
+    monkeypatch.setattr(open_sockets, "MAX_OPEN_PER_USER", 3)
+    services = Services(Feed(BrokerAddress("127.0.0.1", 1), "roomtone"), RequestLimiter())
+    inner = FastAPI()
+    inner.include_router(live.router(services, OpenSockets()))
+    application = AuthMiddleware(inner, None, services.limiter, "secret")
+
+    async def run():
+        pages = [OpenPage(application) for _ in range(3)]
+        answers = [await page.answer() for page in pages]
+        answers.append(await OpenPage(application).answer())
+        await pages[0].close()
+        answers.append(await OpenPage(application).answer())
+        return answers
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == ["view"] * 3 + [live.TRY_AGAIN, "view"]
+
+
+def test_pages_of_one_user_leave_room_for_others(monkeypatch):
+    monkeypatch.setattr(open_sockets, "MAX_OPEN_PER_USER", 2)
+    monkeypatch.setattr(open_sockets, "MAX_OPEN", 3)
+    ann, bob, eve = (Identity(name, "viewer") for name in ("ann", "bob", "eve"))
+    sockets = OpenSockets()
+    with contextlib.ExitStack() as pages:
+        for number in range(2):
+            pages.enter_context(sockets.registered(number, ann))
+        assert not sockets.has_room(ann)
+        assert sockets.has_room(bob)
+        pages.enter_context(sockets.registered("bob", bob))
+        assert not sockets.has_room(eve)
+    assert sockets.has_room(ann)
