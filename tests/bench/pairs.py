@@ -36,12 +36,11 @@ def environment() -> Path:
     return python
 
 
-def peer(python: Path) -> dict[str, float]:
-    """CPU milliseconds of 3 s of speech and resident megabytes of the large model."""
+def peer(python: Path) -> dict[str, Any]:
+    """CPU milliseconds of 3 s of speech and resident megabytes of the large model, and its libraries."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     done = subprocess.run([python, HERE / "peer.py"], env=env, check=True, capture_output=True, text=True)
-    figures = json.loads(done.stdout.splitlines()[-1])
-    return {"cpu_ms": figures["cpu_ms"], "rss_mb": figures["rss_mb"]}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def utterance(folder: Path, sound: Path) -> dict[str, float]:
@@ -60,7 +59,7 @@ def run(folder: Path, rounds: int, python: Path | None, progress: Callable[[str]
     sound = folder / "speech.npy"
     np.save(sound, speech(3.0))
     families = bundle.families()
-    rows: list[dict[str, dict[str, float]]] = []
+    rows: list[dict[str, dict[str, Any]]] = []
     for number in range(rounds):
         progress(f"round {number + 1} of {rounds}")
         row = {name: utterance(place, sound) for name, place in families.items()}
@@ -70,13 +69,14 @@ def run(folder: Path, rounds: int, python: Path | None, progress: Callable[[str]
     return figures(rows)
 
 
-def figures(rows: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+def figures(rows: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """Figures of rounds: name (family or `peer`) to its `cpu_ms`, and `reference_ms` or `rss_mb`."""
     found: dict[str, Any] = {}
     for name in rows[0]:
         found[f"{name}_utterance_cpu_ms"] = min(row[name]["cpu_ms"] for row in rows)
         if name == "peer":
             found["peer_rss_mb"] = statistics.median(row[name]["rss_mb"] for row in rows)
+            found["peer_library"] = rows[0][name].get("library", "unknown")
             continue
         own = [row[name]["cpu_ms"] / row[name]["reference_ms"] for row in rows]
         found[f"{name}_per_reference"] = spread(own)

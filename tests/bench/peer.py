@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from transformers import (
     AudioClassificationPipeline,
     Wav2Vec2Config,
@@ -46,7 +47,14 @@ def main() -> None:
         pipe(noise)
         times.append((time.process_time() - start) * 1000)
     parameters = sum(p.numel() for p in model.parameters())
-    print(json.dumps({"cpu_ms": statistics.median(times), "rss_mb": rss_mb(), "parameters": parameters}))
+    library = f"torch {torch.__version__}, transformers {transformers.__version__}"
+    found = {
+        "cpu_ms": statistics.median(times),
+        "rss_mb": rss_mb(),
+        "parameters": parameters,
+        "library": library,
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def estimated(works: Mapping[str, Count], processor: estimate.Processor) -> dict
     """Work -> instructions, dot products, and the shortest and longest time in milliseconds."""
     result = {}
     for key, found in works.items():
-        least, most = processor.milliseconds(found.instructions)
+        shares = estimate.SHARE_IN_SILENCE if key == "silence_second" else estimate.SHARE_OF_WIDTH
+        least, most = processor.milliseconds(found.instructions, shares)
         result[key] = {
             "instructions": round(found.instructions),
             "dot_products": round(found.dot_products),
@@ -105,7 +106,10 @@ def check(plugin: Path, folder: Path, bundles: Sequence[Path]) -> dict[str, Any]
 def show(result: Mapping[str, Any]) -> None:
     """For people."""
     least, most = estimate.SHARE_OF_WIDTH
-    print(f"Estimates for {least:g} to {most:g} of the processor's width in instructions per cycle.")
+    print(
+        f"Estimates for {least:g} to {most:g} of the processor's width in instructions per cycle; in silence from "
+        f"{estimate.SHARE_IN_SILENCE[0]:g}."
+    )
     for name, board in result["boards"].items():
         print(f"\n{name}, {board['ghz']} GHz, {board['width']} instructions wide")
         for key, work in board["works"].items():

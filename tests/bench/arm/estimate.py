@@ -15,6 +15,9 @@ from typing import Final
 
 SHARE_OF_WIDTH: Final = (0.3, 0.7)
 """Instructions per cycle as a share of the processor's width: the least and the most."""
+SHARE_IN_SILENCE: Final = (0.07, 0.7)
+"""The same for an ear in silence: it wakes up a few times a second and finds the caches filled by others. The least is
+what a server with much other work beside it showed; a Pi that does nothing else should do better."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,11 @@ class Processor:
     ghz: float
     width: int
 
-    def milliseconds(self, instructions: float) -> tuple[float, float]:
+    def milliseconds(
+        self, instructions: float, shares: tuple[float, float] = SHARE_OF_WIDTH
+    ) -> tuple[float, float]:
         """The shortest and the longest time that this many instructions take."""
-        least, most = SHARE_OF_WIDTH
+        least, most = shares
         cycles_per_ms = self.ghz * 1e6
         return instructions / (most * self.width) / cycles_per_ms, instructions / (
             least * self.width
