@@ -65,20 +65,13 @@ def load(url: str, folder: Path, rate: int, rooms: int, seconds: float) -> dict[
             publisher.close()
             recorder.send_signal(signal.SIGTERM)
             recorder.wait(60)
-        with engine.connect() as connection:
-            ids = connection.execute(select(func.count(events.c.id.distinct()))).scalar_one()
-            sums = connection.execute(select(func.sum(quarters.c.count))).scalar_one()
-            # A hundredth: how long from the publisher's clock to the row.
-            late = connection.execute(
-                select(events.c.received - events.c.at).where(events.c.room_id % 100 == 0)
-            ).scalars()
-            lags = sorted(late)
+        ids, sums, lags = _written(engine)
     engine.dispose()
     return {
         "published": total,
         "rate": round(total / published),
         "lost": total - ids,
-        "doubled": int(sums) - total,
+        "doubled": sums - total,
         "drained_s": round(drained, 1),
         "received_after_ms_p95": lags[int(0.95 * len(lags))] if lags else None,
         "cpu_us_per_event": {name: round(1e6 * spent / total) for name, spent in used.items()},
@@ -90,6 +83,19 @@ def load(url: str, folder: Path, rate: int, rooms: int, seconds: float) -> dict[
         "recorder_mb": round(recorder_mb),
         "others_cores": round(busy, 2),
     }
+
+
+def _written(engine: Any) -> tuple[int, int, list[int]]:
+    """Different events, their number by the sums, and how late they came, in ms, sorted."""
+    with engine.connect() as connection:
+        ids = connection.execute(select(func.count(events.c.id.distinct()))).scalar_one()
+        sums = connection.execute(select(func.sum(quarters.c.count))).scalar_one()
+        # A hundredth: how long from the publisher's clock to the row.
+        late = connection.execute(
+            select(events.c.received - events.c.at).where(events.c.room_id % 100 == 0)
+        ).scalars()
+        lags = sorted(late)
+    return ids, int(sums), lags
 
 
 def _count(engine: Any) -> int:
