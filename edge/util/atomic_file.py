@@ -78,11 +78,14 @@ def write(
 
 
 def update(path: Path, data: str | bytes, mode: int = 0o644) -> bool:
-    """Write a file where its content or rights differ; whether it was written. Raises `OSError`."""
+    """Write a file where its content or rights differ, or where it cannot be read; whether it was written.
+
+    Raises `OSError`.
+    """
     try:
         if path.read_bytes() == _encoded(data) and path.stat().st_mode & 0o777 == mode:
             return False
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         pass
     write(path, data, mode)
     return True

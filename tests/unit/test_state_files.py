@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +53,37 @@ def test_the_other_files_are_kept(tmp_path: Path, file: StateFile) -> None:
     random_bytes(tmp_path / file.path)
     file.start(tmp_path)
     assert not [other.name for other in others if other.start(tmp_path) == fresh[other.name]]
+
+
+@pytest.mark.parametrize("mode", [0, 0o444], ids=["unreadable", "readable"])
+@pytest.mark.parametrize("file", STATE_FILES, ids=lambda file: file.name)
+def test_a_state_file_of_another_user_is_lost_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: StateFile, mode: int
+) -> None:
+    """As after a program was run once with sudo: the file cannot be read, in a folder that belongs to this user."""
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    others = [
+        other
+        for other in STATE_FILES
+        if other != file and {other.name, file.name} != {"floor", "model store"}
+    ]
+    fresh = {other.name: other.start(tmp_path) for other in STATE_FILES}
+    (tmp_path / file.path).chmod(mode)
+    caplog.clear()
+    file.start(tmp_path)
+    said = complaints(caplog)
+    # What can be read is not lost, as long as another file can take its place.
+    assert len(said) == 1 or (mode and not said), said
+    assert all(str(tmp_path / file.path) in line for line in said)
+    assert not [other.name for other in others if other.start(tmp_path) == fresh[other.name]]
+    if mode and said:
+        assert "file_of_another_user" in said[0]
+    # Its folder belongs to this user, so another file takes its place.
+    caplog.clear()
+    file.start(tmp_path)
+    assert complaints(caplog) == []
+    assert file.start(tmp_path) != fresh[file.name]
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.util import atomic_file
+
 log = logging.getLogger(__name__)
 
 _SCHEMA: Final = """
@@ -45,11 +47,13 @@ class Entry:
 
 
 def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
-    """Open or create a database of entries; None as path: in memory. A damaged file is put aside.
+    """Open or create a database of entries; None as path: in memory. What is damaged, or another user's, is put aside.
 
     Raises `sqlite3.Error`, `OSError`. `durable`: what is committed survives a power cut. Without it a commit costs no
     write to the medium, and survives the end of the process.
     """
+    if path is not None:
+        _replace_foreign(path)
     try:
         return _open(path, durable)
     except sqlite3.DatabaseError as error:
@@ -57,13 +61,31 @@ def open_table(path: Path | None, durable: bool) -> sqlite3.Connection:
             raise
         if isinstance(error, sqlite3.OperationalError) and not path.is_dir():
             raise
-        aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-        log.error(
-            "[file_damaged] %s is damaged (%s): put aside as %s, beginning anew", path, error, aside.name
-        )
-        path.rename(aside)
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        _put_aside(path, f"it is damaged: {error}")
         return _open(path, durable)
+
+
+def _replace_foreign(path: Path) -> None:
+    """Make the files of another user this user's, such as root's after a run with sudo. Raises `OSError`."""
+    for file in (path, _rollback_journal(path)):
+        if not file.is_file() or os.access(file, os.R_OK | os.W_OK):
+            continue
+        if not os.access(file, os.R_OK):
+            _put_aside(path, "it belongs to another user")
+            return
+        log.warning("[file_of_another_user] %s belongs to another user: a copy takes its place", file)
+        atomic_file.write(file, file.read_bytes(), 0o600)
+
+
+def _put_aside(path: Path, why: str) -> None:
+    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    log.error("[file_damaged] %s is put aside as %s (%s): beginning anew", path, aside.name, why)
+    path.rename(aside)
+    _rollback_journal(path).unlink(missing_ok=True)
+
+
+def _rollback_journal(path: Path) -> Path:
+    return path.with_name(f"{path.name}-journal")
 
 
 def _open(path: Path | None, durable: bool) -> sqlite3.Connection:

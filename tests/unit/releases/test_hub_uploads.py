@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from dashboard.releases import api
+from edge.util.errors import UserError
 from provisioning.publish.hub_repository import MAX_METADATA, HubRepository
 
 TOKEN = {"Authorization": "Bearer secret"}
@@ -25,6 +26,12 @@ def client(tmp_path: Path) -> TestClient:
     application = FastAPI()
     api.install(application, HubRepository(tmp_path))
     return TestClient(application)
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="absent"):
+        HubRepository(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
 
 
 def chunks(size: int) -> Iterator[bytes]:
