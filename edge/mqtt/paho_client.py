@@ -39,6 +39,12 @@ class BoundedClient(paho.Client):
         del kept[HEADER_BYTES:]
         return super()._sock_recv(READ_BYTES)
 
+    def _easy_log(self, level: Any, fmt: str, *args: Any) -> None:
+        # paho writes out every packet with all its properties, a fifth of the CPU time of receiving, before it asks who
+        # reads that. Only errors are read.
+        if level == paho.MQTT_LOG_ERR:
+            super()._easy_log(level, fmt, *args)
+
     @property
     def packet_bytes(self) -> int:
         """The full length of the packet that is being read or handled, without its first few bytes."""
