@@ -79,7 +79,9 @@ def show(result: dict[str, Any]) -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures that the options ask for."""
-    result: dict[str, Any] = {"machine": machine(), "version": VERSION}
+    # Times by the clock mean little where many other programs run.
+    load = round(os.getloadavg()[0], 1)
+    result: dict[str, Any] = {"machine": machine(), "version": VERSION, "load": load}
     python = None if options.no_peer else pairs.environment()
     with runtime_folder() as folder:
         if not options.utterance:

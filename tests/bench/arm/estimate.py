@@ -1,9 +1,8 @@
 """From counted instructions to milliseconds: a range, because a count does not say how many fit into a cycle.
 
-A processor can take up to `width` instructions in a cycle. What is counted here (dense kernels with few branches, and
-an interpreter around them) reaches 0.3 to 0.7 of it: below, it would wait for memory, which weights of a few megabytes
-that are read in order do not make it do; above, hardly any program comes, as loads, multiplications and additions do
-not spread evenly over the units. `./run bench arm` checks the same two numbers on the machine that it runs on.
+A processor can take up to `width` instructions in a cycle; the range is for 0.3 to 0.7 of it. These two were settled
+after a first measurement on an AMD Zen 3 (0.41 to 0.65), so the check of `./run bench arm` there is no independent
+proof, and nothing measured on Arm supports them yet. docs/performance.md says what is known.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import Final
 SHARE_OF_WIDTH: Final = (0.3, 0.7)
 """Instructions per cycle as a share of the processor's width: the least and the most."""
 SHARE_IN_SILENCE: Final = (0.07, 0.7)
-"""The same for an ear in silence: it wakes up a few times a second and finds the caches filled by others. The least is
-what a server with much other work beside it showed; a Pi that does nothing else should do better."""
+"""The same for an ear in silence: the least is one observation on a server with much
+other work beside it, for which the other range did not hold."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Processor:
 
 PI_4: Final = Processor("Raspberry Pi 4 (Cortex-A72)", 1.8, 3)
 PI_5: Final = Processor("Raspberry Pi 5 (Cortex-A76)", 2.4, 4)
-"""Decode widths: Arm's Software Optimization Guides of the two processors."""
+"""Decode widths; that of the A76 was not looked up in its guide."""
 ZEN_3_WIDTH: Final = 6
 """Instructions that AMD's Zen 3 (family 25) dispatches in a cycle; of x86 processors only its check has been made."""
 
