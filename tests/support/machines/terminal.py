@@ -14,6 +14,7 @@ import time
 from tests.support.machines.container import Container
 
 CTRL_C = b"\x03"
+REPEAT_S = 3.0
 _END = r"\x1eEND %d \[(\d+)\] \[(.*?)\]\x1e"
 _QUESTION = re.compile(r"(?:assphrase|assword|once more|Repeat|Code that)[^\n]*: ?\Z")
 _CODE = re.compile(r"--code ([A-Z2-7]{5}(?:-[A-Z2-7]{5}){2})")
@@ -71,7 +72,7 @@ class Terminal:
         # The first command that fails; what Ctrl-C ends has not failed.
         trap = "trap '[ $? -eq 130 ] || __failed=${__failed:-$BASH_COMMAND}' ERR"
         self._write(f"__failed= __status=0; {trap}; . /srv/{script.name}; __status=$?; {end}\n")
-        said, answered, pressed = "", 0, False
+        said, answered, pressed, again = "", 0, False, 0.0
         limit = time.monotonic() + timeout_s
         while (done := re.search(_END % self._count, said, re.DOTALL)) is None:
             assert time.monotonic() < limit, f"{text}\n{said[-4000:]}"
@@ -83,6 +84,9 @@ class Terminal:
                     return "", said
                 time.sleep(after_s)
                 self.interrupt()
+            # A sudo that has not ended yet takes what is typed with it.
+            if pressed and time.monotonic() > again:
+                again = time.monotonic() + REPEAT_S
                 self._write(f"__status=0; {end}\n")
             if len(said) > answered and (question := _QUESTION.search(said)):
                 answered = len(said)
