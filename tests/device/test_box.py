@@ -38,10 +38,15 @@ def users_of_pip(box: Box) -> Iterator[set[str]]:
     found: set[str] = set()
     ended = threading.Event()
 
+    # Another container on this machine may install something, too.
+    inside = Path(f"/proc/{box.container.init}/ns/pid").readlink()
+
     def watch() -> None:
         while not ended.wait(0.1):
             for process in Path("/proc").glob("[0-9]*"):
                 with contextlib.suppress(OSError):
+                    if (process / "ns" / "pid").readlink() != inside:
+                        continue
                     if PIP.match((process / "cmdline").read_bytes()):
                         found.add(str(process.stat().st_uid))
 
