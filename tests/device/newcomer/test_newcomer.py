@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -96,6 +97,7 @@ def newcomer(request: pytest.FixtureRequest) -> Iterator[Newcomer]:
             (root / "etc/apt/apt.conf.d" / file.name).write_bytes(file.read_bytes())
         (root / "mnt/authorities").write_bytes(AUTHORITIES.read_bytes())
         (root / "etc/resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
+        (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {platform.node()}\n")
         (root / "etc/sudoers.d/ann").write_text(f"{USER} ALL=(ALL) NOPASSWD: ALL\n")
         # Also for root: `sudo` hands on no variables.
         (root / "etc/pip.conf").write_text("[global]\ncert = /mnt/authorities\n")
