@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
         require_known_revision(engine)
     finally:
         engine.dispose()
+    _check_target(options.to, database)
     partial = options.to.with_name(f".{options.to.name}.part")
     try:
         partial.unlink(missing_ok=True)
@@ -56,6 +57,21 @@ def run(options: argparse.Namespace) -> int:
         partial.unlink(missing_ok=True)
     print(f"{options.to}: {options.to.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+def _check_target(to: Path, database: Path | None) -> None:
+    """Raises `UserError` for what a backup must not replace: a folder, and the files of the database itself."""
+    try:
+        if not to.name or to.is_dir():
+            raise UserError(f"--to {to}: is a folder; name a file in it")
+        own = [] if database is None else [Path(f"{database}{end}") for end in ("", "-wal", "-shm")]
+        if any(
+            to.resolve() == path.resolve() or (to.exists() and path.exists() and to.samefile(path))
+            for path in own
+        ):
+            raise UserError(f"--to {to}: belongs to the database itself; name another file")
+    except OSError as error:
+        raise UserError(f"--to {to}: {reason(error)}") from None
 
 
 def _copy(database: Path, to: Path) -> None:

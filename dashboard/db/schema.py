@@ -56,8 +56,13 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 
 def current_revision(connection: Connection) -> str:
-    """Return the revision of a database; empty if it has no tables of ours."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    """Return the revision of a database; empty if it has no tables of ours. Raises `DatabaseError` for several."""
+    heads = MigrationContext.configure(connection).get_current_heads()
+    if len(heads) > 1:
+        raise DatabaseError(
+            f"the database has {len(heads)} revisions where one belongs: it is damaged; restore a backup"
+        )
+    return heads[0] if heads else ""
 
 
 def require_known(revision: str) -> None:

@@ -81,6 +81,24 @@ def test_an_oversized_message_costs_no_memory_and_does_not_come_again(
     assert "[oversized_message]" not in caplog.text, "it was acknowledged, so the broker has forgotten it"
 
 
+@VERSIONS
+def test_an_oversized_message_is_acknowledged_where_that_is_done_by_hand(broker, connect, version, caplog):
+    options = {"manual_ack": True, "session_expiry_s": 600, "version": version}
+    one = connect(broker, "one", ALL, **options)
+    publisher = connect(broker, "publisher")
+    publisher.client.publish_and_wait("t/big", bytes(100_000))
+    publisher.client.publish_and_wait("t/small", b"small")
+    until(lambda: one.payloads == [b"small"])
+    one.of(Message)[0].acknowledge()
+    until(lambda: "PUBACK from one" in broker.log)
+    one.client.stop()
+    caplog.clear()
+    again = connect(broker, "one", ALL, **options)
+    publisher.client.publish_and_wait("t/small", b"second")
+    until(lambda: again.payloads == [b"second"])
+    assert "[oversized_message]" not in caplog.text
+
+
 def peak_mb(*, reset: bool = True) -> float:
     """The largest resident memory of this process since the last reset, in megabytes."""
     if reset:

@@ -25,10 +25,17 @@ def backup_of_a_newer_version(path: Path) -> None:
         connection.execute("update alembic_version set version_num = '9999'")
 
 
+def backup_of_two_revisions(path: Path) -> None:
+    backup_of_a_newer_version(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("insert into alembic_version values ('0001')")
+
+
 BACKUPS = {
     "garbage": lambda path: path.write_bytes(bytes(range(256)) * 40),
     "empty": lambda path: path.touch(),
     "of a newer version": backup_of_a_newer_version,
+    "of two revisions": backup_of_two_revisions,
     "a folder": lambda path: path.mkdir(),
     "missing": lambda path: None,
 }
@@ -135,6 +142,24 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(
     said = refused(capsys, "hub", *words, "--database", "postgresql+psycopg://ann:secret@127.0.0.1:1/x")
     assert "127.0.0.1:1/x" in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize("target", ["hub.db", "./hub.db", "link.db", "hard.db", "hub.db-wal", ".", "folder"])
+def test_a_backup_never_replaces_the_database_or_a_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    connection = connect("sqlite:///hub.db")
+    migrate(connection)
+    connection.dispose()
+    (folder / "link.db").symlink_to("hub.db")
+    (folder / "hard.db").hardlink_to(folder / "hub.db")
+    (folder / "folder").mkdir()
+    number, before = (folder / "hub.db").stat().st_ino, sorted(folder.iterdir())
+    assert str(Path(target)) in refused(
+        capsys, "hub", "backup", "--to", target, "--database", "sqlite:///hub.db"
+    )
+    assert (folder / "hub.db").stat().st_ino == number
+    assert sorted(folder.iterdir()) == before
 
 
 @pytest.mark.parametrize(
