@@ -28,6 +28,7 @@ def backup_of_a_newer_version(path: Path) -> None:
 def backup_of_two_revisions(path: Path) -> None:
     backup_of_a_newer_version(path)
     with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("update alembic_version set version_num = '0006'")
         connection.execute("insert into alembic_version values ('0001')")
 
 
