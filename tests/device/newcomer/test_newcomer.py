@@ -255,8 +255,7 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         "sudo apt-get install -y -qq mosquitto >/dev/null 2>&1;"
         " sudo mkdir -p /etc/systemd/system/mosquitto.service.d &&"
         " printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/roomtone/mosquitto.conf\\n'"
-        " |"
-        " sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
+        " | sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
     )
     for command in (
         # The checkout was renamed, and back.
