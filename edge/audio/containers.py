@@ -164,6 +164,11 @@ def external_kind(source: Source) -> tuple[str, str] | None:
     return next((kind for magic, kind in EXTERNAL_MAGIC.items() if head.startswith(magic)), None)
 
 
+def is_lfs_pointer(source: Source) -> bool:
+    """Whether it is what Git leaves in place of a large file that was not fetched."""
+    return reader(source)(0, 64).startswith(b"version https://git-lfs.github.com/spec/")
+
+
 def _behind_tags(read_at: ReadAt, size: int) -> int:
     """The offset behind ID3 tags and zeros."""
     at = 0

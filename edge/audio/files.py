@@ -105,14 +105,8 @@ class AudioFile:
     def _open(self, sf: Any, handle: int | IO[bytes], external: bool, *, raw: bool) -> Any:
         """The decoder of an open file. Raises `AudioFileError`."""
         if raw:
-            layout = {
-                "samplerate": RATE,
-                "channels": 1,
-                "format": "RAW",
-                "subtype": "PCM_16",
-                "endian": "LITTLE",
-            }
-            return sf.SoundFile(handle, closefd=False, **layout)
+            layout = {"channels": 1, "format": "RAW", "subtype": "PCM_16", "endian": "LITTLE"}
+            return sf.SoundFile(handle, closefd=False, samplerate=RATE, **layout)
         kind = containers.external_kind(handle)
         if kind is not None:
             return self._open_external(handle, *kind, allowed=external)
@@ -122,6 +116,10 @@ class AudioFile:
         except self._errors as error:
             if external and (decoded := self._try_external(handle)) is not None:
                 return decoded
+            if containers.is_lfs_pointer(handle):
+                raise AudioFileError(
+                    f"{self.name}: only points to the recording (Git LFS); fetch that: git lfs pull"
+                ) from None
             raise AudioFileError(
                 f"{self.name}: not a supported audio file ({_reason(error)}); "
                 f"convert it to WAV, FLAC, Opus or MP3, or record it again{_ffmpeg_hint(external)}"

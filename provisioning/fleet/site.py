@@ -174,15 +174,24 @@ class Site:
         )
 
 
+def require_free(folder: Path) -> None:
+    """Raise `UserError` where a new site cannot be made because something is there already."""
+    try:
+        used = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise UserError(f"{folder}: {reason(error)}") from None
+    if used:
+        raise UserError(
+            f"{folder}: exists already; nothing is overwritten. Choose another folder with --site"
+        )
+
+
 def create_site(folder: Path, settings: SiteSettings, days: int) -> Site:
     """Create a site's folder; `days`: how long the broker's certificate is valid.
 
     Raises `UserError`, also where there is a site already: a second authority would lock out every client.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(
-            f"{folder}: exists already; nothing is overwritten. Choose another folder with --site"
-        )
+    require_free(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

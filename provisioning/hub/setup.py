@@ -126,14 +126,18 @@ def prepare(
     hosts = addresses.parse_hosts(hosts)
     owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
     # Before anything is created.
-    checked_hosts(hosts, "--host")
     checked_hosts([own_broker] if own_broker else [], "--own-broker")
     if port is not None and not 1 <= port <= 65_535:
         raise UserError(f"--mqtt-port {port}: from 1 to 65535")
+    new = not (site / "ca.key").exists()
+    if new:
+        sites.require_free(site)
+    else:
+        with sites.open_site(site):
+            pass  # It can be read.
     folder.mkdir(mode=0o751, parents=True, exist_ok=True)
     (folder / "data").mkdir(mode=0o750, exist_ok=True)
     (folder / "updates").mkdir(mode=0o700, exist_ok=True)
-    new = not (site / "ca.key").exists()
     programs = [folder / name for name, _ in (*CLIENTS, PUSH)]
     if new:
         names = [*(hosts or ["localhost"]), *addresses.LOOPBACK, *([own_broker] if own_broker else [])]

@@ -115,3 +115,17 @@ def test_a_name_that_the_authority_may_not_sign_for_is_said(tmp_path: Path, caps
     assert "/phone" not in capsys.readouterr().err
     setup.prepare(folder, ["hub.example.org"], None, owner=OWNER)
     assert "/phone" in capsys.readouterr().err
+
+
+def test_a_site_that_cannot_be_used_leaves_no_folder(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "a.txt").write_text("not a site")
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / "ca.key").write_text("no key")
+    for site in (notes, damaged, notes / "a.txt"):
+        with pytest.raises(UserError):
+            prepare(tmp_path / "hub", site=site)
+        assert not (tmp_path / "hub").exists()
+    assert (notes / "a.txt").read_text() == "not a site"

@@ -103,9 +103,10 @@ def wav_bytes(seconds: float = 1.0) -> bytes:
         (b"", "is empty"),
         (b"These are words and no sound.\n" * 40, "not a supported audio file"),
         (wav_bytes()[:20], "not a supported audio file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
         (wav_bytes()[:44], "contains no samples"),
     ],
-    ids=["empty", "text", "half a header", "header only"],
+    ids=["empty", "text", "half a header", "pointer", "header only"],
 )
 def test_what_is_not_audio_gives_one_clear_line(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "a.wav"
