@@ -66,7 +66,8 @@ def _check_target(to: Path, database: Path | None) -> None:
             raise UserError(f"--to {to}: is a folder; name a file in it")
         own = [] if database is None else [Path(f"{database}{end}") for end in ("", "-wal", "-shm")]
         if any(
-            to.resolve() == path.resolve() or (to.exists() and path.exists() and to.samefile(path))
+            os.path.realpath(to) == os.path.realpath(path)
+            or (to.exists() and path.exists() and to.samefile(path))
             for path in own
         ):
             raise UserError(f"--to {to}: belongs to the database itself; name another file")

@@ -242,10 +242,11 @@ class Ear:
             self._baseline_store.poll()
         self._restarts.alive()
         self._apply_mute()
-        if self._ready and not self._pipeline.speaking:
+        if not self._pipeline.speaking:
             self._activate_model(self._models.poll())
-            self._speed.run()
-            self._memory.run(self._pipeline.utterances)
+            if self._notified_ready:
+                self._speed.run()
+                self._memory.run(self._pipeline.utterances)
         if now >= self._health_due:
             self._health_due = now + HEALTH_PERIOD_S
             self._uplink.set_health(self._health())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import shlex
 from datetime import timedelta
 from pathlib import Path
@@ -148,7 +149,7 @@ def request(options: argparse.Namespace) -> int:
     """
     sites.certificate_name(options.node, "device")
     key_file, out = unused_path(options.key), unused_path(options.out)
-    if key_file.resolve() == out.resolve():
+    if os.path.realpath(key_file) == os.path.realpath(out):
         raise UserError(f"--key and --out are one file, {out}: give the request another name with --out")
     key = authority.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, options.node)])

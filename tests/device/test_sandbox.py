@@ -26,7 +26,7 @@ from tests.device.sandbox import EAR, LINK, bring_probe, probe, start_in_place
 from tests.support.audio.search import Search
 from tests.support.machines.device import BACK_S, VOICE, Box, booted
 from tests.support.messages import EAR_INFO, utterance
-from tests.support.waiting import seconds_until
+from tests.support.waiting import seconds_until, until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -212,9 +212,9 @@ def test_a_slow_interpreter_is_noticed(box: Box) -> None:
     box.outside(f"{folder}/zz-slow.conf").write_text("[Service]\nProcSubset=pid\n")
     try:
         box.container.run(f"systemctl daemon-reload && systemctl restart {EAR}")
-        assert "/proc/cpuinfo is hidden" in box.container.run(
-            f"journalctl --namespace=roomtone-ear -u {EAR} -n 30"
-        )
+        # It is compared once the ear has told systemd that it is ready.
+        journal = f"journalctl --namespace=roomtone-ear -u {EAR} -n 30"
+        until(lambda: "/proc/cpuinfo is hidden" in box.container.run(journal), 30)
     finally:
         box.container.run(f"rm -r {folder} && systemctl daemon-reload && systemctl restart {EAR}")
     box.speak_until_heard(BACK_S)
