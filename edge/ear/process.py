@@ -262,7 +262,7 @@ class Ear:
         self._classifier, self._baseline_store = new.classifier, new.adaptation
         self._on_probation = new.chosen.on_probation
         self._pipeline.set_model(new.classifier, new.classifier.bundle.full_name, new.adaptation)
-        self._watchdog.on_self_test(time.monotonic())
+        self._on_self_test(new.inference_s)
         info = ear_info(self._config, new.classifier, self._vad)
         self._info = msgspec.structs.replace(info, mic=self._info.mic)
         self._uplink.set_info(self._info)

@@ -24,7 +24,7 @@ def timed_self_test(classifier: Classifier) -> float:
 
 
 class SpeedCheck:
-    """Compares the first inferences that are slow with plain arithmetic. Not thread-safe."""
+    """Compares the first inference that is slow with plain arithmetic. Not thread-safe."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
@@ -36,14 +36,10 @@ class SpeedCheck:
 
     def run(self) -> None:
         """Compare where that is due: it takes a tenth of a second, so call it when there is nothing to hear."""
-        if self._checked or not self._seconds:
+        seconds, self._seconds = self._seconds, 0.0
+        if self._checked or not seconds or (seconds <= SLOW_S and os.access(pace.CPUINFO, os.R_OK)):
             return
         self._checked = True
-        if self._seconds > SLOW_S or not os.access(pace.CPUINFO, os.R_OK):
-            found = pace.measure(self._seconds)
-            if found.slow:
-                log.warning(
-                    "[slow] the self-test takes %.2f s of CPU time per inference: %s",
-                    self._seconds,
-                    found.why,
-                )
+        found = pace.measure(seconds)
+        if found.slow:
+            log.warning("[slow] the self-test takes %.2f s of CPU time per inference: %s", seconds, found.why)

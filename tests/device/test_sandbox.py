@@ -212,7 +212,7 @@ def test_a_slow_interpreter_is_noticed(box: Box) -> None:
     box.outside(f"{folder}/zz-slow.conf").write_text("[Service]\nProcSubset=pid\n")
     try:
         box.container.run(f"systemctl daemon-reload && systemctl restart {EAR}")
-        # It is compared once the ear has told systemd that it is ready.
+        # It is compared once the ear has notified systemd that it is ready.
         journal = f"journalctl --namespace=roomtone-ear -u {EAR} -n 30"
         until(lambda: "/proc/cpuinfo is hidden" in box.container.run(journal), 30)
     finally:
