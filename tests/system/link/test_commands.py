@@ -54,6 +54,7 @@ def test_a_command_of_an_old_base_topic_has_no_effect(tmp_path, broker):
     ):
         until(lambda: "connected" in link.codes)
         until(lambda: "UNSUBSCRIBE" in broker.log)
+        until(lambda: subscriber.last("availability") == "online")
         subscriber.publish("old/kitchen/cmd/identify", json.dumps({"transaction": "old"}))
         assert subscriber.answer("identify", subscriber.command("identify")).ok
         assert link.codes.count("identify") == 1
@@ -67,7 +68,8 @@ def test_a_retained_command_is_ignored_now_and_at_every_connection(ear, link, br
     broker.start()
     with Subscriber(broker.port) as again:
         again.command("restart", retain=True)
-        until(lambda: link.codes.count("connected") >= 2, 20)
+        # It says so after it has subscribed: a command before that reaches nobody.
+        until(lambda: again.last("availability") == "online", 20)
         asked = again.command("identify")
         assert again.answer("identify", asked).ok
     assert ear.commands == []
