@@ -147,7 +147,8 @@ class Authority:
         begin = self.certificate.not_valid_before_utc
         if now < begin:
             raise UserError(
-                f"the clock says {now:%Y-%m-%d}, and the site was made {begin:%Y-%m-%d}: set the clock"
+                f"the clock says {now:%Y-%m-%d}, and the site was made {begin:%Y-%m-%d}: set the clock, or "
+                "make a new site if the clock was wrong then (its certificates are refused until that day)"
             )
         # Not from `now` on: what a clock that is ahead has issued would be refused until then.
         end = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)

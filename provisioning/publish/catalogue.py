@@ -45,6 +45,8 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ca: Annotated[str, Meta(max_length=16_384)] = ""
     """Who signed the hub's certificate, PEM; empty: the site itself, or a public authority."""
     groups: dict[str, tuple[NodeId, ...]] = {}
+    misdated: dict[Literal["root", "targets"], int] = {}
+    """The newest version of each role that was signed under a wrong clock: `fleet refresh --clock-is-right`."""
 
 
 class Catalogue:
@@ -146,16 +148,25 @@ class Catalogue:
         if signed is not None and not -CLOCK_TOLERANCE <= now - signed <= timedelta(days=ROOT_DAYS):
             raise UserError(
                 f"the clock of this computer says {now:%Y-%m-%d}, and the newest metadata was signed on "
-                f"{signed:%Y-%m-%d}: set the clock"
+                f"{signed:%Y-%m-%d}: set the clock; if it was wrong then and is right now, add --clock-is-right"
             )
         return (now + timedelta(days=days)).replace(microsecond=0)
 
+    def trust_clock(self) -> None:
+        """Take the dates of all metadata so far as no evidence of the time. Raises `OSError`."""
+        newest: dict[Literal["root", "targets"], int] = {
+            role: max(self.versions(role)) for role in ("root", "targets") if self.versions(role)
+        }
+        if newest != self.about.misdated:
+            self.save_about(msgspec.structs.replace(self.about, misdated=newest))
+
     def _signed_at(self) -> datetime | None:
         # Both roles have a fixed lifetime, so their expiry says when they were signed.
+        lifetimes: dict[Literal["root", "targets"], int] = {"root": ROOT_DAYS, "targets": TARGETS_DAYS}
         times = [
             self._load(role).signed.expires - timedelta(days=days)
-            for role, days in (("root", ROOT_DAYS), ("targets", TARGETS_DAYS))
-            if self.versions(role)
+            for role, days in lifetimes.items()
+            if max(self.versions(role), default=0) > self.about.misdated.get(role, 0)
         ]
         return max(times, default=None)
 

@@ -145,6 +145,10 @@ def _passphrase(parser: argparse.ArgumentParser) -> None:
 
 def _hub(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--clock-is-right", action="store_true",
+        help="sign although the newest signature has a later date: this computer's clock was wrong then",
+    )  # fmt: skip
+    parser.add_argument(
         "--ca", type=Path, metavar="FILE",
         help="who signed the hub's certificate (default: as given at `keys init`, else this site's ca.crt)",
     )  # fmt: skip

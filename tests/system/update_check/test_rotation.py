@@ -17,6 +17,7 @@ from tuf.ngclient._internal import trusted_metadata_set
 
 from edge.releases.repository import tuf_client
 from provisioning.publish import keys, rotation, setup
+from provisioning.publish.catalogue import TARGETS_DAYS, Catalogue
 from provisioning.publish.hub_repository import MAX_OFF_S
 from provisioning.publish.signing import sign_targets
 from tests.support.bundles import tiny
@@ -273,3 +274,24 @@ def test_a_workstation_whose_clock_cannot_be_right_signs_nothing(site, monkeypat
         )
         with pytest.raises(UserError, match="set the clock"):
             setup.resign_targets(site.catalogue, setup.targets_signer(site.catalogue, None, ask))
+
+
+def test_a_workstation_that_signed_under_a_wrong_clock_goes_on_when_that_is_confirmed(
+    site, monkeypatch
+) -> None:
+    """At the first signature 400 days ahead, which the right clock then contradicts for more than a year."""
+    from edge.util.errors import UserError
+
+    signer = setup.targets_signer(site.catalogue, None, ask)
+    monkeypatch.setattr(site.catalogue, "_now", lambda: datetime.now(UTC) + timedelta(days=400))
+    setup.resign_targets(site.catalogue, signer)
+    again = Catalogue(site.catalogue.folder)
+    with pytest.raises(UserError, match="--clock-is-right"):
+        setup.resign_targets(again, signer)
+    again.trust_clock()
+    setup.resign_targets(again, signer)
+    assert again.targets().signed.expires < datetime.now(UTC) + timedelta(days=TARGETS_DAYS + 1)
+    # From now on the new signature is the evidence.
+    late = Catalogue(again.folder, lambda: datetime.now(UTC) - timedelta(days=2))
+    with pytest.raises(UserError, match="set the clock"):
+        setup.resign_targets(late, signer)
