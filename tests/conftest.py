@@ -22,6 +22,8 @@ for variable, name in {"MPLCONFIGDIR": "matplotlib", "KERAS_HOME": "keras", "STE
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
+LONG_S = 900
+"""Time limit of a long test that states none; that of pyproject.toml is for all others."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
+        for item in items:
+            if "long" in item.keywords and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(LONG_S))
         return
     skip = pytest.mark.skip(reason="takes minutes: ./run test --long")
     for item in items:

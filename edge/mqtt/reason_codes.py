@@ -220,7 +220,7 @@ def closed_unanswered(who: Identity) -> Reason:
     return Reason(
         "closed_unanswered",
         f"{who.address.place} closes the connection without an answer: {_tls_mismatch(who.address)}; "
-        "or it speaks another version of MQTT",
+        f"or it refuses {who.user} or the password ({who.address.names.user}), or speaks another version of MQTT",
     )
 
 

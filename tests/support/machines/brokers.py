@@ -85,7 +85,8 @@ class OtherBroker:
             self._process.wait(10)
 
 
-def _inside(folder: Path, name: str, *command: str, **environment: str) -> list[str]:
+def inside(folder: Path, name: str, *command: str, **environment: str) -> list[str]:
+    """The command line for a program in that Debian; it finds the folder at `/test`."""
     return [
         "systemd-nspawn", "-q", "-D", str(root()), "--volatile=overlay", "--register=no", "--keep-unit", "--as-pid2",
         "--console=pipe", f"--machine={name}", f"--hostname={name}", f"--bind={folder}:/test",
@@ -97,7 +98,7 @@ def mosquitto_13(folder: Path) -> OtherBroker:
     """mosquitto 2.0.21 of Debian 13."""
     port = free_port()
     (folder / "mosquitto.conf").write_text(f"user root\nlistener {port} {HOST}\nallow_anonymous true\n")
-    return OtherBroker(folder, _inside(folder, "mosquitto", "mosquitto", "-c", "/test/mosquitto.conf"), port)
+    return OtherBroker(folder, inside(folder, "mosquitto", "mosquitto", "-c", "/test/mosquitto.conf"), port)
 
 
 def rabbitmq(folder: Path) -> OtherBroker:
@@ -117,7 +118,7 @@ def rabbitmq(folder: Path) -> OtherBroker:
     }
     # It would tell the service manager of its start, and end when there is none.
     command = ("env", "-u", "NOTIFY_SOCKET", "rabbitmq-server")
-    return OtherBroker(folder, _inside(folder, "rabbitmq", *command, **environment), port)
+    return OtherBroker(folder, inside(folder, "rabbitmq", *command, **environment), port)
 
 
 def ejabberd(folder: Path) -> OtherBroker:
@@ -128,7 +129,7 @@ def ejabberd(folder: Path) -> OtherBroker:
     prepare = "install -d -o ejabberd /run/ejabberd && cp /test/ejabberd.yml /etc/ejabberd/ejabberd.yml"
     program = "exec env -u NOTIFY_SOCKET ejabberdctl --node ejabberd@localhost foreground"
     command = ("sh", "-c", f"{prepare} && {program}")
-    return OtherBroker(folder, _inside(folder, "ejabberd", *command, ERL_EPMD_ADDRESS=HOST), port)
+    return OtherBroker(folder, inside(folder, "ejabberd", *command, ERL_EPMD_ADDRESS=HOST), port)
 
 
 def rumqttd(folder: Path) -> OtherBroker:
@@ -137,13 +138,19 @@ def rumqttd(folder: Path) -> OtherBroker:
     return OtherBroker(folder, [sys.executable, "-m", "iotcore", "--listen", HOST, "--port", str(port)], port)
 
 
-def amqtt(folder: Path) -> OtherBroker:
-    """amqtt, a broker in Python."""
+def amqtt_place() -> Path:
+    """The virtual environment that has it; made once."""
     place = container.CACHE / "amqtt"
     with container.locked("amqtt"):
         if not (place / "bin" / "amqtt").is_file():
             venv.create(place, with_pip=True, clear=True)
             subprocess.run([place / "bin" / "pip", "install", "-q", AMQTT], check=True)
+    return place
+
+
+def amqtt(folder: Path) -> OtherBroker:
+    """amqtt, a broker in Python."""
+    place = amqtt_place()
     port = free_port()
     settings = {
         "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}"}},
@@ -153,14 +160,20 @@ def amqtt(folder: Path) -> OtherBroker:
     return OtherBroker(folder, [str(place / "bin" / "amqtt"), "-c", str(folder / "amqtt.yaml")], port)
 
 
-def aedes(folder: Path) -> OtherBroker:
-    """aedes, the broker of Node-RED and others."""
+def aedes_place() -> Path:
+    """The folder in which npm has installed it; made once."""
     place = container.CACHE / "npm-aedes"
     with container.locked("npm-aedes"):
         if not (place / "node_modules" / "aedes").is_dir():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
             subprocess.run(["npm", "install", "--no-fund", "--no-audit", AEDES], cwd=place, check=True)
+    return place
+
+
+def aedes(folder: Path) -> OtherBroker:
+    """aedes, the broker of Node-RED and others."""
+    place = aedes_place()
     port = free_port()
     program = f'require("net").createServer(require("aedes")().handle).listen({port}, "{HOST}")'
     (place / "serve.cjs").write_text(program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from edge.mqtt.probe import probe
 from edge.mqtt.session import ClientOptions
 from provisioning.fleet import site as sites
 from provisioning.fleet.records import SiteSettings
+from tests.conftest import ROOT
 from tests.support.broker import Broker
 
 TLS = (
@@ -137,3 +139,23 @@ def test_a_site_of_our_own_passes_strict_mode(tmp_path: Path) -> None:
             continue
     assert ours.version() is not None
     assert ours.getpeercert()
+
+
+OWN_TLS = TLS + "\nrequire_certificate true\nuse_identity_as_username true"
+
+
+@pytest.mark.usefixtures("python")
+def test_what_the_page_on_brokers_makes_is_believed_on_both_sides(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "brokers.md").read_text(encoding="utf-8")
+    commands = page.partition("## Certificates of your own")[2].partition("```sh\n")[2].partition("```")[0]
+    assert "192.168.1.2" in commands
+    commands = commands.replace("192.168.1.2", "127.0.0.1")
+    subprocess.run(["bash", "-e", "-c", commands], cwd=tmp_path, check=True, capture_output=True)
+    with Broker(OWN_TLS, folder=tmp_path) as broker:
+        address = BrokerAddress("127.0.0.1", broker.port, tls=True, ca_file=str(tmp_path / "ca.crt"))
+        assert probe(address, ClientOptions("test")).connected is None
+        own = {
+            name: str(tmp_path / f"kitchen.{end}")
+            for name, end in (("cert_file", "crt"), ("key_file", "key"))
+        }
+        assert probe(dataclasses.replace(address, **own), ClientOptions("test")).connected is not None
