@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,14 +35,15 @@ class Admission:
     """Decides for each event: store, hold back or refuse. Not thread-safe.
 
     Args:
-        last_received: returns when the last event of a device was received (seconds since 1970), or None.
+        last_received: returns when the last event of each of some devices was received (seconds since 1970); those that
+            were never seen are left out.
         clock: returns monotonic seconds.
         now: returns seconds since 1970.
     """
 
     def __init__(
         self,
-        last_received: Callable[[str], float | None],
+        last_received: Callable[[Collection[str]], Mapping[str, float]],
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -50,6 +51,21 @@ class Admission:
         self._clock = clock
         self._now = now
         self._budgets: OrderedDict[str, _Budget] = OrderedDict()
+
+    def prepare(self, nodes: Collection[str]) -> None:
+        """Look up the devices that are not known yet, all at once. Raises what `last_received` raises."""
+        unknown = [node for node in dict.fromkeys(nodes) if node not in self._budgets]
+        if not unknown:
+            return
+        received = self._last_received(unknown)
+        for node in unknown:
+            last = received.get(node)
+            absence = 0.0 if last is None else min(max(self._now() - last, 0.0), LONGEST_ABSENCE_S)
+            burst = INITIAL_EVENTS + EVENTS_PER_S * LONGEST_ABSENCE_S
+            start = INITIAL_EVENTS + EVENTS_PER_S * absence
+            self._budgets[node] = _Budget(TokenBucket(EVENTS_PER_S, burst, self._clock, start=start))
+        while len(self._budgets) > MAX_DEVICES:
+            self._budgets.popitem(last=False)
 
     def allow_replay(self, node: str, events: int) -> None:
         """Add the events of a replay that was requested from a device."""
@@ -60,18 +76,10 @@ class Admission:
         return self._budget(node).take()
 
     def _budget(self, node: str) -> _Budget:
-        budget = self._budgets.get(node)
-        if budget is None:
-            last = self._last_received(node)
-            absence = 0.0 if last is None else min(max(self._now() - last, 0.0), LONGEST_ABSENCE_S)
-            burst = INITIAL_EVENTS + EVENTS_PER_S * LONGEST_ABSENCE_S
-            start = INITIAL_EVENTS + EVENTS_PER_S * absence
-            bucket = TokenBucket(EVENTS_PER_S, burst, self._clock, start=start)
-            budget = self._budgets[node] = _Budget(bucket)
-            while len(self._budgets) > MAX_DEVICES:
-                self._budgets.popitem(last=False)
+        if node not in self._budgets:
+            self.prepare((node,))
         self._budgets.move_to_end(node)
-        return budget
+        return self._budgets[node]
 
 
 @dataclass

@@ -6,6 +6,7 @@ restarts costs time, and no event.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import secrets
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard.db import retention
 from dashboard.db.clock import guarded_ms
 from dashboard.db.engine import describe_error
-from dashboard.live.decode import decode
+from dashboard.live.decode import Incoming, decode
 from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.session import Session
@@ -151,14 +152,13 @@ class Recorder:
         acknowledged: list[Message] = []
         waiting: Counter[str] = Counter()
         now = now_ms()
-        for arrived in batch:
+        decoded = [self._decode(arrived) for arrived in batch]
+        self._look_up([one.node for one in decoded if one and isinstance(one.message, Event)])
+        for arrived, one in zip(batch, decoded, strict=True):
             acknowledged.append(arrived)
-            try:
-                node, leaf, message = decode(self._base_topic, arrived.topic, arrived.payload)
-            except ContractError as error:
-                self.rejected += 1
-                log.debug("rejected: %s", error)
+            if one is None:
                 continue
+            node, leaf, message = one
             if isinstance(message, Event):
                 if self._admits(node):
                     events.append(Received(node, message, now))
@@ -179,6 +179,14 @@ class Recorder:
         for arrived in acknowledged:
             arrived.acknowledge()
 
+    def _decode(self, arrived: Message) -> Incoming | None:
+        try:
+            return decode(self._base_topic, arrived.topic, arrived.payload)
+        except ContractError as error:
+            self.rejected += 1
+            log.debug("rejected: %s", error)
+            return None
+
     def _note_info(self, node: str, info: Info, now: int) -> str:
         """Note which event was the last one of a device; return its name."""
         if info.last_event is not None:
@@ -196,11 +204,16 @@ class Recorder:
             self._writer.record_refused(self._refused.items())
             self._refused.changed = False
 
+    def _look_up(self, nodes: Sequence[str]) -> None:
+        # The budgets of unknown devices are in the database; where it fails, writing will wait for it.
+        with contextlib.suppress(SQLAlchemyError):
+            self._admission.prepare(nodes)
+
     def _admits(self, node: str) -> bool:
         try:
             return self._admission.admits(node)
         except SQLAlchemyError:
-            return True  # The budget of an unknown device is in the database; writing will wait for that.
+            return True
 
     def _refuse(self, node: str, event: Event) -> None:
         """Count an event beyond the budget of its device; all of one flood become one gap."""

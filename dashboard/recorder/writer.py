@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,16 +68,22 @@ class Writer:
             connection.execute(rooms.update().where(rooms.c.id == room).values(name=name))
         self._name_of[node] = name
 
-    def last_received(self, node: str) -> float | None:
-        """Return when the last event of a room was received (seconds since 1970); None for an unknown room."""
+    def last_received(self, nodes: Collection[str]) -> dict[str, float]:
+        """Return when the last event of each room was received (seconds since 1970), of those rooms that have any.
+
+        `boots` has a row for each start of a device: rooms with a year of events are looked up as fast as new ones.
+        """
         statement = (
-            select(func.max(events.c.received))
-            .join(rooms, rooms.c.id == events.c.room_id)
-            .where(rooms.c.node == node)
+            select(rooms.c.node, func.max(boots.c.touched))
+            .join(boots, boots.c.room_id == rooms.c.id)
+            .group_by(rooms.c.node)
         )
+        found: dict[str, float] = {}
         with self._engine.connect() as connection:
-            received = connection.execute(statement).scalar()
-        return None if received is None else received / 1000
+            for part in chunks(list(nodes), ROWS_PER_STATEMENT):
+                rows = connection.execute(statement.where(rooms.c.node.in_(part)))
+                found |= {node: received / 1000 for node, received in rows}
+        return found
 
     def record_refused(self, ranges: Iterable[tuple[str, str, int, int]]) -> None:
         """Store ranges of refused events (node, boot, first, last) as gaps; a range that has grown is extended."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, inspect, select
+from sqlalchemy.event import listen
 
 from dashboard.db import retention
 from dashboard.db.engine import DatabaseError, connect
@@ -68,6 +69,19 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_can_be_undone(eng
     assert inspect(engine).get_table_names() == ["alembic_version"]
     migrate(engine)
     assert count(engine, events) == 0
+
+
+def test_when_rooms_were_last_heard_is_one_query_however_many_they_are(engine):
+    writer = Writer(engine)
+    writer.write([said(1, received=NOW - 5000), said(2, received=NOW - 1000)])
+    writer.write([said(1, received=NOW, boot="b0070000000000000002"), said(3, received=NOW - 3000, node="hall")])
+    many = [f"room{n}" for n in range(2500)]
+    writer.write([said(1, node=node) for node in many])
+    statements = []
+    listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    found = writer.last_received(["kitchen", "hall", "never", *many])
+    assert found == {"kitchen": NOW / 1000, "hall": (NOW - 3000) / 1000, **dict.fromkeys(many, NOW / 1000)}
+    assert len(statements) == 3
 
 
 def test_the_tables_of_the_hub_come_and_go_and_what_was_recorded_stays(engine):
