@@ -153,7 +153,7 @@ class Recorder:
         waiting: Counter[str] = Counter()
         now = now_ms()
         decoded = [self._decode(arrived) for arrived in batch]
-        self._look_up([one.node for one in decoded if one and isinstance(one.message, Event)])
+        self._prepare_admission([one.node for one in decoded if one and isinstance(one.message, Event)])
         for arrived, one in zip(batch, decoded, strict=True):
             acknowledged.append(arrived)
             if one is None:
@@ -204,7 +204,7 @@ class Recorder:
             self._writer.record_refused(self._refused.items())
             self._refused.changed = False
 
-    def _look_up(self, nodes: Sequence[str]) -> None:
+    def _prepare_admission(self, nodes: Sequence[str]) -> None:
         # The budgets of unknown devices are in the database; where it fails, writing will wait for it.
         with contextlib.suppress(SQLAlchemyError):
             self._admission.prepare(nodes)

@@ -74,7 +74,9 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_can_be_undone(eng
 def test_when_rooms_were_last_heard_is_one_query_however_many_they_are(engine):
     writer = Writer(engine)
     writer.write([said(1, received=NOW - 5000), said(2, received=NOW - 1000)])
-    writer.write([said(1, received=NOW, boot="b0070000000000000002"), said(3, received=NOW - 3000, node="hall")])
+    writer.write(
+        [said(1, received=NOW, boot="b0070000000000000002"), said(3, received=NOW - 3000, node="hall")]
+    )
     many = [f"room{n}" for n in range(2500)]
     writer.write([said(1, node=node) for node in many])
     statements = []
