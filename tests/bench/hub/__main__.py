@@ -36,32 +36,21 @@ def main() -> int:
     parser.add_argument("--sockets", type=int, default=50, help="open pages (default: %(default)s)")
     parser.add_argument("--browsers", type=int, default=10, help="real ones besides (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=10, help="first pages (default: %(default)s)")
-    parser.add_argument("--only", choices=("sqlite", "postgresql", "memory", "pages"))
+    parser.add_argument("--only", choices=("sqlite", "postgresql", "month", "memory", "pages"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result: dict[str, Any] = {}
     for kind in ("sqlite", "postgresql"):
-        if options.only not in (None, kind):
+        if options.only not in (None, "month", kind):
             continue
-        with tempfile.TemporaryDirectory(prefix="bench-hub-") as folder:
-            server = None
-            url = f"sqlite:///{folder}/events.db"
-            if kind == "postgresql":
-                found = programs()
-                if found is None:
-                    continue
-                server = Postgres(found)
-                url = server.start().url
-            try:
-                result[kind] = {
-                    "load": load(url, Path(folder), options.rate, options.rooms, options.seconds),
-                    "month": month(url, options.month),
-                }
-            finally:
-                if server is not None:
-                    server.stop()
+        found = on_database(kind, options)
+        if found is None:
+            continue
+        result[kind] = found
         if not options.json:
-            show(kind, result[kind])
+            if "load" in result[kind]:
+                show_load(kind, result[kind]["load"])
+            show_month(kind, result[kind]["month"])
     if options.only in (None, "memory"):
         result["memory"] = memory()
         if not options.json:
@@ -76,13 +65,33 @@ def main() -> int:
             show_pages(result["pages"])
     if options.json:
         print(json.dumps(result))
-    loads = [result[kind]["load"] for kind in ("sqlite", "postgresql") if kind in result]
+    loads = [result[kind]["load"] for kind in ("sqlite", "postgresql") if "load" in result.get(kind, {})]
     return 0 if all(load["lost"] == load["doubled"] == 0 for load in loads) else 1
 
 
-def show(kind: str, result: dict[str, Any]) -> None:
+def on_database(kind: str, options: argparse.Namespace) -> dict[str, Any] | None:
+    """What is measured on one kind of database; None: its programs are not installed."""
+    with tempfile.TemporaryDirectory(prefix="bench-hub-") as folder:
+        server = None
+        url = f"sqlite:///{folder}/events.db"
+        if kind == "postgresql":
+            found = programs()
+            if found is None:
+                return None
+            server = Postgres(found)
+            url = server.start().url
+        try:
+            result: dict[str, Any] = {}
+            if options.only != "month":
+                result["load"] = load(url, Path(folder), options.rate, options.rooms, options.seconds)
+            return result | {"month": month(url, options.month)}
+        finally:
+            if server is not None:
+                server.stop()
+
+
+def show_load(kind: str, load: dict[str, Any]) -> None:
     """For people."""
-    load, drawn = result["load"], result["month"]
     print(
         f"{kind}: {load['published']} events at {load['rate']}/s: {load['lost']} lost, {load['doubled']} doubled"
     )
@@ -94,9 +103,14 @@ def show(kind: str, result: dict[str, Any]) -> None:
         f"  received by the recorder within {load['received_after_ms_p95']} ms (p95); "
         f"other work on this machine: {load['others_cores']} cores"
     )
+
+
+def show_month(kind: str, drawn: dict[str, Any]) -> None:
+    """For people."""
     print(
-        f"  a month of {drawn['events']} events: charts {drawn['charts_ms']} ms (worst {drawn['charts_ms_worst']}, of "
-        f"which CPU {drawn['charts_cpu_ms_worst']}), list {drawn['list_ms']} ms (worst {drawn['list_ms_worst']}); "
+        f"{kind}: a month of {drawn['events']} events: charts {drawn['charts_ms']} ms "
+        f"(worst {drawn['charts_ms_worst']}, of which CPU {drawn['charts_cpu_ms_worst']}), "
+        f"list {drawn['list_ms']} ms (worst {drawn['list_ms_worst']}); "
         "wanted: 500 ms"
     )
 
