@@ -48,8 +48,12 @@ class Guarded:
             *more,
         )
         self.child = Dashboard(*self._start)
-        self.url = self.child.address()
-        self.password = re.search(r"`operator` with the password (\S+)", self.child.log)[1]
+        try:
+            self.url = self.child.address()
+            self.password = re.search(r"`operator` with the password (\S+)", self.child.log)[1]
+        except BaseException:
+            self.child.kill()
+            raise
 
     def restart(self) -> None:
         self.child.kill()
@@ -78,6 +82,18 @@ class Guarded:
     def user(self, name: str, role: str = "viewer") -> str:
         """Make a user; the password."""
         return self.hub("user", "add", name, "--role", role, "--generate").stdout.strip()
+
+
+@contextmanager
+def guarded_hub(folder: Path, *more: str, try_it: bool = False) -> Iterator[tuple[Guarded, Broker]]:
+    """A dashboard with a login and its broker, which end with the block; nothing may have raised in the dashboard."""
+    with Broker(folder=folder) as broker:
+        made = Guarded(folder, broker, *more, try_it=try_it)
+        try:
+            yield made, broker
+        finally:
+            made.child.kill()
+    assert "Traceback" not in made.child.log, made.child.log
 
 
 @contextmanager

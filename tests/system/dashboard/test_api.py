@@ -18,9 +18,8 @@ from dashboard.db.engine import connect
 from dashboard.recorder.writer import Received, Writer
 from edge import protocol
 from edge.protocol import Command, Response
-from tests.support.broker import Broker
 from tests.support.dashboard import Rooms
-from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.guarded_dashboard import elsewhere, guarded_hub
 from tests.support.messages import event_of
 from tests.support.waiting import until
 
@@ -29,9 +28,7 @@ START = 1_770_000_000
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hub")
-    with Broker(folder=folder) as broker:
-        made = Guarded(folder, broker)
+    with guarded_hub(tmp_path_factory.mktemp("hub")) as (made, broker):
         made.broker = broker
         writer = Writer(connect(made.database))
         batch = [event_of("happy" if n % 3 else "angry", START + 60 * n, seq=n + 1) for n in range(1200)]
@@ -40,8 +37,6 @@ def hub(tmp_path_factory):
         made.operator = made.log_in()[0]
         made.viewer = made.log_in("vera", made.user("vera"))[0]
         yield made
-        made.child.kill()
-    assert "Traceback" not in made.child.log, made.child.log
 
 
 def test_events_come_page_by_page_and_each_once(hub):

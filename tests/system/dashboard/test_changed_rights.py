@@ -5,17 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.support.broker import Broker
-from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.guarded_dashboard import elsewhere, guarded_hub
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rights")
-    with Broker(folder=folder) as broker:
-        made = Guarded(folder, broker)
+    with guarded_hub(tmp_path_factory.mktemp("rights")) as (made, _):
         yield made
-        made.child.kill()
 
 
 @pytest.fixture(scope="module")

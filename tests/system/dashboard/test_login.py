@@ -13,9 +13,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.broker import Broker
 from tests.support.dashboard import AUTHORIZED, TOKEN, Dashboard, Trouble, log_in
-from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.guarded_dashboard import elsewhere, guarded_hub
 from tests.support.waiting import until
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
@@ -52,12 +51,8 @@ print(*statuses)
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("guarded")
-    with Broker(folder=folder) as broker:
-        made = Guarded(folder, broker)
+    with guarded_hub(tmp_path_factory.mktemp("guarded")) as (made, _):
         yield made
-        made.child.kill()
-    assert "Traceback" not in made.child.log, made.child.log
 
 
 def test_nobody_sees_anything_before_logging_in(guarded):

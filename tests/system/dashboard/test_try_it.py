@@ -13,7 +13,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from dashboard.tryit.api import MAX_BODIES_PER_USER
-from edge.inference import bundle
-from edge.util.errors import UserError
-from tests.conftest import ROOT, SPEECH
+from tests.conftest import ROOT
+from tests.support.audio.recordings import wav
 from tests.support.broker import Broker
 from tests.support.dashboard import (
     AUTHORIZED,
@@ -37,29 +35,6 @@ from tests.support.dashboard import (
 from tests.support.waiting import until
 
 PLAIN = {"X-Roomtone": "try"} | AUTHORIZED
-
-
-@pytest.fixture(scope="module")
-def models():
-    """Where the shipped bundles are; development uses others by ROOMTONE_MODELS."""
-    try:
-        return bundle.find("base").parent
-    except UserError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI must have the shipped bundle: {error}")
-        pytest.skip(f"no bundle: {error}")
-
-
-@pytest.fixture(scope="module")
-def speech(tmp_path_factory):
-    """A sentence as a WAV file of 48 kHz, as browsers record."""
-    source = SPEECH / "goforward.raw"
-    if not source.exists():
-        pytest.fail("this test needs recorded speech: apt-get install pocketsphinx-testdata")
-    samples = np.repeat(np.fromfile(source, "<i2"), 3)
-    path = tmp_path_factory.mktemp("speech") / "sentence.wav"
-    path.write_bytes(wav(samples.tobytes(), 48_000))
-    return path
 
 
 @pytest.fixture
@@ -86,16 +61,6 @@ def tried_once(tmp_path_factory, models):
         yield f"{url}/try?token={TOKEN}", browser
         browser.close()
         child.kill()
-
-
-def wav(data: bytes, rate: int) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate)
-        writer.writeframes(data)
-    return file.getvalue()
 
 
 def send(url, data, headers=PLAIN):

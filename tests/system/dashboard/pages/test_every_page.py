@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
 
 import pytest
@@ -12,9 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from dashboard.admin.simulate import fill, simulated_rooms
 from dashboard.db.engine import connect
 from edge import protocol
-from tests.support.broker import Broker
 from tests.support.dashboard import Recorder, Rooms, Trouble
-from tests.support.guarded_dashboard import Guarded, elsewhere
+from tests.support.guarded_dashboard import elsewhere, guarded_hub
 from tests.support.messages import event_of, healthy
 
 PAGES = {
@@ -40,27 +38,25 @@ LIVE = {"kitchen": "ok", "study": "lost", "hall": "muted"}
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    with Broker(folder=folder) as broker:
-        made = Guarded(
-            folder, broker, "--guest-links", "--enrol", "roomtone fleet --site hub/site enrol", try_it=True
-        )
+    more = ("--guest-links", "--enrol", "roomtone fleet --site hub/site enrol")
+    with guarded_hub(folder, *more, try_it=True) as (made, broker):
         recorder = Recorder(broker, folder, file=made.file)
-        recorder.start()
-        recorder.wait_connected()
-        engine = connect(made.database)
-        list(fill(engine, simulated_rooms(12, 1), time.time(), days=35, per_day=60, seed=1))
-        engine.dispose()
         rooms = Rooms(broker)
-        for node, mic in LIVE.items():
-            rooms.appear(node, node.capitalize(), mic)
-            rooms.publish(node, protocol.HEALTH, healthy(temperature_c=84.0 if node == "hall" else 51.0))
-        for n, emotion in enumerate(EMOTIONS * 2):
-            rooms.publish("kitchen", protocol.EVENT, event_of(emotion, time.time() - 100 + n, seq=n + 1))
-        yield made
-        rooms.close()
-        recorder.stop(signal.SIGKILL)
-        made.child.kill()
-    assert "Traceback" not in made.child.log, made.child.log
+        try:
+            recorder.start()
+            recorder.wait_connected()
+            engine = connect(made.database)
+            list(fill(engine, simulated_rooms(12, 1), time.time(), days=35, per_day=24, seed=1))
+            engine.dispose()
+            for node, mic in LIVE.items():
+                rooms.appear(node, node.capitalize(), mic)
+                rooms.publish(node, protocol.HEALTH, healthy(temperature_c=84.0 if node == "hall" else 51.0))
+            for n, emotion in enumerate(EMOTIONS * 2):
+                rooms.publish("kitchen", protocol.EVENT, event_of(emotion, time.time() - 100 + n, seq=n + 1))
+            yield made
+        finally:
+            rooms.close()
+            recorder.kill()
 
 
 @pytest.mark.long

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -78,19 +78,32 @@ def record(file):
 
 @pytest.fixture
 def hub(mosquitto, tmp_path, rooms):
-    recorder = Recorder(mosquitto, tmp_path)
-    recorder.start()
-    recorder.wait_connected()
-    yesterday = record(recorder.file)
-    rooms.appear("kitchen", "Kitchen")
-    rooms.appear("hall", "Hall", "lost")
-    arguments = ("--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}", "--no-try-it")
-    child = Dashboard(tmp_path, *arguments, "--enrol", ENROL, "--device-broker", "mqtts://hub.local:8883")
-    url = child.address()
-    until(lambda: health(url)["rooms"] == 2)
-    yield url, recorder, yesterday
-    child.kill()
-    recorder.stop(signal.SIGKILL)
+    with running_hub(mosquitto, tmp_path, rooms, "--no-try-it") as made:
+        yield made
+
+
+@contextmanager
+def running_hub(mosquitto, folder, rooms, *more, **environment):
+    """Recorder and dashboard with one room that is heard and one whose microphone is lost; both end with the block."""
+    recorder = Recorder(mosquitto, folder)
+    arguments = ("--broker", mosquitto.url, "--database", f"sqlite:///{recorder.file}", "--enrol", ENROL)
+    child = None
+    try:
+        recorder.start()
+        recorder.wait_connected()
+        yesterday = record(recorder.file)
+        rooms.appear("kitchen", "Kitchen")
+        rooms.appear("hall", "Hall", "lost")
+        child = Dashboard(
+            folder, *arguments, "--device-broker", "mqtts://hub.local:8883", *more, **environment
+        )
+        url = child.address()
+        until(lambda: health(url)["rooms"] == 2)
+        yield url, recorder, yesterday
+    finally:
+        if child is not None:
+            child.kill()
+        recorder.kill()
     assert "Traceback" not in child.log, child.log
 
 
@@ -174,5 +187,21 @@ def test_an_empty_hub_says_what_to_do_first(browser, url, clicks, artefacts):
         # This broker is on the loopback address: the page says that no device can reach it.
         expect(page.get_by_role("alert")).to_contain_text("--lan")
         page.screenshot(path=artefacts / "add-390-light.png", full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert not trouble, trouble
+
+
+def test_record_a_sentence_on_a_phone(browser_with_microphone, mosquitto, tmp_path, rooms, models, clicks):
+    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+    with (
+        running_hub(mosquitto, tmp_path, rooms, ROOMTONE_MODELS=str(models)) as made,
+        open_page(browser_with_microphone, made[0], **phone) as (page, trouble),
+    ):
+        clicks(page.get_by_role("link", name="Try it"))
+        clicks(page.get_by_role("button", name="Record", exact=True))
+        expect(page.get_by_text("Recording, 3")).to_be_visible(timeout=30_000)
+        clicks(page.get_by_role("button", name="Stop"))
+        expect(page.locator(".rt-answer .rt-emotion")).to_be_visible(timeout=60_000)
+        expect(page.locator(".rt-bars li")).to_have_count(7)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         assert not trouble, trouble
