@@ -142,6 +142,7 @@ def _services(
             try_it=settings.bundle is not None,
             enrol=settings.enrol,
             device_broker=settings.device_broker,
+            broker_denials=settings.broker_denials,
         )
     hold_shared(settings.database)
     try:
@@ -177,6 +178,7 @@ def _services(
         guests=GuestLinks() if settings.guest_links else None,
         enrol=settings.enrol,
         device_broker=settings.device_broker,
+        broker_denials=settings.broker_denials,
         phones=_needs_certificate(settings),
     )
 

@@ -82,6 +82,12 @@ def register(subparsers: Any) -> None:
         metavar="DIR",
         help="serve the model releases of this folder to the devices (made by `roomtone fleet keys init`: models/hub)",
     )
+    parser.add_argument(
+        "--broker-denials",
+        type=Path,
+        metavar="FILE",
+        help="show what the hub's own broker refuses (the file of `roomtone hub broker --denials`)",
+    )
     _add_device_options(parser)
     _add_notification_options(parser)
     parser.set_defaults(run=run)
@@ -185,6 +191,7 @@ def run(options: argparse.Namespace) -> int:
         own_address=own,
         proxies=proxies,
         updates=options.updates,
+        broker_denials=options.broker_denials,
         public_host=public_host,
     )
     return server.serve(settings, listener, notification_settings(options))

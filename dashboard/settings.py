@@ -34,5 +34,7 @@ class Settings:
     """Addresses or networks of proxies whose `X-Forwarded-For` is trusted."""
     updates: Path | None = None
     """Folder of the repository of model releases; None: no repository."""
+    broker_denials: Path | None = None
+    """File of what the hub's own broker refuses (`provisioning.hub.denials`); None: the broker is another."""
     public_host: str = ""
     """The name with a public certificate, if there is one: browsers are told to use nothing but HTTPS for it."""

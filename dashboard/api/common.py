@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pathlib
 import re
 import time
 from collections.abc import Callable
@@ -72,6 +73,8 @@ class Services:
     """Whether a phone has to install a certificate before it opens these pages."""
     guests: GuestLinks | None = None
     """None: there are no guest links."""
+    broker_denials: pathlib.Path | None = None
+    """File of what the hub's own broker refuses; None: not known."""
     repository: HubRepository | None = None
     """The repository of models that this hub serves."""
 

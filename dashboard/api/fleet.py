@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any, Final, Literal
 
@@ -13,6 +14,7 @@ from dashboard.db.clock import clock_of
 from dashboard.live.problems import device_rows
 from edge.util.guarded_clock import JUMP_S
 from edge.util.version import VERSION
+from provisioning.hub import denials
 
 OWN_CLIENTS: Final = 1
 """Connections of this dashboard to the broker."""
@@ -63,6 +65,16 @@ class Refused(BaseModel):
     at: int = Field(description="of the last message, milliseconds since 1970")
 
 
+class Denied(BaseModel):
+    """What the broker itself refused one client, of one kind."""
+
+    client: str = Field(description="its id; empty: refused before it had one")
+    kind: Literal["publish", "subscribe", "login", "no_certificate", "certificate"]
+    count: int
+    topic: str = Field(description="of the last one; empty: it has none")
+    at: int = Field(description="of the last one, milliseconds since 1970")
+
+
 class BrokerOut(BaseModel):
     """The broker, as far as it says something about itself (`$SYS`)."""
 
@@ -80,6 +92,10 @@ class BrokerOut(BaseModel):
         "Assistant; null: not known"
     )
     refused: list[Refused] = Field(description="by sender, the one refused last first")
+    denied: list[Denied] | None = Field(
+        description="what the broker itself refused since its start, the last one first; null: not known, since the "
+        "broker is not this hub's own"
+    )
     ignored: int = Field(description="messages that broke the contract since the dashboard started")
 
 
@@ -119,7 +135,9 @@ def router(services: Services) -> APIRouter:
             version=VERSION,
             now=round(now * 1000),
             clock_ahead=await _clock_ahead(services),
-            broker=_broker(services, sum(row["availability"] == "online" for row in rows)),
+            broker=_broker(
+                services, sum(row["availability"] == "online" for row in rows), await _denied(services)
+            ),
             reachable=Reach(**reach),
             devices=[Device(**row) for row in rows],
         )
@@ -127,7 +145,19 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _broker(services: Services, devices_online: int) -> BrokerOut:
+async def _denied(services: Services) -> list[Denied] | None:
+    if services.broker_denials is None:
+        return None
+    report = await asyncio.to_thread(denials.read, services.broker_denials)
+    if report is None:
+        return None
+    return [
+        Denied(client=one.client, kind=one.kind, count=one.count, topic=one.topic, at=round(one.at * 1000))
+        for one in report.denials
+    ]
+
+
+def _broker(services: Services, devices_online: int, denied: list[Denied] | None) -> BrokerOut:
     broker = services.feed.broker
     connection = services.feed.connection
     figures = broker.figures.values()
@@ -146,6 +176,7 @@ def _broker(services: Services, devices_online: int) -> BrokerOut:
             Refused(sender=one.sender, count=one.count, reason=one.reason, at=round(one.at * 1000))
             for one in broker.refusals.latest()
         ],
+        denied=denied,
         ignored=services.feed.rejected,
     )
 

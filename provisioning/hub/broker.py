@@ -24,8 +24,9 @@ from typing import Any, Final
 
 from edge.util.atomic_file import write
 from edge.util.child_processes import ended_with_parent
-from edge.util.errors import UserError
+from edge.util.errors import UserError, reason
 from edge.util.local_ports import accepts_connections, find_server
+from provisioning.hub.denials import Denials, follow
 
 WATCH_S: Final = 0.1
 STOP_S: Final = 10.0
@@ -57,6 +58,12 @@ def register(verbs: Any) -> None:
     parser.add_argument(
         "--listen", default="", metavar="ADDRESS", help="listen on this address only (default: on all)"
     )
+    parser.add_argument(
+        "--denials",
+        type=Path,
+        metavar="FILE",
+        help="write what mosquitto refuses, by client, to this file (roomtone dashboard --broker-denials)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -65,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
-    broker = SupervisedBroker(options.dir.absolute(), options.listen)
+    broker = SupervisedBroker(options.dir.absolute(), options.listen, options.denials)
     broker.start()
     try:
         while not stopping.wait(WATCH_S):
@@ -78,9 +85,12 @@ def run(options: argparse.Namespace) -> int:
 class SupervisedBroker:
     """mosquitto on the files of a folder. Raises `UserError` where it cannot be run at all."""
 
-    def __init__(self, folder: Path, listen: str = "") -> None:
+    def __init__(self, folder: Path, listen: str = "", denials_file: Path | None = None) -> None:
         self._folder = folder
         self._listen = listen
+        self._denials_file = denials_file
+        self._denials = Denials()
+        self._reader: threading.Thread | None = None
         found = find_server("mosquitto")
         if found is None:
             raise UserError("no mosquitto: install it with `sudo apt install mosquitto`")
@@ -100,7 +110,7 @@ class SupervisedBroker:
         self._generation = self._read_generation()
         config = self._config()
         port = int(_setting(config, "listener").split()[0])
-        self._process = subprocess.Popen([*_as_user(config), self._program, "-c", str(config)])
+        self._process = self._run(config)
         end = time.monotonic() + START_S
         while self._process.poll() is None and time.monotonic() < end:
             if accepts_connections(port):
@@ -120,6 +130,12 @@ class SupervisedBroker:
             self.start()
         elif self._process is None or self._process.poll() is not None:
             self._start_again()
+        if self._denials_file is not None:
+            try:
+                self._denials.save(self._denials_file)
+            except OSError as error:
+                print_line(f"[broker_denials] {self._denials_file}: {reason(error)}")
+                self._denials_file = None
 
     def stop(self) -> None:
         """End mosquitto with SIGTERM: it writes its database."""
@@ -132,6 +148,19 @@ class SupervisedBroker:
             self._process.kill()
             self._process.wait()
         self._process = None
+        if self._reader is not None:
+            self._reader.join(STOP_S)
+
+    def _run(self, config: Path) -> subprocess.Popen[bytes]:
+        """Start mosquitto; where denials are counted, with all lines of its log, which a thread reads."""
+        command = [*_as_user(config), self._program, "-c", str(config)]
+        if self._denials_file is None:
+            return subprocess.Popen(command)
+        process = subprocess.Popen([*command, "-v"], stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        self._reader = threading.Thread(target=follow, args=(process.stderr, self._denials), daemon=True)
+        self._reader.start()
+        return process
 
     def _start_again(self) -> None:
         now = time.monotonic()

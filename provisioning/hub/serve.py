@@ -151,7 +151,9 @@ def _processes(
     page += ["--guest-links"] if options.guest_links else []
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
     listen = [] if options.lan else ["--listen", "127.0.0.1"]
-    broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), *listen]
+    denials = str(folder / "data" / "broker-denials.json")
+    page += ["--broker-denials", denials]
+    broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), "--denials", denials, *listen]
     on_line = _print_line if options.verbose else _print_what_needs_attention
     processes = [
         ChildProcess("broker", broker, env, ("ready",), on_line),

@@ -185,12 +185,15 @@ OUTPUTS = {
         "hub setup --site",
         "hub setup --broker-data",
         "hub setup --proxy-data",
+        "hub broker --denials",
+        "dashboard --broker-denials",
     ),
     *("train evaluate --cache", "train evaluate --out", "train compare --cache", "train export --cache"),
     *("train export --out", "train fit --out", "train report --out", "train tune --out"),
     *("train vad --golden", "train vad --out"),
 }
-"""Not looked at here: they run for long, need recordings, or keep what was made before (`deploy` is repeated)."""
+"""Not looked at here: they run for long, need recordings, or keep what was made before (`deploy` is repeated),
+or appear later (what the broker refused)."""
 PATHS = {
     "missing": "absent",
     "below a file": "phrase/absent",

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 from edge import protocol
 from edge.protocol import Command, Response
+from provisioning.hub.denials import Denials, read
 from tests.support.dashboard import Dashboard, Recorder, health, open_page
 from tests.support.guarded_dashboard import DESKTOP, PHONE, SPANISH, Guarded, open_guarded
 from tests.support.messages import event_of, healthy, timestamp
@@ -51,10 +52,20 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
         rooms.publish(node, protocol.HEALTH, hot_or_not(node))
     rooms.publish("study", protocol.EVENT, "not an event")
     until(lambda: health(url)["rooms"] == 3 and health(url)["ignored"] == 1)
-    for name, options, words in (
-        ("desktop", DESKTOP, ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK")),
-        ("phone", PHONE, ("3 devices · 1 needs attention", "Check the cable")),
-        ("spanish", SPANISH, ("3 dispositivos · 1 necesita atención", "Sin micrófono", "Silenciado")),
+    for name, options, foreign, words in (
+        (
+            "desktop",
+            DESKTOP,
+            "cannot be known",
+            ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK"),
+        ),
+        ("phone", PHONE, "cannot be known", ("3 devices · 1 needs attention", "Check the cable")),
+        (
+            "spanish",
+            SPANISH,
+            "no se puede saber",
+            ("3 dispositivos · 1 necesita atención", "Sin micrófono", "Silenciado"),
+        ),
     ):
         with open_page(browser, url, "/fleet", **options) as (page, trouble):
             expect(page.locator(".rt-device[data-node]")).to_have_count(3)
@@ -63,9 +74,40 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
             expect(page.locator(".rt-device[data-node]").first).to_have_attribute("data-node", "hall")
             page.locator(".rt-devices summary").click()
             expect(page.locator(".rt-refusals li")).to_contain_text("study")
+            expect(page.locator(".rt-broker")).to_contain_text(foreign)
             page.screenshot(path=artefacts / f"fleet-{name}.png", full_page=True)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert not trouble, trouble
+
+
+def test_the_broker_card_says_what_the_broker_itself_refused_and_to_whom(
+    browser, mosquitto, tmp_path, artefacts
+):
+    file = tmp_path / "denials.json"
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--no-try-it", "--broker-denials", str(file))
+    try:
+        url = child.address()
+        hostile = "<img src=x onerror=alert(1)>" + "w" * 100
+        denials = Denials()
+        denials.save(file)
+        with open_page(browser, url, "/fleet", **PHONE) as (page, trouble):
+            card = page.locator(".rt-broker")
+            expect(card).to_contain_text("refused nothing since its start")
+            for topic in ("roomtone/hall/event", f"roomtone/{hostile}"):
+                denials.add(f"1: Denied PUBLISH from kitchen (d0, q1, r0, m1, '{topic}', ... (2 bytes))")
+            denials.add(f"1: Client {hostile} disconnected, not authorised.")
+            until(lambda: denials.save(file) or len(read(file).denials) == 2)
+            page.reload()
+            card.get_by_text("What the broker itself refused (2)").click()
+            entries = card.locator(".rt-denials li")
+            expect(entries).to_have_count(2)
+            expect(entries.last).to_contain_text("kitchen may not publish, 2 times, last")
+            expect(entries.first).to_contain_text("<img src=x")
+            page.screenshot(path=artefacts / "fleet-denials-phone.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert not trouble, trouble
+    finally:
+        child.kill()
 
 
 def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, hub, rooms, artefacts):
@@ -130,6 +172,10 @@ def test_a_room_is_muted_exported_and_erased_on_its_page(browser, hub, rooms, ar
         with page.expect_download() as download:
             page.get_by_role("link", name="Export as CSV").click()
         assert download.value.path().read_text().count("\n") == 31
+        page.goto(f"{url}/room/kitchen?date=2020-01-01")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Export the whole room").click()
+        assert download.value.path().read_text().count("\n") == 31
         page.get_by_role("button", name="Erase the whole room").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("all recorded data of Kitchen")
@@ -177,6 +223,9 @@ def test_language_and_theme_are_the_readers_choice_and_are_remembered(browser, u
         assert page.evaluate("document.documentElement.lang") == "es"
         assert page.evaluate(background) == dark
         page.screenshot(path=artefacts / "rooms-spanish-dark.png")
+        page.goto(f"{url}/room/room-1?wall")
+        expect(page.get_by_role("heading", name="Room 1").first).to_be_visible()
+        expect(page.locator(".rt-header")).to_be_hidden()
         page.goto(f"{url}/?wall")
         expect(page.locator(".rt-header")).to_be_hidden()
         page.set_viewport_size({"width": 1920, "height": 1080})

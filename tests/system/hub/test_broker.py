@@ -19,7 +19,7 @@ from edge.cli.main import main
 from edge.config import join_file
 from edge.protocol import topics
 from edge.util.errors import NotInForceError
-from provisioning.hub import setup
+from provisioning.hub import denials, setup
 from provisioning.hub.broker import DATABASE, SET_ASIDE
 from tests.support.broker import free_port
 from tests.support.link import LinkProcess
@@ -33,6 +33,7 @@ class HubBroker:
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder / "hub", free_port()
         self.log = folder / "broker.log"
+        self.denials = folder / "denials.json"
         setup.prepare(self.folder, ["localhost"], self.port)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,7 +41,9 @@ class HubBroker:
         command = [sys.executable, "-m", "edge.cli.main", "hub", "broker", "--listen", "127.0.0.1"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--dir", str(self.folder / "broker")], stdout=log, stderr=log
+                [*command, "--dir", str(self.folder / "broker"), "--denials", str(self.denials)],
+                stdout=log,
+                stderr=log,
             )
 
     def ready(self, times: int = 1) -> None:
@@ -109,6 +112,34 @@ def test_a_revocation_while_the_hub_is_off_is_said_not_to_be_in_force(hub, capsy
     hub.start()
     hub.ready(times=3)
     assert hub.fleet("revoke", "kitchen") == 0
+
+
+def test_what_the_broker_refuses_is_counted_by_client(hub):
+    hub.start()
+    hub.ready()
+    place = hub.join("kitchen")
+
+    def counted():
+        report = denials.read(hub.denials)
+        return {(one.client, one.kind): (one.count, one.topic) for one in report.denials}
+
+    with Client(hub.port, place) as client:
+        assert client.publish("roomtone/kitchen/event") < 0x80
+        assert client.subscribe("roomtone/kitchen/cmd/+") < 0x80
+        assert not [key for key in counted() if key[0]]
+        assert client.publish("roomtone/hall/event") == 0x87
+        assert client.publish("roomtone/study/event") == 0x87
+        assert client.subscribe("roomtone/hall/cmd/+") >= 0x80
+        expected = {
+            ("kitchen", "publish"): (2, "roomtone/study/event"),
+            ("kitchen", "subscribe"): (1, "roomtone/hall/cmd/+"),
+        }
+        until(lambda: {key: value for key, value in counted().items() if key[0]} == expected, 20, counted)
+    assert "Denied PUBLISH" not in hub.log.read_text(), "the log is for people"
+    without = ssl.create_default_context(cafile=str(place / "ca.crt"))
+    with socket.create_connection(("localhost", hub.port), 5) as plain, pytest.raises(OSError):
+        without.wrap_socket(plain, server_hostname="localhost").recv(1)
+    until(lambda: counted().get(("", "no_certificate")) == (1, ""), 20, counted)
 
 
 def test_a_broker_that_cannot_load_its_database_starts_with_an_empty_one(hub):

@@ -719,6 +719,11 @@ export interface components {
         BrokerOut: {
             /** Address */
             address: string;
+            /**
+             * Denied
+             * @description what the broker itself refused since its start, the last one first; null: not known, since the broker is not this hub's own
+             */
+            denied: components["schemas"]["Denied"][] | null;
             /** Detail */
             detail: string;
             /** Devices Online */
@@ -852,6 +857,34 @@ export interface components {
              * @description why it failed; empty: it did not
              */
             error: string;
+        };
+        /**
+         * Denied
+         * @description What the broker itself refused one client, of one kind.
+         */
+        Denied: {
+            /**
+             * At
+             * @description of the last one, milliseconds since 1970
+             */
+            at: number;
+            /**
+             * Client
+             * @description its id; empty: refused before it had one
+             */
+            client: string;
+            /** Count */
+            count: number;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "publish" | "subscribe" | "login" | "no_certificate" | "certificate";
+            /**
+             * Topic
+             * @description of the last one; empty: it has none
+             */
+            topic: string;
         };
         /**
          * Device

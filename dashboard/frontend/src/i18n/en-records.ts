@@ -48,6 +48,7 @@ export const records = {
   none_here: "No utterances in this period with these filters.",
   export_csv: "Export as CSV",
   export_parquet: "Export as Parquet",
+  export_room: "Export the whole room (CSV)",
   manage_hint: "An export has exactly what is shown: this period, with the filters above.",
   wall: "Wall display",
   wall_leave: "Leave the wall display",

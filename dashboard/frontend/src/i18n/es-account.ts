@@ -10,7 +10,7 @@ export const account: typeof english = {
   role: "Permisos",
   role_of: (name: string) => `Permisos de ${name}`,
   language: "Idioma",
-  no_account: "Este concentrador no tiene cuentas: solo responde a este ordenador.",
+  no_account: "Este servidor no tiene cuentas: solo responde a este ordenador.",
   change_password: "Cambiar la contraseña",
   old_password: "Contraseña actual",
   new_password: "Contraseña nueva",

@@ -52,6 +52,7 @@ export const records: typeof english = {
   none_here: "No hay frases en este período con estos filtros.",
   export_csv: "Exportar como CSV",
   export_parquet: "Exportar como Parquet",
+  export_room: "Exportar toda la sala (CSV)",
   manage_hint: "La exportación contiene exactamente lo que se ve: este período, con los filtros de arriba.",
   wall: "Pantalla de pared",
   wall_leave: "Salir de la pantalla de pared",
