@@ -5,6 +5,8 @@ set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 OPT=/opt/roomtone ETC=/etc/roomtone UNITS=/etc/systemd/system
 PACKAGES=(python3-venv python3-pyaudio)
+# Also where the program that runs does not end by Ctrl-C (apt while it unpacks): right after that.
+trap 'trap - INT; kill -INT $$' INT
 OFFLINE="this device seems to be offline; provisioning/bundle-offline makes a folder for devices without a network"
 
 help() {

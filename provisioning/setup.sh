@@ -9,6 +9,9 @@ offline() {
      provisioning/bundle-offline)"
 }
 
+# Ctrl-C ends this script also where the program that runs does not end by it (apt while it unpacks): right after that.
+trap 'trap - INT; kill -INT $$' INT
+
 # Servers that Debian's packages start by themselves: `package:units`. They were not asked for here.
 readonly SERVICES=("mosquitto:mosquitto" "caddy:caddy" "postgresql:postgresql" "docker.io:docker docker.socket containerd")
 # Services to switch off, noted before apt starts them, so that an interrupted run is made good by the next.

@@ -4,6 +4,8 @@
 set -euo pipefail
 SRC=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 OPT=/opt/roomtone-hub DATA=/var/lib/roomtone-hub ETC=/etc/roomtone-hub UNITS=/etc/systemd/system
+# Also where the program that runs does not end by Ctrl-C (apt while it unpacks): right after that.
+trap 'trap - INT; kill -INT $$' INT
 SERVICES=(roomtone-{broker,recorder,dashboard,proxy}.service)
 
 help() {

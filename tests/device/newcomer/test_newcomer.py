@@ -232,7 +232,7 @@ def test_the_tests_pass(newcomer: Newcomer) -> None:
 def resolver_on_this_machine(newcomer: Newcomer) -> Iterator[None]:
     """Names are looked up at dnsmasq on 127.0.0.1, and the broker has an address that only its name leads to."""
     run, root = newcomer.container.run, newcomer.container.root
-    run("apt-get install -y -qq dnsmasq-base >/dev/null 2>&1")
+    run("(apt-get update -qq && apt-get install -y -qq dnsmasq-base) >/dev/null 2>&1")
     (root / "srv/far.conf").write_text(f"listener {FAR_PORT} {FAR_ADDRESS}\nallow_anonymous true\n")
     before = (root / "etc/resolv.conf").read_bytes()
     address = f"{FAR_ADDRESS}/32"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -66,3 +69,37 @@ def test_services_are_noted_once_their_package_is_missing_and_only_then(checkout
     assert not noted.exists()
     assert in_setup(checkout, "note_services jq caddy docker.io") == 0
     assert noted.read_text().splitlines() == ["caddy", "docker docker.socket containerd"]
+
+
+@pytest.mark.parametrize("how", ["ignores it", "ends by it", "makes an error of it"])
+def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_path: Path, how: str) -> None:
+    """Apt ignores it while it unpacks, and ends with 0 a while later."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    begun = tmp_path / "begun"
+    trap = {"ignores it": "trap '' INT; ", "ends by it": "", "makes an error of it": "trap 'exit 100' INT; "}[
+        how
+    ]
+    wait = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done"
+    scripts = {
+        "sudo": 'while case $1 in -*) ;; *) false ;; esac; do shift; done; exec "$@"',
+        "dpkg-query": "exit 1",
+        "apt-get": f"{trap}echo begun >{begun}; {wait}",
+    }
+    for name, script in scripts.items():
+        (programs / name).write_text(f"#!/bin/bash\n{script}\n")
+        (programs / name).chmod(0o755)
+    # In the background of a script SIGINT would be ignored from the start.
+    command = ["env", "--default-signal=INT", checkout / "run", "setup"]
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        until(begun.exists)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode == -signal.SIGINT
+    assert "could not install" not in said
+    assert not (checkout / ".venv").exists()
