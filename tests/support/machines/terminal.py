@@ -15,6 +15,7 @@ from tests.support.machines.container import Container
 
 CTRL_C = b"\x03"
 REPEAT_S = 3.0
+PRESS_AGAIN_S = 60.0
 _END = r"\x1eEND %d \[(\d+)\] \[(.*?)\]\x1e"
 _QUESTION = re.compile(r"(?:assphrase|assword|once more|Repeat|Code that)[^\n]*: ?\Z")
 _CODE = re.compile(r"--code ([A-Z2-7]{5}(?:-[A-Z2-7]{5}){2})")
@@ -72,7 +73,7 @@ class Terminal:
         # The first command that fails; what Ctrl-C ends has not failed.
         trap = "trap '[ $? -eq 130 ] || __failed=${__failed:-$BASH_COMMAND}' ERR"
         self._write(f"__failed= __status=0; {trap}; . /srv/{script.name}; __status=$?; {end}\n")
-        said, answered, pressed, again = "", 0, False, 0.0
+        said, answered, pressed, again, press_again = "", 0, False, 0.0, 0.0
         limit = time.monotonic() + timeout_s
         while (done := re.search(_END % self._count, said, re.DOTALL)) is None:
             assert time.monotonic() < limit, f"{text}\n{said[-4000:]}"
@@ -83,6 +84,12 @@ class Terminal:
                 if stays:
                     return "", said
                 time.sleep(after_s)
+                self.interrupt()
+                press_again = time.monotonic() + PRESS_AGAIN_S
+            # A sudo with a terminal of its own may lose it, and a package that is being unpacked goes on: people press
+            # again.
+            if pressed and time.monotonic() > press_again:
+                press_again = time.monotonic() + PRESS_AGAIN_S
                 self.interrupt()
             # A sudo that has not ended yet takes what is typed with it.
             if pressed and time.monotonic() > again:
