@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -121,7 +122,10 @@ class Terminal:
         """Hang up."""
         self._shell.send_signal(signal.SIGHUP)
         os.close(self._terminal)
-        self._shell.wait(10)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._shell.wait(30)
+        self._shell.kill()
+        self._shell.wait()
 
     def _write(self, text: str) -> None:
         os.write(self._terminal, text.encode())
