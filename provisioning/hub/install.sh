@@ -43,6 +43,14 @@ if [ $uninstall -eq 1 ]; then
 fi
 [ ${#hosts[@]} -gt 0 ] || [ -e "$ETC/proxy.env" ] || die "how is this machine reached? give --host NAME (--help)"
 
+# Each port with the services that may have it: ours, when this is an upgrade, and Debian's, which is stopped below.
+for entry in 80:proxy:caddy 443:proxy:caddy 8080:dashboard:none 8883:broker:mosquitto; do
+  IFS=: read -r port own debian <<<"$entry"
+  ! systemctl -q is-active "roomtone-$own.service" "$debian.service" || continue
+  ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null ||
+    die "port $port is in use by another program: stop it (a \`./run hub\` of this computer?), then repeat this command"
+done
+
 say "Debian packages"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

@@ -68,7 +68,16 @@ def hub() -> Iterator[Hub]:
         try:
             container.boot()
             made = Hub(container)
-            said = made("/mnt/source/provisioning/hub/install.sh --host localhost", timeout_s=1800)
+            install = "/mnt/source/provisioning/hub/install.sh --host localhost"
+            # A port that another program has is refused before anything is installed.
+            other = "python3 -m http.server --bind 127.0.0.1 8080 >/dev/null 2>&1 & sleep 2"
+            said = made(
+                f"{other}; {install} 2>&1; echo status $?; kill %1; ls /opt /usr/bin/caddy 2>&1 || true"
+            )
+            assert "port 8080 is in use" in said
+            assert "status 0" not in said
+            assert "roomtone" not in said.partition("status")[2]
+            said = made(install, timeout_s=1800)
             print(said)
             assert "log in as `operator` with the password" in said
             yield made
