@@ -70,9 +70,9 @@ def hub() -> Iterator[Hub]:
             made = Hub(container)
             install = "/mnt/source/provisioning/hub/install.sh --host localhost"
             # A port that another program has is refused before anything is installed.
-            other = "python3 -m http.server --bind 127.0.0.1 8080 >/dev/null 2>&1 & sleep 2"
+            other = "python3 -m http.server --bind 127.0.0.1 8080 >/dev/null 2>&1 & pid=$!; sleep 2"
             said = made(
-                f"{other}; {install} 2>&1; echo status $?; kill %1; ls /opt /usr/bin/caddy 2>&1 || true"
+                f"{other}; {install} 2>&1; echo status $?; kill $pid; ls /opt /usr/bin/caddy 2>&1 || true"
             )
             assert "port 8080 is in use" in said
             assert "status 0" not in said
