@@ -21,10 +21,12 @@ from dashboard.admin.simulate import fill, simulated_rooms
 from dashboard.db.engine import connect
 from dashboard.db.schema import migrate
 from edge.cli.main import main
+from provisioning.hub import denials
 from tests.support.broker import free_port
 from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
 from tests.support.link import EarClient, LinkProcess
 from tests.support.messages import utterance
+from tests.support.site.fleet import Client
 from tests.support.waiting import until
 
 PARTS = ("mosquitto", "dashboard.db", "caddy", "recorder")
@@ -105,10 +107,17 @@ def test_a_box_publishes_over_tls_and_a_phone_sees_it_over_https(hub, tmp_path, 
             assert page.evaluate("window.isSecureContext")
             assert "__Host-roomtone" in {cookie["name"] for cookie in context.cookies()}
             page.screenshot(path=artefacts / "hub-https-phone.png")
+            # The hub's own broker: what it refuses is known.
+            fleet = page.evaluate("fetch('/api/fleet').then(answer => answer.json())")
+            assert isinstance(fleet["broker"]["denied"], list)
             # The dashboard's certificate is an operator's: the box obeys.
             page.goto(f"https://hub.local:{https}/try")
             expect(page.get_by_role("button", name="Record", exact=True)).to_be_enabled()
             browser.close()
+    with Client(mqtt, tmp_path / "kitchen") as stolen:
+        assert stolen.publish("roomtone/hall/event") >= 0x80
+    file = folder / "data" / "broker-denials.json"
+    until(lambda: ("kitchen", "publish") in {(one.client, one.kind) for one in denials.read(file).denials})
     database = sqlite3.connect(folder / "data" / "roomtone.db")
     until(lambda: database.execute("select count(*) from events").fetchone() == (2,))
     database.close()

@@ -42,6 +42,8 @@ export function arousalChart(
       ...axis(p),
       axisLabel: {
         ...axis(p).axisLabel,
+        // Else it touches the first name below the axis.
+        verticalAlignMinLabel: "bottom",
         formatter: (v: number) => (v === 0 ? text.axis_usual : v > 0 ? text.axis_high : text.axis_low),
       },
     },
