@@ -31,6 +31,8 @@ MAX_FILE: Final = 65_536
 EVERY_S: Final = 2.0
 """The shortest time between two versions of the file."""
 
+UNKNOWN: Final = "<unknown>"
+"""What mosquitto calls a client that has not said its id."""
 PROOF: Final = (FLEET_CLIENT, EVERYTHING)
 """Client and topic by which `roomtone fleet` sees that the broker has the rights: this has to be refused."""
 
@@ -130,7 +132,7 @@ class Denials:
         self._written = report.total
 
     def _count(self, client: str, kind: Kind, topic: str = "") -> None:
-        client = _printable(client, MAX_CLIENT)
+        client = "" if client == UNKNOWN else _printable(client, MAX_CLIENT)
         with self._lock:
             self._total += 1
             known = self._kept.pop((client, kind), None)
