@@ -252,7 +252,8 @@ def resolver_on_this_machine(newcomer: Newcomer) -> Iterator[None]:
 def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(newcomer: Newcomer) -> None:
     roomtone = ".venv/bin/roomtone"
     drop_in = (
-        "sudo apt-get install -y -qq mosquitto >/dev/null 2>&1;"
+        # An earlier test has removed the lists.
+        "sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto >/dev/null 2>&1 &&"
         " sudo mkdir -p /etc/systemd/system/mosquitto.service.d &&"
         " printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/roomtone/mosquitto.conf\\n'"
         " | sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
@@ -267,7 +268,8 @@ def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(n
         "cp site/joins/kitchen.join .",
     ):
         status, said = newcomer.types(command)
-        assert status == 0, f"{command}\n{said}"
+        journal = newcomer.container.run("journalctl -n 40 --no-pager -o cat") if status else ""
+        assert status == 0, f"{command}\n{said}\n{journal}"
     code = "--code $(grep -o '[A-Z2-7-]\\{17\\}' enrolled)"
     install = f"sudo provisioning/install.sh --join kitchen.join {code} --wait 0"
     for moment, after_s in (
