@@ -91,6 +91,7 @@ def prove(site: Site) -> None:
 
 
 def _deliver(site: Site, target: Deployment, prover: Prover) -> None:
+    _withdraw(site, prover)
     copy_files(site)
     _run(target.restart)
     try:
@@ -100,6 +101,18 @@ def _deliver(site: Site, target: Deployment, prover: Prover) -> None:
         raise NotInForceError(
             f"{error}; the broker's files are in {target.folder}: {how}, then repeat this command"
         ) from None
+
+
+def _withdraw(site: Site, prover: Prover) -> None:
+    """Remove revoked devices from Home Assistant while it is connected.
+
+    After the restart it is away for some seconds, and a removal is not retained: it would keep them.
+    """
+    removed = [(topic, payload) for topic, payload in device_announcement.announcements(site) if not payload]
+    if removed:
+        # A broker that does not run has no clients, and the announcements follow when it does.
+        with contextlib.suppress(NotInForceError):
+            prover.publish(removed)
 
 
 def _check_remote(site: Site, prover: Prover, *, changed: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.broker import HOST, free_port
 from tests.support.machines import container
 
 VERSION = "2026.2.3"
@@ -54,10 +55,8 @@ logger:
   logs:
     homeassistant.components.mqtt: debug
 """
-PORT = 8123
 USER = "tester"
 PASSWORD = "a password for the test only"
-CLIENT = f"http://127.0.0.1:{PORT}/"
 START_S = 600.0
 OWN_ECHO = "No device components to cleanup"
 """Home Assistant's answer to itself: with a device it removes the entities that are disabled, publishes the empty
@@ -70,7 +69,10 @@ def root() -> Path:
 
 
 class HomeAssistant:
-    """A running Home Assistant; `entry` changes the data of its MQTT integration, `options` its options."""
+    """A running Home Assistant; `entry` changes the data of its MQTT integration, `prefix` that of discovery.
+
+    `link_settings` are those of a device that uses the same version of MQTT and the same prefix.
+    """
 
     def __init__(
         self,
@@ -78,18 +80,30 @@ class HomeAssistant:
         broker_port: int,
         *,
         entry: dict[str, Any] | None = None,
-        options: dict[str, Any] | None = None,
+        prefix: str = "homeassistant",
     ) -> None:
         self.folder = folder / "home-assistant"
         self.folder.mkdir(parents=True)
-        data = {"broker": "127.0.0.1", "port": broker_port, "protocol": "5"} | (entry or {})
-        self._write_storage(data, {"discovery": True} | (options or {}))
-        (self.folder / "configuration.yaml").write_text(CONFIGURATION.format(port=PORT))
+        data = {"broker": HOST, "port": broker_port, "protocol": "5"} | (entry or {})
+        self.status_topic = f"{prefix}/status"
+        self.link_settings = (
+            f"mqtt.version={data['protocol']}",
+            f"homeassistant.prefix={prefix}",
+            f"homeassistant.status_topic={self.status_topic}",
+        )
+        self._port = free_port()
+        self._url = f"http://{HOST}:{self._port}/"
+        self._write_storage(data, self._options(prefix))
+        (self.folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self._port))
         self.set_automations([], {})
         self._process: subprocess.Popen[bytes] | None = None
         self._token = ""
         self._socket: ClientConnection | None = None
         self._number = 0
+
+    def _options(self, prefix: str) -> dict[str, Any]:
+        birth = {"topic": self.status_topic, "payload": "online", "qos": 0, "retain": False}
+        return {"discovery": True, "discovery_prefix": prefix, "birth_message": birth}
 
     def _write_storage(self, data: dict[str, Any], options: dict[str, Any]) -> None:
         storage = self.folder / ".storage"
@@ -139,7 +153,7 @@ class HomeAssistant:
     def _command(self, *arguments: str) -> list[str]:
         return [
             "systemd-nspawn", "-q", "-D", str(root()), "--volatile=overlay", "--register=no", "--keep-unit",
-            "--as-pid2", "--console=pipe", "--machine=home-assistant", f"--bind={self.folder}:/config",
+            "--as-pid2", "--console=pipe", f"--machine=home-assistant-{self._port}", f"--bind={self.folder}:/config",
             "/opt/home-assistant/bin/hass", *arguments,
         ]  # fmt: skip
 
@@ -207,11 +221,11 @@ class HomeAssistant:
     def _log_in(self) -> str:
         flow = self._post(
             "auth/login_flow",
-            {"client_id": CLIENT, "handler": ["homeassistant", None], "redirect_uri": CLIENT},
+            {"client_id": self._url, "handler": ["homeassistant", None], "redirect_uri": self._url},
         )
-        answer = {"client_id": CLIENT, "username": USER, "password": PASSWORD}
+        answer = {"client_id": self._url, "username": USER, "password": PASSWORD}
         code = self._post(f"auth/login_flow/{flow['flow_id']}", answer)["result"]
-        form = {"grant_type": "authorization_code", "code": code, "client_id": CLIENT}
+        form = {"grant_type": "authorization_code", "code": code, "client_id": self._url}
         self._token = self._request("auth/token", urllib.parse.urlencode(form).encode())["access_token"]
         return self._token
 
@@ -219,7 +233,7 @@ class HomeAssistant:
         return self._request(path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _request(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
-        request = urllib.request.Request(f"{CLIENT}{path}", body, headers or {})
+        request = urllib.request.Request(f"{self._url}{path}", body, headers or {})
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.loads(response.read())
 
@@ -252,7 +266,7 @@ class HomeAssistant:
     def ask(self, kind: str, **fields: object) -> Any:
         """Send a command of the WebSocket API and return its result."""
         if self._socket is None:
-            self._socket = connect(f"ws://127.0.0.1:{PORT}/api/websocket", max_size=None)
+            self._socket = connect(f"ws://{HOST}:{self._port}/api/websocket", max_size=None)
             self._socket.recv()
             self._socket.send(json.dumps({"type": "auth", "access_token": self._token}))
             assert json.loads(self._socket.recv())["type"] == "auth_ok"

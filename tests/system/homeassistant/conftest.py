@@ -1,4 +1,7 @@
-"""A network of its own with a broker and a real Home Assistant, once for each version of MQTT."""
+"""A network of its own with a broker and a real Home Assistant, once for each version of MQTT.
+
+Home Assistant and device speak the same version, and with 3.1.1 they use a discovery prefix of their own, too.
+"""
 
 from __future__ import annotations
 
@@ -16,26 +19,32 @@ from tests.support.machines.network import own_network
 from tests.support.waiting import until
 
 OUTAGE = ("The connection was lost.", "The client is not currently connected.")
+PREFIX = {"5": "homeassistant", "3.1.1": "house/discovery"}
 BLUEPRINT_HELPERS = ("reason", "began", "ended", "angry", "lost", "sad", "trigger")
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def network() -> Iterator[None]:
     container.require_container()
     with own_network():
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def broker(network: None) -> Iterator[Broker]:
     with Broker() as running:
         yield running
 
 
-@pytest.fixture(scope="module", params=["5", "3.1.1"])
+@pytest.fixture(scope="package", params=["5", "3.1.1"])
 def home(request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory):
     """Home Assistant. Whatever a test does, its MQTT integration has nothing to complain about."""
-    made = HomeAssistant(tmp_path_factory.mktemp("home"), broker.port, entry={"protocol": request.param})
+    made = HomeAssistant(
+        tmp_path_factory.mktemp("home"),
+        broker.port,
+        entry={"protocol": request.param},
+        prefix=PREFIX[request.param],
+    )
     helpers = {name: {"name": name, "initial": False} for name in BLUEPRINT_HELPERS}
     made.set_automations([], helpers)
     with made as running:
@@ -68,13 +77,14 @@ def subscriber(broker: Broker) -> Iterator[Subscriber]:
 @pytest.fixture
 def link(folder: Path, broker: Broker, home: HomeAssistant) -> Iterator[LinkProcess]:
     """The link of the room `kitchen`, which Home Assistant knows; afterwards it is removed there."""
-    running = LinkProcess(folder, broker.port, settings=("node.name=Kitchen",))
+    running = LinkProcess(folder, broker.port, settings=("node.name=Kitchen", *home.link_settings))
     with running:
         until(lambda: home.entity_id("kitchen", "drops"), 30)
         until(lambda: home.state(home.entity_id("kitchen", "mute")) in ("on", "off"), 30)
         yield running
         running.stop()
-    with LinkProcess(folder, broker.port, settings=("homeassistant.discovery=false",)) as last:
+    gone = (*home.link_settings, "homeassistant.discovery=false")
+    with LinkProcess(folder, broker.port, settings=gone) as last:
         until(lambda: home.device("kitchen") is None, 30)
         last.stop()
 

@@ -193,6 +193,18 @@ def test_home_assistant_hears_of_a_device_from_the_site_and_never_from_the_devic
         assert "homeassistant/device/guest/config" not in home.topics()
 
 
+def test_a_client_that_is_connected_receives_the_removal_before_the_broker_restarts(site):
+    """Afterwards it is away for some seconds, and a removal is not retained."""
+    site.fleet("enrol", "visitor")
+    topic = "homeassistant/device/visitor/config"
+    with Client(site.port, site.folder / "operator-me") as home:
+        home.subscribe(topic)
+        until(lambda: home.topics() == {topic})
+        site.fleet("revoke", "visitor")
+        assert home.disconnected.wait(20)
+        assert [message.payload for message in home.messages][-1] == b""
+
+
 def test_a_stolen_device_commands_nobody(thief, kitchen):
     with EarClient(kitchen.socket) as ear:
         until(lambda: "ear_connected" in kitchen.codes)
