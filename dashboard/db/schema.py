@@ -1,18 +1,20 @@
-"""The schema of the database: migration to the newest revision, and the checks before it is used."""
+"""The schema of the database: migration to the newest revision, and the checks before it is used.
+
+alembic is loaded only where there is something to migrate: a program keeps its 9 MB for as long as it runs.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from dashboard.db.engine import BUSY_TIMEOUT_MS, DatabaseError, describe_database, describe_error
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 MIGRATION_LOCK: Final = 0x726F6F6D
@@ -31,8 +33,12 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
     Raises `DatabaseError`; for a revision that this version does not know `NewerSchemaError`, before any change.
     """
-    config = _config()
     try:
+        if revision == "head" and _is_newest(engine):
+            return
+        from alembic import command
+
+        config = _config()
         with engine.begin() as connection:
             # Recorder and dashboard may start at the same time: one waits here and then finds nothing left to do.
             if engine.dialect.name == "postgresql":
@@ -57,6 +63,8 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 
 def current_revision(connection: Connection) -> str:
     """Return the revision of a database; empty if it has no tables of ours. Raises `DatabaseError` for several."""
+    from alembic.runtime.migration import MigrationContext
+
     heads = MigrationContext.configure(connection).get_current_heads()
     if len(heads) > 1:
         raise DatabaseError(
@@ -67,6 +75,8 @@ def current_revision(connection: Connection) -> str:
 
 def require_known(revision: str) -> None:
     """Raise `NewerSchemaError` for a revision that this version does not know."""
+    from alembic.script import ScriptDirectory
+
     known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
     if revision and revision not in known:
         raise NewerSchemaError(
@@ -104,7 +114,29 @@ def quick_check(engine: Engine) -> None:
         )
 
 
+def newest_revision() -> str:
+    """Return the newest revision that this version knows, by the names of its files."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _is_newest(engine: Engine) -> bool:
+    """Return whether a database needs no migration. Raises `SQLAlchemyError`."""
+    try:
+        if not inspect(engine).has_table("alembic_version"):
+            return False
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    except OperationalError:
+        # Another program may have locked a SQLite file to migrate it, for which the migration waits longer.
+        if engine.dialect.name == "sqlite":
+            return False
+        raise
+    return list(found) == [newest_revision()]
+
+
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
