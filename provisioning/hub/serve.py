@@ -130,7 +130,7 @@ def _processes(
 ) -> tuple[list[ChildProcess], str]:
     """Return the processes in the order of their start, and the URL of the page."""
     caddy = shutil.which("caddy")
-    # Behind the proxy nobody types it, and 8080 is that of an installed hub's pages.
+    # Behind the proxy no user types it, and 8080 is that of an installed hub's pages.
     port = free_port(0 if caddy else 8080)
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
     roomtone = [sys.executable, "-m", "edge.cli.main"]

@@ -249,19 +249,21 @@ def resolver_on_this_machine(newcomer: Newcomer) -> Iterator[None]:
         subprocess.run(["ip", "address", "del", address, "dev", "lo"], check=True)
 
 
+BROKER_OF_THE_SITE = (
+    # An earlier test has removed the lists of packages.
+    "sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto >/dev/null 2>&1 &&"
+    " sudo mkdir -p /etc/systemd/system/mosquitto.service.d &&"
+    " printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/roomtone/mosquitto.conf\\n'"
+    " | sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
+)
+
+
 def test_a_device_is_installed_with_a_join_file_in_this_folder_and_uninstalled(newcomer: Newcomer) -> None:
     roomtone = ".venv/bin/roomtone"
-    drop_in = (
-        # An earlier test has removed the lists.
-        "sudo apt-get update -qq && sudo apt-get install -y -qq mosquitto >/dev/null 2>&1 &&"
-        " sudo mkdir -p /etc/systemd/system/mosquitto.service.d &&"
-        " printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/roomtone/mosquitto.conf\\n'"
-        " | sudo tee /etc/systemd/system/mosquitto.service.d/roomtone.conf >/dev/null && sudo systemctl daemon-reload"
-    )
     for command in (
         # The checkout was renamed, and back.
         "./run setup",
-        drop_in,
+        BROKER_OF_THE_SITE,
         f"{roomtone} fleet init --broker localhost --port 18883",
         f"sudo {roomtone} fleet deploy --to /etc/mosquitto/roomtone",
         f"sudo {roomtone} fleet enrol kitchen 2>&1 | tee enrolled",
