@@ -27,6 +27,7 @@ examples:
   roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
   roomtone train evaluate --protocol quantisation --bundle models/base-0.5.0 --run RUN --data CORPORA
   roomtone train evaluate --protocol ravdess-si --recipe base --out FOLDS --data CORPORA
+  roomtone train evaluate --protocol ordinary-left-out --run RUN --out LEFT-OUT --data CORPORA
 
 protocols:
 {protocols}
@@ -76,14 +77,23 @@ def register(steps: Any, step: Step) -> None:
     evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
     _cache(evaluate)
     evaluate.add_argument(
-        "--run", dest="folder", type=Path, help="of quantisation: folder of the bundle's run"
+        "--run",
+        dest="folder",
+        type=Path,
+        help="of quantisation: folder of the bundle's run; of ordinary-left-out: the run that is solved again",
     )
     evaluate.add_argument(
         "--recipe", default="base", help="of ravdess-si and random-split (default: %(default)s)"
     )
     evaluate.add_argument(
-        "--out", type=Path, help="of ravdess-si and random-split: where runs and results are kept"
+        "--out",
+        type=Path,
+        help="of ravdess-si, random-split and ordinary-left-out: where runs and results are kept",
     )
+    evaluate.add_argument(
+        "--source", action="append", default=[], metavar="NAME",
+        help="of ordinary-left-out: leave out only this one; may be repeated (default: all, in turn)",
+    )  # fmt: skip
     evaluate.add_argument(
         "--seed", type=int, default=1, help="of ravdess-si and random-split (default: %(default)s)"
     )
@@ -159,15 +169,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     data = _checked(options)
     protocol_names.check(options.protocol)
     if options.protocol in protocol_names.OWN_TRAINING:
-        from training.evaluate.own_training import protocols as own_training
-        from training.recipes import recipe
-
-        chosen = recipe.load(options.recipe)
-        if options.out is None:
-            raise UserError(f"{options.protocol} trains and keeps its runs: name their folder with --out")
-        measured = own_training.run(
-            options.protocol, own_training.Job(chosen, data, options.out, options.seed, options.json)
-        )
+        measured = _own_training(options, data)
     else:
         from edge.inference import bundle
         from training.evaluate import registry
@@ -184,6 +186,26 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         print(tables.text(measured))
     return 0
+
+
+def _own_training(options: argparse.Namespace, data: Path) -> list[dict[str, Any]]:
+    """The objects of a protocol that trains by itself."""
+    from training.evaluate import protocol_names
+    from training.evaluate.own_training import left_out, protocols
+    from training.recipes import recipe
+
+    if options.protocol == protocol_names.LEFT_OUT and options.folder is None:
+        raise UserError(f"{options.protocol} solves the head of a run again: name its folder with --run")
+    chosen = recipe.load(options.recipe)
+    if options.out is None:
+        raise UserError(f"{options.protocol} trains and keeps its runs: name their folder with --out")
+    if options.protocol == protocol_names.LEFT_OUT:
+        return left_out.run(
+            left_out.Job(options.folder, data, options.out, tuple(options.source), options.json)
+        )
+    return protocols.run(
+        options.protocol, protocols.Job(chosen, data, options.out, options.seed, options.json)
+    )
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -24,11 +24,14 @@ BUNDLE = HOUSEHOLD | {
     "vad": "speaker turns of meetings: how much speech the device hears, and how much else it takes for speech",
     "quantisation": "held-out: the bundle against a float conversion of the same weights (--run)",
 }
+LEFT_OUT = "ordinary-left-out"
 OWN_TRAINING = {
     "ravdess-si": "evaluates a recipe: trained five times on the published folds of RAVDESS, 8 emotions, int8 of each "
     "fold (--recipe, --out; folds that are done are not trained again)",
     "random-split": "evaluates a recipe: random 80/20 split, 6 classes, over those of CREMA-D, RAVDESS, SAVEE and "
     "TESS that there are (--recipe, --out)",
+    LEFT_OUT: "evaluates a run: each source of ordinary speech is left out of head, operating point and origin in "
+    "turn, and measured as in ordinary, int8 (--run, --out, --source; sources that are done are not done again)",
 }
 PROTOCOLS = BUNDLE | OWN_TRAINING
 

@@ -232,15 +232,16 @@ def _relative(
 ) -> bundles.Manifest:
     """With the constants of a relative head; `unseen` are clips of the speakers of `calibrate`."""
     job, bias = source.job, source.history.get("relative_bias")
-    left_out = out_of_fold.read(job.run / out_of_fold.FILE)
-    if left_out is None or not bias:
+    predicted = out_of_fold.read(job.run / out_of_fold.FILE)
+    if predicted is None or not bias:
         raise UserError(f"{job.run} holds no out-of-fold predictions of a relative head: fit it again")
     neutral = [clip for clip in fitting if clip.label == LABELS[0]]
     (talk,) = catalogue.read(job.data, ["ordinary"])
-    ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip)]
+    unheard = source.history.get("notes", {}).get(out_of_fold.LEFT_OUT)
+    ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip) and clip.corpus != unheard]
     origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.run, job.quiet)
     chosen_on = _unseen(bundle, unseen, arousal, job.quiet)
-    head = relative_head.choose(left_out, bias[: len(LABELS)], origin, arousal, chosen_on)
+    head = relative_head.choose(predicted, bias[: len(LABELS)], origin, arousal, chosen_on)
     return msgspec.structs.replace(bundle.manifest, relative=head)
 
 

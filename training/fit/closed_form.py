@@ -75,27 +75,15 @@ def gather(
     indices and households `[rounds * n]`, in the order of `by_length`, the clean round first. Raises `UserError` where
     the encoder outputs NaN or infinity.
     """
-    assert source.recipe.probe is not None
     out.mkdir(parents=True, exist_ok=True)
     pooler, batch = Pooler(network), source.recipe.batch
     clean = msgspec.structs.replace(source.recipe, augment=CLEAN)
     unchanged = batches.Source(source.clips, source.labels, source.sounds, [], clean)
-    order = by_length(lengths)
-    parts = [order[start : start + PART] for start in range(0, len(order), PART)]
-    todo = [
-        (turn, place, part) for turn in range(source.recipe.probe.rounds) for place, part in enumerate(parts)
-    ]
-    found: list[Float] = []
-    labels: list[int] = []
-    homes: list[int] = []
-    bar = tqdm(todo, desc="frozen encoder", unit="part", disable=quiet or None)
-    for turn, place, part in bar:
-        path = out / f"round-{turn:02d}-{place:02d}.npy"
-        labels += [_index(source, index) for index in part]
-        # Households of different rounds are different ones.
-        homes += [int(home) + turn * len(lengths) if turn else -1 for home in source.homes(seed, turn)[part]]
+    for turn, place, part in tqdm(
+        _parts(source, lengths), "frozen encoder", unit="part", disable=quiet or None
+    ):
+        path = _part_file(out, turn, place)
         if path.is_file():
-            found.append(np.load(path).astype(np.float32))
             continue
         groups = [part[start : start + batch] for start in range(0, len(part), batch)]
         tasks = [(group, [seed, turn, 3, place, step]) for step, group in enumerate(groups)]
@@ -106,8 +94,47 @@ def gather(
                 f"the encoder gives numbers that are none, in round {turn + 1}: are its weights damaged?"
             )
         checkpoint.write_array(path, pooled.astype(np.float16))
-        found.append(pooled.astype(np.float16).astype(np.float32))
+    return gathered(source, lengths, seed=seed, out=out)
+
+
+def gathered(
+    source: batches.Source, lengths: Sequence[float], *, seed: int, out: Path
+) -> tuple[Float, NDArray[np.int64], NDArray[np.int64]]:
+    """Read the pooled features that `gather` has written to the folder `out`.
+
+    Returns what `gather` does: features float32 `[rounds * n, size]`, label indices and households `[rounds * n]`.
+    Raises `UserError` where a part is missing, cannot be read or is of other clips.
+    """
+    found: list[Float] = []
+    labels: list[int] = []
+    homes: list[int] = []
+    for turn, place, part in _parts(source, lengths):
+        path = _part_file(out, turn, place)
+        try:
+            pooled = np.load(path).astype(np.float32)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path}: pooled features cannot be read: {error}") from None
+        if len(pooled) != len(part):
+            raise UserError(f"{path}: pooled features of {len(pooled)} clips, not of {len(part)}")
+        found.append(pooled)
+        labels += [_index(source, index) for index in part]
+        # Households of different rounds are different ones.
+        homes += [int(home) + turn * len(lengths) if turn else -1 for home in source.homes(seed, turn)[part]]
     return np.concatenate(found), np.array(labels, np.int64), np.array(homes, np.int64)
+
+
+def _parts(source: batches.Source, lengths: Sequence[float]) -> list[tuple[int, int, list[int]]]:
+    """Round, number and clips of each file of pooled features."""
+    assert source.recipe.probe is not None
+    order = by_length(lengths)
+    parts = [order[start : start + PART] for start in range(0, len(order), PART)]
+    return [
+        (turn, place, part) for turn in range(source.recipe.probe.rounds) for place, part in enumerate(parts)
+    ]
+
+
+def _part_file(out: Path, turn: int, place: int) -> Path:
+    return out / f"round-{turn:02d}-{place:02d}.npy"
 
 
 def _index(source: batches.Source, place: int) -> int:

@@ -94,7 +94,7 @@ def read_inputs(job: Job, task: Task) -> Inputs:
         # One order for all runs that share the features, whichever speakers are fitted.
         also = sounds.readable(job.also, "reading", job.quiet)
         clips = sorted(clips + also, key=lambda clip: clip.path)
-    lengths = [_speech_seconds(sounds[clip.path]) for clip in clips]
+    lengths = [speech_seconds(sounds[clip.path]) for clip in clips]
     log.info(
         "%s: %d clips to fit, %d to choose epochs by, %d noises, backend %s, seed %d",
         job.recipe.name, len(task.fitting), len(task.validation), len(noises), keras.backend.backend(), job.seed,
@@ -107,6 +107,7 @@ def read_inputs(job: Job, task: Task) -> Inputs:
     return Inputs(task, clips, lengths, source, loader, Validator(task.validation, task.labels, sounds))
 
 
-def _speech_seconds(samples: NDArray[np.int16]) -> float:
+def speech_seconds(samples: NDArray[np.int16]) -> float:
+    """Return the seconds of int16 samples `[n]` at 16 kHz that a network reads: speech and margins, at most 3."""
     begin, end = features.speech_bounds(features.to_float(samples))
     return min(3.0, (end - begin) / 16000 + 0.3)

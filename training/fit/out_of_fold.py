@@ -25,6 +25,8 @@ Float = NDArray[np.float32]
 FILE: Final = "out_of_fold.npz"
 BEFORE_FILE: Final = "out_of_fold_before.npz"
 """The same of a head without the recordings that were added to those of a bundle."""
+LEFT_OUT: Final = "left_out"
+"""In the notes of a run: the source of ordinary speech that neither its head nor its constants may hear."""
 FOLDS: Final = 5
 ROUNDS: Final = 3
 """Augmented rounds that are used: the others add accuracy, and only calibration is wanted here."""

@@ -60,6 +60,19 @@ def test_constants_are_chosen_anew_for_the_same_graph(job):
     assert made.manifest.metrics == {"ordinary": {"called": 0.5}}
 
 
+def test_the_origin_hears_nothing_of_a_source_that_is_left_out(job):
+    for number in range(12):
+        path = job.data / "ordinary" / "orders" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, golden.voice(number, 0.6), 16000)
+    history = job.run / "history.json"
+    facts = json.loads(history.read_text())
+    history.write_text(json.dumps(facts | {"notes": {out_of_fold.LEFT_OUT: "orders"}}))
+    export.run(job, lambda bundle, facts: {})
+    (means,) = job.run.glob("origin-*.json")
+    assert set(json.loads(means.read_text())) == {"ravdess", "nemo", "reading"}
+
+
 def test_the_graph_of_another_run_is_refused(job):
     weights = checkpoint.load_weights(job.run / "epoch-00.npz")
     checkpoint.save_weights(job.run / "epoch-00.npz", [weights[0][::-1], weights[1]])

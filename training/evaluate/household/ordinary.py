@@ -54,9 +54,12 @@ def _shares(found: Predictions, made: rooms.Rooms, counted: NDArray[np.bool_]) -
     labels = made.decisions.labels
     speakers = np.array(found.speakers)[made.places]
     low, high = intervals.of_share((labels > 0)[counted], speakers[counted], draws=500)
+    first_low, first_high = intervals.of_share(labels > 0, speakers, draws=500)
     return {
         "called": float((labels > 0)[counted].mean()), "low_95": low, "high_95": high,
-        "called_from_first": float((labels > 0).mean()), "uncertain": float((labels == -1)[counted].mean()),
+        "called_from_first": float((labels > 0).mean()),
+        "from_first_low_95": first_low, "from_first_high_95": first_high,
+        "uncertain": float((labels == -1)[counted].mean()),
         "as": {LABELS[label]: float((labels == label)[counted].mean()) for label in range(1, len(LABELS))},
     }  # fmt: skip
 

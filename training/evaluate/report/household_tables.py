@@ -41,6 +41,21 @@ def ordinary(measured: Sequence[dict[str, Any]]) -> str:
     )  # fmt: skip
 
 
+def ordinary_left_out(measured: Sequence[dict[str, Any]]) -> str:
+    """Format how often ordinary speech of sources that were left out is called an emotion, as a table."""
+    first = measured[0]
+    head = ["left out", "utterances", "called an emotion", "95 % interval", "from the first", "95 % interval"]
+    rows = [
+        [name, str(one["utterances"]), percent(one["called"]), between(one), percent(one["called_from_first"]),
+         f"{percent(one['from_first_low_95'])} to {percent(one['from_first_high_95'])}"]
+        for name, one in first["sources"].items()
+    ]  # fmt: skip
+    rows.append(["all utterances", str(first["n"]), percent(first["called"]), "",
+                 percent(first["called_from_first"]), ""])  # fmt: skip
+    title = f"{first['run']}, ordinary speech of a source that neither head nor constants have heard\n\n"
+    return title + grid(head, rows)
+
+
 def household(measured: Sequence[dict[str, Any]]) -> str:
     """Format the objects of the protocol `household` as three tables.
 
@@ -146,5 +161,5 @@ def vad(measured: Sequence[dict[str, Any]]) -> str:
 
 TEXTS = {
     "ordinary": ordinary, "household": household, "episodes": episodes, "arousal": arousal,
-    "one-emotion": one_emotion, "vad": vad,
+    "one-emotion": one_emotion, "vad": vad, "ordinary-left-out": ordinary_left_out,
 }  # fmt: skip

@@ -114,6 +114,8 @@ def test_a_bundle_with_an_absolute_head_has_no_baseline_and_says_so(recordings, 
         (["--protocol", "held-out"], "ravdess is missing"),
         (["--protocol", "noise"], "household"),
         (["--protocol", "ravdess-si"], "--out"),
+        (["--protocol", "ordinary-left-out", "--out", "runs"], "--run"),
+        (["--protocol", "ordinary-left-out", "--run", "run"], "--out"),
         (["--protocol", "folder", "--every", "0"], "--every"),
     ],
 )
