@@ -22,6 +22,7 @@ from edge.protocol import LABELS
 from edge.util.episodes import Episodes
 from edge.util.errors import UserError
 from training.fit.out_of_fold import OutOfFold
+from training.fit.relative import FIELD
 from training.metrics import replay
 from training.metrics.predictions import softmax
 
@@ -101,8 +102,10 @@ def choose(
             threshold = max(threshold, float(np.quantile(one.score[one.truth == 0], KEPT_SHARE)))
         decision = msgspec.structs.replace(head.decision, threshold=round(threshold, 4))
         head = msgspec.structs.replace(head, decision=decision)
-    homes = [_stream(left_out, head, name, NEUTRAL_SHARE) for name in acted]
-    slope, offset = _calibrated(talk, homes)
+    # Labels of the field are doubtful and count little in the head: no probability is calibrated on them.
+    clear = [name for name in rooms if not name.startswith(f"{FIELD}/")] or rooms
+    homes = [_stream(left_out, head, name, NEUTRAL_SHARE) for name in acted if name in clear]
+    slope, offset = _calibrated([one for name, one in zip(rooms, talk, strict=True) if name in clear], homes)
     high = _scale([one.arousal for one in talk])
     return msgspec.structs.replace(
         head,

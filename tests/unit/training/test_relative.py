@@ -1,5 +1,6 @@
 """A head relative to a baseline, on made-up features: what a corpus adds to all its recordings must not be learnt."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +138,23 @@ def test_speakers_that_nothing_was_fitted_to_keep_their_neutral(left_out):
     assert strict.decision.threshold > loose.decision.threshold
     kept = [relative_head.in_household_terms(joined, head)[room]["kept"] for head in (loose, strict)]
     assert kept[0] < relative_head.KEPT_SHARE - 0.02 and kept[1] > relative_head.KEPT_SHARE - 0.02
+
+
+def test_probabilities_are_not_calibrated_on_recordings_of_the_field(left_out, monkeypatch):
+    """Where labels cannot be heard, nothing would be sure: a corpus with doubtful labels must not decide that."""
+    monkeypatch.setattr(relative_head, "LENGTH", 300)
+    own = left_out.rooms == "acted-a"
+    muddled = left_out.logits.copy()
+    neutral = np.flatnonzero(own & (left_out.truth == 0))
+    muddled[own & (left_out.truth > 0)] = left_out.logits[
+        np.resize(neutral, int((own & (left_out.truth > 0)).sum()))
+    ]
+
+    def decisions(rooms):
+        made = (replace(left_out, rooms=rooms, logits=logits) for logits in (left_out.logits, muddled))
+        return [relative_head.choose(one, np.zeros(7), None, "arousal").decision for one in made]
+
+    clear, doubtful = decisions(np.where(own, "emospeech/House", left_out.rooms))
+    assert clear == doubtful
+    clear, doubtful = decisions(left_out.rooms)
+    assert clear.threshold == doubtful.threshold and clear.slope > doubtful.slope
