@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 from playwright.sync_api import Browser, Page
@@ -46,6 +46,9 @@ class Dashboard(RoomtoneProcess):
             cwd=folder / "cwd", stdout=subprocess.PIPE,
         )  # fmt: skip
         self.start(wait=False)
+
+    def __enter__(self) -> Self:
+        return self  # started already
 
     def address(self, seconds: float = 120.0) -> str:
         """The address that it prints when it is ready, without the token."""
