@@ -14,6 +14,7 @@ from dashboard.admin.simulate import SimulatedRoom, fill
 from dashboard.db.engine import connect
 from dashboard.db.history import History, zone_of
 from dashboard.db.periods import Periods
+from dashboard.db.schema import migrate
 
 ROUNDS = 50
 
@@ -21,6 +22,7 @@ ROUNDS = 50
 def month(url: str, count: int) -> dict[str, Any]:
     """Milliseconds for the charts and the list of a room with so many events in 30 days."""
     engine = connect(url)
+    migrate(engine)
     place = SimulatedRoom("month", "Month", "home", (0.5, 0.2, 0.06, 0.12, 0.04, 0.04, 0.04), 1.0)
     written = sum(n for _, n in fill(engine, [place], time.time(), days=30, per_day=count // 28, seed=1))
     if engine.dialect.name == "postgresql":
