@@ -36,7 +36,8 @@ def test_it_answers_and_is_back_on_the_same_port_after_a_kill(broker):
 def test_it_takes_a_configuration_of_its_own(tmp_path):
     with Broker("allow_anonymous false", folder=tmp_path) as broker:
         assert publish(broker) != 0
-        assert "not authorised" in broker.log
+        # Its log follows its answer.
+        until(lambda: "not authorised" in broker.log, 10, lambda: broker.log)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's broker is the user's")

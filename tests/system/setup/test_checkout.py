@@ -76,11 +76,11 @@ def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_pat
     """Apt ignores it while it unpacks, and ends with 0 a while later."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    begun = tmp_path / "begun"
+    begun, pressed = tmp_path / "begun", tmp_path / "pressed"
     trap = {"ignores it": "trap '' INT; ", "ends by it": "", "makes an error of it": "trap 'exit 100' INT; "}[
         how
     ]
-    wait = "for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done"
+    wait = f"for n in $(seq 300); do [ ! -e {pressed} ] || break; sleep 0.1; done"
     scripts = {
         "sudo": 'while case $1 in -*) ;; *) false ;; esac; do shift; done; exec "$@"',
         "dpkg-query": "exit 1",
@@ -99,6 +99,7 @@ def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_pat
     ) as process:  # fmt: skip
         until(begun.exists)
         os.killpg(process.pid, signal.SIGINT)
+        pressed.touch()
         said = process.communicate(timeout=30)[0]
     assert process.returncode == -signal.SIGINT
     assert "could not install" not in said

@@ -18,9 +18,8 @@ def root_logger():
     root.setLevel(level)
 
 
-@pytest.fixture
-def to_journal(monkeypatch):
-    """Standard error as systemd would pass it."""
+def connect_to_journal(monkeypatch):
+    """Make standard error what systemd would pass. Called in the test: a fixture's standard error may be another."""
     status = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
 
@@ -37,9 +36,8 @@ def logged(capsys, monkeypatch, level="info"):
     return capsys.readouterr().err.splitlines()
 
 
-def test_every_line_has_its_priority_in_the_journal(capfd, monkeypatch, to_journal):
-    status = os.fstat(2)
-    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+def test_every_line_has_its_priority_in_the_journal(capfd, monkeypatch):
+    connect_to_journal(monkeypatch)
     assert logged(capfd, monkeypatch, "debug") == [
         "<7>DEBUG link: detail",
         "<6>INFO link: started",
@@ -75,7 +73,8 @@ def failure(text):
     raise ValueError(text)
 
 
-def test_a_traceback_has_its_priority_on_every_line(capfd, monkeypatch, to_journal):
+def test_a_traceback_has_its_priority_on_every_line(capfd, monkeypatch):
+    connect_to_journal(monkeypatch)
     monkeypatch.setitem(sys.modules, "systemd.journal", None)
     logging.getLogger().handlers[:] = []
     journal.configure("link", "info")
