@@ -32,6 +32,9 @@ ROOT_DAYS: Final = 3650
 TARGETS_DAYS: Final = 400
 DUE_DAYS: Final = 60
 CLOCK_TOLERANCE: Final = timedelta(days=1)
+Dated = Literal["root", "targets"]
+LIFETIME_DAYS: Final[dict[Dated, int]] = {"root": ROOT_DAYS, "targets": TARGETS_DAYS}
+"""Of what the workstation signs: its expiry says when it was signed."""
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 
 
@@ -45,7 +48,7 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ca: Annotated[str, Meta(max_length=16_384)] = ""
     """Who signed the hub's certificate, PEM; empty: the site itself, or a public authority."""
     groups: dict[str, tuple[NodeId, ...]] = {}
-    misdated: dict[Literal["root", "targets"], int] = {}
+    misdated: dict[Dated, int] = {}
     """The newest version of each role that was signed under a wrong clock: `fleet refresh --clock-is-right`."""
 
 
@@ -139,7 +142,7 @@ class Catalogue:
 
     def due(self, days: int = DUE_DAYS) -> list[str]:
         """Return the roles, of `root` and `targets`, whose metadata expires within so many days."""
-        return [r for r in ("root", "targets") if self._load(r).signed.expires < self.in_days(days)]
+        return [r for r in LIFETIME_DAYS if self._load(r).signed.expires < self.in_days(days)]
 
     def in_days(self, days: float) -> datetime:
         """Return the time in so many days, in whole seconds. Raises `UserError` where the clock cannot be right."""
@@ -154,18 +157,14 @@ class Catalogue:
 
     def trust_clock(self) -> None:
         """Take the dates of all metadata so far as no evidence of the time. Raises `OSError`."""
-        newest: dict[Literal["root", "targets"], int] = {
-            role: max(self.versions(role)) for role in ("root", "targets") if self.versions(role)
-        }
+        newest = {role: max(found) for role in LIFETIME_DAYS if (found := self.versions(role))}
         if newest != self.about.misdated:
             self.save_about(msgspec.structs.replace(self.about, misdated=newest))
 
     def _signed_at(self) -> datetime | None:
-        # Both roles have a fixed lifetime, so their expiry says when they were signed.
-        lifetimes: dict[Literal["root", "targets"], int] = {"root": ROOT_DAYS, "targets": TARGETS_DAYS}
         times = [
             self._load(role).signed.expires - timedelta(days=days)
-            for role, days in lifetimes.items()
+            for role, days in LIFETIME_DAYS.items()
             if max(self.versions(role), default=0) > self.about.misdated.get(role, 0)
         ]
         return max(times, default=None)

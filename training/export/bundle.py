@@ -96,14 +96,14 @@ def run(job: Job, describe: Describe) -> Path:
 
     Raises `UserError`; nothing half-written is left.
     """
-    history = _history(job.run)
+    history = checkpoint.history_of(job.run)
     added.check(job.run)
     recipe = from_document(history["recipe"])
     target = job.out / f"{recipe.name}-{job.version}"
     if target.exists():
         raise UserError(f"{target} is there already: bundles are never changed, name another --version")
     epoch = history["history"][-1]["epoch"] if job.epoch is None else job.epoch
-    weights = job.run / f"epoch-{epoch:02d}.npz"
+    weights = checkpoint.epoch_file(job.run, epoch)
     if not weights.is_file():
         raise UserError(f"{weights} is missing: that epoch has not been finished or its checkpoint is gone")
     job.out.mkdir(parents=True, exist_ok=True)
@@ -115,14 +115,6 @@ def run(job: Job, describe: Describe) -> Path:
         move_into_place(folder, target)
     bundles.load(target)
     return target
-
-
-def _history(run: Path) -> dict[str, Any]:
-    try:
-        history: dict[str, Any] = json.loads((run / "history.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run}: not the folder of a run with a finished epoch: {error}") from None
-    return history
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,20 @@ from edge.util import atomic_file
 from edge.util.errors import UserError
 
 
+def epoch_file(run: Path, epoch: int) -> Path:
+    """Return the path of the weights after an epoch of a run."""
+    return run / f"epoch-{epoch:02d}.npz"
+
+
+def history_of(run: Path) -> dict[str, Any]:
+    """Read what a run says of itself in `history.json`. Raises `UserError` where it has none that can be read."""
+    try:
+        history: dict[str, Any] = json.loads((run / "history.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run}: not the folder of a run with a finished epoch: {error}") from None
+    return history
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace a file atomically and flush it to disk. Raises `UserError` when the disk is full."""
     try:

@@ -194,7 +194,7 @@ def _kept(
     job: Job, facts: dict[str, Any], model: Any, entry: dict[str, Any], weights: list[NDArray[Any]]
 ) -> dict[str, Any]:
     """Writes weights, history and state of a finished epoch. The facts after it."""
-    checkpoint.save_weights(job.out / f"epoch-{entry['epoch']:02d}.npz", weights)
+    checkpoint.save_weights(checkpoint.epoch_file(job.out, entry["epoch"]), weights)
     facts = facts | {"epoch": entry["epoch"], "step": 0, "losses": [], "history": [*facts["history"], entry]}
     history = json.dumps(_public(facts, job.recipe), indent=1).encode()
     checkpoint.write_bytes(job.out / "history.json", history)

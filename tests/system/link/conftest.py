@@ -10,7 +10,7 @@ def link(tmp_path, broker):
     """A link for the node `kitchen`, connected to the broker."""
     with LinkProcess(tmp_path, broker.port) as running:
         until(lambda: "connected" in running.codes)
-        # A command before its subscription reaches nobody.
+        # A command before its subscription is lost.
         until(lambda: "Sending SUBACK to roomtone-kitchen" in broker.log)
         yield running
 

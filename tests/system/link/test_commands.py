@@ -68,7 +68,7 @@ def test_a_retained_command_is_ignored_now_and_at_every_connection(ear, link, br
     broker.start()
     with Subscriber(broker.port) as again:
         again.command("restart", retain=True)
-        # It says so after it has subscribed: a command before that reaches nobody.
+        # It says so after it has subscribed: a command before that is lost.
         until(lambda: again.last("availability") == "online", 20)
         asked = again.command("identify")
         assert again.answer("identify", asked).ok

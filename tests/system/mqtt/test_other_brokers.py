@@ -89,7 +89,7 @@ class Client:
         return {message.topic for message in self.messages}
 
     def messages_of_availability(self) -> list[paho.MQTTMessage]:
-        """Without others: amqtt sends retained messages of topics, too, that nobody subscribed to."""
+        """Without others: amqtt sends retained messages of topics, too, without a subscription to them."""
         return [message for message in self.messages if message.topic == "roomtone/kitchen/availability"]
 
     def events(self) -> list[dict[str, Any]]:

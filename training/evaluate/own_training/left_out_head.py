@@ -56,7 +56,7 @@ class FinishedRun:
         """Whether `out` holds the run without `source`. Raises `UserError` where it is of another run or source."""
         if not (out / "history.json").is_file():
             return False
-        notes = _history(out)["notes"]
+        notes = checkpoint.history_of(out)["notes"]
         if any(notes.get(key) != value for key, value in self.notes(source).items()):
             raise UserError(f"{out} belongs to another run: name another --out, or remove that folder")
         return True
@@ -87,7 +87,7 @@ def finished_run(folder: Path) -> FinishedRun:
     Raises `UserError` where it has no relative head on a frozen encoder, has added recordings, or lacks a source
     already.
     """
-    history = _history(folder)
+    history = checkpoint.history_of(folder)
     recipe = from_document(history["recipe"])
     if recipe.relative is None or recipe.probe is None or not recipe.is_frozen:
         raise UserError(f"{folder}: only a relative head on a frozen encoder can be solved without a source")
@@ -95,18 +95,10 @@ def finished_run(folder: Path) -> FinishedRun:
         raise UserError(
             f"{folder}: fitted to added recordings, or without a source already: name a plain run"
         )
-    weights = folder / f"epoch-{history['history'][-1]['epoch']:02d}.npz"
+    weights = checkpoint.epoch_file(folder, history["history"][-1]["epoch"])
     if not weights.is_file():
         raise UserError(f"{weights} is missing: fit the run again")
     return FinishedRun(folder, history, recipe, weights, hashlib.sha256(weights.read_bytes()).hexdigest())
-
-
-def _history(folder: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: not the folder of a run with a finished epoch: {error}") from None
-    return found
 
 
 def read(run: FinishedRun, data: Path, *, quiet: bool = False) -> RunFeatures:
@@ -159,7 +151,7 @@ def solve(features: RunFeatures, source: str, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     predictions.write(out / out_of_fold.FILE)
     epoch = run.history["history"][-1]["epoch"]
-    checkpoint.save_weights(out / f"epoch-{epoch:02d}.npz", _installed(run, features.labels, head))
+    checkpoint.save_weights(checkpoint.epoch_file(out, epoch), _installed(run, features.labels, head))
     facts = run.history | {
         "history": [{"epoch": epoch, "fit_loss": round(head.loss, 4)}],
         "relative_bias": [float(value) for value in head.relative_bias],

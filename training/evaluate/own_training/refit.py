@@ -9,6 +9,7 @@ from pathlib import Path
 from training.data.corpora.clip import Clip
 from training.data.task import Task
 from training.export import graph
+from training.fit import checkpoint
 from training.networks import backend
 from training.recipes.recipe import Recipe
 
@@ -47,7 +48,7 @@ def train(lesson: Lesson) -> Path:
             calibrated=False,
         )
     )
-    return lesson.out / f"epoch-{lesson.recipe.last_epoch:02d}.npz"
+    return checkpoint.epoch_file(lesson.out, lesson.recipe.last_epoch)
 
 
 def to_int8(lesson: Lesson, weights: Path, out: Path) -> None:
