@@ -17,6 +17,7 @@ from edge.protocol import NodeId
 BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
 QuietHours = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
+BrokerHost = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")]
 
 
 RESERVED_IDS: Final = frozenset({"fleet"})
@@ -146,8 +147,10 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
 class Mqtt(Struct, frozen=True, forbid_unknown_fields=True):
     """The connection to the MQTT broker."""
 
-    host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")] = "127.0.0.1"
+    host: BrokerHost = "127.0.0.1"
     """Host name or address of the broker."""
+    more_hosts: Annotated[tuple[BrokerHost, ...], Meta(max_length=8)] = ()
+    """Further nodes of the same broker cluster: when the connection fails or ends, the next one is tried."""
     port: Port | None = None
     """Port of the broker; not set: 1883, or 8883 with TLS."""
     username: Annotated[str, Meta(max_length=256)] = ""

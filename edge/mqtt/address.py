@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote
@@ -85,6 +85,13 @@ class BrokerAddress:
     """The name that our certificate has to have; empty: any."""
     check_name: bool = True
     """Whether the broker's certificate has to name `host`; without it the caller compares the certificate itself."""
+    others: tuple[BrokerAddress, ...] = ()
+    """Further nodes of the same cluster, in the order in which they are tried."""
+
+    @property
+    def nodes(self) -> tuple[BrokerAddress, ...]:
+        """All nodes of the cluster, each as an address of its own; one for a single broker."""
+        return (replace(self, others=()), *self.others)
 
     @property
     def place(self) -> str:
@@ -103,12 +110,14 @@ def device_client_id(node: str) -> str:
 def from_config(config: Config) -> BrokerAddress:
     """Return the broker of a device's configuration. Raises `UserError` for a host that is none."""
     mqtt = config.mqtt
-    try:
-        host = normalized(mqtt.host)
-    except ValueError as error:
-        raise UserError(f"`mqtt.host` {mqtt.host!r} {error}; the port is `mqtt.port`") from None
-    return BrokerAddress(
-        host=host,
+    hosts = []
+    for key, text in (("host", mqtt.host), *(("more_hosts", one) for one in mqtt.more_hosts)):
+        try:
+            hosts.append(normalized(text))
+        except ValueError as error:
+            raise UserError(f"`mqtt.{key}` {text!r} {error}; the port is `mqtt.port`") from None
+    first = BrokerAddress(
+        host=hosts[0],
         port=mqtt.port or (TLS_PORT if mqtt.tls else DEFAULT_PORT),
         username=mqtt.username,
         password_file=mqtt.password_file,
@@ -121,6 +130,7 @@ def from_config(config: Config) -> BrokerAddress:
         names=CONFIG_NAMES,
         certificate_name=config.node.id,
     )
+    return replace(first, others=tuple(replace(first, host=host) for host in hosts[1:]))
 
 
 def from_join(folder: Path) -> tuple[BrokerAddress, str]:
@@ -134,6 +144,22 @@ def from_join(folder: Path) -> tuple[BrokerAddress, str]:
     return BrokerAddress(
         joined.host, joined.port, tls=True, ca_file=ca, cert_file=certificate, key_file=key
     ), joined.base_topic
+
+
+def parse_all(
+    texts: Sequence[str],
+    password_file: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    ca_file: Path | None = None,
+) -> BrokerAddress:
+    """Return the broker cluster whose nodes have these URLs (`parse`), tried in this order. Raises `UserError`."""
+    first, *others = (parse(text, password_file, environment, ca_file) for text in texts)
+    for one in others:
+        if (one.tls, one.username) != (first.tls, first.username):
+            raise UserError(
+                f"--broker {one}: the nodes of one cluster have the same user, and TLS all of them or none"
+            )
+    return replace(first, others=tuple(others))
 
 
 def parse(

@@ -34,7 +34,7 @@ class Client:
     """Connects in a thread of its own; all methods may be called from any thread.
 
     Args:
-        address: the broker, and as whom.
+        address: the broker or cluster, and as whom. When a connection fails or ends, the next node is tried.
         options: subscriptions, last will, session.
         on_event: called by the client's thread with every event; must neither block nor raise.
         backoff: how long to wait between attempts.
@@ -47,10 +47,12 @@ class Client:
         on_event: Callable[[Event], None],
         backoff: Backoff | None = None,
     ) -> None:
-        self.address = address
+        self._nodes = address.nodes
+        self._node = 0
+        """Which of them is tried next, or connected."""
         self._options = options
         self._on_event = on_event
-        self._who = Identity(address, options.client_id)
+        self._who = Identity(self._nodes[0], options.client_id)
         self._logic = ReconnectLogic(self._who, address.version, backoff)
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
@@ -61,6 +63,11 @@ class Client:
         self.last_reason: Reason | None = None
         """Why the last connection ended, or could not be made; None while nothing went wrong."""
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    @property
+    def address(self) -> BrokerAddress:
+        """The broker, of a cluster the node that is connected or tried."""
+        return self._who.address
 
     @property
     def state(self) -> State:
@@ -172,9 +179,15 @@ class Client:
             self._report(
                 Disconnected(retry.reason, retry.delay_s, ended.connected_s is not None, retry.repeated)
             )
+            # Otherwise the same node is asked in another way: with another version, or for less.
+            self._go_to_next_node()
         else:
             log.debug("%s: trying MQTT %s", retry.reason.text, retry.attempt.version)
         self._stopping.wait(retry.delay_s)
+
+    def _go_to_next_node(self) -> None:
+        self._node = (self._node + 1) % len(self._nodes)
+        self._who = replace(self._who, address=self._nodes[self._node])
 
     def _report(self, event: Disconnected) -> None:
         level = logging.DEBUG if event.repeated else logging.WARNING

@@ -18,9 +18,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add `--broker`, `--password-file`, `--ca-file`, `--join` and `--base-topic`; `from_options` reads them."""
     parser.add_argument(
         "--broker",
+        action="append",
         metavar="URL",
         help="mqtt://[user@]host[:port], or mqtts:// with TLS (default: mqtt://127.0.0.1); the password comes from "
-        f"${PASSWORD_VARIABLE}",
+        f"${PASSWORD_VARIABLE}. Given again: further nodes of the same cluster, for when this one fails",
     )
     parser.add_argument(
         "--password-file", type=Path, metavar="FILE", help="first line: the broker's password"
@@ -45,7 +46,7 @@ def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:
     # Not at the top: `roomtone --help` registers every command, and should not wait for what it does not use.
     from edge.config.load import load
     from edge.mqtt import tls
-    from edge.mqtt.address import from_join, parse
+    from edge.mqtt.address import from_join, parse_all
 
     base_topic = options.base_topic
     if options.join is not None:
@@ -56,8 +57,8 @@ def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:
         address, of_site = from_join(options.join)
         base_topic = base_topic or of_site
     else:
-        url = "mqtt://127.0.0.1" if options.broker is None else options.broker
-        address = parse(url, options.password_file, ca_file=options.ca_file)
+        urls = options.broker or ["mqtt://127.0.0.1"]
+        address = parse_all(urls, options.password_file, ca_file=options.ca_file)
     # Files that can never work are reported at once, not at every attempt.
     tls.check(address)
     return address, load(overrides={"node.base_topic": base_topic or "roomtone"}).node.base_topic

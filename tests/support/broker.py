@@ -51,9 +51,13 @@ class Broker:
     """A child process; `start` returns when it answers."""
 
     def __init__(
-        self, config: str = "allow_anonymous true", folder: Path | None = None, port: int | None = None
+        self,
+        config: str = "allow_anonymous true",
+        folder: Path | None = None,
+        port: int | None = None,
+        host: str = HOST,
     ):
-        self.host = HOST
+        self.host = host
         self.port = port or free_port()
         self._own = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="broker-")) if folder is None else folder
@@ -76,7 +80,7 @@ class Broker:
     def start(self) -> Broker:
         assert self._process is None, "already running"
         text = self._config.replace("{port}", str(self.port)).replace("{folder}", str(self.folder))
-        lines = [] if "listener" in text else [f"listener {self.port} {HOST}"]
+        lines = [] if "listener" in text else [f"listener {self.port} {self.host}"]
         # As root mosquitto changes to its own user, which could not read the test's folder.
         user = ["user root"] if os.geteuid() == 0 else []
         path = self.folder / "mosquitto.conf"
@@ -88,7 +92,7 @@ class Broker:
         deadline = time.monotonic() + 10
         while True:
             try:
-                socket.create_connection((HOST, self.port), timeout=1).close()
+                socket.create_connection((self.host, self.port), timeout=1).close()
                 return self
             except OSError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
