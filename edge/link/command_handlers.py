@@ -39,6 +39,9 @@ class LinkServices(Protocol):
     def replay(self, boot: str, from_seq: int, to_seq: int) -> list[Entry]:
         """Publish events once more, and return them."""
 
+    def publish_all(self) -> None:
+        """Publish all that a new subscriber should know."""
+
     @property
     def releases(self) -> ReleaseManager:
         """What manages the device's model releases."""
@@ -62,6 +65,7 @@ class CommandHandlers:
             "restart": self._handle_restart,
             "identify": self._handle_identify,
             "replay": self._handle_replay,
+            "republish": self._handle_republish,
             "model_check": self._handle_model_check,
             "model_rollback": self._handle_model_rollback,
         }
@@ -109,6 +113,10 @@ class CommandHandlers:
 
     def _handle_identify(self, command: Command, reply: Reply) -> None:
         log.warning("[identify] this is %s (%s)", self._config.node.id, self._config.node.name or "no name")
+        reply(ok(command))
+
+    def _handle_republish(self, command: Command, reply: Reply) -> None:
+        self._link.publish_all()
         reply(ok(command))
 
     def _handle_replay(self, command: Command, reply: Reply) -> None:

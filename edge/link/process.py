@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edge.config.settings import Config
@@ -85,7 +86,7 @@ class Link:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._listener = listener
-        self._homeassistant = HomeAssistantStatus(config, self._publish_all, self._loop)
+        self._homeassistant = HomeAssistantStatus(config, self.publish_all, self._loop)
         self._announce = announce_topic(config.node.base_topic) if config.updates.url else ""
         self._commands_topic = topic(config.node.base_topic, config.node.id, "cmd/")
         self._event_topic = topic(config.node.base_topic, config.node.id, "event")
@@ -232,7 +233,7 @@ class Link:
         self._connections += 1
         self._refusals.clear()
         self._connected = True
-        self._publish_all()
+        self.publish_all()
         published_names.remove_left_over(
             self._config, lambda name: self._client.publish(name, b"", retain=True)
         )
@@ -244,7 +245,8 @@ class Link:
         if code >= reason_codes.FAILURE and refusal not in self._refusals:
             # Once for each connection and reason; again for the events, without which all else is of little use.
             self._refusals.add(refusal)
-            reason = reason_codes.of_code(code, event.name, self._identity, event.topic)
+            who = replace(self._identity, address=self._client.address)
+            reason = reason_codes.of_code(code, event.name, who, event.topic)
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
         if event.number == self._offline:
             self._offline_acknowledged.set()
@@ -291,7 +293,7 @@ class Link:
     def _is_online(self) -> bool:
         return self._connected and not self._stopping.is_set()
 
-    def _publish_all(self) -> None:
+    def publish_all(self) -> None:
         """Publish all that a new subscriber should know."""
         self._publisher.set_last_event(self._utterances.last_event, publish=False)
         self._publisher.publish_all()

@@ -69,6 +69,10 @@ VERBS: Final = (
     ),
     ("level_on", "publishes `level` for `seconds` (60 at most)"),
     ("replay", "publishes the events `from_seq` to `to_seq` of `boot` again, as far as they are stored"),
+    (
+        "republish",
+        "publishes its whole state again, for a subscriber to whom the broker sends nothing retained",
+    ),
     ("model_check", "checks for a new release now; the response follows when the check has started"),
     ("model_rollback", "returns to the previous model and never installs this release again"),
     ("restart", "restarts the ear"),

@@ -28,7 +28,7 @@ TOPICS: Final = (AVAILABILITY, MIC, MUTED_BY, EVENT, SPEECH, STATE, EPISODE, LEV
 """All topics that a device publishes, beside the responses: the rights at the broker are generated from this."""
 
 VERBS: Final = (
-    "mute", "unmute", "level_on", "replay", "model_check", "model_rollback", "restart", "identify"
+    "mute", "unmute", "level_on", "replay", "republish", "model_check", "model_rollback", "restart", "identify"
 )  # fmt: skip
 """All commands, `B/N/cmd/<verb>`; each has its response, `B/N/resp/<verb>`."""
 

@@ -136,3 +136,14 @@ def test_a_restart_is_answered_when_the_ear_has_ended_and_refused_when_it_does_n
     until(lambda: ear.commands.count(Restart()) == 2)
     ear.close()
     assert subscriber.answer("restart", asked).ok
+
+
+def test_the_whole_state_is_published_again_for_a_subscriber_to_whom_nothing_retained_is_sent(
+    subscriber, ear, link
+):
+    leaves = ("info", "mic", "muted_by", "availability")
+    until(lambda: all(subscriber.of(leaf) for leaf in leaves) and subscriber.last("mic") == "ok")
+    before = {leaf: len(subscriber.of(leaf)) for leaf in leaves}
+    assert subscriber.answer("republish", subscriber.command("republish")).ok
+    until(lambda: all(len(subscriber.of(leaf)) > before[leaf] for leaf in leaves))
+    assert (subscriber.last("mic"), subscriber.last("availability")) == ("ok", "online")
