@@ -173,7 +173,8 @@ class RuleStore:
         `agitated`: by node, since when its device reports an episode (seconds since 1970).
         """
         with self._engine.begin() as connection:
-            active = select(rules).where(rules.c.paused == 0)
+            # Of several dashboards on one PostgreSQL only one at a time decides: an alert begins once.
+            active = select(rules).where(rules.c.paused == 0).order_by(rules.c.id).with_for_update()
             current = [dict(row) for row in connection.execute(active).mappings()]
             if not current:
                 return []

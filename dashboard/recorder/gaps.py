@@ -129,6 +129,8 @@ class GapTracker:
                 busy.add(gap.node)
         if complete:
             own = (boots.c.room_id == bindparam("the_room")) & (boots.c.boot == bindparam("the_boot"))
+            # In the order in which the writers of other recorders lock these rows.
+            complete.sort(key=lambda row: (row["the_room"], row["the_boot"]))
             connection.execute(
                 boots.update().where(own).values(complete_to=bindparam("complete_to")), complete
             )

@@ -23,7 +23,7 @@ from dashboard.db import retention
 from dashboard.db.clock import guarded_ms
 from dashboard.db.engine import describe_error
 from dashboard.live.decode import Incoming, decode
-from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
+from dashboard.recorder.admission import MAX_DEVICES, MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.session import Session
 from dashboard.recorder.tails import TailTracker
@@ -72,7 +72,10 @@ class Recorder:
         self._refused_at = 0.0
         self._held: list[Message] = []
         """Events beyond the budget of their device, which are not acknowledged yet."""
-        self._online: set[str] = set()
+        self._online: dict[str, bool] = {}
+        """Whether each device is connected, as it says. Not every broker sends that to a recorder that came later:
+        a device of which it is not known is connected when it publishes an event.
+        """
         self._stop = threading.Event()
         self._database_error = ""
 
@@ -153,7 +156,7 @@ class Recorder:
         waiting: Counter[str] = Counter()
         now = now_ms()
         decoded = [self._decode(arrived) for arrived in batch]
-        self._prepare_admission([one.node for one in decoded if one and isinstance(one.message, Event)])
+        self._prepare([one.node for one in decoded if one and isinstance(one.message, Event)])
         for arrived, one in zip(batch, decoded, strict=True):
             acknowledged.append(arrived)
             if one is None:
@@ -170,7 +173,7 @@ class Recorder:
             elif isinstance(message, Info):
                 names[node] = self._note_info(node, message, now)
             elif leaf == protocol.AVAILABILITY.leaf:
-                (self._online.add if message == "online" else self._online.discard)(node)
+                self._online[node] = message == "online"
         for attempt in range(1_000_000):
             if self._with_database(lambda: self._write(events, names)):
                 break
@@ -204,7 +207,10 @@ class Recorder:
             self._writer.record_refused(self._refused.items())
             self._refused.changed = False
 
-    def _prepare_admission(self, nodes: Sequence[str]) -> None:
+    def _prepare(self, nodes: Sequence[str]) -> None:
+        for node in nodes:
+            if len(self._online) < MAX_DEVICES:
+                self._online.setdefault(node, True)
         # The budgets of unknown devices are in the database; where it fails, writing will wait for it.
         with contextlib.suppress(SQLAlchemyError):
             self._admission.prepare(nodes)
@@ -242,7 +248,7 @@ class Recorder:
         return True
 
     def _is_online(self, node: str) -> bool:
-        return node in self._online and self._session.connected.is_set()
+        return self._online.get(node, False) and self._session.connected.is_set()
 
     def _request_replay(self, gap: Gap) -> bool:
         command = Command(

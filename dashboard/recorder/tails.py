@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 GRACE_MS: Final = 5_000
 """`info` may overtake the events that it counts."""
-MAX_TAILS: Final = 10_000
+MAX_TAILS: Final = 20_000
 
 
 @dataclass

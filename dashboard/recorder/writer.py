@@ -113,6 +113,8 @@ class Writer:
 
     def _insert(self, connection: Connection, batch: list[tuple[int, Received]]) -> list[dict[str, Any]]:
         rows = {row["id"]: row for row in (_row(room, received) for room, received in batch)}
+        # Sorted, so that two recorders that store the same events cannot deadlock.
+        rows = dict(sorted(rows.items()))
         statement = bulk_insert(connection, events).on_conflict_do_nothing().returning(events.c.id)
         new: list[dict[str, Any]] = []
         for part in chunks(list(rows.values()), ROWS_PER_STATEMENT):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 
@@ -71,6 +74,25 @@ def test_an_alert_begins_once_lasts_and_ends_below_its_limit(engine):
     hear(engine, ["sad"] * 4)
     assert [(c.on, c.since_ms) for c in rules.evaluate(NOW + 2000)] == [(False, NOW)]
     assert [(row["since"], row["until"]) for row in rules.recent_alerts(10)] == [(NOW, NOW + 2000)]
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_of_two_dashboards_one_begins_an_alert(engine):
+    """Both look at the same time, again and again."""
+    stores = RuleStore(engine), RuleStore(engine)
+    for round_number in range(10):
+        stores[0].add(RULE | {"name": f"rule {round_number}"})
+        hear(engine, ["angry"] * 10, NOW + round_number, node=f"room-{round_number}")
+        barrier = threading.Barrier(2)
+
+        def look(store, at=NOW + round_number, barrier=barrier):
+            barrier.wait(30)
+            return store.evaluate(at)
+
+        with ThreadPoolExecutor(2) as pool:
+            changes = [change for found in pool.map(look, stores) for change in found]
+        begun = [(change.rule["name"], change.node) for change in changes if change.on]
+        assert len(begun) == len(set(begun)) == 2 * round_number + 1
 
 
 def test_a_rule_is_for_one_room_or_for_each_by_itself_and_silence_ends_it(engine):

@@ -143,3 +143,13 @@ def test_malformed_messages_are_counted_and_not_logged(session, caplog):
     until(lambda: session.acknowledged == 500)
     assert session.recorder.rejected == 500
     assert len(caplog.records) < 10
+
+
+def test_a_device_whose_availability_was_never_sent_is_asked_for_a_gap(session):
+    """Not every broker sends retained messages to a recorder that came later."""
+    session.put("study", b"offline", protocol.AVAILABILITY)
+    for seq in (1, 3):
+        for node in ("kitchen", "study"):
+            session.put(node, event_of("happy", NOW / 1000, seq=seq, boot=BOOT))
+    until(lambda: session.published, 30)
+    assert session.published == ["roomtone/kitchen/cmd/replay"]

@@ -238,3 +238,26 @@ def test_two_recorders_on_one_database_ask_once(engine):
 def test_a_wrong_database_is_refused_with_the_remedy(url):
     with pytest.raises(DatabaseError, match="--database"):
         migrate(connect(url))
+
+
+def test_two_recorders_that_get_the_same_events_in_another_order_store_each_once(engine):
+    """As at a broker without shared subscriptions; neither waits for the other for ever."""
+    batches = [
+        [said(seq, node=f"room-{seq % 20}", at=NOW + seq) for seq in range(1 + 500 * n, 501 + 500 * n)]
+        for n in range(6)
+    ]
+    barrier = threading.Barrier(2)
+
+    def record(order):
+        writer = Writer(engine)
+        stored = 0
+        for batch in batches:
+            barrier.wait(60)
+            stored += writer.write(batch[::order])
+        return stored
+
+    with ThreadPoolExecutor(2) as pool:
+        stored = list(pool.map(record, (1, -1)))
+    assert sum(stored) == count(engine, events) == 3000
+    with engine.connect() as connection:
+        assert connection.execute(select(func.sum(quarters.c.count))).scalar() == 3000
