@@ -130,7 +130,7 @@ def _services(
     settings: Settings, notifications: NotificationSettings, repository: HubRepository | None
 ) -> Services:
     """Create the services, and the first user where there is none. Raises `UserError`."""
-    feed = Feed(settings.broker, settings.base_topic)
+    feed = Feed(settings.broker, settings.base_topic, settings.max_rooms)
     limiter = RequestLimiter()
     releases = Releases(repository)
     if settings.database is None:

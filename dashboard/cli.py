@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from dashboard.settings import MAX_ROOMS
 from edge.mqtt import options as mqtt_options
 from edge.util import journal
 from edge.util.errors import UserError
@@ -56,13 +57,7 @@ def register(subparsers: Any) -> None:
         help="require a login (always required if other machines can connect; needs --database). The first start "
         "creates the user `operator` and prints the password once; `roomtone hub user` creates more",
     )
-    parser.add_argument(
-        "--proxy",
-        action="append",
-        default=[],
-        metavar="ADDRESS",
-        help="address or network of a TLS proxy in front of this: its X-Forwarded-For is trusted",
-    )
+    _add_proxy_and_limits(parser)
     tries = parser.add_mutually_exclusive_group()
     tries.add_argument("--no-try-it", action="store_true", help="without the page *Try it*")
     tries.add_argument(
@@ -91,6 +86,24 @@ def register(subparsers: Any) -> None:
     _add_device_options(parser)
     _add_notification_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_proxy_and_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-rooms",
+        type=int,
+        default=MAX_ROOMS,
+        metavar="N",
+        help="live rooms that are kept in memory, about 25 kB each (default: %(default)s); messages of further ones "
+        "are refused and counted, so that invented rooms cannot fill it",
+    )
+    parser.add_argument(
+        "--proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network of a TLS proxy in front of this: its X-Forwarded-For is trusted",
+    )
 
 
 def _add_device_options(parser: argparse.ArgumentParser) -> None:
@@ -175,6 +188,8 @@ def run(options: argparse.Namespace) -> int:
     public_host = os.environ.get(PUBLIC_HOST, "")
     tried = not options.no_try_it and (options.try_it or not public_host)
     bundle = (options.bundle or DEFAULT_BUNDLE) if tried else None
+    if options.max_rooms < 1:
+        raise UserError("--max-rooms: at least 1")
     if options.guest_links and not (login and bundle):
         raise UserError("--guest-links needs a login (--login), and the page *Try it*")
     own = server.url_of(listener)
@@ -193,6 +208,7 @@ def run(options: argparse.Namespace) -> int:
         updates=options.updates,
         broker_denials=options.broker_denials,
         public_host=public_host,
+        max_rooms=options.max_rooms,
     )
     return server.serve(settings, listener, notification_settings(options))
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from edge.mqtt.address import BrokerAddress
+if TYPE_CHECKING:
+    from edge.mqtt.address import BrokerAddress
+
+MAX_ROOMS: Final = 12_000
+"""Live rooms that are kept unless told otherwise: a broken or hostile publisher must not fill memory with rooms that
+do not exist. A room takes 25 kB at most: 300 MB, of the 1 GB that Compose gives the dashboard.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,5 +43,7 @@ class Settings:
     """Folder of the repository of model releases; None: no repository."""
     broker_denials: Path | None = None
     """File of what the hub's own broker refuses (`provisioning.hub.denials`); None: the broker is another."""
+    max_rooms: int = MAX_ROOMS
+    """Live rooms that are kept in memory."""
     public_host: str = ""
     """The name with a public certificate, if there is one: browsers are told to use nothing but HTTPS for it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Final, Literal
+from collections import Counter
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from dashboard.api.common import Services, run_query
@@ -18,6 +19,8 @@ from provisioning.hub import denials
 
 OWN_CLIENTS: Final = 1
 """Connections of this dashboard to the broker."""
+DEVICES: Final = 200
+"""Devices in one answer, unless more are asked for."""
 WEEK_MS: Final = 7 * 86_400_000
 
 
@@ -110,7 +113,11 @@ class Fleet(BaseModel):
     )
     broker: BrokerOut
     reachable: Reach
-    devices: list[Device]
+    total: int = Field(description="of all devices")
+    faulty: int = Field(description="of all devices: those that need help")
+    unknown: int = Field(description="of all devices: those of which nothing has been heard")
+    matching: int = Field(description="devices that `search` finds; all without it")
+    devices: list[Device] = Field(description="of those that match, `limit` from place `first`")
 
 
 def router(services: Services) -> APIRouter:
@@ -119,7 +126,11 @@ def router(services: Services) -> APIRouter:
     started = time.time()
 
     @routes.get("/fleet")
-    async def devices() -> Fleet:
+    async def devices(
+        first: Annotated[int, Query(ge=0, description="how many devices to skip")] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000, description="how many devices at most")] = DEVICES,
+        search: Annotated[str, Query(max_length=64, description="text in a name or node id")] = "",
+    ) -> Fleet:
         """Return version, model, certificate, temperature, queue and problems of each device."""
         now = time.time()
         lost = (
@@ -131,6 +142,9 @@ def router(services: Services) -> APIRouter:
         if services.reachability is not None:
             reach = await run_query(services.reachability.share, now)
         rows = device_rows(services.feed.registry, lost, now, started)
+        text = search.strip().casefold()
+        matching = [row for row in rows if text in row["name"].casefold() or text in row["node"]]
+        conditions = Counter(row["condition"] for row in rows)
         return Fleet(
             version=VERSION,
             now=round(now * 1000),
@@ -139,7 +153,11 @@ def router(services: Services) -> APIRouter:
                 services, sum(row["availability"] == "online" for row in rows), await _denied(services)
             ),
             reachable=Reach(**reach),
-            devices=[Device(**row) for row in rows],
+            total=len(rows),
+            faulty=conditions["bad"] + conditions["warn"],
+            unknown=conditions["unknown"],
+            matching=len(matching),
+            devices=[Device(**row) for row in matching[first : first + limit]],
         )
 
     return routes

@@ -1,7 +1,8 @@
 """`/api/live`: what is live, over one WebSocket for each open page.
 
-The server sends everything once, then what has changed, at most four times a second (`dashboard.live.feed`). The page
-sends `{"visible": bool, "levels": bool}` and, when it has received nothing for a while, `{"ping": true}`.
+The server sends first what the page shows, then what has changed, at most four times a second (`dashboard.live.feed`).
+The page sends `{"visible": bool, "levels": bool, "show": {"first": int, "search": str, "room": str}}`, of which each
+may be left out, and, when it has received nothing for a while, `{"ping": true}`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import asyncio
 import contextlib
 import json
 import logging
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
 
@@ -20,12 +22,13 @@ from dashboard.auth.middleware import identity_of
 from dashboard.auth.open_sockets import OpenSockets
 from dashboard.live.feed import Feed, PageSubscription
 from dashboard.live.views import View
+from dashboard.live.window import Wanted
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 16
 """Messages that wait for a slow page; with more its socket is closed, and it begins anew with everything."""
-MAX_MESSAGE: Final = 256
+MAX_MESSAGE: Final = 1024
 """Bytes of a message from a page."""
 TRY_AGAIN: Final = 1013
 """WebSocket status "try again later"."""
@@ -86,6 +89,14 @@ async def _send(socket: WebSocket, waiting: asyncio.Queue[View]) -> None:
         await socket.send_text(json.dumps(await waiting.get(), separators=(",", ":")))
 
 
+def _wanted(show: Any) -> Wanted | None:
+    """Return which rooms a page wants to see; None for anything else than that."""
+    try:
+        return msgspec.convert(show, Wanted)
+    except msgspec.ValidationError:
+        return None
+
+
 async def _receive(
     feed: Feed, socket: WebSocket, page: PageSubscription, waiting: asyncio.Queue[View]
 ) -> None:
@@ -100,7 +111,8 @@ async def _receive(
         with contextlib.suppress(ValueError, AttributeError):
             message = json.loads(text)
             state = {key: message[key] for key in ("visible", "levels") if isinstance(message.get(key), bool)}
-            if state:
-                feed.set_page_state(page, **state)
+            wanted = _wanted(message.get("show"))
+            if state or wanted:
+                feed.set_page_state(page, **state, wanted=wanted)
             if message.get("ping") is True and not waiting.full():
                 waiting.put_nowait({"pong": True})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 
 from dashboard.api.common import (
@@ -26,6 +26,8 @@ from dashboard.db import retention
 from dashboard.live.registry import Room
 from dashboard.live.views import room_view
 
+MAX_ROOMS_OUT: Final = 1000
+"""Rooms in one answer."""
 END_S: Final = 2**53 / 1000
 """Later than any event, in seconds since 1970."""
 
@@ -81,19 +83,27 @@ def router(services: Services) -> APIRouter:
 def _add_read_routes(routes: APIRouter, services: Services) -> None:
 
     @routes.get("")
-    async def all_rooms() -> list[RoomOut]:
-        """All rooms that are there or were ever recorded."""
-        recorded = await run_query(services.records.rooms) if services.records is not None else {}
-        # What was erased may be kept as a bare name for a day.
-        nodes = sorted(
-            {n for n, was in recorded.items() if was["utterances"]} | services.feed.registry.rooms.keys()
-        )
-        return [_room(node, services.feed.registry.rooms.get(node), recorded.get(node)) for node in nodes]
+    async def all_rooms(
+        after: Annotated[str, Query(max_length=64, description="rooms behind this node id")] = "",
+        limit: Annotated[int, Query(ge=1, le=MAX_ROOMS_OUT, description="how many at most")] = MAX_ROOMS_OUT,
+    ) -> list[RoomOut]:
+        """All rooms that are there or were ever recorded, by their node id.
+
+        The next page begins behind the last node id of this one.
+        """
+        registry = services.feed.registry
+        names = set(registry.rooms)
+        if services.records is not None:
+            # What was erased may be kept as a bare name for a day.
+            names.update(await run_query(services.records.nodes))
+        nodes = sorted(node for node in names if node > after)[:limit]
+        recorded = await run_query(services.records.rooms, nodes) if services.records is not None else {}
+        return [_room(node, registry.rooms.get(node), recorded.get(node)) for node in nodes]
 
     @routes.get("/{node}")
     async def one(node: Node) -> RoomOut:
         """One room."""
-        recorded = await run_query(services.records.rooms) if services.records is not None else {}
+        recorded = await run_query(services.records.rooms, (node,)) if services.records is not None else {}
         live = services.feed.registry.rooms.get(node)
         if live is None and node not in recorded:
             raise HTTPException(404, f"there is no room {node}")

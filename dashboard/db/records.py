@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from sqlalchemy import Engine, and_, func, or_, select
@@ -51,14 +51,21 @@ class Records:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def rooms(self) -> dict[str, Row]:
-        """Return for each recorded room: name, first seen, last utterance, number of utterances (expired ones too)."""
+    def rooms(self, nodes: Collection[str] | None = None) -> dict[str, Row]:
+        """Return for each recorded room: name, first seen, last utterance, number of utterances (expired ones too).
+
+        `nodes`: of these rooms only.
+        """
         total = select(quarters.c.room_id, func.sum(quarters.c.count).label("n")).group_by(quarters.c.room_id)
+        if nodes is not None:
+            total = total.where(quarters.c.room_id.in_(select(rooms.c.id).where(rooms.c.node.in_(nodes))))
         sums = total.subquery()
         last = select(events.c.at).where(events.c.room_id == rooms.c.id).order_by(events.c.at.desc()).limit(1)
         statement = select(
             rooms.c.node, rooms.c.name, rooms.c.first_seen, sums.c.n, last.scalar_subquery().label("last")
         ).outerjoin(sums, sums.c.room_id == rooms.c.id)
+        if nodes is not None:
+            statement = statement.where(rooms.c.node.in_(nodes))
         with self._engine.connect() as connection:
             return {
                 row.node: {
@@ -69,6 +76,12 @@ class Records:
                 }
                 for row in connection.execute(statement)
             }
+
+    def nodes(self) -> list[str]:
+        """Return the node ids of the rooms that have utterances (expired ones too)."""
+        has = select(quarters.c.room_id).where(quarters.c.room_id == rooms.c.id).exists()
+        with self._engine.connect() as connection:
+            return list(connection.execute(select(rooms.c.node).where(has)).scalars())
 
     def lost_events(self, since_ms: int) -> dict[str, int]:
         """Return for each room the number of events that were found to be lost since a time."""

@@ -17,7 +17,10 @@ from dashboard.live.broker import Broker, Connection
 from dashboard.live.decode import Incoming
 from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import RoomRegistry
+from dashboard.live.state_requests import StateRequests
 from dashboard.live.views import Cursor, View, patch
+from dashboard.live.window import RoomOrder, Wanted
+from dashboard.settings import MAX_ROOMS
 from edge.mqtt.address import BrokerAddress
 from edge.protocol import Command, Response
 from edge.util import timestamps
@@ -49,6 +52,8 @@ class PageSubscription:
     """Whether the tab is visible: a page in the background is sent nothing until it comes to the front."""
     levels: bool = False
     """Whether the page shows sound levels: devices publish them only on request."""
+    wanted: Wanted = field(default_factory=Wanted)
+    """Which rooms the page shows."""
 
     @property
     def active(self) -> bool:
@@ -59,11 +64,13 @@ class PageSubscription:
 class Feed:
     """Connects the registry, the broker and the open pages."""
 
-    def __init__(self, address: BrokerAddress, base_topic: str) -> None:
-        self.registry = RoomRegistry()
+    def __init__(self, address: BrokerAddress, base_topic: str, max_rooms: int = MAX_ROOMS) -> None:
+        self.registry = RoomRegistry(max_rooms)
+        self._order = RoomOrder(self.registry)
         self.broker = Broker(address, base_topic, self._on_message, self._on_connection)
         self._pages: set[PageSubscription] = set()
         self._levels = LevelRequests()
+        self._states = StateRequests()
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -78,7 +85,7 @@ class Feed:
         await asyncio.to_thread(self.broker.first_attempt_ended.wait, FIRST_CONNECTION_S)
         self._tasks = [
             asyncio.create_task(self._push_changes()),
-            asyncio.create_task(self._request_levels()),
+            asyncio.create_task(self._request_from_devices()),
             asyncio.create_task(self._watch_broker()),
         ]
 
@@ -172,9 +179,16 @@ class Feed:
         self._pages.discard(page)
 
     def set_page_state(
-        self, page: PageSubscription, *, visible: bool | None = None, levels: bool | None = None
+        self,
+        page: PageSubscription,
+        *,
+        visible: bool | None = None,
+        levels: bool | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
-        """Update whether the page's tab is visible and whether it shows sound levels."""
+        """Update whether the page's tab is visible, whether it shows sound levels, and which rooms it shows."""
+        if wanted is not None:
+            page.wanted = wanted
         if visible is not None:
             page.visible = visible
         if levels is not None:
@@ -193,10 +207,12 @@ class Feed:
                 except Exception:
                     log.exception("a page could not be updated")
                     self._pages.discard(page)
+            if self._pages and self._order.is_behind:
+                self._changed.set()
             await asyncio.sleep(PUSH_INTERVAL_S)
 
     def _view(self, page: PageSubscription) -> View:
-        view = patch(self.registry, page.cursor)
+        view = patch(self.registry, page.cursor, self._order.window(page.wanted))
         connection = self.connection
         if page.connection != connection:
             page.connection = connection
@@ -220,14 +236,23 @@ class Feed:
                 self._frozen = not self._frozen
                 self._changed.set()
 
-    async def _request_levels(self) -> None:
+    async def _request_from_devices(self) -> None:
         while True:
             if self.broker.connection.state != "connected":
                 self._levels.reset()
-            elif any(page.active and page.levels for page in self._pages):
-                for node in self._levels.due(self.registry.rooms.values(), time.monotonic()):
-                    self.broker.send(node, "level_on", Command(transaction=secrets.token_hex(8)))
+                self._states.reset()
+            else:
+                self._request_levels()
+                for node in self._states.due(self.registry.rooms, time.time()):
+                    self.broker.send(node, "republish", Command(transaction=secrets.token_hex(8)))
             await asyncio.sleep(LEVEL_CHECK_INTERVAL_S)
+
+    def _request_levels(self) -> None:
+        pages = [page for page in self._pages if page.active and page.levels]
+        shown = frozenset[str]().union(*(page.cursor.nodes for page in pages))
+        rooms = [room for node in shown if (room := self.registry.rooms.get(node))]
+        for node in self._levels.due(rooms, time.monotonic()):
+            self.broker.send(node, "level_on", Command(transaction=secrets.token_hex(8)))
 
     def _on_message(self, incoming: Incoming) -> None:
         self._on_loop(self._apply, incoming)

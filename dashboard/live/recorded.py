@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Final, NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +23,8 @@ from edge import protocol
 log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 2.0
+SHARE: Final = 0.1
+"""At most so much of the time is spent on it, however many rooms there are."""
 
 
 class RecordedRooms:
@@ -35,10 +38,13 @@ class RecordedRooms:
         self._failed = False
 
     async def run(self) -> NoReturn:
-        """Synchronise every 2 s, until cancelled."""
+        """Synchronise every 2 s, or less often where it takes long, until cancelled."""
+        pause = INTERVAL_S
         while True:
-            await asyncio.sleep(INTERVAL_S)
+            await asyncio.sleep(pause)
+            begin = time.monotonic()
             await self.synchronise()
+            pause = max(INTERVAL_S, (time.monotonic() - begin) / SHARE)
 
     async def synchronise(self) -> None:
         """Synchronise once. A database that does not answer changes nothing."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import bisect
 from collections import OrderedDict, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, NamedTuple
 
 from dashboard.live.decode import Incoming
+from dashboard.settings import MAX_ROOMS
 from dashboard.values import printable, spoken_at
 from edge import protocol
 from edge.protocol import (
@@ -27,8 +27,6 @@ from edge.protocol import (
     State,
 )
 
-MAX_ROOMS: Final = 1000
-"""A broken or hostile publisher must not fill memory with rooms that do not exist."""
 RECENT_UTTERANCES: Final = 20
 """Utterances kept for each room."""
 KEPT_EVENTS: Final = 200
@@ -103,8 +101,6 @@ class RoomRegistry:
 
     def __init__(self, max_rooms: int = MAX_ROOMS) -> None:
         self.rooms: dict[str, Room] = {}
-        self.removed: OrderedDict[str, int] = OrderedDict()
-        """Removed rooms and the revision of their removal."""
         self.revision = 0
         self.arrived = 0
         """Number of events received."""
@@ -179,18 +175,6 @@ class RoomRegistry:
         """Return the kept events that arrived after the one with this number, newest first."""
         return list(takewhile(lambda utterance: utterance.number > number, reversed(self._events)))
 
-    def rooms_after(self, revision: int) -> Iterator[Room]:
-        """Return the rooms that changed after a revision, apart from their level."""
-        return (room for room in self.rooms.values() if room.revision > revision)
-
-    def levels_after(self, revision: int) -> Iterator[Room]:
-        """Return the rooms whose level changed after a revision."""
-        return (room for room in self.rooms.values() if room.level_revision > revision)
-
-    def removed_after(self, revision: int) -> list[str]:
-        """Return the node ids of the rooms removed after a revision."""
-        return [node for node, at in self.removed.items() if at > revision]
-
     def erase(self, node: str, begin: float, end: float) -> None:
         """Drop the utterances of a room in `[begin, end)` (seconds since 1970)."""
         room = self.rooms.get(node)
@@ -208,7 +192,6 @@ class RoomRegistry:
     def _add(self, node: str) -> Room | None:
         if len(self.rooms) >= self._max_rooms:
             return None
-        self.removed.pop(node, None)
         room = self.rooms[node] = Room(node)
         return room
 
@@ -227,9 +210,6 @@ class RoomRegistry:
         if self.rooms.pop(node, None) is None:
             return False
         self.revision += 1
-        self.removed[node] = self.revision
-        while len(self.removed) > self._max_rooms:
-            self.removed.popitem(last=False)
         return True
 
     def _add_event(self, room: Room, event: Event, now: float) -> bool:

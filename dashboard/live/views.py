@@ -5,13 +5,14 @@ Kept small: an open page receives up to four patches a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from dashboard.live.registry import Room, RoomRegistry, Utterance
+from dashboard.live.window import Window
 from dashboard.values import parse_timestamp
 from edge.protocol import LABELS, UNCERTAIN, Event
 
@@ -24,6 +25,9 @@ class Cursor:
 
     revision: int = -1
     number: int = 0
+    nodes: frozenset[str] = frozenset()
+    """The rooms that the page has been sent."""
+    totals: dict[str, Any] = field(default_factory=dict)
 
 
 def most_likely_label(event: Event) -> str:
@@ -86,21 +90,40 @@ def room_view(room: Room) -> View:
     return view
 
 
-def patch(registry: RoomRegistry, cursor: Cursor) -> View:
-    """Return what changed since the cursor, and advance it. Empty if nothing changed."""
-    view: View = {}
-    if cursor.revision < registry.revision:
-        rooms = [room_view(room) for room in registry.rooms_after(cursor.revision)]
-        levels = {
-            room.node: [round(room.level.dbfs, 1), room.level.speech]
-            for room in registry.levels_after(cursor.revision)
-            if room.level is not None
-        }
-        gone = registry.removed_after(cursor.revision)
-        events = [event_view(utterance) for utterance in registry.events_after(cursor.number)]
-        for key, value in (("rooms", rooms), ("levels", levels), ("gone", gone), ("events", events)):
-            if value:
-                view[key] = value
-    cursor.revision = registry.revision
-    cursor.number = registry.arrived
-    return view
+def patch(registry: RoomRegistry, cursor: Cursor, window: Window) -> View:
+    """Return what changed since the cursor, and advance it. Empty if nothing changed.
+
+    Rooms outside of the window are left out, and are gone for the page when they were in it.
+    """
+    if (
+        cursor.revision == registry.revision
+        and cursor.nodes == window.nodes
+        and cursor.totals == window.totals
+    ):
+        return {}
+    shown = [registry.rooms[node] for node in window.nodes]
+    rooms = [room for room in shown if room.revision > cursor.revision or room.node not in cursor.nodes]
+    levels = {
+        room.node: [round(room.level.dbfs, 1), room.level.speech]
+        for room in shown
+        if room.level is not None and (room.level_revision > cursor.revision or room.node not in cursor.nodes)
+    }
+    events = [
+        _named(event_view(utterance), registry, window) for utterance in registry.events_after(cursor.number)
+    ]
+    parts: tuple[tuple[str, Any], ...] = (
+        ("rooms", [room_view(room) for room in rooms]),
+        ("levels", levels),
+        ("gone", sorted(cursor.nodes - window.nodes)),
+        ("events", events),
+        ("totals", window.totals if window.totals != cursor.totals else None),
+    )
+    cursor.revision, cursor.number = registry.revision, registry.arrived
+    cursor.nodes, cursor.totals = window.nodes, window.totals
+    return {key: value for key, value in parts if value}
+
+
+def _named(view: View, registry: RoomRegistry, window: Window) -> View:
+    """Add the name of a room that the page does not have."""
+    room = None if view["node"] in window.nodes else registry.rooms.get(view["node"])
+    return view if room is None else view | {"name": room.name}

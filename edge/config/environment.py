@@ -32,7 +32,9 @@ VARIABLES: Final = (
     Variable("ROOMTONE_DATA", "`roomtone train`, `roomtone fleet`", "folder of the corpora, as `--data`"),
     Variable("ROOMTONE_HOSTS", "proxy", "addresses of the page in the own network"),
     Variable("ROOMTONE_DEFAULT_SNI", "proxy", "host name for clients that send none"),
-    Variable("ROOMTONE_DASHBOARD", "proxy", "host and port of the dashboard"),
+    Variable(
+        "ROOMTONE_DASHBOARD", "proxy", "host and port of the dashboard; of several, with blanks between"
+    ),
     Variable("ROOMTONE_BIND", "proxy", "address on which the proxy listens"),
     Variable("ROOMTONE_HTTP_PORT", "proxy", "port of HTTP"),
     Variable("ROOMTONE_HTTPS_PORT", "proxy", "port of HTTPS"),
@@ -43,6 +45,15 @@ VARIABLES: Final = (
     ),
     Variable("ROOMTONE_LISTEN", "docker/compose.yaml", "address on which the hub listens"),
     Variable("ROOMTONE_BASE", "docker/compose.yaml", "base image of the hub"),
+    Variable("ROOMTONE_ADDRESS", "docker/scale", "what browsers open: `https://rooms.example.org`"),
+    Variable("ROOMTONE_HUB_PASSWORD", "docker/scale", "password of recorders and dashboards at the broker"),
+    Variable("ROOMTONE_DATABASE_PASSWORD", "docker/scale", "password of the database"),
+    Variable("ROOMTONE_COOKIE", "docker/scale", "what the nodes of the broker cluster share, secret"),
+    Variable("ROOMTONE_NODE", "docker/scale/broker.sh", "name or address of this node"),
+    Variable("ROOMTONE_FIRST", "docker/scale/broker.sh", "the node that this one joins; empty: none"),
+    Variable("ROOMTONE_CERTIFICATE", "docker/scale/broker.sh", "file with the node's certificate and key"),
+    Variable("ROOMTONE_BROKER_BASE", "docker/scale/compose.yaml", "base image of the broker nodes"),
+    Variable("ROOMTONE_POSTGRES", "docker/scale/compose.yaml", "image of the database"),
     Variable("ROOMTONE_PYTHON", "`./run`", "Python for the virtual environment"),
     Variable("ROOMTONE_VENV", "`./run`", "folder of the virtual environment"),
     Variable(

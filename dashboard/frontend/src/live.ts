@@ -1,6 +1,6 @@
 // What is live: one WebSocket for the whole application. The server sends everything once, then what has changed.
 
-import { computed, onMounted, onUnmounted, reactive, readonly } from "vue";
+import { computed, onMounted, onUnmounted, reactive, readonly, type Ref, watch } from "vue";
 
 import type { Emotion } from "@/lib/emotions";
 
@@ -17,6 +17,27 @@ export interface Utterance {
   arousal?: number;
   /** The likeliest label of an uncertain one. */
   maybe?: Emotion;
+  /** Of a room that is not in the live state. */
+  name?: string;
+}
+
+/** How many rooms there are; of a large hub the page has a part of them. */
+export interface Totals {
+  rooms: number;
+  attention: number;
+  /** Those that the search finds. */
+  matching: number;
+  /** The place of the first one shown, from 0. */
+  first: number;
+  /** How many are shown at once. */
+  size: number;
+}
+
+/** Which rooms a page wants to see; `room`: the one that it is about. */
+export interface Shown {
+  first: number;
+  search: string;
+  room: string;
 }
 
 export interface RoomView {
@@ -53,6 +74,7 @@ export interface Patch {
   gone?: string[];
   levels?: Record<string, [dbfs: number, speech: boolean]>;
   events?: Utterance[];
+  totals?: Totals;
 }
 
 export type BrokerState = "connecting" | "connected" | "lost";
@@ -69,6 +91,7 @@ interface LiveState {
   broker: { state: BrokerState; detail: string };
   /** Whether the hub's own socket is open. */
   hub: "connecting" | "connected" | "lost";
+  totals: Totals;
   /** The server's clock, milliseconds since 1970, moved on once a second. */
   now: number;
 }
@@ -79,6 +102,7 @@ const state = reactive<LiveState>({
   events: [],
   broker: { state: "connecting", detail: "" },
   hub: "connecting",
+  totals: { rooms: 0, attention: 0, matching: 0, first: 0, size: 0 },
   now: Date.now(),
 });
 export const live = readonly(state) as Readonly<LiveState>;
@@ -106,6 +130,7 @@ export function apply(patch: Patch, whole = false): void {
   if (patch.now) skew = patch.now - Date.now();
   tick();
   if (patch.broker) state.broker = patch.broker;
+  if (patch.totals) state.totals = patch.totals;
   if (patch.gone) {
     const isThere = ([node]: [string, unknown]) => !patch.gone?.includes(node);
     state.rooms = Object.fromEntries(Object.entries(state.rooms).filter(isThere));
@@ -140,9 +165,26 @@ export function useLevels(): void {
   });
 }
 
-const sendState = () => send({ visible: !document.hidden, levels: levelsShown > 0 });
+let shown: Shown = { first: 0, search: "", room: "" };
 
-function send(message: { visible: boolean; levels: boolean } | { ping: true }): void {
+/** Asks for other rooms; what is left out stays as it is. */
+export function show(part: Partial<Shown>): void {
+  shown = { ...shown, ...part };
+  sendState();
+}
+
+/** Whether the page has all rooms of the hub. */
+export const hasAllRooms = () => Object.keys(state.rooms).length >= state.totals.rooms;
+
+/** Asks for a room while the component is there, wherever it is in the order. */
+export function useRoom(node: Ref<string>): void {
+  watch(node, (room) => show({ room }), { immediate: true });
+  onUnmounted(() => show({ room: "" }));
+}
+
+const sendState = () => send({ visible: !document.hidden, levels: levelsShown > 0, show: shown });
+
+function send(message: { visible: boolean; levels: boolean; show: Shown } | { ping: true }): void {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
 }
 

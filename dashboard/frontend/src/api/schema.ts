@@ -277,7 +277,9 @@ export interface paths {
         };
         /**
          * All Rooms
-         * @description All rooms that are there or were ever recorded.
+         * @description All rooms that are there or were ever recorded, by their node id.
+         *
+         *     The next page begins behind the last node id of this one.
          */
         get: operations["all_rooms_api_rooms_get"];
         put?: never;
@@ -1037,11 +1039,34 @@ export interface components {
              * @description seconds by which the hub's clock jumped ahead of what is known; 0: it did not. Nothing is deleted, expired or signed by such a clock
              */
             clock_ahead: number;
-            /** Devices */
+            /**
+             * Devices
+             * @description of those that match, `limit` from place `first`
+             */
             devices: components["schemas"]["Device"][];
+            /**
+             * Faulty
+             * @description of all devices: those that need help
+             */
+            faulty: number;
+            /**
+             * Matching
+             * @description devices that `search` finds; all without it
+             */
+            matching: number;
             /** Now */
             now: number;
             reachable: components["schemas"]["Reach"];
+            /**
+             * Total
+             * @description of all devices
+             */
+            total: number;
+            /**
+             * Unknown
+             * @description of all devices: those of which nothing has been heard
+             */
+            unknown: number;
             /** Version */
             version: string;
         };
@@ -1846,7 +1871,14 @@ export interface operations {
     };
     devices_api_fleet_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description how many devices to skip */
+                first?: number;
+                /** @description how many devices at most */
+                limit?: number;
+                /** @description text in a name or node id */
+                search?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1860,6 +1892,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Fleet"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };
@@ -2122,7 +2163,12 @@ export interface operations {
     };
     all_rooms_api_rooms_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description rooms behind this node id */
+                after?: string;
+                /** @description how many at most */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2136,6 +2182,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RoomOut"][];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -101,6 +101,10 @@ export const en = {
   connecting: "Connecting to the broker",
   lost_title: "Connection to the broker lost.",
   lost_text: "The last known state is shown. Reconnecting.",
+  search: "Search by name",
+  part: (from: number, to: number, all: number) => (all ? `${from} to ${to} of ${all}` : "Nothing found"),
+  previous_part: "Back",
+  next_part: "Next",
   count: (n: number, faulty: number) =>
     `${n} ${n === 1 ? "room" : "rooms"}${faulty ? ` · ${faulty} ${faulty === 1 ? "needs" : "need"} attention` : ""}`,
   mute: "Mute",

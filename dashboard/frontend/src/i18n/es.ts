@@ -104,6 +104,11 @@ export const es: Messages = {
   connecting: "Conectando con el broker",
   lost_title: "Conexión con el broker perdida.",
   lost_text: "Se muestra el último estado conocido. Reconectando.",
+  search: "Buscar por nombre",
+  part: (from: number, to: number, all: number) =>
+    all ? `${from} a ${to} de ${all}` : "No se encontró nada",
+  previous_part: "Atrás",
+  next_part: "Siguiente",
   count: (n: number, faulty: number) =>
     `${n} ${n === 1 ? "sala" : "salas"}${faulty ? ` · ${faulty} ${faulty === 1 ? "necesita" : "necesitan"} atención` : ""}`,
   mute: "Silenciar",

@@ -9,7 +9,7 @@ import { EMOTIONS } from "@/lib/emotions";
 import { filterQuery, fromQuery, isWanted, neighbour, spanOf, toQuery, type PeriodState } from "@/lib/period";
 import { usePolling } from "@/lib/poll";
 import { STEPS, periodOf, utterancesOf, type Period } from "@/lib/records";
-import { live, onUtterances, type Utterance } from "@/live";
+import { hasAllRooms, live, onUtterances, type Utterance } from "@/live";
 
 const REFRESH_MS = 60_000;
 const PAGE = 100;
@@ -28,8 +28,12 @@ export function useRoomPeriod(node: Ref<string>) {
   const unknown = ref(false);
   let asked = 0;
 
-  /** Rooms that are live or recorded are in the live state; undefined until it has arrived. */
-  const isKnown = (name: string) => name in live.rooms || (live.hub === "connected" ? false : undefined);
+  /**
+   * Rooms that are live or recorded are in the live state; undefined until it has arrived. Of a large hub it has a part:
+   * there the hub is asked.
+   */
+  const isKnown = (name: string) =>
+    name in live.rooms || (live.hub === "connected" ? !hasAllRooms() && NODE.test(name) : undefined);
   const state = computed(() => fromQuery(route.query, new Date(live.now)));
   const span = computed(() => spanOf(state.value.view, state.value.day));
   /** What the list shows and what is exported: what was clicked, or the whole period. */

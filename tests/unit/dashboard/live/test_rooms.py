@@ -1,0 +1,239 @@
+import pytest
+
+from dashboard.live.decode import Incoming
+from dashboard.live.registry import KEPT_EVENTS, RECENT_UTTERANCES, RoomRegistry
+from dashboard.live.views import Cursor, patch, room_view
+from dashboard.live.window import PAGE_ROOMS, RoomOrder, Wanted
+from edge.protocol import Info, Level, MuteReasons, State
+from tests.support.messages import event_of, timestamp
+
+NOW = 1_770_000_000.0
+
+
+class Page:
+    """An open page: `look` is what it is sent."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.cursor = Cursor()
+        self.wanted = Wanted()
+        self.now = 0.0
+        self.order = RoomOrder(registry, lambda: self.now)
+
+    def look(self):
+        return patch(self.registry, self.cursor, self.order.window(self.wanted))
+
+    def look_for_rooms(self):
+        self.now += 10
+        view = self.look()
+        return sorted(room["node"] for room in view.get("rooms", ())), view.get("gone", [])
+
+
+@pytest.fixture
+def registry():
+    return RoomRegistry()
+
+
+def hear(registry, node, emotion, at=NOW, now=NOW, **changes):
+    message = event_of(emotion, at, **changes)
+    return message, registry.apply(Incoming(node, "event", message), now)
+
+
+def test_an_event_that_comes_twice_counts_once(registry):
+    message, changed = hear(registry, "kitchen", "happy")
+    assert changed
+    revision = registry.revision
+    assert not registry.apply(Incoming("kitchen", "event", message), NOW + 1)
+    assert registry.revision == revision
+    assert len(registry.rooms["kitchen"].recent) == 1
+
+
+def test_since_is_the_beginning_of_the_run_of_equal_emotions(registry):
+    for offset, emotion in ((0, "happy"), (10, "angry"), (20, "angry"), (30, "angry")):
+        hear(registry, "kitchen", emotion, NOW + offset, NOW + offset)
+    assert registry.rooms["kitchen"].since == NOW + 10
+    assert room_view(registry.rooms["kitchen"])["since"] == (NOW + 10) * 1000
+
+
+def test_an_event_that_was_spooled_takes_its_place_and_does_not_become_the_newest(registry):
+    hear(registry, "kitchen", "happy", NOW)
+    hear(registry, "kitchen", "angry", NOW - 600, NOW + 1)
+    room = registry.rooms["kitchen"]
+    assert [heard.event.event_type for heard in room.recent] == ["angry", "happy"]
+    assert room.since == NOW
+    assert room_view(room)["emotion"] == "happy"
+
+
+def test_a_clock_that_runs_ahead_does_not_pin_an_event_to_the_top(registry):
+    hear(registry, "kitchen", "sad", NOW + 86_400, NOW)
+    hear(registry, "kitchen", "happy", NOW + 5, NOW + 5)
+    assert registry.rooms["kitchen"].last.event.event_type == "happy"
+
+
+def test_a_date_that_does_not_exist_counts_as_now(registry):
+    hear(registry, "kitchen", "sad", started_at="2026-02-31T25:61:00.000Z")
+    assert registry.rooms["kitchen"].last.at == NOW
+
+
+def test_memory_is_bounded(registry):
+    for n in range(KEPT_EVENTS + 50):
+        hear(registry, "kitchen", "happy", NOW + n, NOW + n)
+    assert len(registry.rooms["kitchen"].recent) == RECENT_UTTERANCES
+    assert len(registry.events_after(0)) == KEPT_EVENTS
+
+
+def test_rooms_beyond_the_limit_are_refused_and_counted():
+    registry = RoomRegistry(max_rooms=2)
+    for node in ("a", "b", "c"):
+        registry.apply(Incoming(node, "mic", "ok"), NOW)
+    assert set(registry.rooms) == {"a", "b"}
+    assert registry.rejected == 1
+
+
+def test_an_uncertain_event_says_what_it_might_be(registry):
+    hear(registry, "kitchen", "uncertain", confidence=0.41, likely="surprised")
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["emotion"], view["maybe"], view["confidence"]) == ("uncertain", "surprised", 0.41)
+
+
+def test_a_tile_follows_the_last_utterance_and_the_smoothed_state_stands_in_before_the_first(registry):
+    state = State(emotion="neutral", confidence=0.6, since=timestamp(NOW - 60), model="base-1.2.0")
+    registry.apply(Incoming("kitchen", "state", state), NOW)
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["emotion"], view["since"]) == ("neutral", (NOW - 60) * 1000)
+    hear(registry, "kitchen", "angry")
+    assert room_view(registry.rooms["kitchen"])["emotion"] == "angry"
+    registry.apply(Incoming("kitchen", "state", state), NOW)
+    assert room_view(registry.rooms["kitchen"])["emotion"] == "angry"
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Küche", "Küche"),
+        ("", "kitchen"),
+        ("  \u202e\u200b ", "kitchen"),
+        ("a\u202eb\nc\x1b", "abc"),
+        ("<b>x</b>", "<b>x</b>"),
+    ],
+)
+def test_a_name_has_no_control_characters_and_never_is_empty(registry, given, shown):
+    registry.apply(Incoming("kitchen", "info", Info(node="kitchen", name=given, version="1")), NOW)
+    assert registry.rooms["kitchen"].name == shown
+
+
+def test_a_page_is_told_only_what_changed_since_it_looked_last(registry):
+    page = Page(registry)
+    hear(registry, "kitchen", "happy")
+    registry.apply(Incoming("study", "mic", "ok"), NOW)
+    first = page.look()
+    assert {room["node"] for room in first["rooms"]} == {"kitchen", "study"}
+    assert len(first["events"]) == 1
+    assert page.look() == {}
+
+    registry.apply(Incoming("study", "level", Level(dbfs=-31.52, speech=True)), NOW)
+    assert page.look() == {"levels": {"study": [-31.5, True]}}
+
+    newest, _ = hear(registry, "kitchen", "sad", NOW + 9, NOW + 9)
+    view = page.look()
+    assert [room["node"] for room in view["rooms"]] == ["kitchen"]
+    assert [e["id"] for e in view["events"]] == [newest.id]
+
+
+def test_a_room_whose_retained_topic_was_cleared_leaves_the_page_and_may_come_back(registry):
+    page = Page(registry)
+    registry.apply(Incoming("study", "availability", "online"), NOW)
+    page.look()
+    assert registry.apply(Incoming("study", "availability", None), NOW)
+    assert page.look()["gone"] == ["study"]
+    registry.apply(Incoming("study", "availability", "online"), NOW)
+    view = page.look()
+    assert "gone" not in view
+    assert [room["node"] for room in view["rooms"]] == ["study"]
+
+
+def test_a_recorded_room_is_there_without_a_device_and_stays_when_its_device_goes(registry):
+    assert registry.set_recorded({"attic": "Attic", "kitchen": "Old name"})
+    assert not registry.set_recorded({"attic": "Attic", "kitchen": "Old name"})
+    view = room_view(registry.rooms["attic"])
+    assert (view["name"], view["recorded_only"]) == ("Attic", True)
+    registry.apply(Incoming("kitchen", "info", Info(node="kitchen", name="Kitchen", version="1")), NOW)
+    hear(registry, "kitchen", "happy")
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["name"], "recorded_only" in view) == ("Kitchen", False)
+    # The device is taken out of use: its retained topics are cleared.
+    registry.apply(Incoming("kitchen", "availability", None), NOW)
+    view = room_view(registry.rooms["kitchen"])
+    assert (view["name"], view["recorded_only"], view["emotion"]) == ("Old name", True, "happy")
+
+
+def test_an_erased_room_goes_unless_it_has_a_device(registry):
+    registry.apply(Incoming("kitchen", "availability", "online"), NOW)
+    registry.set_recorded({"attic": "Attic", "kitchen": "Kitchen"})
+    page = Page(registry)
+    page.look()
+    registry.set_recorded({})
+    view = page.look()
+    assert (view["gone"], [room["node"] for room in view["rooms"]]) == (["attic"], ["kitchen"])
+
+
+def test_the_reason_of_a_mute_is_shown(registry):
+    registry.apply(Incoming("kitchen", "mic", "muted"), NOW)
+    registry.apply(Incoming("kitchen", "muted_by", MuteReasons(("device", "quiet_hours"))), NOW)
+    assert room_view(registry.rooms["kitchen"])["muted_by"] == ("device", "quiet_hours")
+
+
+@pytest.fixture
+def large():
+    """A hub with more rooms than a page is sent."""
+    registry = RoomRegistry()
+    for number in range(3 * PAGE_ROOMS):
+        registry.apply(Incoming(f"r{number:04}", "availability", "online"), NOW)
+        registry.apply(Incoming(f"r{number:04}", "mic", "ok"), NOW)
+    return registry
+
+
+def test_a_page_of_a_large_hub_is_sent_some_rooms_and_how_many_there_are(large):
+    page = Page(large)
+    view = page.look()
+    assert len(view["rooms"]) == PAGE_ROOMS
+    assert view["totals"] == {
+        "rooms": 3 * PAGE_ROOMS, "attention": 0, "matching": 3 * PAGE_ROOMS, "first": 0, "size": PAGE_ROOMS,
+    }  # fmt: skip
+    # What happens elsewhere costs it nothing.
+    large.apply(Incoming("r0599", "mic", "muted"), NOW)
+    assert page.look_for_rooms() == ([], [])
+
+
+def test_a_page_asks_for_the_next_rooms_for_a_name_and_for_one_room(large):
+    page = Page(large)
+    page.look()
+    page.wanted = Wanted(first=2 * PAGE_ROOMS)
+    rooms, gone = page.look_for_rooms()
+    assert rooms == [f"r{number:04}" for number in range(2 * PAGE_ROOMS, 3 * PAGE_ROOMS)]
+    assert len(gone) == PAGE_ROOMS
+    page.wanted = Wanted(search=" R0599")
+    assert page.look_for_rooms()[0] == []
+    assert page.cursor.nodes == {"r0599"}
+    page.wanted = Wanted(search="no such room", room="r0001")
+    assert page.look_for_rooms() == (["r0001"], ["r0599"])
+    assert page.cursor.totals["matching"] == 0
+
+
+def test_a_room_that_needs_attention_comes_first_in_a_large_hub(large):
+    page = Page(large)
+    page.look()
+    large.apply(Incoming("r0599", "availability", "offline"), NOW)
+    assert page.order.is_behind
+    assert page.look_for_rooms() == (["r0599"], [f"r{PAGE_ROOMS - 1:04}"])
+    assert page.cursor.totals["attention"] == 1
+
+
+def test_an_utterance_of_a_room_that_is_not_shown_has_its_name(large):
+    page = Page(large)
+    page.look()
+    large.apply(Incoming("r0599", "info", Info(node="r0599", name="Attic", version="1")), NOW)
+    hear(large, "r0599", "happy")
+    hear(large, "r0000", "happy")
+    names = {event["node"]: event.get("name") for event in page.look()["events"]}
+    assert names == {"r0599": "Attic", "r0000": None}
