@@ -38,7 +38,11 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1000
 BATCH_WINDOW_S: Final = 0.05
-"""How long the first message of a batch waits for more, which then share one commit."""
+"""How long the first message of a batch waits for more, which then share one commit.
+
+Only where the batch before had more than one: some brokers (ejabberd) send one message at a time, and the next one when
+that is acknowledged. There the wait would be all that is waited for.
+"""
 GAP_CHECK_INTERVAL_S: Final = 2.0
 EXPIRY_INTERVAL_S: Final = 3600.0
 NOT_RECORDING_S: Final = 10.0
@@ -76,6 +80,8 @@ class Recorder:
         """Whether each device is connected, as it says. Not every broker sends that to a recorder that came later:
         a device of which it is not known is connected when it publishes an event.
         """
+        self._more_came = False
+        """Whether the last batch had more than one message."""
         self._stop = threading.Event()
         self._database_error = ""
 
@@ -141,12 +147,13 @@ class Recorder:
             batch = [self._session.arrived.get(timeout=0.5)]
         except queue.Empty:
             return []
-        end = time.monotonic() + BATCH_WINDOW_S
+        end = time.monotonic() + (BATCH_WINDOW_S if self._more_came else 0.0)
         while len(batch) < MAX_BATCH:
             try:
                 batch.append(self._session.arrived.get(timeout=max(0.0, end - time.monotonic())))
             except queue.Empty:
                 break
+        self._more_came = len(batch) > 1
         return batch
 
     def _record(self, batch: Sequence[Message]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 
 import pytest
 from sqlalchemy import func, select
@@ -33,6 +34,8 @@ class LocalSession:
         self.subscribed = threading.Event()
         self.acknowledged = 0
         self.published = []
+        self.one_at_a_time = []
+        """What is delivered when the message before it was acknowledged, the last one first."""
 
     def start(self):
         self.connected.set()
@@ -46,12 +49,17 @@ class LocalSession:
         return True
 
     def put(self, node, message, topic=protocol.EVENT):
+        self.arrived.put(self.message(node, message, topic))
+
+    def message(self, node, message, topic=protocol.EVENT):
         payload = message if isinstance(message, bytes) else protocol.encode(message)
         name = protocol.topic("roomtone", node, topic)
-        self.arrived.put(Message(name, payload, False, acknowledge=self._acknowledge))
+        return Message(name, payload, False, acknowledge=self._acknowledge)
 
     def _acknowledge(self):
         self.acknowledged += 1
+        if self.one_at_a_time:
+            self.arrived.put(self.one_at_a_time.pop())
 
 
 @pytest.fixture
@@ -153,3 +161,14 @@ def test_a_device_whose_availability_was_never_sent_is_asked_for_a_gap(session):
             session.put(node, event_of("happy", NOW / 1000, seq=seq, boot=BOOT))
     until(lambda: session.published, 30)
     assert session.published == ["roomtone/kitchen/cmd/replay"]
+
+
+def test_a_broker_that_sends_one_message_at_a_time_is_not_kept_waiting_for_more(session, monkeypatch):
+    monkeypatch.setattr(process, "BATCH_WINDOW_S", 1.0)
+    session.one_at_a_time = [
+        session.message("kitchen", event_of("happy", NOW / 1000, seq=seq, boot=BOOT)) for seq in range(1, 21)
+    ]
+    begin = time.monotonic()
+    session.put("kitchen", event_of("happy", NOW / 1000, seq=21, boot=BOOT))
+    until(lambda: session.acknowledged == 21, 60)
+    assert time.monotonic() - begin < 15
