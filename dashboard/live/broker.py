@@ -17,7 +17,7 @@ from dashboard.live.refusals import Refusals
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
-from edge.mqtt.events import Connected, Disconnected, Event, Message, Subscribed
+from edge.mqtt.events import CapabilitiesChanged, Connected, Disconnected, Event, Message, Subscribed
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.request import Requests
 from edge.mqtt.session import ClientOptions, Subscription
@@ -64,6 +64,7 @@ class Broker:
         self.refusals = Refusals()
         """Messages that broke the contract."""
         self.figures = BrokerFigures()
+        self._refused = False
         self._probe_topic = protocol.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
@@ -76,11 +77,13 @@ class Broker:
             Subscription(protocol.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
         ]
+        client_id = f"roomtone-dashboard-{secrets.token_hex(6)}"
         options = ClientOptions(
-            f"roomtone-dashboard-{secrets.token_hex(6)}",
+            client_id,
             tuple(topics),
             # Few brokers let clients read their figures, and some close the connection on it.
             optional=tuple(Subscription(topic, 0) for topic in self.figures.topics()),
+            probe_topic=protocol.probe_topic(base_topic, client_id),
             keepalive_s=KEEPALIVE_S,
         )
         self._client = Client(address, options, self._handle, Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
@@ -118,7 +121,11 @@ class Broker:
         match event:
             case Connected(capabilities=capabilities):
                 self._set(Connection("connected", capabilities.missing()))
+            case CapabilitiesChanged(capabilities):
+                if self.connection.state == "connected" and not self._refused:
+                    self._set(Connection("connected", capabilities.missing()))
             case Subscribed(refused):
+                self._refused = bool(refused)
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
                     self._set(Connection("connected", detail))

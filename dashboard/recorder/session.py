@@ -37,8 +37,9 @@ class Session:
         """Set once, when the broker has accepted the first subscription: from then on it keeps what comes."""
         self._refused = ""
         self._events = protocol.topic(base_topic, "+", protocol.EVENT)
+        client_id = f"roomtone-recorder-{name}"
         options = ClientOptions(
-            f"roomtone-recorder-{name}",
+            client_id,
             (
                 Subscription(self._events, share=share),
                 Subscription(protocol.topic(base_topic, "+", protocol.INFO)),
@@ -47,6 +48,7 @@ class Session:
             session_expiry_s=SESSION_S,
             manual_ack=True,
             receive_maximum=IN_FLIGHT,
+            probe_topic=protocol.probe_topic(base_topic, client_id),
         )
         self._client = Client(address, options, self._handle, Backoff(FIRST_DELAY_S, LONGEST_DELAY_S))
 

@@ -14,9 +14,12 @@ from edge.doctor.check import Check
 from edge.link.connection_options import client_options
 from edge.mqtt import certificate, tls
 from edge.mqtt.address import BrokerAddress, from_config
+from edge.mqtt.events import Connected
 from edge.mqtt.probe import Probe, handshake, probe
+from edge.mqtt.reason_codes import Identity
+from edge.mqtt.retained_probe import at_wildcards
 from edge.mqtt.session import Publish
-from edge.protocol import AVAILABILITY, topic
+from edge.protocol import AVAILABILITY, probe_topic, topic
 from edge.util.errors import UserError
 
 AS_ROOT: Final = "run it as root: sudo roomtone doctor"
@@ -53,11 +56,23 @@ def _ask(config: Config, address: BrokerAddress, link_runs: bool) -> Check:
     if complaints := list(_complaints(found)):
         return _failed(complaints)
     assert found.connected is not None
-    if lacks := found.connected.capabilities.missing():
+    if lacks := _lacks(config, address, found.connected):
         return _expiry(config) or Check("broker", "warn", lacks, "docs/brokers.md says what that means")
     secured = "TLS" if config.mqtt.tls else "without TLS"
     answers = f"{address.place} answers, MQTT {found.connected.version}, {secured}"
     return _expiry(config) or Check("broker", "ok", f"{answers}; takes last will, subscriptions and messages")
+
+
+def _lacks(config: Config, address: BrokerAddress, connected: Connected) -> str:
+    """Return what the broker says that it lacks, and what it does not say; empty where nothing is missing."""
+    found, client_id = connected.capabilities, f"{client_options(config).client_id}-doctor"
+    # A site's broker lacks nothing, and a device has no right there to ask.
+    if found.retain and found.wildcard_subscriptions and not config.mqtt.cert_file:
+        asked = at_wildcards(
+            Identity(address, client_id), connected.version, probe_topic(config.node.base_topic, client_id)
+        )
+        found = replace(found, retained_at_wildcards=asked is not False)
+    return found.missing()
 
 
 def _failed(complaints: list[str]) -> Check:

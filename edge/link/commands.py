@@ -30,8 +30,10 @@ BURST: Final = 10
 AGAIN_S: Final = 10.0
 """The same command again so soon is the same one, delivered twice (QoS 1)."""
 
-ALWAYS_RUN: Final = frozenset({"mute", "unmute"})
-"""Never taken for a repetition: between two of the same payload the device may have been unmuted by hand."""
+MUTE_COMMANDS: Final = frozenset({"mute", "unmute"})
+ALWAYS_RUN: Final = MUTE_COMMANDS | {"model_check"}
+"""Never taken for a repetition: between two of the same payload the device may have been unmuted by hand, or a release
+published. Home Assistant's button for an update cannot make a transaction for each press."""
 
 Reply = Callable[[Response], None]
 Handler = Callable[[Command, Reply], None]
@@ -86,7 +88,7 @@ class Commands:
         if not _verb.match(verb):
             self.refused += 1
             return
-        bucket = self._mute_bucket if verb in ALWAYS_RUN else self._bucket
+        bucket = self._mute_bucket if verb in MUTE_COMMANDS else self._bucket
         if bucket.take() > 0:
             self.refused += 1
             if not self._warned_too_many:

@@ -9,7 +9,7 @@ from edge.link.homeassistant_restart import status_topic
 from edge.link.state import published_names
 from edge.mqtt.address import device_client_id
 from edge.mqtt.session import ClientOptions, Subscription, Will
-from edge.protocol import AVAILABILITY, announce_topic, topic
+from edge.protocol import AVAILABILITY, announce_topic, probe_topic, topic
 
 SESSION_EXPIRY_S: Final = 3600
 """How long the broker keeps commands for a device that is away; older ones would be refused anyway."""
@@ -27,4 +27,5 @@ def client_options(config: Config) -> ClientOptions:
         unsubscribe=published_names.stale_subscriptions(config),
         will=Will(online, b"offline"),
         session_expiry_s=SESSION_EXPIRY_S,
+        probe_topic=probe_topic(base, device_client_id(node)),
     )

@@ -17,9 +17,19 @@ from typing import Final
 from edge.mqtt import reason_codes
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.connection import Connection
-from edge.mqtt.events import Acknowledged, Capabilities, Connected, Disconnected, Event, State, Subscribed
+from edge.mqtt.events import (
+    Acknowledged,
+    Capabilities,
+    CapabilitiesChanged,
+    Connected,
+    Disconnected,
+    Event,
+    State,
+    Subscribed,
+)
 from edge.mqtt.reason_codes import Identity, Reason
 from edge.mqtt.reconnect import Backoff, Ended, ReconnectLogic
+from edge.mqtt.retained_probe import BackgroundProbe
 from edge.mqtt.session import ClientOptions, Publish
 
 log = logging.getLogger(__name__)
@@ -36,7 +46,8 @@ class Client:
     Args:
         address: the broker or cluster, and as whom. When a connection fails or ends, the next node is tried.
         options: subscriptions, last will, session.
-        on_event: called by the client's thread with every event; must neither block nor raise.
+        on_event: called by the client's thread with every event, and by that of its probe with `CapabilitiesChanged`;
+            must neither block nor raise.
         backoff: how long to wait between attempts.
     """
 
@@ -54,6 +65,8 @@ class Client:
         self._on_event = on_event
         self._who = Identity(self._nodes[0], options.client_id)
         self._logic = ReconnectLogic(self._who, address.version, backoff)
+        self._probe = BackgroundProbe(self._who, options.probe_topic, self._on_probed)
+        self._retained_at_wildcards = True
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -78,7 +91,8 @@ class Client:
     def capabilities(self) -> Capabilities:
         """What the broker can do; before the first connection, what MQTT 5 assumes."""
         connection = self._connection
-        return Capabilities() if connection is None else connection.capabilities
+        found = Capabilities() if connection is None else connection.capabilities
+        return replace(found, retained_at_wildcards=self._retained_at_wildcards)
 
     def start(self) -> None:
         """Begin to connect, in the background."""
@@ -93,6 +107,7 @@ class Client:
             connection.close()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        self._probe.stop(timeout_s)
         self._set(State.STOPPED)
 
     def publish(
@@ -205,20 +220,31 @@ class Client:
     def _handle(self, event: Event) -> None:
         match event:
             case Connected():
+                event = replace(event, capabilities=self.capabilities)
                 self._set(State.CONNECTED if self._options.subscriptions else State.READY)
                 log.info("[connected] MQTT %s to %s", event.version, self.address)
-                if missing := event.capabilities.missing():
-                    log.warning("[broker_lacks] %s: %s", self.address.place, missing)
+                self._log_missing(event.capabilities)
             case Subscribed(refused):
                 for topic, reason in refused:
                     log.warning("[%s] cannot read %s: %s", reason.code, topic, reason.text)
                 self._set(State.READY)
+                self._probe.start(self._logic.attempt.version, self.capabilities)
             case Acknowledged(number, code):
                 with self._changed:
                     if number in self._acknowledged:
                         self._acknowledged[number] = code
                         self._changed.notify_all()
         self._on_event(event)
+
+    def _on_probed(self, found: bool) -> None:
+        changed, self._retained_at_wildcards = found != self._retained_at_wildcards, found
+        if changed and self._connection is not None:
+            self._log_missing(self.capabilities)
+            self._on_event(CapabilitiesChanged(self.capabilities))
+
+    def _log_missing(self, capabilities: Capabilities) -> None:
+        if missing := capabilities.missing():
+            log.warning("[broker_lacks] %s: %s", self.address.place, missing)
 
     def _set(self, state: State) -> None:
         with self._changed:

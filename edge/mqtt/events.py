@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from edge.mqtt.reason_codes import Reason
+from edge.mqtt.reconnect import Version
 
 
 class State(StrEnum):
@@ -30,6 +31,8 @@ class Capabilities:
     max_qos: int = 2
     shared_subscriptions: bool = True
     wildcard_subscriptions: bool = True
+    retained_at_wildcards: bool = True
+    """Whether a new subscription with a wildcard gets retained messages; found out by `retained_probe`."""
     max_packet_bytes: int = 2**28
     receive_maximum: int = 65_535
     keepalive_s: int | None = None
@@ -41,6 +44,10 @@ class Capabilities:
             text
             for given, text in (
                 (self.retain, "retained messages (new subscribers see no state)"),
+                (
+                    self.retained_at_wildcards,
+                    "retained messages at subscriptions with a wildcard (new subscribers see a room when it publishes)",
+                ),
                 (self.max_qos > 0, "QoS 1 (events can be lost)"),
                 (
                     self.wildcard_subscriptions,
@@ -50,7 +57,7 @@ class Capabilities:
             )
             if not given
         ]
-        return f"the broker does not take {', nor '.join(lacks)}" if lacks else ""
+        return f"the broker lacks {', and '.join(lacks)}" if lacks else ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,15 @@ class Connected:
     """The broker has accepted the connection. `session_present`: it still knows us and our subscriptions."""
 
     session_present: bool
-    version: str
+    version: Version
     capabilities: Capabilities = Capabilities()
+
+
+@dataclass(frozen=True)
+class CapabilitiesChanged:
+    """More is known of the broker than it has said itself; reported while connected, by a thread of its own."""
+
+    capabilities: Capabilities
 
 
 @dataclass(frozen=True)
@@ -109,4 +123,4 @@ class Message:
     """Where the client was told `manual_ack`: to be called, from any thread, when the message is dealt with."""
 
 
-Event = Connected | Subscribed | Disconnected | Acknowledged | Message
+Event = Connected | CapabilitiesChanged | Subscribed | Disconnected | Acknowledged | Message

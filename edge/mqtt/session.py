@@ -47,6 +47,9 @@ class ClientOptions:
     """How many unacknowledged messages the broker may send (MQTT 5)."""
     max_packet_bytes: int = 16_384
     """Larger messages are not taken: they are acknowledged and dropped."""
+    probe_topic: str = ""
+    """A topic of our own, below which it is found out whether the broker sends retained messages to subscriptions with
+    a wildcard (`retained_probe`); empty: it is not."""
     keepalive_s: int | None = None
     """None: that of the address."""
 

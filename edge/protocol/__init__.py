@@ -79,6 +79,7 @@ from edge.protocol.topics import (
     TOPICS,
     Topic,
     announce_topic,
+    probe_topic,
     topic,
 )
 from edge.protocol.types import (

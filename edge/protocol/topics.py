@@ -38,6 +38,11 @@ def announce_topic(base: str) -> str:
     return f"{base}/fleet/announce"
 
 
+def probe_topic(base: str, client_id: str) -> str:
+    """Return the topic below which a client asks what the broker can do, `B/fleet/probe/ID`."""
+    return f"{base}/fleet/probe/{client_id}"
+
+
 def topic(base: str, node: str, leaf: Topic | str) -> str:
     """Return the full topic name, `B/N/leaf`; `node` may be the wildcard `+`."""
     return f"{base}/{node}/{leaf.leaf if isinstance(leaf, Topic) else leaf}"

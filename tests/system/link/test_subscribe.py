@@ -1,9 +1,7 @@
 """Every example of docs/subscribe.md, as it stands there, with a real link and a real broker."""
 
 import contextlib
-import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,13 +16,8 @@ from tests.conftest import ROOT
 from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import utterance
+from tests.support.subscribe_examples import example, write_node_red
 from tests.support.waiting import until
-
-PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")
-
-
-def example(language, number=0):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)[number]
 
 
 @contextlib.contextmanager
@@ -186,17 +179,10 @@ def test_the_javascript_subscriber_prints_each_event_once(tmp_path, broker, ear,
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_node_red_flow_turns_the_lamp_red(tmp_path, npm):
-    place = npm("node-red")
+    place = npm("node-red@4")
     with Broker(folder=tmp_path) as broker, LinkProcess(tmp_path, broker.port) as link:
-        flow = json.loads(example("json"))
-        next(node for node in flow if node["type"] == "mqtt-broker")["port"] = str(broker.port)
-        (tmp_path / "red").mkdir()
-        (tmp_path / "red" / "flows.json").write_text(json.dumps(flow))
-        (tmp_path / "red" / "settings.js").write_text(
-            "module.exports = {flowFile: 'flows.json', httpAdminRoot: false, httpNodeRoot: false,"
-            " uiHost: '127.0.0.1', uiPort: 0, telemetry: {enabled: false}};"
-        )
-        command = [str(place / "node_modules" / ".bin" / "node-red"), "--userDir", str(tmp_path / "red")]
+        red = write_node_red(tmp_path, broker.port)
+        command = [str(place / "node_modules" / ".bin" / "node-red"), "--userDir", str(red)]
         with running(command, tmp_path), Subscriber(broker.port, topics="lamp/#") as lamp:
             until(lambda: "SUBACK to my-node-red" in broker.log, 60, "Node-RED subscribes")
             with EarClient(link.socket) as ear:

@@ -15,6 +15,8 @@ import httpx
 import paho.mqtt.client as paho
 import pytest
 
+from edge.config.settings import Config, Mqtt, Node
+from edge.link.broker_check import check_broker
 from tests.conftest import ROOT
 from tests.support.broker import HOST
 from tests.support.dashboard import AUTHORIZED, Dashboard
@@ -114,6 +116,33 @@ def shown_online(address: str) -> bool:
     return [(room["node"], room["online"]) for room in rooms] == [("kitchen", True)]
 
 
+def broker_card(address: str) -> str:
+    """What the page *Fleet* says of the broker."""
+    return str(httpx.get(f"{address}/api/fleet", headers=AUTHORIZED).json()["broker"]["detail"])
+
+
+def says_what_is_missing(
+    other: OtherBroker, link: LinkProcess, recorder: RoomtoneProcess, pages: Dashboard
+) -> None:
+    """Link, recorder, pages and `roomtone doctor` say in one line that new subscribers get nothing by a wildcard."""
+    config = Config(mqtt=Mqtt(host=HOST, port=other.port), node=Node(id="kitchen"))
+    checked = check_broker(config, True)
+    address = pages.address()
+    if other.name in NO_RETAINED_AT_WILDCARDS:
+        assert (checked.state, "wildcard" in checked.detail) == ("warn", True)
+        for program in (link, recorder, pages):
+            until(
+                lambda program=program: program.coded("broker_lacks"), 60, lambda program=program: program.log
+            )
+            assert ["wildcard" in line for line in program.coded("broker_lacks")] == [True]
+        until(lambda: "wildcard" in broker_card(address), 30)
+    else:
+        assert checked.state == "ok", checked
+        time.sleep(12)  # longer than any of them waits before it asks
+        assert [program.coded("broker_lacks") for program in (link, recorder, pages)] == [[], [], []]
+        assert broker_card(address) == ""
+
+
 def test_a_device_a_recorder_and_the_pages_work_there(other: OtherBroker, tmp_path: Path) -> None:
     database = tmp_path / "events.db"
     words = ("recorder", "--broker", other.url, "--database", f"sqlite:///{database}")
@@ -149,7 +178,7 @@ def test_a_device_a_recorder_and_the_pages_work_there(other: OtherBroker, tmp_pa
         with Client(other.port, "roomtone/+/availability") as late:
             time.sleep(3)
             assert bool(late.messages_of_availability()) == (other.name not in NO_RETAINED_AT_WILDCARDS)
-        time.sleep(1)
+        says_what_is_missing(other, link, recorder, pages)
         assert rows(database) == 3
         assert "Traceback" not in link.log + recorder.log + pages.log
 

@@ -12,7 +12,7 @@ class World:
         self.responses = []
         self.fail = False
         self.hold = False
-        handlers = dict.fromkeys(("mute", "unmute", "identify", "replay"), self.handle)
+        handlers = dict.fromkeys(("mute", "unmute", "identify", "replay", "model_check"), self.handle)
         self.commands = Commands(
             handlers, lambda verb, response: self.responses.append(response), lambda: True
         )
@@ -32,8 +32,8 @@ def world():
     return World()
 
 
-@pytest.mark.parametrize("verb", ["mute", "unmute"])
-def test_a_mute_with_the_same_payload_is_carried_out_every_time(world, verb):
+@pytest.mark.parametrize("verb", ["mute", "unmute", "model_check"])
+def test_what_home_assistant_sends_with_one_payload_is_carried_out_every_time(world, verb):
     for _ in range(3):
         world.send(verb, "home-assistant")
     assert len(world.ran) == 3
