@@ -12,13 +12,14 @@ from typing import Final
 from edge.config.settings import Config
 from edge.doctor.check import Check
 from edge.link.connection_options import client_options
+from edge.link.delivery.publisher import announcement_of
 from edge.mqtt import certificate, tls
 from edge.mqtt.address import BrokerAddress, from_config
 from edge.mqtt.events import Connected
 from edge.mqtt.probe import Probe, handshake, probe
 from edge.mqtt.reason_codes import Identity
 from edge.mqtt.retained_probe import at_wildcards
-from edge.mqtt.session import Publish
+from edge.mqtt.session import ClientOptions, Publish
 from edge.protocol import AVAILABILITY, probe_topic, topic
 from edge.util.errors import UserError
 
@@ -66,12 +67,19 @@ def _ask(config: Config, address: BrokerAddress, link_runs: bool) -> Check:
 def _lacks(config: Config, address: BrokerAddress, connected: Connected) -> str:
     """Return what the broker says that it lacks, and what it does not say; empty where nothing is missing."""
     found, client_id = connected.capabilities, f"{client_options(config).client_id}-doctor"
-    # A site's broker lacks nothing, and a device has no right there to ask.
-    if found.retain and found.wildcard_subscriptions and not config.mqtt.cert_file:
-        asked = at_wildcards(
-            Identity(address, client_id), connected.version, probe_topic(config.node.base_topic, client_id)
-        )
+    if config.mqtt.cert_file:
+        # A site's broker lacks nothing, and a device has no right there to ask.
+        return found.missing()
+    below = probe_topic(config.node.base_topic, client_id)
+    if found.retain and found.wildcard_subscriptions:
+        asked = at_wildcards(Identity(address, client_id), connected.version, below)
         found = replace(found, retained_at_wildcards=asked is not False)
+    if config.homeassistant.discovery:
+        largest = Publish(1, f"{below}/size", announcement_of(config), qos=1, retain=False, expiry_s=None)
+        if largest.packet_bytes <= found.max_packet_bytes:
+            answer = probe(replace(address, version=connected.version), ClientOptions(client_id), [largest])
+            if answer.closed or any(reason.code == "packet_too_large" for reason in answer.refused):
+                found = replace(found, max_packet_bytes=largest.packet_bytes - 1)
     return found.missing()
 
 
@@ -111,5 +119,7 @@ def _probe(config: Config, address: BrokerAddress, link_runs: bool) -> Probe:
 
 def _complaints(found: Probe) -> Iterator[str]:
     yield from (reason.text for reason in found.refused)
+    if found.closed:
+        yield "the broker closes the connection on what is subscribed or published"
     if found.unanswered:
         yield "the broker accepts the connection, and does not answer what is subscribed or published"

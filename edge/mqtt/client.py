@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING: Final = 1000
 """Messages that are handed over and not sent yet: more are refused."""
-PACKET_HEAD_BYTES: Final = 64
-"""More than the fixed header, the packet's number and our properties of a PUBLISH take."""
 
 
 class Client:
@@ -121,8 +119,8 @@ class Client:
         connection = self._connection
         if connection is None or not connection.connected or connection.waiting >= MAX_WAITING:
             return None
-        size = len(payload) + len(topic.encode()) + PACKET_HEAD_BYTES
-        if size > connection.capabilities.max_packet_bytes:
+        message = Publish(next(self._numbers), topic, payload, qos, retain, expiry_s)
+        if message.packet_bytes > connection.capabilities.max_packet_bytes:
             # A broker closes the connection on such a message, at every attempt again.
             log.warning(
                 "[message_too_large] %s: %d bytes are more than the broker takes; not sent",
@@ -130,9 +128,8 @@ class Client:
                 len(payload),
             )
             return None
-        number = next(self._numbers)
-        connection.publish(Publish(number, topic, payload, qos, retain, expiry_s))
-        return number
+        connection.publish(message)
+        return message.number
 
     def publish_and_wait(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, timeout_s: float = 10.0

@@ -35,8 +35,6 @@ IN_FLIGHT: Final = 20
 """Unacknowledged publishes; many brokers allow 20 unless told otherwise."""
 FLUSH_S: Final = 2.0
 """How long `close` waits for what is still to be sent and acknowledged."""
-LINGER_S: Final = 0.5
-"""How long a broker may take to close after our DISCONNECT."""
 
 
 class Connection:
@@ -58,7 +56,8 @@ class Connection:
             end.setblocking(False)
         self._outgoing: deque[Publish] = deque()
         self._acknowledgements: deque[tuple[int, int]] = deque()
-        self._in_flight: dict[int, tuple[int, str]] = {}
+        self._in_flight: dict[int, Publish] = {}
+        self._acknowledged_bytes = 0
         self._closing = threading.Event()
         self._over = False
         self._reason: Reason | None = None
@@ -170,7 +169,7 @@ class Connection:
         if not info.rc and info.is_published():  # QoS 0, written at once; paho raises after an error
             self._post(Acknowledged(message.number, 0, "Success", message.topic))
         else:
-            self._in_flight[info.mid] = (message.number, message.topic)
+            self._in_flight[info.mid] = message
 
     def _turn(self, poll: select.poll) -> bool:
         """Wait for the socket or a wake-up, and do what there is to do; False when the connection is over."""
@@ -221,7 +220,11 @@ class Connection:
         elif reason.code in ("no_answer", "not_mqtt"):
             silent = connected_s is None
         refused = self._asks_optional and not self._closing.is_set()
-        return Ended(reason, connected_s, self._subscribed, self._code, silent, optional_refused=refused)
+        sent = max((message.packet_bytes for message in self._in_flight.values()), default=0)
+        return Ended(
+            reason, connected_s, self._subscribed, self._code, silent, optional_refused=refused,
+            unacknowledged_bytes=sent if sent > self._acknowledged_bytes else 0,
+        )  # fmt: skip
 
     def _tls_refusal(self) -> Reason | None:
         error = tls.refusal(self._who.address)
@@ -240,7 +243,7 @@ class Connection:
         if code.is_failure:
             self._code = code.value
             return
-        self.capabilities = paho_client.capabilities_of(properties)
+        self.capabilities = paho_client.capabilities_of(properties, self._attempt)
         self._connected_at = time.monotonic()
         self._subscribed = not self._options.subscriptions
         if self._options.unsubscribe:
@@ -285,8 +288,9 @@ class Connection:
         self, client: paho.Client, data: Any, mid: int, code: ReasonCode, properties: Properties | None
     ) -> None:
         if mid in self._in_flight:
-            number, topic = self._in_flight.pop(mid)
-            self._post(Acknowledged(number, code.value, str(code), topic))
+            message = self._in_flight.pop(mid)
+            self._acknowledged_bytes = max(self._acknowledged_bytes, message.packet_bytes)
+            self._post(Acknowledged(message.number, code.value, str(code), message.topic))
 
     def _on_message(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
         number, qos = message.mid, message.qos
@@ -334,16 +338,8 @@ class Connection:
         self._over = True
 
     def _on_socket_close(self, client: paho.Client, data: Any, channel: Any) -> None:
-        """Read what still comes until the broker closes: otherwise the kernel resets the connection, and the broker
-        may not see our DISCONNECT and publish the last will.
-        """
-        if not self._closing.is_set():
-            return
-        end = time.monotonic() + LINGER_S
-        with contextlib.suppress(OSError):
-            channel.settimeout(LINGER_S)
-            while time.monotonic() < end and channel.recv(4096):
-                pass
+        if self._closing.is_set():
+            paho_client.linger(channel)
 
     def _on_log(self, client: paho.Client, data: Any, level: int, text: str) -> None:
         if level == paho.MQTT_LOG_ERR:

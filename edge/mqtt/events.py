@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from edge.mqtt.reason_codes import Reason
 from edge.mqtt.reconnect import Version
@@ -21,6 +22,10 @@ class State(StrEnum):
     """It has answered SUBSCRIBE, too: messages arrive."""
     WAITING = "waiting"
     """Not connected; the next attempt comes by itself."""
+
+
+LARGEST_BYTES: Final = 16_384
+"""No message of Roomtone is larger, unless topics are very long: the announcement to Home Assistant has 12 KB."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,14 @@ class Capabilities:
                 (self.retain, "retained messages (new subscribers see no state)"),
                 (
                     self.retained_at_wildcards,
-                    "retained messages at subscriptions with a wildcard (new subscribers see a room when it publishes)",
+                    "retained messages at subscriptions with a wildcard (new subscribers see no state)",
                 ),
                 (self.max_qos > 0, "QoS 1 (events can be lost)"),
                 (
                     self.wildcard_subscriptions,
                     "wildcard subscriptions (all rooms cannot be followed at once)",
                 ),
-                (self.max_packet_bytes >= 8192, f"messages over {self.max_packet_bytes} bytes"),
+                (self.max_packet_bytes >= LARGEST_BYTES, f"messages over {self.max_packet_bytes} bytes"),
             )
             if not given
         ]

@@ -8,6 +8,8 @@ comes, and what is left can be acknowledged and dropped.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -27,6 +29,9 @@ READ_BYTES: Final = 65_536
 """How much is read at once."""
 HEADER_BYTES: Final = 70_000
 """Kept of every packet: the topic, of 65,535 bytes at most, and the packet's number behind it."""
+
+LINGER_S: Final = 0.5
+"""How long a broker may take to close after our DISCONNECT."""
 
 
 class BoundedClient(paho.Client):
@@ -127,8 +132,20 @@ def subscribe(
     client.subscribe(topics)
 
 
-def capabilities_of(properties: Properties | None) -> Capabilities:
-    """Return what a CONNACK says of the broker."""
+def linger(channel: Any) -> None:
+    """Read what still comes until the broker closes the socket.
+
+    Otherwise the kernel resets the connection, and the broker may not see our DISCONNECT and publish the last will.
+    """
+    end = time.monotonic() + LINGER_S
+    with contextlib.suppress(OSError):
+        channel.settimeout(LINGER_S)
+        while time.monotonic() < end and channel.recv(4096):
+            pass
+
+
+def capabilities_of(properties: Properties | None, attempt: Attempt) -> Capabilities:
+    """Return what a CONNACK says of the broker, and what earlier connections have shown of it."""
 
     def get(name: str, default: Any) -> Any:
         return getattr(properties, name, default)
@@ -139,7 +156,9 @@ def capabilities_of(properties: Properties | None) -> Capabilities:
         max_qos=int(get("MaximumQoS", default.max_qos)),
         shared_subscriptions=bool(get("SharedSubscriptionAvailable", default.shared_subscriptions)),
         wildcard_subscriptions=bool(get("WildcardSubscriptionAvailable", default.wildcard_subscriptions)),
-        max_packet_bytes=int(get("MaximumPacketSize", default.max_packet_bytes)),
+        max_packet_bytes=min(
+            int(get("MaximumPacketSize", default.max_packet_bytes)), attempt.max_packet_bytes
+        ),
         receive_maximum=int(get("ReceiveMaximum", default.receive_maximum)),
         keepalive_s=get("ServerKeepAlive", default.keepalive_s),
     )

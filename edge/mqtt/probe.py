@@ -30,6 +30,8 @@ class Probe:
     refused: list[Reason] = field(default_factory=list)
     unanswered: bool = False
     """Something was not answered in `ANSWER_S`."""
+    closed: bool = False
+    """The broker has closed the connection instead of answering all that was sent."""
 
 
 def probe(address: BrokerAddress, options: ClientOptions, messages: Sequence[Publish] = ()) -> Probe:
@@ -82,9 +84,11 @@ class _Exchange:
         late.daemon = True
         late.start()
         try:
-            return self._connection.run()
+            ended = self._connection.run()
         finally:
             late.cancel()
+        self.found.closed = bool(self._messages) and not self.found.unanswered
+        return ended
 
     def _give_up(self) -> None:
         self.found.unanswered = True

@@ -155,7 +155,7 @@ def _meanings(who: Identity) -> dict[int, tuple[str, str]]:
         0x93: ("receive_maximum_exceeded", "got more messages than it can take at once"),
         PACKET_TOO_LARGE: (
             "packet_too_large",
-            "finds a message too large: raise its limit to at least 8 KiB",
+            "finds a message too large: raise its limit to at least 16 KiB",
         ),
         0x96: ("message_rate_too_high", "gets too many messages from us"),
         0x97: ("quota_exceeded", "has no quota left for us"),
@@ -192,6 +192,15 @@ def client_id_conflict(who: Identity) -> Reason:
         "client_id_conflict",
         f"{who.address.place} closes every connection soon: probably another client uses the id {who.client_id!r}; "
         f"{who.address.names.client_id}",
+    )
+
+
+def too_large(who: Identity, size: int) -> Reason:
+    """Return the reason for a connection that is closed on a message, again and again, because of its size."""
+    return Reason(
+        "packet_too_large",
+        f"{who.address.place} closes the connection on a message of {size} bytes, which is not sent any more: raise "
+        "its limit to at least 16 KiB",
     )
 
 

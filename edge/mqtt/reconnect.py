@@ -17,6 +17,8 @@ STABLE_S: Final = 20.0
 SHORT_S: Final = 60.0
 """Two connections in a row that were closed sooner than this, without a reason: another client has our id."""
 OTHER_VERSION_S: Final = 0.1
+SMALL_BYTES: Final = 1024
+"""No broker is suspected of a limit below this."""
 
 Version = Literal["5", "3.1.1"]
 
@@ -53,6 +55,8 @@ class Attempt:
     version: Version = "5"
     will_retain: bool = True
     will_qos: int = 1
+    max_packet_bytes: int = 2**28
+    """Larger packets are not sent: the broker has closed earlier connections on them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,8 @@ class Ended:
     `connected_s`: how long after the broker accepted it, None where it never did. `served`: the broker answered all
     that we sent at the start. `code`: the reason code of MQTT, where it gave one. `silent`: it ended without any
     answer, as brokers do that do not understand a version. `optional_refused`: it ended instead of an answer to
-    `ClientOptions.optional`.
+    `ClientOptions.optional`. `unacknowledged_bytes`: size of the largest packet that was sent, where the broker has
+    taken none of that size.
     """
 
     reason: Reason
@@ -71,6 +76,7 @@ class Ended:
     code: int | None = None
     silent: bool = False
     optional_refused: bool = False
+    unacknowledged_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ class ReconnectLogic:
         self._backoff = backoff or Backoff()
         self._worked: Version | None = None
         self._short_lives = 0
+        self._large = 0
         self._last_code = ""
         self.attempt = Attempt("3.1.1" if version == "3.1.1" else "5")
 
@@ -115,6 +122,10 @@ class ReconnectLogic:
             return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
         closed_soon = was_connected and not ended.silent and ended.code is None and lasted < SHORT_S
         self._short_lives = self._short_lives + 1 if closed_soon and reason.code == "connection_closed" else 0
+        if self._is_too_large(ended, closed_soon=closed_soon):
+            size, self._short_lives = ended.unacknowledged_bytes, 0
+            self.attempt = replace(self.attempt, max_packet_bytes=size - 1)
+            reason = reason_codes.too_large(self._who, size)
         if self._short_lives > 1:
             reason = reason_codes.client_id_conflict(self._who)
         if lasted > STABLE_S and reason.code != "client_id_conflict":
@@ -127,6 +138,18 @@ class ReconnectLogic:
             if first:
                 return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
         return self._retry(reason, self._backoff.next(), was_connected)
+
+    def _is_too_large(self, ended: Ended, *, closed_soon: bool) -> bool:
+        """A broker may have a limit that it does not announce, and close the connection on a larger message.
+
+        Once may be chance, where it does not say so; twice in a row, before it has taken the message, is not.
+        """
+        large = ended.unacknowledged_bytes > SMALL_BYTES
+        self._large = self._large + 1 if large and closed_soon else 0
+        found = self._large > 1 or (large and ended.code == reason_codes.PACKET_TOO_LARGE)
+        if found:
+            self._large = 0
+        return found
 
     def _retry(self, reason: Reason, delay_s: float, was_connected: bool) -> Retry:
         repeated = reason.code == self._last_code and not was_connected

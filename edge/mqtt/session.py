@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+PACKET_HEAD_BYTES: Final = 64
+"""More than the fixed header, the packet's number and our properties of a PUBLISH take."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,8 @@ class Publish:
     qos: int
     retain: bool
     expiry_s: int | None
+
+    @property
+    def packet_bytes(self) -> int:
+        """An upper bound for the size of its packet."""
+        return len(self.payload) + len(self.topic.encode()) + PACKET_HEAD_BYTES

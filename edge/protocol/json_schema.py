@@ -122,10 +122,10 @@ Nothing is published while the microphone is lost; a new or muted room is `uncer
 @VERBS@
 
 A command has a `transaction` chosen by the sender; the response on `resp/<verb>` has the same. The same command again
-within ten seconds has no second effect, except `mute` and `unmute`, which are always carried out. A `mute` that comes
-while no ear is connected is kept, and carried out when one connects. Malformed, unknown or old commands (`sent_at` over
-60 s ago, or without `sent_at` from before the device was connected) get a response with `ok: false` and change nothing.
-More than two commands a second are ignored.
+within ten seconds has no second effect, except `mute`, `unmute` and `model_check`, which are always carried out. A
+`mute` that comes while no ear is connected is kept, and carried out when one connects. Malformed, unknown or old
+commands (`sent_at` over 60 s ago, or without `sent_at` from before the device was connected) get a response with
+`ok: false` and change nothing. More than two commands a second are ignored.
 
 ```
 mosquitto_pub -t B/N/cmd/mute -q 1 -m '{"transaction": "1"}'

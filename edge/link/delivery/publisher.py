@@ -161,7 +161,7 @@ class Publisher:
         ha = self._config.homeassistant
         if ha.discovery:
             name = discovery_topic(ha.prefix, self._config.node.id)
-            self._send(name, announcement(_announced(self._config)), retain=True)
+            self._send(name, announcement_of(self._config), retain=True)
 
     def _publish_speech(self, speech: Speech) -> None:
         self._publish(protocol.SPEECH, encode(speech), MOMENT_EXPIRY_S)
@@ -181,13 +181,15 @@ class Publisher:
         return self._send(self.topic(topic), payload, qos=topic.qos, retain=topic.retain, expiry_s=expiry_s)
 
 
-def _announced(config: Config) -> AnnouncedDevice:
+def announcement_of(config: Config) -> bytes:
+    """Return what is announced to Home Assistant, the largest message of a device."""
     node = config.node
     parts = urlsplit(config.updates.url)
-    return AnnouncedDevice(
+    about = AnnouncedDevice(
         base_topic=node.base_topic,
         id=node.id,
         name=node.name,
         updates=bool(config.updates.url),
         hub_url=f"{parts.scheme}://{parts.netloc}/" if parts.netloc else "",
     )
+    return announcement(about)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config.settings import Config, Mqtt, Node
+from edge.config.settings import Config, HomeAssistant, Mqtt, Node
 from edge.doctor.check import Check
 from edge.link.broker_check import check_broker
 from tests.support.broker import Broker
@@ -18,8 +18,12 @@ HEAD = "listener {port} 127.0.0.1\n"
 OPEN = HEAD + "allow_anonymous true\n"
 
 
-def check(broker: Broker, *, runs: bool = False, **more: str) -> Check:
-    config = Config(mqtt=Mqtt(host="127.0.0.1", port=broker.port, **more), node=Node(id="kitchen"))
+def check(broker: Broker, *, runs: bool = False, discovery: bool = True, **more: str) -> Check:
+    config = Config(
+        mqtt=Mqtt(host="127.0.0.1", port=broker.port, **more),
+        node=Node(id="kitchen"),
+        homeassistant=HomeAssistant(discovery=discovery),
+    )
     return check_broker(config, runs)
 
 
@@ -83,6 +87,16 @@ def test_what_the_broker_cannot_do_is_named(folder: Path, line: str, lacks: str)
         found = check(broker)
     assert found.state == "warn"
     assert lacks in found.detail
+
+
+@pytest.mark.parametrize(
+    ("limit", "version"), [("message_size_limit 1500", "5"), ("max_packet_size 1500", "3.1.1")]
+)
+def test_a_limit_that_the_broker_does_not_announce_is_found(folder: Path, limit: str, version: str) -> None:
+    with Broker(f"{OPEN}{limit}\n", folder=folder) as broker:
+        found = check(broker, version=version)
+        assert (found.state, "messages over" in found.detail) == ("warn", True)
+        assert check(broker, version=version, discovery=False).state == "ok"
 
 
 def test_a_refusal_names_user_and_password(folder: Path) -> None:

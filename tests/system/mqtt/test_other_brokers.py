@@ -170,7 +170,7 @@ def test_a_device_a_recorder_and_the_pages_work_there(other: OtherBroker, tmp_pa
         until(lambda: len(client.events()) == 6, 30, lambda: link.log)
         assert sorted(event["seq"] for event in client.events()) == [1, 1, 2, 2, 3, 3]
         address = pages.address()
-        until(lambda: shown_online(address), 60, lambda: pages.log)
+        until(lambda: shown_online(address), 100, lambda: pages.log)
         with Client(other.port, "roomtone/kitchen/availability") as late:
             until(late.messages_of_availability, 30)
             assert {message.payload for message in late.messages_of_availability()} == {b"online"}
@@ -179,6 +179,11 @@ def test_a_device_a_recorder_and_the_pages_work_there(other: OtherBroker, tmp_pa
             time.sleep(3)
             assert bool(late.messages_of_availability()) == (other.name not in NO_RETAINED_AT_WILDCARDS)
         says_what_is_missing(other, link, recorder, pages)
+        later = tmp_path / "later"
+        later.mkdir()
+        with Dashboard(later, "--broker", other.url) as second:
+            address = second.address()
+            until(lambda: shown_online(address), 100, lambda: second.log)
         assert rows(database) == 3
         assert "Traceback" not in link.log + recorder.log + pages.log
 

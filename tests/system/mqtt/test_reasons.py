@@ -95,6 +95,29 @@ def test_a_topic_that_the_access_list_forbids(folder, closed_broker):
         assert len(events) == 1
 
 
+@pytest.mark.parametrize(
+    ("limit", "version"), [("message_size_limit 1500", "5"), ("max_packet_size 1500", "3.1.1")]
+)
+def test_a_limit_that_the_broker_does_not_announce(folder, limit, version):
+    """It closes the connection on the announcement to Home Assistant, at every attempt."""
+    from tests.support.link import EarClient
+
+    with (
+        Broker(f"allow_anonymous true\n{limit}", folder=folder) as broker,
+        Subscriber(broker.port) as subscriber,
+        LinkProcess(folder, broker.port, settings=(f"mqtt.version={version}",)) as link,
+        EarClient(link.socket) as ear,
+    ):
+        until(lambda: "packet_too_large" in link.codes, 60, lambda: link.log)
+        until(lambda: "broker_lacks" in link.codes, 60, lambda: link.log)
+        ear.report()
+        until(lambda: subscriber.of("event"), 30, lambda: link.log)
+        time.sleep(3)
+        assert link.codes[-1] not in ("connection_closed", "client_id_conflict")
+        assert "client_id_conflict" not in link.codes
+        assert link.codes.count("connected") == 3
+
+
 def test_another_client_with_the_same_id_is_recognised(folder, broker):
     with LinkProcess(folder, broker.port) as link:
         until(lambda: "connected" in link.codes)

@@ -135,6 +135,34 @@ def test_two_short_connections_in_a_row_mean_that_another_client_has_the_id():
     assert one.ended(worked(500)).reason.code == "connection_closed"
 
 
+def lost(seconds=1.0, size=11_000, code=None):
+    return Ended(CLOSED, connected_s=seconds, served=True, code=code, unacknowledged_bytes=size)
+
+
+def test_a_broker_that_closes_twice_on_a_large_message_gets_no_such_message_any_more():
+    one = logic()
+    first = one.ended(lost())
+    assert (first.reason.code, first.attempt.max_packet_bytes) == ("connection_closed", 2**28)
+    second = one.ended(lost())
+    assert (second.reason.code, second.attempt.max_packet_bytes) == ("packet_too_large", 10_999)
+    assert "11000" in second.reason.text
+    assert one.ended(worked(5)).reason.code == "connection_closed", "what came before is forgotten"
+
+
+def test_a_broker_that_says_so_gets_no_such_message_at_once():
+    one = logic()
+    assert one.ended(lost(code=reason_codes.PACKET_TOO_LARGE)).attempt.max_packet_bytes == 10_999
+
+
+@pytest.mark.parametrize(
+    "between", [worked(5), lost(size=500), lost(seconds=500)], ids=["nothing sent", "small", "lasted"]
+)
+def test_connections_that_break_for_another_reason_set_no_limit(between):
+    one = logic()
+    for ended in (lost(), between, lost(), lost(seconds=500), lost(size=900), lost(size=900)):
+        assert one.ended(ended).attempt.max_packet_bytes == 2**28
+
+
 def test_the_same_reason_is_reported_once_until_a_connection_was_there():
     one = logic()
     assert [one.ended(never(REFUSED)).repeated for _ in range(3)] == [False, True, True]

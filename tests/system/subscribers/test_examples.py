@@ -16,8 +16,8 @@ from tests.conftest import ROOT
 from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import utterance
-from tests.support.subscribe_examples import example, write_node_red
 from tests.support.waiting import until
+from tests.system.subscribers.examples import example, write_node_red
 
 
 @contextlib.contextmanager

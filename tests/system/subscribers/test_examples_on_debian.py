@@ -13,10 +13,11 @@ import pytest
 from edge.protocol import MicSignal
 from tests.support.broker import Broker
 from tests.support.link import EarClient, Subscriber
-from tests.support.machines import container, subscribers
+from tests.support.machines import container
 from tests.support.messages import utterance
-from tests.support.subscribe_examples import example, write_node_red
 from tests.support.waiting import until
+from tests.system.subscribers.debian import command, root
+from tests.system.subscribers.examples import example, write_node_red
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -27,7 +28,7 @@ Typed = Callable[[str], contextlib.AbstractContextManager[Output]]
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def debian(request: pytest.FixtureRequest) -> Path:
     container.require_container()
-    return subscribers.root(request.param)
+    return root(request.param)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def typed(debian: Path, tmp_path: Path) -> Typed:
         place = tmp_path / name
         with place.open("wb") as file:
             process = subprocess.Popen(
-                subscribers.command(debian, shared, name, line),
+                command(debian, shared, name, line),
                 stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
             )  # fmt: skip
         try:

@@ -12,7 +12,7 @@ import hashlib
 from pathlib import Path
 
 from tests.support.machines import container
-from tests.support.subscribe_examples import set_up_lines
+from tests.system.subscribers.examples import set_up_lines
 
 USER = "ann"
 INCLUDE = "ca-certificates,sudo"
