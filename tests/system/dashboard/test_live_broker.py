@@ -77,3 +77,30 @@ def test_the_probe_comes_back(broker):
         return await feed.probe()
 
     assert with_feed(broker, use) is True
+
+
+JUNK = {
+    "lamp/availability": b'{"state": "online"}',
+    "lamp/state": b"ON",
+    "lamp/info": b"{}",
+    "lamp/mic": b"\xff\xfe",
+    "lamp/health": b'{"linkquality": 120}',
+    "lamp/model": b"LED1924G9",
+    "a room/availability": b"online",
+    "lamp/set/state": b"{}",
+    "lamp/resp/mute": b"ok",
+}
+"""What other programs leave below a base topic, after Zigbee2MQTT."""
+
+
+def test_retained_junk_of_other_programs_makes_no_room(broker, device):
+    for name, payload in JUNK.items():
+        device.publish_and_wait(f"roomtone/{name}", payload, retain=True)
+    device.publish_and_wait("roomtone/kitchen/availability", b"online", retain=True)
+
+    async def use(feed):
+        while "kitchen" not in feed.registry.rooms or feed.broker.refusals.total < 6:
+            await asyncio.sleep(0.05)
+        return set(feed.registry.rooms)
+
+    assert with_feed(broker, use) == {"kitchen"}
