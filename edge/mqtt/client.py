@@ -63,7 +63,7 @@ class Client:
         self._on_event = on_event
         self._who = Identity(self._nodes[0], options.client_id)
         self._logic = ReconnectLogic(self._who, address.version, backoff)
-        self._probe = BackgroundProbe(self._who, options.probe_topic, self._on_probed)
+        self._probe = BackgroundProbe(options.probe_topic, self._on_probed)
         self._retained_at_wildcards = True
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
@@ -225,7 +225,7 @@ class Client:
                 for topic, reason in refused:
                     log.warning("[%s] cannot read %s: %s", reason.code, topic, reason.text)
                 self._set(State.READY)
-                self._probe.start(self._logic.attempt.version, self.capabilities)
+                self._probe.start(self._who, self._logic.attempt.version, self.capabilities)
             case Acknowledged(number, code):
                 with self._changed:
                     if number in self._acknowledged:

@@ -152,26 +152,31 @@ class BackgroundProbe:
     """Asks once for a client that is connected, in a thread of its own; again only at a broker that lacks it.
 
     Args:
-        who: the client.
-        topic: one of its own, for the messages of the probe; empty: nothing is asked.
+        topic: one of the client's own, for the messages of the probe; empty: nothing is asked.
         on_result: is called by that thread where something is known now.
     """
 
-    def __init__(self, who: Identity, topic: str, on_result: Callable[[bool], None]) -> None:
-        self._who = who
-        # With a certificate the broker may make the client id of its name, and a second connection end the first.
-        self._topic = "" if who.address.cert_file else topic
+    def __init__(self, topic: str, on_result: Callable[[bool], None]) -> None:
+        self._topic = topic
         self._on_result = on_result
         self._attempts = ATTEMPTS
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, version: Version, capabilities: Capabilities) -> None:
+    def start(self, who: Identity, version: Version, capabilities: Capabilities) -> None:
         """Ask the broker that has just answered the client's subscriptions, unless that is known or under way."""
         asks = self._topic and capabilities.retain and capabilities.wildcard_subscriptions
-        if not asks or not self._attempts or (self._thread is not None and self._thread.is_alive()):
+        # With a certificate the broker may make the client id of its name, and a second connection end the first.
+        if (
+            not asks
+            or who.address.cert_file
+            or not self._attempts
+            or (self._thread is not None and self._thread.is_alive())
+        ):
             return
-        self._thread = threading.Thread(target=self._run, args=(version,), name="mqtt-probes", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(who, version), name="mqtt-probes", daemon=True
+        )
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -180,10 +185,10 @@ class BackgroundProbe:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def _run(self, version: Version) -> None:
+    def _run(self, who: Identity, version: Version) -> None:
         if self._stopping.wait(random.uniform(*DELAY_S)):
             return
-        found = at_wildcards(self._who, version, self._topic, self._stopping)
+        found = at_wildcards(who, version, self._topic, self._stopping)
         if found is None:
             self._attempts -= 1
             return

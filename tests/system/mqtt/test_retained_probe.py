@@ -106,7 +106,7 @@ def test_what_is_found_is_reported_logged_and_asked_again_after_the_next_connect
 
 def test_with_a_certificate_it_is_not_asked(broker, soon):
     address = BrokerAddress(broker.host, broker.port, cert_file="client.crt")
-    asked = retained_probe.BackgroundProbe(Identity(address, "one"), TOPIC, lambda _: None)
-    asked.start("5", Connected(False, "5").capabilities)
+    asked = retained_probe.BackgroundProbe(TOPIC, lambda _: None)
+    asked.start(Identity(address, "one"), "5", Connected(False, "5").capabilities)
     time.sleep(0.5)
     assert "one-probe" not in broker.log
