@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp
@@ -36,14 +36,15 @@ from dashboard.headers import SecurityHeaders
 from dashboard.live.feed import Feed
 from dashboard.live.probe import run_probe
 from dashboard.live.recorded import RecordedRooms
-from dashboard.releases import api as releases_api
 from dashboard.releases.catalogue import Releases
 from dashboard.settings import Settings
 from dashboard.tryit import api as tryit_api
 from dashboard.tryit.pool import ClassifierPool
 from edge.util.errors import UserError
 from edge.util.version import VERSION
-from provisioning.publish.hub_repository import HubRepository
+
+if TYPE_CHECKING:
+    from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,7 @@ class Application:
     def __init__(self, settings: Settings, notifications: NotificationSettings) -> None:
         self._settings = settings
         self._pool = None if settings.bundle is None else ClassifierPool(settings.bundle)
-        repository = None if settings.updates is None else HubRepository(settings.updates)
-        self._services = _services(settings, notifications, repository)
+        self._services = _services(settings, notifications, _repository(settings))
         self._sockets = OpenSockets()
         self._app = FastAPI(
             lifespan=self._lifespan,
@@ -76,6 +76,8 @@ class Application:
         services = self._services
         _add_health(self._app, services.feed)
         if services.repository is not None:
+            from dashboard.releases import api as releases_api
+
             releases_api.install(self._app, services.repository)
         if self._pool is not None:
             tryit_api.install(self._app, self._pool, services.limiter)
@@ -98,7 +100,7 @@ class Application:
             await recorded.synchronise()
         await feed.start()
         tasks = [asyncio.create_task(task) for task in self._background_tasks(recorded)]
-        async with contextlib.nullcontext() if repository is None else releases_api.refreshing(repository):
+        async with contextlib.nullcontext() if repository is None else _refreshing(repository):
             yield
         for task in tasks:
             task.cancel()
@@ -124,6 +126,21 @@ def _add_health(application: FastAPI, feed: Feed) -> None:
         health = feed.health()
         logged_in = request.scope.get(IDENTITY) is not None
         return health if logged_in else {key: health[key] for key in ("status", "broker")}
+
+
+def _repository(settings: Settings) -> HubRepository | None:
+    """The repository of models; where there is none, what verifies signatures is not loaded (9 MB)."""
+    if settings.updates is None:
+        return None
+    from provisioning.publish.hub_repository import HubRepository
+
+    return HubRepository(settings.updates)
+
+
+def _refreshing(repository: HubRepository) -> contextlib.AbstractAsyncContextManager[None]:
+    from dashboard.releases import api as releases_api
+
+    return releases_api.refreshing(repository)
 
 
 def _services(

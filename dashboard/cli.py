@@ -215,14 +215,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_inputs(options: argparse.Namespace) -> None:
     """Raises `UserError` for a folder of releases or a model that is named and not there."""
-    from edge.inference import bundle
-
     if options.updates is not None and not options.updates.is_dir():
         raise UserError(
             f"--updates {options.updates}: no such folder; `roomtone fleet keys init` makes it: models/hub"
         )
     # Pages without the model of the default are of use, too.
     if options.bundle is not None:
+        from edge.inference import bundle
+
         bundle.find(options.bundle)
 
 

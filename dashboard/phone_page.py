@@ -6,7 +6,6 @@ import io
 from html import escape
 from typing import Final
 
-import segno
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
@@ -49,6 +48,8 @@ def install(application: FastAPI) -> None:
 
     @application.get(f"{PATH}.svg", include_in_schema=False)
     async def code(request: Request) -> Response:
+        import segno
+
         url = str(request.url.replace(path=PATH, query=""))
         picture = io.BytesIO()
         segno.make(url).save(picture, kind="svg", scale=4, border=2, light="#fff")

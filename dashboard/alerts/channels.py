@@ -16,7 +16,6 @@ from dashboard.alerts.addresses import AllowedAddresses
 from dashboard.alerts.http_client import post
 from dashboard.alerts.mail import MailServer
 from dashboard.alerts.push_store import PushStore
-from dashboard.alerts.web_push import encrypt
 
 GONE: Final = (404, 410)
 """How a push service says that a browser no longer wants messages (RFC 8030)."""
@@ -74,6 +73,8 @@ class Channels:
         )
         if not subscriptions:
             return "no browser has asked for notifications"
+        from dashboard.alerts.web_push import encrypt
+
         errors = []
         for subscription in subscriptions:
             headers = key.headers(subscription.endpoint, self._settings.contact, time.time())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import httpx
-
 from dashboard.alerts.addresses import AllowedAddresses, RefusedAddressError
 
 TIMEOUT_S: Final = 10.0
@@ -15,6 +13,9 @@ async def post(
     address: str, content: bytes, headers: dict[str, str], allowed: AllowedAddresses
 ) -> tuple[int, str]:
     """POST to an http(s) URL; return the status (0: none) and why it failed, or an empty string."""
+    # Loaded for the first notification, as many hubs send none: 3 MB.
+    import httpx
+
     try:
         url = httpx.URL(address)
         port = url.port or (443 if url.scheme == "https" else 80)

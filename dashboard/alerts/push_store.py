@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine, delete, func, select
 
-from dashboard.alerts.web_push import PushSubscription, VapidKey, encode_base64
+from dashboard.alerts.push_subscription import PushSubscription, encode_base64
 from dashboard.db.statements import insert
 from dashboard.db.tables import push_key, push_subscriptions
 from dashboard.values import now_ms
+
+if TYPE_CHECKING:
+    from dashboard.alerts.web_push import VapidKey
 
 MAX_PER_USER: Final = 20
 KEY_ROW: Final = 1
@@ -23,6 +26,8 @@ class PushStore:
 
     def key(self) -> VapidKey:
         """Return the hub's key; it is made when it is first asked for."""
+        from dashboard.alerts.web_push import VapidKey
+
         with self._engine.begin() as connection:
             row = {"id": KEY_ROW, "private": VapidKey.generate()}
             connection.execute(insert(connection, push_key).values(row).on_conflict_do_nothing())

@@ -7,10 +7,8 @@ headers = key.headers(subscription.endpoint, "mailto:me@example.org", time.time(
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from dashboard.alerts.push_subscription import PushSubscription, encode_base64
+
 RECORD_SIZE: Final = 4096
 MAX_PAYLOAD: Final = 3000
 """Bytes; push services take messages of at least 4096 bytes with everything around."""
@@ -28,27 +28,6 @@ LIFETIME_S: Final = 12 * 3600
 TIME_TO_LIVE_S: Final = 3600
 """How long a push service keeps a message for a browser that is not connected."""
 PUBLIC_BYTES: Final = 65
-AUTH_BYTES: Final = 16
-
-
-@dataclass(frozen=True)
-class PushSubscription:
-    """What a browser gives a page that subscribes."""
-
-    endpoint: str
-    p256dh: bytes
-    """Its public key: an uncompressed point of P-256."""
-    auth: bytes
-    """Its authentication secret, 16 bytes."""
-
-    @classmethod
-    def parse(cls, endpoint: str, p256dh: str, auth: str) -> PushSubscription:
-        """Decode the keys (base64url). Raises `ValueError` for what is no subscription."""
-        public, secret = decode_base64(p256dh), decode_base64(auth)
-        if urlsplit(endpoint).scheme not in ("https", "http") or len(secret) != AUTH_BYTES:
-            raise ValueError("not a push subscription")
-        ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
-        return cls(endpoint, public, secret)
 
 
 class VapidKey:
@@ -99,16 +78,6 @@ def encrypt(payload: bytes, subscription: PushSubscription) -> bytes:
     # The 2 says that this is the last record.
     sealed = AESGCM(key).encrypt(nonce, payload + b"\2", None)
     return salt + RECORD_SIZE.to_bytes(4, "big") + bytes([PUBLIC_BYTES]) + public + sealed
-
-
-def encode_base64(data: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
-
-
-def decode_base64(text: str) -> bytes:
-    """Decode base64url with or without padding. Raises `ValueError`."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def _hkdf(material: bytes, salt: bytes, info: bytes, length: int) -> bytes:

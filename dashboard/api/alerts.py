@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
+from dashboard.alerts.push_subscription import PushSubscription
 from dashboard.alerts.rules import value_of
-from dashboard.alerts.web_push import PushSubscription
 from dashboard.api.common import Emotion, Services, record_action, require, run_query
 from dashboard.auth.middleware import identity_of
 from dashboard.db.tables import EMOTIONS

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from fastapi import HTTPException, Path, Query, Request
 from sqlalchemy import Engine
@@ -32,7 +32,9 @@ from dashboard.db.records import Records
 from dashboard.live.feed import Feed
 from dashboard.releases.catalogue import Releases
 from edge.util import timestamps
-from provisioning.publish.hub_repository import HubRepository
+
+if TYPE_CHECKING:
+    from provisioning.publish.hub_repository import HubRepository
 
 log = logging.getLogger(__name__)
 

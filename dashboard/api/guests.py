@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-import segno
 from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, Field
 
@@ -31,6 +30,8 @@ def router(services: Services) -> APIRouter:
         """Create a link to the page *Try it* for a person without an account; for operators."""
         if services.guests is None:
             raise HTTPException(501, "no guest links: start the dashboard with --guest-links")
+        import segno
+
         secret = services.guests.create()
         await record_action(services, request, "guest link", "", "ok")
         url = str(request.url.replace(path=GUEST_PATH, query=urlencode({PARAMETER: secret})))

@@ -9,12 +9,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 
 def insert(connection: Connection, table: Table) -> Any:
     """Return an INSERT of the connection's dialect, which supports `on_conflict_do_nothing` and `..._do_update`."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    # Only the dialect that is used is loaded: that of PostgreSQL takes 2 MB.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def bulk_insert(connection: Connection, table: Table) -> Any:
@@ -25,6 +31,8 @@ def bulk_insert(connection: Connection, table: Table) -> Any:
     """
     if connection.dialect.name != "postgresql":
         return insert(connection, table)
+    from sqlalchemy.dialects import postgresql
+
     columns = [
         func.unnest(bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
         for column in table.columns

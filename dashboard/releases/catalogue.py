@@ -10,16 +10,16 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from tuf.api.metadata import Targets
+from typing import TYPE_CHECKING, Final
 
 from edge.config import model_folders
 from edge.protocol.bundle_name import BundleName
 from edge.releases import archive, metadata
 from edge.releases.metadata import Target
 from edge.util.errors import UserError
-from provisioning.publish.hub_repository import HubRepository
+
+if TYPE_CHECKING:
+    from provisioning.publish.hub_repository import HubRepository
 
 CARD: Final = model_folders.CARD
 PLOTS: Final = "plots/"
@@ -118,6 +118,8 @@ class Releases:
         """Return the releases of the signed list, newest first; empty before the keys are set up."""
         if self._repository is None:
             return []
+        from tuf.api.metadata import Targets
+
         try:
             signed = self._repository.open(Targets.type).signed
         except UserError:

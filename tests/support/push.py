@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from dashboard.alerts.web_push import PushSubscription, encode_base64
+from dashboard.alerts.push_subscription import PushSubscription, encode_base64
 
 
 class BrowserDouble:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from dashboard.alerts.web_push import encode_base64
+from dashboard.alerts.push_subscription import encode_base64
 from tests.support.broker import Broker
 from tests.support.dashboard import AUTHORIZED, Dashboard, health
 from tests.support.push import BrowserDouble

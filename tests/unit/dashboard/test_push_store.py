@@ -8,7 +8,7 @@ from sqlalchemy import create_engine
 pytest.importorskip("cryptography", reason="cryptography is installed with roomtone[dashboard]")
 
 from dashboard.alerts.push_store import MAX_PER_USER, PushStore
-from dashboard.alerts.web_push import PushSubscription
+from dashboard.alerts.push_subscription import PushSubscription
 from dashboard.db.tables import push_subscriptions
 
 

@@ -13,14 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from dashboard.alerts import web_push
-from dashboard.alerts.web_push import (
-    MAX_PAYLOAD,
-    PushSubscription,
-    VapidKey,
-    decode_base64,
-    encode_base64,
-    encrypt,
-)
+from dashboard.alerts.push_subscription import PushSubscription, decode_base64, encode_base64
+from dashboard.alerts.web_push import MAX_PAYLOAD, VapidKey, encrypt
 from tests.support.push import BrowserDouble
 
 NOW = 1_770_000_000.0
