@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 from ipaddress import ip_address, ip_network
@@ -13,7 +12,6 @@ from urllib.parse import urlsplit
 
 from dashboard.settings import MAX_ROOMS
 from edge.mqtt import options as mqtt_options
-from edge.util import journal
 from edge.util.errors import UserError
 
 if TYPE_CHECKING:
@@ -164,9 +162,12 @@ def run(options: argparse.Namespace) -> int:
     # which the module being imported may swallow or convert. Nothing is open yet that would have to be closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
+    import logging
+
     from dashboard import server
     from dashboard.auth.local_token import new_token
     from dashboard.settings import Settings
+    from edge.util import journal
 
     journal.configure("dashboard", "warning")
     broker, base_topic = mqtt_options.from_options(options)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from edge.util.errors import UserError
-from edge.util.text.log_lines import LineFormatter
 from training.evaluate import cli as evaluation
 from training.vad import cli as vad
 
@@ -147,6 +145,8 @@ def _fit(options: argparse.Namespace) -> int:
     if changed and changed["reasons"]:
         if not options.force:
             raise UserError(added.stopped(changed["reasons"]))
+        import logging
+
         logging.getLogger("training").warning("forced: %s", "; ".join(changed["reasons"]))
     return 0
 
@@ -245,6 +245,10 @@ def _corpora(options: argparse.Namespace) -> int:
 
 
 def _logging() -> None:
+    import logging
+
+    from edge.util.text.log_lines import LineFormatter
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter("%(asctime)s "))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

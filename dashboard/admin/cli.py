@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import entry_points
 from typing import Any, Final
 
 from dashboard.admin.options import DATABASE
+from edge.util.entry_points import entry_points
 
 GROUP: Final = "roomtone.hub"
 """Entry points: each is a function that adds one verb to the sub-parsers."""
@@ -38,5 +38,5 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in entry_points(GROUP):
         entry.load()(verbs)

@@ -3,6 +3,13 @@ import { fileURLToPath } from "node:url";
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vitest/config";
 
+/** Whether a module is loaded with every page: what other pages share with the first one. */
+const isOfStart = (id: string): boolean =>
+  /node_modules\/(@vue|vue|vue-router)\/|\/src\/(i18n|api)\/|\/src\/(hub|live)\.ts|preload-helper/.test(id) ||
+  /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times)\.ts|\/src\/components\/(EmotionGlyph|RoomTile|UtteranceList)\.vue/.test(
+    id,
+  );
+
 export default defineConfig({
   plugins: [vue()],
   // Every address below /assets/ has a hash of its content in it, so that browsers may keep it for a year.
@@ -13,6 +20,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
+    // What the first page needs comes in one file: each further one is a request, which on a small hub takes longer
+    // than its few hundred bytes.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "start", test: isOfStart }] } } },
   },
   define: { __VUE_OPTIONS_API__: false, __VUE_PROD_DEVTOOLS__: false },
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import re
 import signal
 import sys
 from typing import Any, Final
 
 from edge.mqtt import options as mqtt_options
-from edge.util import journal
 from edge.util.errors import UserError
 
 EPILOG: Final = """examples:
@@ -58,6 +56,10 @@ def run(options: argparse.Namespace) -> int:
     """Record events until SIGINT or SIGTERM; returns the exit status. Raises `UserError`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
+    import logging
+
+    from edge.util import journal
+
     journal.configure("recorder", "info")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     for option in ("name", "share"):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.config.options import SYSTEM_CONFIG, add_config_options, overrides
+from edge.util.entry_points import entry_points
 from edge.util.text.terminal import printable
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     import msgspec
 
     entries = sorted(
-        (e for e in entry_points(group="roomtone.checks") if options.only in {None, e.name}),
+        (e for e in entry_points("roomtone.checks") if options.only in {None, e.name}),
         key=lambda e: (ORDER.index(e.name) if e.name in ORDER else 99, e.name),
     )
     configured = path is not None or bool(options.settings)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.config.options import add_config_options, config_from
-from edge.util.restarts import wait_before_start
-from edge.util.text.log_lines import LineFormatter
 
 if TYPE_CHECKING:
     from edge.config.settings import Config
@@ -51,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     _log_to_stderr(config)
 
     from edge.ear.core_dumps import disable_core_dumps
+    from edge.util.restarts import wait_before_start
 
     disable_core_dumps()
     restarts = wait_before_start()
@@ -93,6 +91,10 @@ def _log_to_stderr(config: Config) -> None:
         from edge.ear.native_output import silence_native_stderr
 
         stream = silence_native_stderr()
+    import logging
+
+    from edge.util.text.log_lines import LineFormatter
+
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter("%(levelname)s ear: "))
     logging.basicConfig(level=config.runtime.log_level.upper(), handlers=[handler])

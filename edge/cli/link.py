@@ -7,7 +7,6 @@ import time
 from typing import Any, Final
 
 from edge.config.options import add_config_options, config_from
-from edge.util import journal
 
 EPILOG: Final = """examples:
   roomtone link --config /etc/roomtone/roomtone.toml
@@ -42,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
 
     from edge.mqtt import tls
     from edge.mqtt.address import from_config
+    from edge.util import journal
     from edge.util.restarts import wait_before_start
 
     config = config_from(options)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from edge.cli.examples import add_examples
+from edge.util.entry_points import EntryPoint, entry_points
 from edge.util.errors import UserError, reason
 from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
@@ -70,9 +71,7 @@ def create_parser(only: str | None = None, *, summary: bool = False) -> argparse
 
 def _register_installed(commands: Any, only: str | None, summary: bool) -> None:
     """Add the command `only`, or where there is no such command, all. Raises `UserError` as `create_parser`."""
-    from importlib.metadata import entry_points
-
-    installed = sorted(entry_points(group="roomtone.commands"), key=lambda e: e.name)
+    installed = entry_points("roomtone.commands")
     asked = [entry for entry in installed if entry.name == only]
     for entry in asked or installed:
         register = _load(entry)
@@ -107,7 +106,7 @@ def _register(register: Callable[[Any], None], commands: Any, summary: bool) -> 
         return
 
 
-def _load(entry: Any) -> Any:
+def _load(entry: EntryPoint) -> Any:
     try:
         return entry.load()
     except ModuleNotFoundError as error:

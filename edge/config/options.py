@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import tomllib
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +81,8 @@ def _as_setting(value: Any, text: str, section: str, name: str) -> Any:
 
 def _value(text: str) -> Any:
     """Parse a TOML value (`1884`, `true`, `"1"`); other text is a string without quotes."""
+    import tomllib
+
     try:
         tree = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

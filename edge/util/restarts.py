@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Final
 
 from edge.util import atomic_file
+from edge.util.runtime_dir import runtime_dir
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +72,6 @@ class Restarts:
             atomic_file.write(self._file, str(failures))
         except OSError as error:
             log.warning("%s cannot be written (%s): no back-off between restarts", self._file, error)
-
-
-def runtime_dir() -> Path | None:
-    """Return the first folder of systemd's `RUNTIME_DIRECTORY`; None without it."""
-    given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(given) if given else None
 
 
 def wait_before_start() -> Restarts:

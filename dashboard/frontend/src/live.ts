@@ -112,6 +112,7 @@ export const isLost = computed(() => state.broker.state === "lost" || state.hub 
 let skew = 0;
 let socket: WebSocket | undefined;
 let failures = 0;
+let started = false;
 let heardAt = 0;
 const listeners = new Set<(events: Utterance[]) => void>();
 
@@ -206,19 +207,28 @@ function open(): void {
 }
 
 async function retry(): Promise<void> {
-  state.hub = "lost";
   socket = undefined;
+  if (!started) return;
+  state.hub = "lost";
   // A session that has ended is not let in again: without this the page would try for ever, where a login is asked for.
   const reply = await fetch("/api/me").catch(() => undefined);
   if (reply?.status === 401) {
     location.reload();
     return;
   }
-  window.setTimeout(open, RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+  window.setTimeout(() => started && open(), RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)]);
+}
+
+/** Closes the socket for good: a guest is shown nothing of what is live. */
+export function stop(): void {
+  started = false;
+  socket?.close();
 }
 
 /** Connects, once for the whole application. */
 export function start(): void {
+  if (started) return;
+  started = true;
   open();
   window.setInterval(() => {
     if (!document.hidden) tick();

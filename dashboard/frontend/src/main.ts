@@ -7,9 +7,13 @@ import * as live from "@/live";
 import { router } from "@/router";
 import "@/styles/index.css";
 
+// Both at once: the socket does not wait for an answer that only a guest's page needs first.
+const answered = hub.load();
+if (location.pathname !== "/try") live.start();
 // The pages work without an answer, too: they then say that the hub does not answer.
-await hub.load().catch(() => undefined);
-if (!hub.isGuest.value) {
+await answered.catch(() => undefined);
+if (hub.isGuest.value) live.stop();
+else {
   live.start();
   startAlerts();
 }

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from edge.config.settings import Config
-from edge.util import restarts
+from edge.util import runtime_dir as of_the_service
 from edge.util.errors import reason
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def runtime_dir(config: Config) -> Path:
 
     systemd's `RUNTIME_DIRECTORY`, which is in memory; without it the folder of the socket, wherever that is.
     """
-    return restarts.runtime_dir() or Path(config.runtime.socket).parent
+    return of_the_service.runtime_dir() or Path(config.runtime.socket).parent
 
 
 def state_dir(config: Config) -> Path:

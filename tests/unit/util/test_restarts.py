@@ -6,6 +6,7 @@ import pytest
 
 from edge.util import restarts
 from edge.util.restarts import Restarts
+from edge.util.runtime_dir import runtime_dir
 
 
 def test_quick_deaths_cost_more_and_more_up_to_a_minute(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_a_damaged_count_is_no_obstacle(tmp_path: Path, content: str) -> None:
 
 def test_without_a_service_manager_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
-    assert restarts.runtime_dir() is None
+    assert runtime_dir() is None
     assert [Restarts(None).begin() for _ in range(10)] == [0.0] * 10
 
 

@@ -1,1 +1,0 @@
-import{i as e}from"./i18n-ewZtY3op.js";var t=.25;function n(n){return n==null?``:Math.abs(n)<t?e.arousal_usual:n>0?e.arousal_high:e.arousal_low}export{n as t};

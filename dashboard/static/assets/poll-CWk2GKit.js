@@ -1,1 +1,0 @@
-import{C as e,S as t}from"./i18n-ewZtY3op.js";function n(n,r){let i=()=>{document.hidden||n()},a=0;t(()=>{a=window.setInterval(i,r),document.addEventListener(`visibilitychange`,i),n()}),e(()=>{window.clearInterval(a),document.removeEventListener(`visibilitychange`,i)})}export{n as t};
