@@ -42,6 +42,11 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to serve on (default: this machine only)"
     )
+    parser.add_argument(
+        "--root-path",
+        metavar="PATH",
+        help="not supported: these pages are at the root of a host name, not below a path of it",
+    )
     parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")
     mqtt_options.add_options(parser)
     parser.add_argument(
@@ -173,6 +178,11 @@ def run(options: argparse.Namespace) -> int:
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     _check_inputs(options)
+    if options.root_path is not None:
+        raise UserError(
+            f"--root-path {options.root_path}: these pages cannot be served below a path; "
+            "give them a host name or a port of their own (docs/hub.md)"
+        )
     listener = server.listen(options.host, options.port)
     is_loopback = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
     login = options.login or bool(proxies) or not is_loopback

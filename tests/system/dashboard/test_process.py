@@ -72,6 +72,7 @@ def test_a_port_in_use_is_one_line_and_status_2(tmp_path):
         (["--host", "0.0.0.0"], "a login needs --database"),
         (["--login"], "a login needs --database"),
         (["--proxy", "hub.local"], "not an address"),
+        (["--root-path", "/roomtone"], "cannot be served below a path"),
     ],
 )
 def test_wrong_arguments_are_refused_with_the_place(tmp_path, arguments, word):
