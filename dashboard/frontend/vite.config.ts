@@ -3,12 +3,14 @@ import { fileURLToPath } from "node:url";
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vitest/config";
 
-/** Whether a module is loaded with every page: what other pages share with the first one. */
-const isOfStart = (id: string): boolean =>
-  /node_modules\/(@vue|vue|vue-router)\/|\/src\/(i18n|api)\/|\/src\/(hub|live)\.ts|preload-helper/.test(id) ||
-  /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times)\.ts|\/src\/components\/(EmotionGlyph|RoomTile|UtteranceList)\.vue/.test(
-    id,
-  );
+/** What other pages share with the first one, and every page therefore loads. */
+const START = [
+  /node_modules\/(@vue|vue|vue-router)\/|preload-helper/,
+  /\/src\/(i18n|api)\/|\/src\/(hub|live)\.ts/,
+  /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times)\.ts/,
+  /\/src\/components\/(EmotionGlyph|EmotionLegend|PageSelector|RoomTile|UtteranceList)\.vue/,
+];
+const isOfStart = (id: string): boolean => START.some((pattern) => pattern.test(id));
 
 export default defineConfig({
   plugins: [vue()],
