@@ -62,13 +62,13 @@ def register_on(steps: Any) -> None:
     )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     tune = _step(
-        steps, "tune", _tune, "tune the last layers of the encoder, for `fit --from` (wants a graphics card)"
+        steps, "tune", _tune, "tune the layers of the encoder, for `fit --from` (wants a graphics card)"
     )
     tune.add_argument("--recipe", default="base", help="with a relative head (default: %(default)s)")
     tune.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     tune.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and tuned.npz")
     tune.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
-    tune.add_argument("--steps", type=int, help="(default: 1200)")
+    tune.add_argument("--steps", type=int, help="(default: 900)")
     tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
     export = _step(
         steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"

@@ -115,39 +115,54 @@ def apply(
     typical_power: float,
     acoustics: Acoustics,
     random: np.random.Generator,
-) -> Float:
+    dry: bool = False,
+) -> tuple[Float, Float | None]:
     """Log-mel features `[frames, 80]` of an int16 recording `[n]` at 16 kHz in a household, of at most 3 s.
 
-    `typical_power`: mean square of typical speech of its corpus.
+    `typical_power`: mean square of typical speech of its corpus. With `dry` the second result is the features of the
+    same stretch and voice without room, noise, codec and microphone, else None; the first does not depend on it. Both
+    are trimmed to the speech, so their lengths may differ.
     """
     piece = _stretch(features.to_float(recording), voice, random)
+    # A child of the generator, so that the numbers which it draws itself stay the same.
+    before = _spectrum(piece, voice, random.spawn(1)[0]) if dry else None
     if how.response is not None:
         response = acoustics.responses[how.response].copy()
         # Another place in the same room: the direct sound is nearer or farther.
         response[:40] *= np.float32(10 ** (random.uniform(-3, 3) / 20))
         piece = transforms.convolve(piece, response)
     if how.noise != NO_NOISE:
-        coloured = how.noise == COLOURED_NOISE
-        noise = (
-            transforms.coloured_noise(piece.size, random)
-            if coloured
-            else transforms.cut(acoustics.noises[how.noise], piece.size, random)
-        )
-        power = float(np.mean(np.square(noise)))
-        if power > 1e-12:
-            level = typical_power * 10 ** ((how.noise_db + random.uniform(-2, 2)) / 10)
-            piece = piece + noise * np.float32(np.sqrt(level / power))
+        piece = _with_noise(piece, how, typical_power, acoustics, random)
     if how.codec is not None:
         piece = transforms.codec(piece, transforms.CODECS[how.codec])
     piece = np.clip(piece * np.float32(10 ** ((how.gain_db + random.uniform(-3, 3)) / 20)), -1.0, 1.0)
-    # The noise of the microphone itself.
+    mel = _spectrum(piece, voice, random)
+    curve = np.interp(np.linspace(0, 5, mel.shape[1]), np.arange(6), how.curve_db / 40.0)
+    return np.maximum(mel + curve.astype(np.float32), mel.min()), before
+
+
+def _with_noise(
+    piece: Float, how: Condition, typical_power: float, acoustics: Acoustics, random: np.random.Generator
+) -> Float:
+    coloured = how.noise == COLOURED_NOISE
+    noise = (
+        transforms.coloured_noise(piece.size, random)
+        if coloured
+        else transforms.cut(acoustics.noises[how.noise], piece.size, random)
+    )
+    power = float(np.mean(np.square(noise)))
+    if power <= 1e-12:
+        return piece
+    level = typical_power * 10 ** ((how.noise_db + random.uniform(-2, 2)) / 10)
+    result: Float = piece + noise * np.float32(np.sqrt(level / power))
+    return result
+
+
+def _spectrum(piece: Float, voice: Voice, random: np.random.Generator) -> Float:
+    """Log-mel features of a voice, with the noise of the microphone itself."""
     piece = features.trim((piece + random.normal(0, 4 / 32768, piece.size)).astype(np.float32))
     mel = features.log_mel(np.pad(piece, (0, max(0, SHORTEST - piece.size))))
-    if voice.vocal_tract != 1.0:
-        mel = transforms.vocal_tract(mel, voice.vocal_tract)
-    curve = np.interp(np.linspace(0, 5, mel.shape[1]), np.arange(6), how.curve_db / 40.0)
-    result: Float = np.maximum(mel + curve.astype(np.float32), mel.min())
-    return result
+    return transforms.vocal_tract(mel, voice.vocal_tract) if voice.vocal_tract != 1.0 else mel
 
 
 def _stretch(samples: Float, voice: Voice, random: np.random.Generator) -> Float:

@@ -32,6 +32,8 @@ class Batch:
     features: Float
     mask: Float
     targets: Float
+    dry: tuple[Float, Float] | None = None
+    """Features and mask of the same speech without room, noise, codec and microphone, where the source makes them."""
 
 
 def plan(clips: Sequence[Clip], draws: int, seed: int, epoch: int) -> list[int]:
@@ -111,6 +113,8 @@ class Source:
     noises: Sequence[Path]
     recipe: Recipe
     rooms: Sequence[Float] = ()
+    dry: bool = False
+    """Whether batches hold dry speech, too; only with augmentation in households."""
 
     _homes: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict, compare=False)
     _power: dict[str, float] = field(default_factory=dict, compare=False)
@@ -133,17 +137,20 @@ class Source:
         indices, key = task
         how = self.recipe.augment
         random = np.random.default_rng(key)
-        make = self._in_households if how.households else self._one_by_one
-        mels = make(indices, key, random)
+        dry: list[Float] = []
+        if how.households:
+            mels, dry = self._in_households(indices, key, random)
+        else:
+            mels = self._one_by_one(indices, random)
         targets = np.zeros((len(indices), len(self.labels)), np.float32)
         for row, index in enumerate(indices):
             label = self.clips[index].label
             targets[row, 0 if label == ORDINARY else self.labels.index(label)] = 1.0
         stacked, mask = pad(mels)
-        batch = Batch(stacked, mask, targets)
+        batch = Batch(stacked, mask, targets, pad(dry) if dry else None)
         return mix(batch, how.mixup, random) if how.mixup > 0 else batch
 
-    def _one_by_one(self, indices: Sequence[int], key: list[int], random: np.random.Generator) -> list[Float]:
+    def _one_by_one(self, indices: Sequence[int], random: np.random.Generator) -> list[Float]:
         how = self.recipe.augment
         places = random.integers(len(self.noises), size=4).tolist() if self.noises else []
         held = [self.sounds[self.noises[int(place)]] for place in places]
@@ -155,8 +162,9 @@ class Source:
 
     def _in_households(
         self, indices: Sequence[int], key: list[int], random: np.random.Generator
-    ) -> list[Float]:
-        homes, mels = self.homes(key[0], key[1]), []
+    ) -> tuple[list[Float], list[Float]]:
+        """The clips in their households, and dry; the second is empty where it is not wanted."""
+        homes, mels, dry = self.homes(key[0], key[1]), list[Float](), list[Float]()
         for index in indices:
             clip, home = self.clips[index], int(homes[index])
             # Of a household as a whole: the same in every batch; a clip without one is a household of its own.
@@ -168,10 +176,13 @@ class Source:
             acoustics = household.Acoustics(self.rooms, noises)
             how, voice = household.condition(own, acoustics), household.voice(seed, clip.speaker)
             samples, power = self.sounds[clip.path], self._typical_power(clip.corpus)
-            mels.append(
-                household.apply(samples, how, voice, typical_power=power, acoustics=acoustics, random=random)
+            mel, other = household.apply(
+                samples, how, voice, typical_power=power, acoustics=acoustics, random=random, dry=self.dry
             )
-        return mels
+            mels.append(mel)
+            if other is not None:
+                dry.append(other)
+        return mels, dry
 
     def _typical_power(self, corpus: str) -> float:
         """Median mean square of some recordings of a corpus."""

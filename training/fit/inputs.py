@@ -76,8 +76,11 @@ class Inputs:
     validator: Validator
 
 
-def read_inputs(job: Job, task: Task) -> Inputs:
-    """Read recordings, noise and impulse responses into memory and start the data loader. Raises `UserError`."""
+def read_inputs(job: Job, task: Task, *, dry: bool = False) -> Inputs:
+    """Read recordings, noise and impulse responses into memory and start the data loader. Raises `UserError`.
+
+    With `dry` its batches hold dry speech, too.
+    """
     sounds = Sounds()
     fitting = sounds.readable(task.fitting, "reading", job.quiet)
     validation = sounds.readable(task.validation, "reading", job.quiet)
@@ -102,7 +105,7 @@ def read_inputs(job: Job, task: Task) -> Inputs:
     # The processes that augment are forked here, before the network takes threads and memory.
     simulated = room_simulation.bank(job.recipe.augment.rooms, job.seed, job.quiet)
     rooms = [*simulated, *(impulse_responses.training(job.data) if simulated else [])]
-    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, rooms)
+    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, rooms, dry)
     loader = data_loader.DataLoader(source, job.workers)
     return Inputs(task, clips, lengths, source, loader, Validator(task.validation, task.labels, sounds))
 

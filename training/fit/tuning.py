@@ -1,10 +1,11 @@
-"""Tune the last layers of the encoder behind a head that is relative to a baseline; the head is thrown away.
+"""Tune layers of the encoder behind a head that is relative to a baseline; the head is thrown away.
 
 A batch is a few simulated households. From each utterance the mean of the neutral ones of its household is subtracted,
 as the device will (`edge.inference.baseline`), so what the layers learn is emotion against a room, not a corpus. The
 head begins as the closed form leaves it (Kumar et al. 2022, arXiv 2202.10054); the result is the mean of the tuned and
 the pretrained weights (Wortsman et al. 2022, arXiv 2109.01903), which keeps what the encoder knows of other languages.
-`fit --from` then solves the head anew. What it gains: docs/decisions/0023-the-last-layers-are-tuned.md.
+Meanwhile its output is held near that of the pretrained encoder on the same speech without room, noise and microphone.
+`fit --from` then solves the head anew. What it gains: docs/decisions/0027-all-layers-are-tuned-on-dry-speech.md.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ SAVE_EVERY: Final = 50
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the layers are tuned; the defaults are what `base-0.5.0` was made with."""
+    """How the layers are tuned; the defaults are what `base-0.6.0` was made with."""
 
-    layers: int = 2
+    layers: int = 4
     """So many of the last layers are tuned."""
-    steps: int = 1200
+    steps: int = 900
     households: int = 8
     """In one batch."""
     utterances: int = 24
     """Of one household, at most."""
     acted: float = 0.75
     """Share of households with acted speech, half of them of each corpus; the others are ordinary speech."""
-    rounds: int = 4
+    rounds: int = 3
     """Times that all clips are dealt to households anew."""
     kept: float = 0.5
     """Weight of the tuned layers in the mean with the pretrained ones."""
@@ -60,8 +61,13 @@ def run(job: Job, how: Tuning) -> Path:
 
     Needs a recipe with a relative head. On two processor cores it takes a night, on a graphics card minutes.
     """
-    if job.recipe.relative is None or job.recipe.probe is None or how.layers > job.recipe.layers:
-        raise UserError(f"{job.recipe.name}: only layers of an encoder with a relative head can be tuned")
+    recipe = job.recipe
+    if recipe.relative is None or recipe.probe is None or how.layers > recipe.layers:
+        raise UserError(f"{recipe.name}: only layers of an encoder with a relative head can be tuned")
+    if not recipe.augment.households:
+        raise UserError(
+            f"{recipe.name}: layers are tuned on simulated households: set augment.households = true"
+        )
     result = job.out / "tuned.npz"
     if result.is_file():
         return result
@@ -69,10 +75,10 @@ def run(job: Job, how: Tuning) -> Path:
     job.make_out()
     # Its speakers are unknown and most of it has no emotion: it is for the head alone.
     task = replace(task, fitting=[clip for clip in task.fitting if clip.corpus != relative.FIELD])
-    inputs = read_inputs(job, task)
+    inputs = read_inputs(job, task, dry=True)
     try:
         keras.utils.set_random_seed(job.seed)
-        network, frozen = (transformer.make(job.recipe, len(inputs.task.labels)) for _ in range(2))
+        network, frozen = (transformer.make(recipe, len(inputs.task.labels)) for _ in range(2))
         for one in (network, frozen):
             one.load_pretrained(pretrained.load(job.data))
         before = network.get_weights()
@@ -136,7 +142,8 @@ def _steps(job: Job, how: Tuning, inputs: Inputs, model: TuningModel) -> None:
         rows = np.array(indices)
         random = np.random.default_rng([job.seed, key[1], key[4], 5])
         features = mask_bands(batch.features, random)
-        given = (features, batch.mask, *targets(inputs.source, key, rows, random))
+        assert batch.dry is not None
+        given = (features, batch.mask, *batch.dry, *targets(inputs.source, key, rows, random))
         model.reset_metrics()
         losses.append(float(model.train_on_batch(given, np.zeros((len(rows), 1), np.float32))))
         if not np.isfinite(losses[-1]):

@@ -1,4 +1,8 @@
-"""The loss that tunes an encoder: emotion and arousal of an utterance against the neutral ones of its household."""
+"""The loss that tunes an encoder: emotion and arousal of an utterance against the neutral ones of its household.
+
+And distillation: the tuned encoder, which hears speech in a room, is held near the frozen one, which hears the same
+speech dry. So what is learnt is to hear through rooms, noise and microphones, and what was known of voices is kept.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +25,9 @@ NEUTRAL_WEIGHT: Final = 0.7
 AROUSAL_WEIGHT: Final = 0.3
 DECAY: Final = 0.1
 """Of half the squared weights of the head."""
-PRESERVED: Final = 0.1
-"""Weight of the squared change of the pooled features, in units of their deviation."""
+PRESERVED: Final = 0.3
+"""Weight of the squared distance of the pooled features from those of the frozen encoder on dry speech, in units of
+their deviation."""
 HIGH: Final = np.array([name in HIGH_AROUSAL for name in LABELS], np.float32)
 USED: Final = np.array([name in HIGH_AROUSAL + LOW_AROUSAL for name in LABELS], np.float32)
 
@@ -62,14 +67,14 @@ class TuningModel(keras.Model):  # type: ignore[misc]
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Map (features, mask, label `[n]`, household `[n]`, counted `[n]`) to losses `[n, 1]`.
+        """Map (features, mask, dry features, dry mask, label, household, counted) to losses `[n, 1]`.
 
-        Labels are indices, -1 for ordinary speech; households are numbered from 0; `counted` is 1 where an utterance
-        belongs to the baseline of the others, else 0.
+        The last three are `[n]`: labels are indices, -1 for ordinary speech; households are numbered from 0; `counted`
+        is 1 where an utterance belongs to the baseline of the others, else 0.
         """
-        mel, mask, label, home, counted = inputs
+        mel, mask, dry, dry_mask, label, home, counted = inputs
         pooled = self.network.pool((mel, mask))
-        before = ops.stop_gradient(self.frozen.pool((mel, mask)))
+        before = ops.stop_gradient(self.frozen.pool((dry, dry_mask)))
         moved = ops.mean(ops.square((pooled - before) * self.scale), axis=1)
         components = ops.matmul((pooled - self.centre) * self.scale, self.components)
         away = self.drop(components - self._baseline(components, home, counted), training=training)
