@@ -30,6 +30,8 @@ if [ -n "$first" ] && ! is_member; then
   sleep 5
   wait_until_started
 fi
-ctl register hub localhost "$ROOMTONE_HUB_PASSWORD" || ctl change_password hub localhost "$ROOMTONE_HUB_PASSWORD"
+# The nodes share their users.
+[ -n "$first" ] || ctl register hub localhost "$ROOMTONE_HUB_PASSWORD" ||
+  ctl change_password hub localhost "$ROOMTONE_HUB_PASSWORD"
 echo "broker $ROOMTONE_NODE is ready"
 wait $ejabberd

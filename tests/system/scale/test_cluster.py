@@ -1,7 +1,7 @@
 """A cluster of two brokers, PostgreSQL, two recorders and two dashboards behind Caddy, some of which fail.
 
 `ROOMTONE_SCALE_ROOMS` and `ROOMTONE_SCALE_EVENTS_PER_S` say how many rooms there are, and how often they speak; the
-figures are written to `scale.json` (docs/scale.md has those of a quiet computer).
+figures are written to `scale.json`. docs/scale.md says how far it came.
 """
 
 from __future__ import annotations
