@@ -178,11 +178,6 @@ def run(options: argparse.Namespace) -> int:
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     _check_inputs(options)
-    if options.root_path is not None:
-        raise UserError(
-            f"--root-path {options.root_path}: these pages cannot be served below a path; "
-            "give them a host name or a port of their own (docs/hub.md)"
-        )
     listener = server.listen(options.host, options.port)
     is_loopback = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
     login = options.login or bool(proxies) or not is_loopback
@@ -199,8 +194,6 @@ def run(options: argparse.Namespace) -> int:
     public_host = os.environ.get(PUBLIC_HOST, "")
     tried = not options.no_try_it and (options.try_it or not public_host)
     bundle = (options.bundle or DEFAULT_BUNDLE) if tried else None
-    if options.max_rooms < 1:
-        raise UserError("--max-rooms: at least 1")
     if options.guest_links and not (login and bundle):
         raise UserError("--guest-links needs a login (--login), and the page *Try it*")
     own = server.url_of(listener)
@@ -225,7 +218,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_inputs(options: argparse.Namespace) -> None:
-    """Raises `UserError` for a folder of releases or a model that is named and not there."""
+    """Raises `UserError` for options that can never work, and for a folder or a model that is not there."""
+    if options.root_path is not None:
+        raise UserError(
+            f"--root-path {options.root_path}: these pages cannot be served below a path; "
+            "give them a host name or a port of their own (docs/hub.md)"
+        )
+    if options.max_rooms < 1:
+        raise UserError("--max-rooms: at least 1")
     if options.updates is not None and not options.updates.is_dir():
         raise UserError(
             f"--updates {options.updates}: no such folder; `roomtone fleet keys init` makes it: models/hub"
