@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     _log_to_stderr(config)
 
     from edge.ear.core_dumps import disable_core_dumps
-    from edge.util.restarts import wait_before_start
+    from edge.util.service.restarts import wait_before_start
 
     disable_core_dumps()
     restarts = wait_before_start()

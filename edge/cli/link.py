@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     from edge.mqtt import tls
     from edge.mqtt.address import from_config
     from edge.util import journal
-    from edge.util.restarts import wait_before_start
+    from edge.util.service.restarts import wait_before_start
 
     config = config_from(options)
     journal.configure("link", config.runtime.log_level)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge.config.options import add_config_options, config_from
 from edge.util.errors import UserError
-from edge.util.runtime_dir import runtime_dir
+from edge.util.service.runtime_dir import runtime_dir
 
 CONFIRM_S: Final = 8.0
 RUNTIME: Final = runtime_dir() or Path("/run/roomtone/ear")

@@ -47,7 +47,7 @@ from edge.protocol import (
 from edge.util.errors import UserError
 from edge.util.notify import is_supervised, notify, watchdog_interval_s
 from edge.util.process_stats import rss_mb_or_zero, seconds_since_start
-from edge.util.restarts import Restarts
+from edge.util.service.restarts import Restarts
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config.settings import Config
-from edge.util.runtime_dir import runtime_dir
+from edge.util.service.runtime_dir import runtime_dir
 
 INSTALLED: Final = Path("/run/roomtone/ear/state")
 """In memory, with a size; `edge.ear.saved_state` copies what is kept to `SAVED`."""

@@ -13,7 +13,7 @@ from edge.link.ipc import listener
 from edge.link.process import Link
 from edge.mqtt.address import from_config
 from edge.util.notify import notify
-from edge.util.restarts import LASTED_S, Restarts
+from edge.util.service.restarts import LASTED_S, Restarts
 
 log = logging.getLogger(__name__)
 

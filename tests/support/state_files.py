@@ -28,7 +28,7 @@ from edge.link.state.published_names import Identity
 from edge.protocol import LABELS
 from edge.releases.store.model_store import Store
 from edge.releases.store.state import Slot
-from edge.util.restarts import Restarts
+from edge.util.service.restarts import Restarts
 from tests.conftest import ROOT
 from tests.support.bundles import tiny
 from tests.support.messages import event
@@ -36,7 +36,7 @@ from tests.support.site.releases import bring, target
 from tests.support.sources import python_files
 
 WRITERS = {
-    "edge/util/restarts.py": "restarts",
+    "edge/util/service/restarts.py": "restarts",
     "edge/link/state/published_names.py": "published names",
     "edge/link/state/clock.py": "clock",
     "edge/link/state/numbering.py": "numbers",

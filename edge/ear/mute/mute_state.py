@@ -20,7 +20,7 @@ from edge.ear.state_dir import read_regular
 from edge.protocol.types import MicState, MutedBy
 from edge.util.atomic_file import sync_folder, write
 from edge.util.errors import UserError
-from edge.util.runtime_dir import runtime_dir
+from edge.util.service.runtime_dir import runtime_dir
 from edge.util.system_clock import LocalClock
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from edge.config.settings import Config
-from edge.util import runtime_dir as of_the_service
 from edge.util.errors import reason
+from edge.util.service import runtime_dir as of_the_service
 
 log = logging.getLogger(__name__)
 

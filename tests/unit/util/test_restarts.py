@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.util import restarts
-from edge.util.restarts import Restarts
-from edge.util.runtime_dir import runtime_dir
+from edge.util.service import restarts
+from edge.util.service.restarts import Restarts
+from edge.util.service.runtime_dir import runtime_dir
 
 
 def test_quick_deaths_cost_more_and_more_up_to_a_minute(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.util import atomic_file
-from edge.util.runtime_dir import runtime_dir
+from edge.util.service.runtime_dir import runtime_dir
 
 log = logging.getLogger(__name__)
 
