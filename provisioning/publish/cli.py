@@ -104,7 +104,7 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
             help="a root key; may be given again (default: those in the site's folder)",
         )  # fmt: skip
         _passphrase(parser)
-        _signing(parser)
+        _clock_and_hub(parser)
 
 
 def _publishing(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +131,7 @@ def _signing(parser: argparse.ArgumentParser) -> None:
         "--targets-key", type=Path, metavar="FILE", help="(default: targets.key in the site's folder)"
     )
     _passphrase(parser)
-    _signing(parser)
+    _clock_and_hub(parser)
 
 
 def _passphrase(parser: argparse.ArgumentParser) -> None:
@@ -143,7 +143,7 @@ def _passphrase(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _signing(parser: argparse.ArgumentParser) -> None:
+def _clock_and_hub(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clock-is-right", action="store_true",
         help="sign although the newest signature has a later date: this computer's clock was wrong then",
