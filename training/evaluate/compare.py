@@ -109,7 +109,8 @@ def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterabl
 def _decisions(bundle: Bundle, found: Predictions, adapt: str | None) -> list[NDArray[np.intp]]:
     """What is decided for each clip: once, or in each order of the room."""
     if adapt is None:
-        return [found.logits.argmax(axis=1)]
+        # As `evaluate` decides: by probabilities. The calibration of a head can change which one is the largest.
+        return [replay.without_baseline(bundle, found).argmax(axis=1)]
     return [logits.argmax(axis=1) for logits in replay.in_orders(bundle, found)]
 
 

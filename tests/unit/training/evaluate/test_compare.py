@@ -11,6 +11,7 @@ pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] 
 
 from training.evaluate import compare, compare_household
 from training.evaluate.evaluator import Evaluator
+from training.evaluate.labelled.measures import measure
 from training.metrics import classification as metrics
 
 
@@ -41,6 +42,23 @@ def test_a_model_is_no_better_than_itself():
     verdict, sentence = compare.verdict_of([found], "base-0.1.0", "base-0.1.0", 2.0)
     assert verdict == "equal"
     assert "may be chance" in sentence
+
+
+def test_a_comparison_decides_as_the_evaluation_does():
+    """The calibration of a relative head weighs `neutral` against the emotions, so the largest logit may be another."""
+    random = np.random.default_rng(2)
+    shipped = bundle.load(bundle.find("base"))
+    one = made_up([0.6, 0.7])
+    outputs = random.normal(0.0, 1.5, (len(one.truth), len(LABELS) + 1))
+    found = Predictions(
+        outputs, one.embeddings, one.truth, one.speakers, one.rooms, one.names, one.enough_speech
+    )
+    (decided,) = compare._decisions(shipped, found, None)
+    assert (decided != found.logits.argmax(axis=1)).any()
+    pair = compare.Pair("held-out", "", found, found)
+    row = compare.difference(pair, [decided], [decided], 1)
+    measured = measure("held-out", shipped, found)
+    assert row["macro_f1"]["old"] == pytest.approx(measured["macro_f1"], abs=1e-4)
 
 
 def test_numbers_are_those_of_the_measures():
