@@ -44,7 +44,7 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--root-path",
-        metavar="PATH",
+        metavar="PREFIX",
         help="not supported: these pages are at the root of a host name, not below a path of it",
     )
     parser.add_argument("--port", type=port, default=8080, help="port to serve on (default: %(default)s)")

@@ -205,6 +205,22 @@ def test_a_period_to_the_minute_is_exported_and_erased(browser, past):
         assert recorder.count() == 26
 
 
+def test_a_period_that_is_typed_stays_when_the_filter_changes(browser, past):
+    """Else the button beside it erases the whole day."""
+    url, tuesday, _ = past
+    with open_page(browser, url, f"/room/kitchen?date={tuesday:%Y-%m-%d}", **DESKTOP) as (page, _):
+        page.get_by_text("Another period, to the minute").click()
+        page.get_by_label("From").fill(f"{tuesday:%Y-%m-%d}T18:05")
+        page.get_by_text("Filter and compare").click()
+        page.locator(".rt-filters").get_by_label("Arousal").select_option(label="More agitated than usual")
+        expect(page).to_have_url(re.compile("arousal="))
+        page.wait_for_timeout(500)
+        expect(page.get_by_label("From")).to_have_value(f"{tuesday:%Y-%m-%d}T18:05")
+        # Another day is another period.
+        page.get_by_role("button", name="Earlier").click()
+        expect(page.get_by_label("From")).to_have_value("")
+
+
 def test_erase_a_day(browser, past):
     url, tuesday, recorder = past
     with open_page(browser, url, f"/room/kitchen?date={tuesday:%Y-%m-%d}", **DESKTOP) as (page, _):
