@@ -33,6 +33,7 @@ PATIENCE_S = 150
 def tmp_path() -> Iterator[Path]:
     """A short name: pytest's own, with a worker's in it, is too long for the sockets of a room."""
     with tempfile.TemporaryDirectory(prefix="rt-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)  # where root runs it, the broker is another user
         yield Path(folder)
 
 
