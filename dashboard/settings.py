@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edge.mqtt.address import BrokerAddress
 
 MAX_ROOMS: Final = 12_000
-"""Live rooms that are kept unless told otherwise: a broken or hostile publisher must not fill memory with rooms that
+"""Live rooms that are kept by default: a broken or hostile publisher must not fill memory with rooms that
 do not exist. A room takes 25 kB at most: 300 MB, of the 1 GB that Compose gives the dashboard.
 """
 

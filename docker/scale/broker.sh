@@ -4,7 +4,7 @@
 #   ROOMTONE_FIRST          the node that it joins; empty for the first one
 #   ROOMTONE_CERTIFICATE    file: certificate and private key for devices, PEM
 #   ROOMTONE_HUB_PASSWORD   of the user `hub`: recorders and dashboards
-#   ROOMTONE_COOKIE         what the nodes of one cluster share, and nobody else may know
+#   ROOMTONE_COOKIE         the secret of the cluster, the same for all of its nodes
 set -eu
 first=${ROOMTONE_FIRST:-}
 cookie=/var/lib/ejabberd/.erlang.cookie
