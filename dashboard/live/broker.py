@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from dashboard.live.broker_figures import ROOT, BrokerFigures
-from dashboard.live.decode import LEAVES, Incoming, decode, decode_response
+from dashboard.live.decode import IDENTIFYING, LEAVES, Incoming, decode, decode_response
 from dashboard.live.refusals import Refusals
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
@@ -68,12 +68,12 @@ class Broker:
         self._probe_topic = protocol.topic(base_topic, FLEET, PROBE)
         self._on_message = on_message
         self._on_connection = on_connection
+        # What makes a room comes first: most brokers send what is retained in the order of the subscriptions.
+        leaves = sorted(
+            (t for t in protocol.TOPICS if t.leaf in LEAVES), key=lambda t: t.leaf not in IDENTIFYING
+        )
         topics = [
-            *(
-                Subscription(protocol.topic(base_topic, "+", t), t.qos)
-                for t in protocol.TOPICS
-                if t.leaf in LEAVES
-            ),
+            *(Subscription(protocol.topic(base_topic, "+", t), t.qos) for t in leaves),
             Subscription(protocol.topic(base_topic, "+", "resp/+")),
             Subscription(self._probe_topic),
         ]

@@ -45,6 +45,13 @@ _words: dict[str, Any] = {protocol.MIC.leaf: MicState, protocol.AVAILABILITY.lea
 
 LEAVES: Final = frozenset(_decoders) | frozenset(_words)
 """The last levels of the topics that `decode` reads."""
+IDENTIFYING: Final = frozenset(
+    topic.leaf for topic in (protocol.INFO, protocol.EVENT, protocol.STATE, protocol.HEALTH)
+)
+"""Topics whose messages only a device publishes: what is required of them no other program publishes by chance.
+
+The others are short, as `online` and `ok`, or of the kind that Home Assistant expects of every device (`model`).
+"""
 
 
 class Incoming(NamedTuple):
@@ -85,7 +92,10 @@ def decode(base: str, topic: str, payload: bytes) -> Incoming:
         if leaf in _words:
             return Incoming(node, leaf, msgspec.convert(payload.decode("ascii"), _words[leaf]))
         if leaf in _decoders:
-            return Incoming(node, leaf, _decoders[leaf].decode(payload))
+            message = _decoders[leaf].decode(payload)
+            if isinstance(message, Info) and message.node != node:
+                raise ContractError(f"info of another node, {message.node}")
+            return Incoming(node, leaf, message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"{leaf}: {error}") from None
     raise ContractError(f"unknown topic {leaf[:40]!r}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, NamedTuple
 
-from dashboard.live.decode import Incoming
+from dashboard.live.decode import IDENTIFYING, Incoming, Message
+from dashboard.live.unconfirmed import UnconfirmedNodes
 from dashboard.settings import MAX_ROOMS
 from dashboard.values import printable, spoken_at
 from edge import protocol
@@ -91,6 +92,11 @@ class Room:
         return self.info is not None or bool(self.availability)
 
     @property
+    def is_announced(self) -> bool:
+        """Whether it is known what the device retains at the broker, which may have sent only a part of it."""
+        return self.info is not None and bool(self.availability)
+
+    @property
     def last(self) -> Utterance | None:
         """The newest utterance of the room; None before the first."""
         return self.recent[-1] if self.recent else None
@@ -107,19 +113,32 @@ class RoomRegistry:
         self.rejected = 0
         """Messages of rooms beyond `max_rooms`."""
         self._max_rooms = max_rooms
+        self._unconfirmed = UnconfirmedNodes(max_rooms)
         self._events: deque[Utterance] = deque(maxlen=KEPT_EVENTS)
         self._ids: OrderedDict[str, None] = OrderedDict()
 
     def apply(self, incoming: Incoming, now: float) -> bool:
-        """Apply a message received at `now` (seconds since 1970); return whether anything changed."""
+        """Apply a message received at `now` (seconds since 1970); return whether anything changed.
+
+        A room comes into being by a message that only a device publishes.
+        """
         node, leaf, message = incoming
         if message is None:
             return self._forget_device(node)
-        room = self.rooms.get(node) or self._add(node)
+        room = self.rooms.get(node)
         if room is None:
-            self.rejected += 1
-            return False
+            if leaf not in IDENTIFYING:
+                self._unconfirmed.keep(incoming)
+                return False
+            room = self._add(node)
+            if room is None:
+                self.rejected += 1
+                return False
         room.seen = now if leaf in NOT_RETAINED else room.seen
+        return self._update(room, leaf, message, now)
+
+    def _update(self, room: Room, leaf: str, message: Message, now: float) -> bool:
+        """Set what a message says of its room; return whether anything changed."""
         match message:
             case Event():
                 if not self._add_event(room, message, now):
@@ -193,10 +212,13 @@ class RoomRegistry:
         if len(self.rooms) >= self._max_rooms:
             return None
         room = self.rooms[node] = Room(node)
+        for _, leaf, message in self._unconfirmed.take(node):
+            self._update(room, leaf, message, 0.0)
         return room
 
     def _forget_device(self, node: str) -> bool:
         """Handle a device that was taken out of use: what was recorded of its room stays."""
+        self._unconfirmed.take(node)
         room = self.rooms.get(node)
         if room is None or not room.recorded:
             return self._remove(node)

@@ -37,7 +37,7 @@ class StateRequests:
             self._asked_at = {node: at for node, at in self._asked_at.items() if node in rooms}
         due = []
         for room in rooms.values():
-            if not room.availability and self._is_due(room, now):
+            if not room.is_announced and self._is_due(room, now):
                 self._asked_at[room.node] = now
                 due.append(room.node)
                 if len(due) == PER_CALL:

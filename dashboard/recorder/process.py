@@ -23,8 +23,9 @@ from dashboard.db import retention
 from dashboard.db.clock import guarded_ms
 from dashboard.db.engine import describe_error
 from dashboard.live.decode import Incoming, decode
-from dashboard.recorder.admission import MAX_DEVICES, MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
+from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
+from dashboard.recorder.presence import Presence
 from dashboard.recorder.session import Session
 from dashboard.recorder.tails import TailTracker
 from dashboard.recorder.writer import Received, Writer
@@ -76,10 +77,7 @@ class Recorder:
         self._refused_at = 0.0
         self._held: list[Message] = []
         """Events beyond the budget of their device, which are not acknowledged yet."""
-        self._online: dict[str, bool] = {}
-        """Whether each device is connected, as it says. Not every broker sends that to a recorder that came later:
-        a device of which it is not known is connected when it publishes an event.
-        """
+        self._presence = Presence()
         self._more_came = False
         """Whether the last batch had more than one message."""
         self._stop = threading.Event()
@@ -180,7 +178,7 @@ class Recorder:
             elif isinstance(message, Info):
                 names[node] = self._note_info(node, message, now)
             elif leaf == protocol.AVAILABILITY.leaf:
-                self._online[node] = message == "online"
+                self._presence.note_availability(node, message == "online")
         for attempt in range(1_000_000):
             if self._with_database(lambda: self._write(events, names)):
                 break
@@ -199,6 +197,7 @@ class Recorder:
 
     def _note_info(self, node: str, info: Info, now: int) -> str:
         """Note which event was the last one of a device; return its name."""
+        self._presence.note_info(node)
         if info.last_event is not None:
             self._tails.note(node, info.last_event, now)
         return info.name
@@ -216,8 +215,7 @@ class Recorder:
 
     def _prepare(self, nodes: Sequence[str]) -> None:
         for node in nodes:
-            if len(self._online) < MAX_DEVICES:
-                self._online.setdefault(node, True)
+            self._presence.note_event(node)
         # The budgets of unknown devices are in the database; where it fails, writing will wait for it.
         with contextlib.suppress(SQLAlchemyError):
             self._admission.prepare(nodes)
@@ -255,7 +253,7 @@ class Recorder:
         return True
 
     def _is_online(self, node: str) -> bool:
-        return self._online.get(node, False) and self._session.connected.is_set()
+        return self._presence.is_online(node) and self._session.connected.is_set()
 
     def _request_replay(self, gap: Gap) -> bool:
         command = Command(

@@ -1,6 +1,7 @@
 """The dashboard's connection to a real broker: commands and their responses, and its own probe."""
 
 import asyncio
+import time
 
 import msgspec
 import pytest
@@ -10,7 +11,15 @@ from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
 from edge.mqtt.events import Message
 from edge.mqtt.session import ClientOptions, Subscription
-from edge.protocol import Command, Response, encode
+from edge.protocol import Command, Info, Response, encode
+from tests.support.broker import Broker
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """By itself mosquitto drops what it has for a subscriber beyond 1,000 messages."""
+    with Broker("allow_anonymous true\nmax_queued_messages 0", folder=tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
@@ -91,16 +100,56 @@ JUNK = {
     "lamp/resp/mute": b"ok",
 }
 """What other programs leave below a base topic, after Zigbee2MQTT."""
+VALID_JUNK = {
+    "plug/availability": b"online",
+    "plug/mic": b"ok",
+    "plug/muted_by": b"{}",
+    "plug/model": b'{"installed_version": "1.2", "latest_version": "1.3"}',
+    "moved/info": encode(Info(node="kitchen", name="Kitchen", version="1")),
+}
+"""What they may leave that a device publishes alike."""
+REFUSED = (set(JUNK) - {"lamp/set/state"}) | {"moved/info"}
+"""All of it that is subscribed to, and is no message of the protocol."""
+NAMES = 3000
 
 
 def test_retained_junk_of_other_programs_makes_no_room(broker, device):
-    for name, payload in JUNK.items():
+    for name, payload in (JUNK | VALID_JUNK).items():
         device.publish_and_wait(f"roomtone/{name}", payload, retain=True)
-    device.publish_and_wait("roomtone/kitchen/availability", b"online", retain=True)
+    for number in range(NAMES):
+        while device.publish(f"roomtone/name-{number}/availability", b"online", retain=True) is None:
+            time.sleep(0.01)  # So many wait to be sent already.
+    assert device.publish_and_wait("roomtone/kitchen/availability", b"online", retain=True) is not None
+    device.publish_and_wait("roomtone/kitchen/mic", b"ok", retain=True)
+    device.publish_and_wait(
+        "roomtone/kitchen/info", encode(Info(node="kitchen", name="Kitchen", version="1")), retain=True
+    )
 
     async def use(feed):
-        while "kitchen" not in feed.registry.rooms or feed.broker.refusals.total < 6:
+        while "kitchen" not in feed.registry.rooms or feed.broker.refusals.total < len(REFUSED):
             await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert len(feed.registry._unconfirmed) == NAMES + len({"plug"})
+        kitchen = feed.registry.rooms["kitchen"]
+        assert (kitchen.availability, kitchen.mic, kitchen.name) == ("online", "ok", "Kitchen")
         return set(feed.registry.rooms)
 
     assert with_feed(broker, use) == {"kitchen"}
+
+
+def test_a_device_whose_info_comes_last_is_known_as_a_whole(broker, device):
+    """The order of retained messages is the broker's."""
+
+    async def use(feed):
+        for leaf, payload in (("availability", b"online"), ("mic", b"muted")):
+            await asyncio.to_thread(device.publish_and_wait, f"roomtone/kitchen/{leaf}", payload, retain=True)
+        await asyncio.sleep(0.5)
+        assert feed.registry.rooms == {}
+        info = encode(Info(node="kitchen", name="Kitchen", version="1"))
+        await asyncio.to_thread(device.publish_and_wait, "roomtone/kitchen/info", info, retain=True)
+        while not feed.registry.rooms:
+            await asyncio.sleep(0.05)
+        return feed.registry.rooms["kitchen"]
+
+    kitchen = with_feed(broker, use)
+    assert (kitchen.availability, kitchen.mic) == ("online", "muted")

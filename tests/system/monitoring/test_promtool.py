@@ -16,6 +16,7 @@ from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed
 from edge.link.metrics import DeviceMetrics
 from edge.mqtt.address import BrokerAddress
+from edge.protocol import Info
 from tests.conftest import ROOT
 from tests.support.machines import container
 from tests.support.messages import event_of, healthy
@@ -56,6 +57,7 @@ def test_promtool_takes_the_metrics_of_the_hub(promtool: list[str]) -> None:
         ("kitchen", "availability", "online"),
         ("kitchen", "mic", "muted"),
         ("kitchen", "event", event_of("happy", 1_770_000_000.0)),
+        ("hall", "info", Info(node="hall", name="Hall", version="1")),
         ("hall", "availability", "offline"),
     ):
         feed.registry.apply(Incoming(node, leaf, message), 1_770_000_000.0)

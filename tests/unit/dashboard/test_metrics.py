@@ -10,6 +10,7 @@ from dashboard.api.metrics import DatabaseFigures, HubMetrics
 from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed, PageSubscription
 from edge.mqtt.address import BrokerAddress
+from edge.protocol import Info
 from tests.support.messages import event_of
 
 NOW = 1_770_000_000.0
@@ -22,8 +23,12 @@ def feed():
         ("kitchen", "availability", "online"),
         ("kitchen", "mic", "muted"),
         ("kitchen", "event", event_of("happy", NOW)),
+        ("hall", "info", Info(node="hall", name="Hall", version="1")),
         ("hall", "availability", "offline"),
+        ("attic", "info", Info(node="attic", name="Attic", version="1")),
         ("attic", "mic", "ok"),
+        ("stranger", "availability", "online"),
+        ("stranger", "mic", "ok"),
     ):
         made.registry.apply(Incoming(node, leaf, message), NOW)
     made.registry.rejected = 3

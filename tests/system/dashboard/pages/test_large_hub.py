@@ -21,9 +21,14 @@ def many(url, rooms):
     """So many rooms, of which the last needs attention."""
     for number in range(ROOMS):
         node = f"room-{number:03}"
-        for topic, text in ((protocol.AVAILABILITY, "online"), (protocol.MIC, "ok")):
+        info = protocol.encode(protocol.Info(node=node, name=node, version="1"))
+        for topic, payload in (
+            (protocol.INFO, info),
+            (protocol.AVAILABILITY, "online"),
+            (protocol.MIC, "ok"),
+        ):
             name = protocol.topic("roomtone", node, topic)
-            last = rooms.client.publish(name, text, qos=1, retain=True)
+            last = rooms.client.publish(name, payload, qos=1, retain=True)
     last.wait_for_publish(30)
     rooms.publish(f"room-{ROOMS - 1}", protocol.AVAILABILITY, "offline")
     until(lambda: health(url)["rooms"] == ROOMS)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dashboard.live.decode import MAX_BYTES, decode
 from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import Room
-from edge.protocol import ContractError, Level, encode
+from edge.protocol import ContractError, Info, Level, encode
 from tests.support.messages import event_of
 
 
@@ -17,6 +17,8 @@ def test_every_kind_of_message_is_read_below_a_base_of_several_levels():
     assert decode("home/tone", "home/tone/kitchen/mic", b"muted") == ("kitchen", "mic", "muted")
     assert decode("home/tone", "home/tone/kitchen/availability", b"online").message == "online"
     assert decode("home/tone", "home/tone/kitchen/availability", b"").message is None
+    info = Info(node="kitchen", name="Kitchen", version="1")
+    assert decode("home/tone", "home/tone/kitchen/info", encode(info)).message == info
     level = Level(dbfs=-31.5, speech=True)
     assert decode("home/tone", "home/tone/kitchen/level", encode(level)).message == level
 
@@ -37,6 +39,7 @@ def test_every_kind_of_message_is_read_below_a_base_of_several_levels():
         ("other/kitchen/mic", b"ok"),
         ("roomtone/kitchen/mic", b"ok" + b" " * MAX_BYTES),
         ("mic", b"ok"),
+        ("roomtone/kitchen/info", b'{"node": "hall", "name": "Hall", "version": "1"}'),
     ],
 )
 def test_what_breaks_the_contract_is_refused(topic, payload):

@@ -34,6 +34,15 @@ def registry():
     return RoomRegistry()
 
 
+def announce(registry, node, name=None, **messages):
+    """What a device publishes of itself; `messages` by the last level of their topic."""
+    registry.apply(
+        Incoming(node, "info", Info(node=node, name=node if name is None else name, version="1")), NOW
+    )
+    for leaf, message in messages.items():
+        registry.apply(Incoming(node, leaf, message), NOW)
+
+
 def hear(registry, node, emotion, at=NOW, now=NOW, **changes):
     message = event_of(emotion, at, **changes)
     return message, registry.apply(Incoming(node, "event", message), now)
@@ -85,7 +94,7 @@ def test_memory_is_bounded(registry):
 def test_rooms_beyond_the_limit_are_refused_and_counted():
     registry = RoomRegistry(max_rooms=2)
     for node in ("a", "b", "c"):
-        registry.apply(Incoming(node, "mic", "ok"), NOW)
+        announce(registry, node)
     assert set(registry.rooms) == {"a", "b"}
     assert registry.rejected == 1
 
@@ -118,14 +127,14 @@ def test_a_tile_follows_the_last_utterance_and_the_smoothed_state_stands_in_befo
     ],
 )
 def test_a_name_has_no_control_characters_and_never_is_empty(registry, given, shown):
-    registry.apply(Incoming("kitchen", "info", Info(node="kitchen", name=given, version="1")), NOW)
+    announce(registry, "kitchen", given)
     assert registry.rooms["kitchen"].name == shown
 
 
 def test_a_page_is_told_only_what_changed_since_it_looked_last(registry):
     page = Page(registry)
     hear(registry, "kitchen", "happy")
-    registry.apply(Incoming("study", "mic", "ok"), NOW)
+    announce(registry, "study", mic="ok")
     first = page.look()
     assert {room["node"] for room in first["rooms"]} == {"kitchen", "study"}
     assert len(first["events"]) == 1
@@ -142,11 +151,11 @@ def test_a_page_is_told_only_what_changed_since_it_looked_last(registry):
 
 def test_a_room_whose_retained_topic_was_cleared_leaves_the_page_and_may_come_back(registry):
     page = Page(registry)
-    registry.apply(Incoming("study", "availability", "online"), NOW)
+    announce(registry, "study", availability="online")
     page.look()
     assert registry.apply(Incoming("study", "availability", None), NOW)
     assert page.look()["gone"] == ["study"]
-    registry.apply(Incoming("study", "availability", "online"), NOW)
+    announce(registry, "study", availability="online")
     view = page.look()
     assert "gone" not in view
     assert [room["node"] for room in view["rooms"]] == ["study"]
@@ -157,7 +166,7 @@ def test_a_recorded_room_is_there_without_a_device_and_stays_when_its_device_goe
     assert not registry.set_recorded({"attic": "Attic", "kitchen": "Old name"})
     view = room_view(registry.rooms["attic"])
     assert (view["name"], view["recorded_only"]) == ("Attic", True)
-    registry.apply(Incoming("kitchen", "info", Info(node="kitchen", name="Kitchen", version="1")), NOW)
+    announce(registry, "kitchen", "Kitchen")
     hear(registry, "kitchen", "happy")
     view = room_view(registry.rooms["kitchen"])
     assert (view["name"], "recorded_only" in view) == ("Kitchen", False)
@@ -168,7 +177,7 @@ def test_a_recorded_room_is_there_without_a_device_and_stays_when_its_device_goe
 
 
 def test_an_erased_room_goes_unless_it_has_a_device(registry):
-    registry.apply(Incoming("kitchen", "availability", "online"), NOW)
+    announce(registry, "kitchen", availability="online")
     registry.set_recorded({"attic": "Attic", "kitchen": "Kitchen"})
     page = Page(registry)
     page.look()
@@ -178,8 +187,7 @@ def test_an_erased_room_goes_unless_it_has_a_device(registry):
 
 
 def test_the_reason_of_a_mute_is_shown(registry):
-    registry.apply(Incoming("kitchen", "mic", "muted"), NOW)
-    registry.apply(Incoming("kitchen", "muted_by", MuteReasons(("device", "quiet_hours"))), NOW)
+    announce(registry, "kitchen", mic="muted", muted_by=MuteReasons(("device", "quiet_hours")))
     assert room_view(registry.rooms["kitchen"])["muted_by"] == ("device", "quiet_hours")
 
 
@@ -188,8 +196,7 @@ def large():
     """A hub with more rooms than a page is sent."""
     registry = RoomRegistry()
     for number in range(3 * PAGE_ROOMS):
-        registry.apply(Incoming(f"r{number:04}", "availability", "online"), NOW)
-        registry.apply(Incoming(f"r{number:04}", "mic", "ok"), NOW)
+        announce(registry, f"r{number:04}", availability="online", mic="ok")
     return registry
 
 
@@ -232,7 +239,7 @@ def test_a_room_that_needs_attention_comes_first_in_a_large_hub(large):
 def test_an_utterance_of_a_room_that_is_not_shown_has_its_name(large):
     page = Page(large)
     page.look()
-    large.apply(Incoming("r0599", "info", Info(node="r0599", name="Attic", version="1")), NOW)
+    announce(large, "r0599", "Attic")
     hear(large, "r0599", "happy")
     hear(large, "r0000", "happy")
     names = {event["node"]: event.get("name") for event in page.look()["events"]}

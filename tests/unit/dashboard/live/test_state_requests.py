@@ -2,8 +2,10 @@ import pytest
 
 from dashboard.live.registry import Room
 from dashboard.live.state_requests import INTERVAL_S, PER_CALL, WAIT_S, StateRequests
+from edge.protocol import Info
 
 START = 1_770_000_000.0
+INFO = Info(node="a", name="A", version="1")
 
 
 @pytest.fixture
@@ -16,7 +18,7 @@ def requests():
 def test_the_broker_may_send_the_state_first(requests):
     rooms = {"a": Room("a")}
     assert requests.due(rooms, START + WAIT_S - 1) == []
-    rooms["a"].availability = "online"
+    rooms["a"].availability, rooms["a"].info = "online", INFO
     assert requests.due(rooms, START + WAIT_S) == []
 
 
@@ -27,7 +29,9 @@ def test_a_device_that_is_heard_is_asked_until_it_has_announced_itself(requests)
     room.seen = START + 11
     assert requests.due(rooms, START + 12) == []
     assert requests.due(rooms, START + 10 + INTERVAL_S) == ["a"]
-    room.availability, room.seen = "online", START + 80
+    room.availability, room.seen = "online", START + 150
+    assert requests.due(rooms, START + 150) == ["a"]
+    room.info, room.seen = INFO, START + 300
     assert requests.due(rooms, START + 999) == []
 
 
