@@ -15,6 +15,7 @@ A test that only needs an open broker takes the fixture `broker` (tests/system/c
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -45,6 +46,29 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return port
+
+
+def refusing_subscriptions(folder: Path, *topics: str) -> str:
+    """A configuration with which all is allowed but subscriptions to these topics; an access list refuses none."""
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    rights = {
+        "defaultACLAccess": {
+            "publishClientSend": True,
+            "publishClientReceive": True,
+            "subscribe": True,
+            "unsubscribe": True,
+        },
+        "roles": [
+            {
+                "rolename": "refused",
+                "acls": [{"acltype": "subscribeLiteral", "topic": topic, "allow": False} for topic in topics],
+            }
+        ],
+        "groups": [{"groupname": "all", "roles": [{"rolename": "refused"}], "clients": []}],
+        "anonymousGroup": "all",
+    }
+    (folder / "rights.json").write_text(json.dumps(rights))
+    return f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {{folder}}/rights.json"
 
 
 class Broker:

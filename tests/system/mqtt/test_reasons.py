@@ -6,11 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.support.broker import Broker, free_port
+from tests.support.broker import Broker, free_port, refusing_subscriptions
 from tests.support.link import LinkProcess, Subscriber
 from tests.support.waiting import until
 
@@ -210,24 +209,9 @@ def test_the_doctor_says_how_the_broker_is(folder, broker):
 
 
 def test_a_subscription_that_the_broker_refuses(folder):
-    """With the dynamic security plug-in; an access list alone refuses none."""
-    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
     topic = "roomtone/kitchen/cmd/+"
-    denied = {"acltype": "subscribeLiteral", "topic": topic, "allow": False}
-    rights = {
-        "defaultACLAccess": {
-            "publishClientSend": True,
-            "publishClientReceive": True,
-            "subscribe": True,
-            "unsubscribe": True,
-        },
-        "roles": [{"rolename": "deaf", "acls": [denied]}],
-        "groups": [{"groupname": "all", "roles": [{"rolename": "deaf"}], "clients": []}],
-        "anonymousGroup": "all",
-    }
     (folder / "conf").mkdir()
-    (folder / "conf" / "rights.json").write_text(json.dumps(rights))
-    config = f"allow_anonymous true\nplugin {plugin}\nplugin_opt_config_file {{folder}}/rights.json"
+    config = refusing_subscriptions(folder / "conf", topic)
     with (
         Broker(config, folder=folder / "conf") as broker,
         LinkProcess(folder, broker.port) as link,

@@ -16,7 +16,7 @@ from edge.mqtt.events import CapabilitiesChanged, Connected, Message
 from edge.mqtt.reason_codes import Identity
 from edge.mqtt.retained_probe import at_wildcards
 from edge.mqtt.session import Subscription
-from tests.support.broker import Broker
+from tests.support.broker import Broker, refusing_subscriptions
 from tests.support.waiting import until
 
 VERSIONS = pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -52,6 +52,17 @@ def test_without_the_rights_nothing_is_known(tmp_path, monkeypatch, version, rig
     (tmp_path / "acl").write_text(rights + "\n")
     (tmp_path / "acl").chmod(0o644)
     with Broker(OPEN + "acl_file {folder}/acl\n", folder=tmp_path) as broker:
+        assert ask(broker, version) is None
+
+
+@VERSIONS
+@pytest.mark.parametrize("refused", ["+/wildcard", "retained/exact"])
+def test_a_subscription_that_is_refused_says_nothing_of_retained_messages(
+    tmp_path, monkeypatch, version, refused
+):
+    monkeypatch.setattr(retained_probe, "CONTROL_S", 3.0)
+    monkeypatch.setattr(retained_probe, "GRACE_S", 1.0)
+    with Broker(refusing_subscriptions(tmp_path, f"{TOPIC}/{refused}"), folder=tmp_path) as broker:
         assert ask(broker, version) is None
 
 
