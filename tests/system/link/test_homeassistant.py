@@ -103,6 +103,12 @@ def test_one_retained_message_announces_all_entities(home, link):
     assert parts["emotion"]["expire_after"] > 60
 
 
+def test_a_start_announces_the_device_once(home, link, ear):
+    until(lambda: home.of("info") and json.loads(home.of("info")[-1].payload)["ear"])
+    time.sleep(1)
+    assert len([m for m in home.messages if m.topic == TOPIC]) == 1
+
+
 def link_port(home):
     return home._client._port
 

@@ -17,7 +17,7 @@ from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import utterance
 from tests.support.waiting import until
-from tests.system.subscribers.examples import example, write_node_red
+from tests.system.subscribers.examples import check_python_subscriber, example, write_node_red
 
 
 @contextlib.contextmanager
@@ -89,22 +89,7 @@ def test_the_python_subscriber_prints_each_event_once_in_order_and_closes_gaps(
     tmp_path, python, broker, ear, packages
 ):
     with python(0, tmp_path, broker, *packages) as output:
-        until(lambda: "SUBACK to my-subscriber" in broker.log, what=output)
-        told = [ear.tell(utterance(1))]
-        until(lambda: output().count("\n") == 1, what=output)
-        # Somebody throws the program out of its session, and what comes now is lost for it.
-        with Subscriber(broker.port, "my-subscriber", topics="other"):
-            told += [ear.tell(utterance(2)), ear.tell(utterance(3))]
-            until(lambda: len(ear.acks) == 3)
-        count = broker.log.count("SUBACK to my-subscriber")
-        until(lambda: broker.log.count("SUBACK to my-subscriber") > count, 20)
-        told.append(ear.tell(utterance(4)))
-        until(lambda: output().count("\n") == 4, 20, output)
-        ear.tell(told[-1])
-        time.sleep(0.5)
-        lines = [line.split() for line in output().splitlines()]
-    assert [line[1] for line in lines] == [str(one.n) for one in told]
-    assert len({line[-1] for line in lines}) == len(told)
+        check_python_subscriber(output, broker, ear)
 
 
 @pytest.mark.long

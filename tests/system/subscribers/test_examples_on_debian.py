@@ -17,7 +17,7 @@ from tests.support.machines import container
 from tests.support.messages import utterance
 from tests.support.waiting import until
 from tests.system.subscribers.debian import command, root
-from tests.system.subscribers.examples import example, write_node_red
+from tests.system.subscribers.examples import check_python_subscriber, example, write_node_red
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -83,19 +83,7 @@ def test_mosquitto_sub(typed: Typed, broker: Broker, ear: EarClient) -> None:
 def test_paho(typed: Typed, shared: Path, broker: Broker, ear: EarClient) -> None:
     (shared / "subscriber.py").write_text(example("python", 0))
     with typed(f"python3 /test/subscriber.py 127.0.0.1 {broker.port}") as output:
-        until(lambda: "SUBACK to my-subscriber" in broker.log, 60, output)
-        told = [ear.tell(utterance(1))]
-        until(lambda: output().count("\n") == 1, 30, output)
-        # Somebody throws the program out of its session, and what comes now is lost for it.
-        with Subscriber(broker.port, "my-subscriber", topics="other"):
-            told += [ear.tell(utterance(2)), ear.tell(utterance(3))]
-            until(lambda: len(ear.acks) == 3)
-        count = broker.log.count("SUBACK to my-subscriber")
-        until(lambda: broker.log.count("SUBACK to my-subscriber") > count, 60)
-        told.append(ear.tell(utterance(4)))
-        until(lambda: output().count("\n") == 4, 60, output)
-        lines = [line.split() for line in output().splitlines()]
-    assert [line[1] for line in lines] == [str(one.n) for one in told]
+        check_python_subscriber(output, broker, ear)
 
 
 def test_aiomqtt(typed: Typed, shared: Path, broker: Broker, ear: EarClient) -> None:
