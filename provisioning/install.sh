@@ -17,7 +17,8 @@ usage: sudo provisioning/install.sh [OPTIONS]
   --code CODE              what `roomtone fleet enrol` showed with it (the first file of a site needs it; default: asked for)
   --accept-unconfirmed     take the first file of a site without its code
   --new-site               the device belongs to another site already, and changes over to that of the join file
-  --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for
+  --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for. Given again: further
+                           nodes of the same cluster, for when this one fails
   --password-file FILE     its first line is the broker's password
   --ca FILE                who signed the broker's certificate (PEM), where the system does not know it
   --node ID                stable name in every topic: a-z, 0-9, _ and - (default: the host name)

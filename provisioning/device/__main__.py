@@ -30,7 +30,7 @@ def main() -> int:
         "--backup", type=Path, help="copy of a file whose keys are renamed; one that exists is kept"
     )
     which = configure.add_mutually_exclusive_group()
-    which.add_argument("--broker")
+    which.add_argument("--broker", action="append")
     which.add_argument("--join", type=Path)
     configure.add_argument("--code")
     configure.add_argument("--new-site", action="store_true")
@@ -58,7 +58,7 @@ def main() -> int:
 def _configure(options: argparse.Namespace) -> None:
     settings: dict[str, Any] = {}
     if options.broker is not None:
-        settings = connection.from_address(options.broker, ca=options.ca is not None)
+        settings = connection.from_addresses(options.broker, ca=options.ca is not None)
         if not settings["mqtt.tls"]:
             print(
                 "install.sh: warning: mqtt:// is not encrypted: everything on this network can read every event"

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -61,6 +62,22 @@ def from_address(address: str, ca: bool) -> dict[str, Any]:
     return found
 
 
+def from_addresses(addresses: Sequence[str], ca: bool) -> dict[str, Any]:
+    """Return the settings for the nodes of one broker cluster, the one that is tried first in front.
+
+    Otherwise as `from_address`. Raises `UserError`.
+    """
+    first, *others = (from_address(address, ca) for address in addresses)
+    for address, other in zip(addresses[1:], others, strict=True):
+        if other | {"mqtt.host": ""} != first | {"mqtt.host": ""}:
+            raise UserError(
+                f"--broker {address!r}: the nodes of one cluster have the same user and port, and TLS all of them or "
+                "none"
+            )
+    more = [other["mqtt.host"] for other in others]
+    return first | ({"mqtt.more_hosts": more} if more else {})
+
+
 def from_join(file: Path, credentials: Path, consent: Consent) -> tuple[dict[str, Any], str]:
     """Write certificate and key of a join file to `credentials`; return its settings, and what to show to the user.
 
@@ -108,7 +125,7 @@ def dropins(config: Config) -> dict[str, str]:
     head = "# Written by install.sh from /etc/roomtone/roomtone.toml; run it again after a change there.\n[Service]\n"
     resolvers = "".join(f"IPAddressAllow={address}\n" for address in loopback_resolvers())
     link = resolvers
-    if _is_this_machine(config.mqtt.host):
+    if any(_is_this_machine(host) for host in (config.mqtt.host, *config.mqtt.more_hosts)):
         link += "IPAddressAllow=localhost\n"
     if config.runtime.metrics_port is not None:
         link += "" if "localhost" in link else "IPAddressAllow=localhost\n"

@@ -51,6 +51,21 @@ def test_plain_mqtt_is_taken_with_a_warning(tmp_path: Path) -> None:
     assert "not encrypted" in done.stderr
 
 
+def test_the_nodes_of_a_cluster_are_written_and_another_broker_has_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    where = ["configure", "--config", tmp_path / "roomtone.toml", "--credentials", tmp_path / "credentials"]
+    done = device(*where, "--broker", "mqtt://broker-1:1884", "--broker", "mqtt://broker-2:1884")
+    assert done.returncode == 0, done.stderr
+    found = load(tmp_path / "roomtone.toml").mqtt
+    assert (found.host, found.more_hosts, found.port) == ("broker-1", ("broker-2",), 1884)
+    refused = device(*where, "--broker", "mqtt://broker-1", "--broker", "mqtt://broker-2:1884")
+    assert (refused.returncode, "same user and port" in refused.stderr) == (2, True)
+    # Without options nothing changes; with another broker the nodes of the first are gone.
+    assert device(*where).stdout == ""
+    assert device(*where, "--broker", "mqtt://other").returncode == 0
+    assert load(tmp_path / "roomtone.toml").mqtt.more_hosts == ()
+
+
 def test_a_join_file_gives_broker_certificate_and_name(tmp_path: Path) -> None:
     pytest.importorskip("cryptography")
     made = tmp_path / "site"

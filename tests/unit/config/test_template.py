@@ -66,6 +66,17 @@ def test_an_address_becomes_settings(address: str, settings: dict[str, object]) 
     assert connection.from_address(address, ca=False) == settings
 
 
+def test_addresses_of_a_cluster_become_one_broker_with_further_hosts() -> None:
+    one, two, three = (f"mqtts://kitchen@broker-{number}:8884" for number in (1, 2, 3))
+    assert connection.from_addresses([one, two, three], ca=True) == connection.from_address(one, ca=True) | {
+        "mqtt.more_hosts": ["broker-2", "broker-3"]
+    }
+    assert connection.from_addresses([one], ca=False) == connection.from_address(one, ca=False)
+    for other in ("mqtts://hall@broker-2:8884", "mqtts://kitchen@broker-2", "mqtt://kitchen@broker-2:8884"):
+        with pytest.raises(UserError, match="same user and port"):
+            connection.from_addresses([one, other], ca=False)
+
+
 @pytest.mark.parametrize(
     ("address", "words"),
     [
@@ -110,6 +121,8 @@ def test_only_a_broker_on_this_machine_opens_the_way_to_this_machine() -> None:
     assert connection.dropins(Config(mqtt=Mqtt(host="192.0.2.1")))["roomtone-link"] == ""
     for host in ("localhost", "127.0.0.1", "::1"):
         assert "IPAddressAllow=localhost" in connection.dropins(Config(mqtt=Mqtt(host=host)))["roomtone-link"]
+    further = Mqtt(host="192.0.2.1", more_hosts=("192.0.2.2", "localhost"))
+    assert "IPAddressAllow=localhost" in connection.dropins(Config(mqtt=further))["roomtone-link"]
     models = Updates(url="https://127.0.0.1:8443/updates")
     assert (
         "IPAddressAllow=localhost"
