@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -32,6 +33,7 @@ from dashboard.db.periods import Periods
 from dashboard.db.reachability import Reachability
 from dashboard.db.records import Records
 from dashboard.db.schema import NewerSchemaError, migrate
+from dashboard.first_state import first_state
 from dashboard.headers import SecurityHeaders
 from dashboard.live.feed import Feed
 from dashboard.live.probe import run_probe
@@ -88,7 +90,7 @@ class Application:
             phone_page.install(self._app)
         if services.guests is not None:
             guest_page.install(self._app, services.guests, services.limiter)
-        spa.install(self._app)
+        spa.install(self._app, functools.partial(first_state, services))
         return SecurityHeaders(self._middleware, self._settings.public_host)
 
     @contextlib.asynccontextmanager

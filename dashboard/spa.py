@@ -1,4 +1,7 @@
-"""Serves the built front end (`dashboard/static/`, made from `dashboard/frontend/` by `./run frontend`)."""
+"""Serves the built front end (`dashboard/static/`, made from `dashboard/frontend/` by `./run frontend`).
+
+The page has in it what it shows first: a browser that has the scripts already shows the rooms after one answer.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ ROOT_FILES: Final = (
     "service-worker.js",
 )
 YEAR_S: Final = 31_536_000
+PLACE: Final = '<script type="application/json" id="rt-first">'
+"""An empty element, into which comes what the page shows first."""
 
 
 class _Assets(StaticFiles):
@@ -42,13 +47,24 @@ def stylesheet() -> str:
     return f"/{manifest['index.html']['css'][0]}"
 
 
-def install(application: FastAPI) -> None:
-    """Add the pages and files. Everything below `/api` must have been added before."""
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
+def install(application: FastAPI, first_state: Callable[[Request], str]) -> None:
+    """Add the pages and files. Everything below `/api` must have been added before.
+
+    `first_state` returns what a page shows first, as JSON that may stand in HTML.
+    """
+    head, place, tail = (STATIC / "index.html").read_text(encoding="utf-8").partition(PLACE)
+    if not place:
+        raise ValueError(f"{STATIC / 'index.html'} has no place for what the page shows first")
     application.mount("/assets", _Assets(directory=STATIC / "assets"), "assets")
 
-    async def index(_request: Request) -> Response:
-        return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
+    def page(request: Request, status: int = 200) -> Response:
+        # Not kept: a browser that goes back, or begins with the pages of last time, would show old rooms.
+        return HTMLResponse(
+            f"{head}{PLACE}{first_state(request)}{tail}", status, {"Cache-Control": "no-store"}
+        )
+
+    async def index(request: Request) -> Response:
+        return page(request)
 
     for path in PAGES:
         application.add_api_route(path, index, include_in_schema=False)
@@ -60,7 +76,7 @@ def install(application: FastAPI) -> None:
     async def missing(request: Request, rest: str) -> Response:
         if rest.startswith(("api/", "assets/")) or "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404, "there is no such page")
-        return HTMLResponse(page, 404, {"Cache-Control": "no-cache"})
+        return page(request, 404)
 
     application.add_api_route("/{rest:path}", missing, include_in_schema=False)
 

@@ -44,6 +44,7 @@ class Notifier:
     async def run(self) -> NoReturn:
         """Evaluate the rules every 10 s, until cancelled."""
         while True:
+            await self.show_alerts()
             await asyncio.sleep(INTERVAL_S)
             agitated = self._feed.registry.agitated_since()
             try:
@@ -56,6 +57,13 @@ class Notifier:
                 self._start(self._publish(change.rule, change.message()))
                 for name, send in self._channels.of(change.rule, change.message()).items():
                     self._start(self._deliver(change.rule, name, send))
+
+    async def show_alerts(self) -> None:
+        """Show in the live state which rooms have an alert that is on."""
+        try:
+            self._feed.set_alerted(await asyncio.to_thread(self._rules.alerted_rooms))
+        except SQLAlchemyError as error:
+            log.error("alerts cannot be shown: %s", describe_error(error))
 
     async def test(self, rule: Message) -> dict[str, str]:
         """Send a test message on all channels of a rule, once; return why each failed, or an empty string."""

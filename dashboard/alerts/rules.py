@@ -167,6 +167,12 @@ class RuleStore:
         with self._engine.connect() as connection:
             return connection.execute(statement).scalar() or 0
 
+    def alerted_rooms(self) -> frozenset[str]:
+        """Return the node ids of the rooms in which an alert is on."""
+        statement = select(rooms.c.node).join(alerts, alerts.c.room_id == rooms.c.id)
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(statement.where(alerts.c.until.is_(None))).scalars())
+
     def evaluate(self, now_ms: int, agitated: Mapping[str, float] | None = None) -> list[AlertChange]:
         """Begin and end alerts according to the recorded events; return what changed.
 

@@ -18,6 +18,7 @@ from dashboard.api.common import (
     run_query,
 )
 from dashboard.auth import passwords
+from dashboard.auth.accounts import Identity
 from dashboard.auth.middleware import identity_of
 from edge.util.errors import UserError
 from edge.util.version import VERSION
@@ -66,6 +67,26 @@ class AuditEntry(BaseModel):
     result: str
 
 
+def hub_info(services: Services, identity: Identity) -> HubInfo:
+    """Return a user and what the hub offers; a guest sees nothing of the site."""
+    broker = services.feed.broker
+    is_guest = identity.role == "guest"
+    return HubInfo(
+        name=identity.name,
+        role=identity.role,
+        login=bool(identity.session),
+        broker="" if is_guest else str(broker.address),
+        base_topic="" if is_guest else broker.base_topic,
+        recorded=services.history is not None,
+        try_it=services.try_it,
+        guest_links=services.guests is not None,
+        version=VERSION,
+        enrol="" if is_guest else services.enrol,
+        device_broker="" if is_guest else services.device_broker,
+        phones=services.phones,
+    )
+
+
 def router(services: Services) -> APIRouter:
     """Return the routes about the signed-in user: name and role, password, sessions, audit log."""
     routes = APIRouter(prefix="/api", tags=["account"])
@@ -78,24 +99,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/hub")
     async def hub(request: Request) -> HubInfo:
-        """Return the user and what this hub offers; the pages need it before they show anything."""
-        identity = identity_of(request)
-        broker = services.feed.broker
-        return HubInfo(
-            name=identity.name,
-            role=identity.role,
-            login=bool(identity.session),
-            # A guest sees nothing of the site.
-            broker="" if identity.role == "guest" else str(broker.address),
-            base_topic="" if identity.role == "guest" else broker.base_topic,
-            recorded=services.history is not None,
-            try_it=services.try_it,
-            guest_links=services.guests is not None,
-            version=VERSION,
-            enrol="" if identity.role == "guest" else services.enrol,
-            device_broker="" if identity.role == "guest" else services.device_broker,
-            phones=services.phones,
-        )
+        """Return the user and what this hub offers; the pages have it in them from the beginning."""
+        return hub_info(services, identity_of(request))
 
     @routes.post("/password", status_code=204)
     async def password(request: Request, change: NewPassword) -> None:

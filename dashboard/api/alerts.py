@@ -146,6 +146,7 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
         row = _row(rule)
         if not await run_query(require(services.rules).change, number, row):
             raise HTTPException(404, f"there is no rule {number}")
+        await require(services.notifier).show_alerts()
         await record_action(services, request, "rule changed", row["name"], _describe(rule))
         return _rule(row | {"id": number}, [])
 
@@ -154,6 +155,7 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
         """Delete a rule and its alerts."""
         if not await run_query(require(services.rules).remove, number):
             raise HTTPException(404, f"there is no rule {number}")
+        await require(services.notifier).show_alerts()
         await record_action(services, request, "rule removed", str(number), "ok")
 
     @routes.post("/rules/{number}/test")

@@ -8,7 +8,7 @@ const START = [
   /node_modules\/(@vue|vue|vue-router)\/|preload-helper/,
   /\/src\/(i18n|api)\/|\/src\/(hub|live)\.ts/,
   /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times)\.ts/,
-  /\/src\/components\/(EmotionGlyph|EmotionLegend|PageSelector|RoomTile|UtteranceList)\.vue/,
+  /\/src\/components\/(EmotionGlyph|EmotionLegend|EmotionStrip|PageSelector|RoomTile|UtteranceList)\.vue/,
 ];
 const isOfStart = (id: string): boolean => START.some((pattern) => pattern.test(id));
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PUSH_INTERVAL_S: Final = 0.25
 LEVEL_CHECK_INTERVAL_S: Final = 1.0
+SILENCE_CHECKS: Final = 10
+"""Seconds between two looks for devices that send nothing any more: 10,000 take some milliseconds."""
 FIRST_CONNECTION_S: Final = 3.0
 ECHO_INTERVAL_S: Final = 1.0
 ECHO_TIMEOUT_S: Final = 3.0
@@ -109,6 +111,11 @@ class Feed:
         if self.registry.set_recorded(names):
             self._changed.set()
 
+    def set_alerted(self, nodes: frozenset[str]) -> None:
+        """Set in which rooms an alert is on."""
+        if self.registry.set_alerted(nodes):
+            self._changed.set()
+
     @property
     def open_pages(self) -> int:
         """Number of pages that are open in browsers."""
@@ -165,6 +172,16 @@ class Feed:
     def first_view(self, page: PageSubscription) -> View:
         """Return the whole state, for a page that is being built."""
         return self._view(page)
+
+    def snapshot(self, rooms: int, events: int, room: str = "") -> View:
+        """Return the state of the first rooms and the newest events, at most so many of each.
+
+        `room`: the node id of one that is wanted in any case.
+        """
+        view = patch(self.registry, Cursor(), self._order.window(Wanted(room=room), rooms))
+        view["events"] = view.get("events", [])[:events]
+        view["now"] = round(time.time() * 1000)
+        return view
 
     def subscribe(self, page: PageSubscription) -> None:
         """Push to the page, while it is `active`, what changes after its cursor.
@@ -237,15 +254,26 @@ class Feed:
                 self._changed.set()
 
     async def _request_from_devices(self) -> None:
+        connected_s = 0
         while True:
             if self.broker.connection.state != "connected":
+                connected_s = 0
                 self._levels.reset()
                 self._states.reset()
             else:
+                connected_s += 1
+                if connected_s % SILENCE_CHECKS == 0:
+                    self._find_silent(connected_s)
                 self._request_levels()
                 for node in self._states.due(self.registry.rooms, time.time()):
                     self.broker.send(node, "republish", Command(transaction=secrets.token_hex(8)))
             await asyncio.sleep(LEVEL_CHECK_INTERVAL_S)
+
+    def _find_silent(self, connected_s: int) -> None:
+        # Without a connection nothing can be heard of a device: that time does not count.
+        now = time.time()
+        if self.registry.find_silent(now, now - connected_s):
+            self._changed.set()
 
     def _request_levels(self) -> None:
         pages = [page for page in self._pages if page.active and page.levels]

@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from dashboard.live.registry import Room, RoomRegistry
+from dashboard.live.registry import SILENT_S, Room, RoomRegistry
 from dashboard.values import parse_timestamp
 
 DAY_S: Final = 86_400
-SILENT_S: Final = 190.0
-"""Three health messages are overdue."""
 CERTIFICATE_DAYS: Final = 30
 HOT_C: Final = 80.0
 """A Raspberry Pi throttles its clock from this temperature."""
@@ -43,6 +41,22 @@ def device_rows(registry: RoomRegistry, lost: dict[str, int], now: float, starte
         rows,
         key=lambda row: (min((order[p["level"]] for p in row["problems"]), default=3), row["name"]),
     )
+
+
+def needs_help(room: Room, now: float) -> bool:
+    """Return whether a device has a problem of the level `bad`; `now` in seconds since 1970."""
+    if not room.has_device:
+        return False
+    # `room.silent` says what the time since its last message would.
+    found = _problems(room, 0, now, now, None, None)
+    return room.silent or any(problem["level"] == "bad" for problem in found)
+
+
+def urgency(room: Room, now: float) -> int:
+    """Return 0 for a room with an alert, an episode or a problem, 1 for any other, 2 for one without a device."""
+    if room.alerted or (room.state is not None and room.state.agitated) or needs_help(room, now):
+        return 0
+    return 1 if room.has_device else 2
 
 
 def _row(room: Room, problems: list[Problem]) -> Row:

@@ -34,6 +34,8 @@ KEPT_EVENTS: Final = 200
 """Utterances kept for the list of all rooms."""
 KNOWN_IDS: Final = 10_000
 """Event ids remembered to recognise duplicates."""
+SILENT_S: Final = 190.0
+"""Three health messages are overdue."""
 NOT_RETAINED: Final = tuple(topic.leaf for topic in protocol.TOPICS if not topic.retain)
 
 
@@ -78,6 +80,10 @@ class Room:
     """When the current run of utterances with the same emotion began (seconds since 1970)."""
     agitated_since: float | None = None
     """Since when the device reports an episode of agitation (seconds since 1970); None: it reports none."""
+    alerted: bool = False
+    """Whether an alert is on."""
+    silent: bool = False
+    """Whether its device is online and has sent nothing for `SILENT_S`."""
     revision: int = 0
     level_revision: int = 0
 
@@ -116,6 +122,7 @@ class RoomRegistry:
         self._unconfirmed = UnconfirmedNodes(max_rooms)
         self._events: deque[Utterance] = deque(maxlen=KEPT_EVENTS)
         self._ids: OrderedDict[str, None] = OrderedDict()
+        self._alerted: frozenset[str] = frozenset()
 
     def apply(self, incoming: Incoming, now: float) -> bool:
         """Apply a message received at `now` (seconds since 1970); return whether anything changed.
@@ -184,6 +191,28 @@ class RoomRegistry:
                 self._remove(room.node)
         return self.revision != before
 
+    def set_alerted(self, nodes: frozenset[str]) -> bool:
+        """Set in which rooms an alert is on; return whether anything changed."""
+        before, self._alerted = self._alerted, nodes
+        changed = [room for node in before ^ nodes if (room := self.rooms.get(node)) is not None]
+        for room in changed:
+            room.alerted = room.node in nodes
+            self._changed(room)
+        return bool(changed)
+
+    def find_silent(self, now: float, connected_at: float) -> bool:
+        """Find the devices that are online and send nothing; return whether anything changed.
+
+        `now` and `connected_at` (since when this hub hears them): seconds since 1970.
+        """
+        before = self.revision
+        for room in self.rooms.values():
+            silent = room.availability == "online" and now - max(room.seen, connected_at) > SILENT_S
+            if silent != room.silent:
+                room.silent = silent
+                self._changed(room)
+        return self.revision != before
+
     def agitated_since(self) -> dict[str, float]:
         """Return, by node, since when devices report an episode of agitation (seconds since 1970)."""
         return {
@@ -211,7 +240,7 @@ class RoomRegistry:
     def _add(self, node: str) -> Room | None:
         if len(self.rooms) >= self._max_rooms:
             return None
-        room = self.rooms[node] = Room(node)
+        room = self.rooms[node] = Room(node, alerted=node in self._alerted)
         for _, leaf, message in self._unconfirmed.take(node):
             self._update(room, leaf, message, 0.0)
         return room
@@ -222,7 +251,7 @@ class RoomRegistry:
         room = self.rooms.get(node)
         if room is None or not room.recorded:
             return self._remove(node)
-        kept = Room(node, recorded=True, recorded_name=room.recorded_name or room.name)
+        kept = Room(node, recorded=True, recorded_name=room.recorded_name or room.name, alerted=room.alerted)
         kept.recent, kept.since, kept.seen = room.recent, room.since, room.seen
         self.rooms[node] = kept
         self._changed(kept)

@@ -5,12 +5,14 @@ Kept small: an open page receives up to four patches a second.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from dashboard.live.problems import urgency
 from dashboard.live.registry import Room, RoomRegistry, Utterance
 from dashboard.live.window import Window
 from dashboard.values import parse_timestamp
@@ -72,6 +74,12 @@ def room_view(room: Room) -> View:
         view["muted_by"] = room.muted_by
     if room.recorded and not room.has_device:
         view["recorded_only"] = True
+    if room.alerted:
+        view["alerted"] = True
+    if room.silent:
+        view["silent"] = True
+    if urgency(room, time.time()) == 0:
+        view["attention"] = True
     if room.state is not None:
         view["agitated"] = room.state.agitated
         view["arousal"] = room.state.arousal

@@ -1,8 +1,8 @@
 """Which rooms a page is sent: all of a usual hub, and of a large one a part, in order or by a search.
 
 Ten thousand rooms are more than a browser draws and more than a person reads. A page receives `PAGE_ROOMS` of them:
-those that need attention first, then by name. It asks for the next ones, for what has a text in its name, and for the
-one room that it is about.
+those with an alert, an episode or a problem first, then by name. It asks for the next ones, for what has a text in its
+name, and for the one room that it is about.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, Struct
 
+from dashboard.live.problems import needs_help, urgency
 from dashboard.live.registry import Room, RoomRegistry
 
 PAGE_ROOMS: Final = 200
@@ -39,7 +40,7 @@ class Window(NamedTuple):
 
     nodes: frozenset[str]
     totals: dict[str, Any]
-    """`rooms`: of the hub, `attention`: of those need attention, `matching`: of the search, `first`: place in these."""
+    """`rooms`: of the hub, `attention`: of those need help, `matching`: of the search, `first`: place in these."""
 
 
 class _Ordered(NamedTuple):
@@ -51,6 +52,13 @@ class _Ordered(NamedTuple):
         return text in self.name or text in self.node
 
 
+class _Placed(NamedTuple):
+    revision: int
+    """That of the room when it was placed."""
+    place: _Ordered
+    needs_help: bool
+
+
 class RoomOrder:
     """All rooms in the order in which pages show them, shared by all pages."""
 
@@ -58,8 +66,7 @@ class RoomOrder:
         self._registry = registry
         self._clock = clock
         self._ordered: list[_Ordered] = []
-        self._places: dict[str, tuple[int, _Ordered]] = {}
-        """By node: the revision of the room, and its place then."""
+        self._places: dict[str, _Placed] = {}
         self._attention = 0
         self._revision = -1
         self._ordered_at = float("-inf")
@@ -69,13 +76,13 @@ class RoomOrder:
         """Whether rooms have changed since they were put in order."""
         return self._revision != self._registry.revision
 
-    def window(self, wanted: Wanted) -> Window:
-        """Return the rooms for a page."""
+    def window(self, wanted: Wanted, most: int = PAGE_ROOMS) -> Window:
+        """Return the rooms for a page, at most `most` and the one that it is about."""
         self._update()
         text = wanted.search.strip().casefold()
         matching = [one for one in self._ordered if one.matches(text)] if text else self._ordered
         first = wanted.first if wanted.first < len(matching) else 0
-        nodes = {one.node for one in matching[first : first + PAGE_ROOMS]}
+        nodes = {one.node for one in matching[first : first + most]}
         if wanted.room in self._registry.rooms:
             nodes.add(wanted.room)
         totals = {
@@ -97,25 +104,15 @@ class RoomOrder:
         for node, room in rooms.items():
             known = before.get(node)
             # Names are cleaned of what must not be shown: that is not done again for every room.
-            self._places[node] = known if known is not None and known[0] == room.revision else _placed(room)
-        self._ordered = sorted(place for _, place in self._places.values())
-        self._attention = sum(_is_faulty(room) for room in rooms.values())
+            unchanged = known is not None and known.revision == room.revision
+            self._places[node] = known if known is not None and unchanged else _placed(room)
+        self._ordered = sorted(placed.place for placed in self._places.values())
+        self._attention = sum(placed.needs_help for placed in self._places.values())
         self._revision = self._registry.revision
         self._ordered_at = now
 
 
-def _placed(room: Room) -> tuple[int, _Ordered]:
-    return room.revision, _Ordered(_urgency(room), room.name.casefold(), room.node)
-
-
-def _is_faulty(room: Room) -> bool:
-    return room.has_device and (
-        room.availability == "offline" or (room.availability == "online" and room.mic == "lost")
-    )
-
-
-def _urgency(room: Room) -> int:
-    """0: needs attention. 1: as it should be. 2: there is no device."""
-    if _is_faulty(room) or (room.state is not None and room.state.agitated):
-        return 0
-    return 1 if room.has_device else 2
+def _placed(room: Room) -> _Placed:
+    now = time.time()
+    place = _Ordered(urgency(room, now), room.name.casefold(), room.node)
+    return _Placed(room.revision, place, needs_help(room, now))

@@ -5,9 +5,17 @@ const CACHE = "roomtone-offline-1";
 const language = navigator.languages.some((name) => name.startsWith("es")) ? "-es" : "";
 const PAGE = `/offline${language}.html`;
 const FILES = [PAGE, "/offline.css", "/favicon.svg"];
+// For browsers that can be told: a page is asked for while this program is started, and all else passes it by. Without
+// these every request waits for it.
+const ROUTES = [
+  { condition: { requestMode: "navigate" }, source: "race-network-and-fetch-handler" },
+  ...FILES.map((pathname) => ({ condition: { urlPattern: { pathname } }, source: "fetch-event" })),
+  { condition: { urlPattern: { pathname: "/*" } }, source: "network" },
+];
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)));
+  if (event.addRoutes) event.waitUntil(event.addRoutes(ROUTES).catch(() => undefined));
   self.skipWaiting();
 });
 

@@ -1,6 +1,6 @@
 // What is live: one WebSocket for the whole application. The server sends everything once, then what has changed.
 
-import { computed, onMounted, onUnmounted, reactive, readonly, type Ref, watch } from "vue";
+import { computed, markRaw, onMounted, onUnmounted, reactive, readonly, type Ref, watch } from "vue";
 
 import type { Emotion } from "@/lib/emotions";
 
@@ -57,6 +57,12 @@ export interface RoomView {
   arousal?: number | null;
   /** Why the microphone is closed. */
   muted_by?: ("device" | "remote" | "quiet_hours")[];
+  /** Whether an alert is on. */
+  alerted?: boolean;
+  /** It is online and sends nothing. */
+  silent?: boolean;
+  /** An alert, an episode or a problem: it comes first. */
+  attention?: boolean;
   /** No device has announced itself: there is only what was recorded. */
   recorded_only?: boolean;
 }
@@ -137,12 +143,13 @@ export function apply(patch: Patch, whole = false): void {
     state.rooms = Object.fromEntries(Object.entries(state.rooms).filter(isThere));
     state.levels = Object.fromEntries(Object.entries(state.levels).filter(isThere));
   }
-  for (const room of patch.rooms ?? []) state.rooms[room.node] = room;
+  // A room or utterance is replaced as a whole: to watch each of its fields would take most of the time of a page.
+  for (const room of patch.rooms ?? []) state.rooms[room.node] = markRaw(room);
   for (const [node, [dbfs, speech]] of Object.entries(patch.levels ?? {}))
     state.levels[node] = { dbfs, speech, at: state.now };
   if (patch.events?.length) {
     const known = new Set(state.events.map((event) => event.id));
-    const fresh = patch.events.filter((event) => !known.has(event.id));
+    const fresh = patch.events.filter((event) => !known.has(event.id)).map(markRaw);
     state.events = [...fresh, ...state.events].sort((a, b) => b.at - a.at).slice(0, KEPT);
     if (fresh.length) listeners.forEach((listener) => listener(fresh));
   }
@@ -232,6 +239,8 @@ export function start(): void {
   open();
   window.setInterval(() => {
     if (!document.hidden) tick();
+    // The page may have come with rooms in it: they are old when no connection follows.
+    if (state.hub === "connecting" && Date.now() - heardAt > SILENT_MS) state.hub = "lost";
     if (socket?.readyState === WebSocket.OPEN) {
       // A frozen server or a network that swallows packets closes no socket: ask, and give up without an answer.
       if (Date.now() - heardAt > SILENT_MS) {

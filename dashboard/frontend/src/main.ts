@@ -1,24 +1,31 @@
 import { createApp } from "vue";
 
 import App from "@/App.vue";
+import { first } from "@/first";
 import * as hub from "@/hub";
 import { startAlerts } from "@/lib/alerts";
 import * as live from "@/live";
 import { router } from "@/router";
 import "@/styles/index.css";
 
-// Both at once: the socket does not wait for an answer that only a guest's page needs first.
-const answered = hub.load();
-if (location.pathname !== "/try") live.start();
-// The pages work without an answer, too: they then say that the hub does not answer.
-await answered.catch(() => undefined);
-if (hub.isGuest.value) live.stop();
-else {
+if (first) {
+  Object.assign(hub.hub, first.hub);
+  // Without the state of the connection: only the socket knows whether it is still so.
+  if (first.live) live.apply(first.live, true);
+} else {
+  // The pages work without an answer, too: they then say that the hub does not answer.
+  await hub.load().catch(() => undefined);
+}
+if (!hub.isGuest.value) {
   live.start();
   startAlerts();
 }
 createApp(App).use(router).mount("#app");
 
 // For the page that says that the hub cannot be reached, and for notifications; browsers have it on HTTPS pages only.
+// Not while the page itself is loaded.
+const REGISTER_AFTER_MS = 1000;
 if ("serviceWorker" in navigator)
-  void navigator.serviceWorker.register("/service-worker.js").catch(() => undefined);
+  window.setTimeout(() => {
+    void navigator.serviceWorker.register("/service-worker.js").catch(() => undefined);
+  }, REGISTER_AFTER_MS);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { en } from "@/i18n/en";
 import { es } from "@/i18n/es";
@@ -18,5 +18,17 @@ describe("messages", () => {
       ([key, value]) => typeof value === "string" && es[key as keyof typeof es] === value,
     );
     expect(same.map(([key]) => key).length).toBeLessThan(6);
+  });
+});
+
+describe("a refusal of the server", () => {
+  it("is shown in the page's language, with what follows it", async () => {
+    document.cookie = "rt-language=es";
+    vi.resetModules();
+    const { translateError } = await import("@/i18n");
+    document.cookie = "rt-language=; max-age=0";
+    expect(translateError("the password is wrong")).toBe(es.errors.password);
+    expect(translateError("the database does not answer: locked")).toBe(`${es.errors.database}: locked`);
+    expect(translateError("something else")).toBe("something else");
   });
 });

@@ -1,5 +1,7 @@
 // Calls to the REST API. Types come from the API's own OpenAPI document (`npm run types`).
 
+import { text, translateError } from "@/i18n";
+
 import type { components } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -59,4 +61,8 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   return answer as T;
 }
 
-export const messageFrom = (error: unknown) => (error instanceof Error ? error.message : String(error));
+/** What went wrong, for the reader. */
+export function messageFrom(error: unknown): string {
+  if (error instanceof ApiError && error.status === 0) return text.hub_silent;
+  return translateError(error instanceof Error ? error.message : String(error));
+}

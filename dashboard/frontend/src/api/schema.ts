@@ -113,7 +113,7 @@ export interface paths {
         };
         /**
          * Hub
-         * @description Return the user and what this hub offers; the pages need it before they show anything.
+         * @description Return the user and what this hub offers; the pages have it in them from the beginning.
          */
         get: operations["hub_api_hub_get"];
         put?: never;

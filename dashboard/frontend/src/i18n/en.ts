@@ -3,6 +3,7 @@
 import { account as accountTexts } from "./en-account";
 import { adding } from "./en-add";
 import { alerts as alertTexts } from "./en-alerts";
+import { errors } from "./en-errors";
 import { fleet as fleetTexts } from "./en-fleet";
 import { records } from "./en-records";
 
@@ -15,6 +16,7 @@ export const en = {
   ...alertTexts,
   ...fleetTexts,
   ...records,
+  errors,
   neutral: "Neutral",
   happy: "Happy",
   sad: "Sad",
@@ -39,6 +41,8 @@ export const en = {
   lost: "No microphone",
   starting: "Starting",
   offline: "Offline",
+  silent: "No messages",
+  alert_on: "An alert is on",
   unknown: "Unknown",
   certificate: (date: string) => `Device certificate valid until ${date}`,
   certificate_ends: (days: number) =>
@@ -271,6 +275,7 @@ export const en = {
   arousal_low: "Calmer than usual here",
   agitated: "Agitated",
   arousal: "Arousal, in relation to what is usual in this room",
+  hub_silent: "the hub does not answer",
   hub_lost_title: "The connection to the hub is lost.",
   not_found: "There is no such page",
   not_found_hint: "Perhaps the address was mistyped.",

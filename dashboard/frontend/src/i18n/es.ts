@@ -4,6 +4,7 @@ import type { Messages, Value } from "./en";
 import { account as accountTexts } from "./es-account";
 import { adding } from "./es-add";
 import { alerts as alertTexts } from "./es-alerts";
+import { errors } from "./es-errors";
 import { fleet as fleetTexts } from "./es-fleet";
 import { records } from "./es-records";
 
@@ -15,6 +16,7 @@ export const es: Messages = {
   ...alertTexts,
   ...fleetTexts,
   ...records,
+  errors,
   neutral: "Neutral",
   happy: "Alegría",
   sad: "Tristeza",
@@ -39,6 +41,8 @@ export const es: Messages = {
   lost: "Sin micrófono",
   starting: "Arrancando",
   offline: "Desconectado",
+  silent: "Sin mensajes",
+  alert_on: "Hay una alerta activa",
   unknown: "Desconocido",
   certificate: (date: string) => `Certificado del dispositivo válido hasta el ${date}`,
   certificate_ends: (days: number) =>
@@ -279,6 +283,7 @@ export const es: Messages = {
   arousal_low: "Más tranquilo que de costumbre",
   agitated: "Agitado",
   arousal: "Agitación, comparada con lo habitual en esta sala",
+  hub_silent: "el servidor no responde",
   hub_lost_title: "Se ha perdido la conexión con el servidor.",
   not_found: "Esta página no existe",
   not_found_hint: "Quizá la dirección está mal escrita.",

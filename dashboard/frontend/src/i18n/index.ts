@@ -14,6 +14,14 @@ export const language = wanted.find((code) => code !== undefined && code in tabl
 export const locale = navigator.language.startsWith(language) ? undefined : language;
 export const text: Messages = tables[language] ?? en;
 
+/** A refusal of the server in the page's language, where it is a known one. */
+export function translateError(message: string): string {
+  const known = Object.entries(en.errors).find(([, words]) => message.startsWith(words));
+  if (!known) return message;
+  const [key, words] = known;
+  return text.errors[key as keyof typeof en.errors] + message.slice(words.length);
+}
+
 /** Keeps the reader's choice for a year and loads the page again in that language. */
 export function chooseLanguage(code: string): void {
   document.cookie = `rt-language=${code}; path=/; max-age=${YEAR_S}; SameSite=Lax`;

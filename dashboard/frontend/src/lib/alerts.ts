@@ -1,4 +1,4 @@
-// Which alerts are on: for the badge of the navigation and the edge of a room's tile.
+// Which alerts are on: for the badge of the navigation. That of a room's tile comes with what is live.
 
 import { computed, ref } from "vue";
 
@@ -6,12 +6,12 @@ import { call, type Alert } from "@/api/client";
 import { hub } from "@/hub";
 
 const EVERY_MS = 10_000;
-const LIMIT = 50;
+/** The most that are asked for. */
+export const LIMIT = 50;
 
 const alerts = ref<Alert[]>([]);
 
 export const activeAlerts = computed(() => alerts.value.filter((alert) => alert.until === null));
-export const alertedRooms = computed(() => new Set(activeAlerts.value.map((alert) => alert.node)));
 
 /** Asks the hub now. */
 export async function refreshAlerts(): Promise<void> {

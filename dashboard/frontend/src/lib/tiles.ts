@@ -1,6 +1,5 @@
 // What the tile of a room shows, the same on the first page and on a display on the wall.
 
-import { alertedRooms } from "@/lib/alerts";
 import type { Bucket } from "@/lib/records";
 import { sentenceOf, useToday } from "@/lib/today";
 import { isLost, live, type RoomView, type SoundLevel } from "@/live";
@@ -14,8 +13,6 @@ export interface TileProps {
   stale: boolean;
   linked?: boolean;
   operator: boolean;
-  /** Whether an alert is on. */
-  alert?: boolean;
   /** The day in words. */
   sentence?: string;
   /** Quarters of an hour of today. */
@@ -35,7 +32,6 @@ export function useTiles(operator: () => boolean): (room: RoomView) => TileProps
       stale: isLost.value,
       linked: true,
       operator: operator(),
-      alert: alertedRooms.value.has(room.node),
       sentence: room.recorded_only ? "" : sentenceOf(day, live.now),
       ...(day && { day }),
     };

@@ -6,20 +6,26 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from dashboard.alerts.rules import RuleStore
+from dashboard.db.engine import connect
+from dashboard.db.schema import migrate
+from dashboard.db.tables import EMOTIONS
 from dashboard.live.window import PAGE_ROOMS
+from dashboard.recorder.writer import Received, Writer
+from dashboard.values import now_ms
 from edge import protocol
 from tests.support.broker import Broker
 from tests.support.dashboard import AUTHORIZED, Dashboard, health, open_page
 from tests.support.link import EarClient, LinkProcess
+from tests.support.messages import event_of
 from tests.support.waiting import until
 
 ROOMS = PAGE_ROOMS + 50
 
 
-@pytest.fixture
-def many(url, rooms):
-    """So many rooms, of which the last needs attention."""
-    for number in range(ROOMS):
+def appear(rooms, count):
+    """So many rooms whose devices are well."""
+    for number in range(count):
         node = f"room-{number:03}"
         info = protocol.encode(protocol.Info(node=node, name=node, version="1"))
         for topic, payload in (
@@ -30,9 +36,52 @@ def many(url, rooms):
             name = protocol.topic("roomtone", node, topic)
             last = rooms.client.publish(name, payload, qos=1, retain=True)
     last.wait_for_publish(30)
+
+
+@pytest.fixture
+def many(url, rooms):
+    """So many rooms, of which the last needs attention."""
+    appear(rooms, ROOMS)
     rooms.publish(f"room-{ROOMS - 1}", protocol.AVAILABILITY, "offline")
     until(lambda: health(url)["rooms"] == ROOMS)
     return url
+
+
+@pytest.fixture
+def alerted(tmp_path):
+    """The URL of a database in which an alert of room 900 is on."""
+    database = f"sqlite:///{tmp_path}/hub.db"
+    engine = connect(database)
+    migrate(engine)
+    now = now_ms()
+    angry = [event_of("angry", now / 1000 - n, seq=n + 1) for n in range(6)]
+    Writer(engine).write([Received("room-900", event, now) for event in angry])
+    rule = {"name": "Shouting", "node": "", "emotion": EMOTIONS.index("angry"), "share": 600, "minutes": 10}
+    store = RuleStore(engine)
+    store.add(rule | {"least": 5, "webhook": "", "created": now})
+    assert [(change.node, change.on) for change in store.evaluate(now)] == [("room-900", True)]
+    engine.dispose()
+    return database
+
+
+@pytest.mark.long
+def test_of_a_thousand_rooms_the_one_with_an_alert_comes_first_until_its_rule_goes(
+    browser, mosquitto, rooms, tmp_path, alerted
+):
+    appear(rooms, 1000)
+    with Dashboard(tmp_path, "--broker", mosquitto.url, "--database", alerted, "--no-try-it") as hub:
+        url = hub.address()
+        until(lambda: health(url)["rooms"] == 1000)
+        with open_page(browser, url) as (page, trouble):
+            first = page.locator(".rt-tile").first
+            expect(first).to_have_attribute("data-node", "room-900", timeout=30_000)
+            expect(first.get_by_label("An alert is on")).to_be_visible()
+            (rule,) = httpx.get(f"{url}/api/rules", headers=AUTHORIZED, timeout=30).json()
+            gone = httpx.delete(f"{url}/api/rules/{rule['id']}", headers=AUTHORIZED, timeout=30)
+            assert gone.status_code == 204
+            expect(first).to_have_attribute("data-node", "room-000", timeout=30_000)
+            expect(page.locator('[data-node="room-900"]')).to_have_count(0)
+            assert not trouble, trouble
 
 
 def test_a_page_of_a_large_hub_shows_a_part_and_finds_the_rest(browser, many, rooms):

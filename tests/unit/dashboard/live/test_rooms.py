@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from dashboard.live.decode import Incoming
@@ -5,7 +7,7 @@ from dashboard.live.registry import KEPT_EVENTS, RECENT_UTTERANCES, RoomRegistry
 from dashboard.live.views import Cursor, patch, room_view
 from dashboard.live.window import PAGE_ROOMS, RoomOrder, Wanted
 from edge.protocol import Info, Level, MuteReasons, State
-from tests.support.messages import event_of, timestamp
+from tests.support.messages import MODEL, event_of, healthy, timestamp
 
 NOW = 1_770_000_000.0
 
@@ -244,3 +246,41 @@ def test_an_utterance_of_a_room_that_is_not_shown_has_its_name(large):
     hear(large, "r0000", "happy")
     names = {event["node"]: event.get("name") for event in page.look()["events"]}
     assert names == {"r0599": "Attic", "r0000": None}
+
+
+def test_rooms_with_an_alert_an_episode_or_a_problem_come_before_the_rest_of_a_thousand():
+    registry = RoomRegistry()
+    names = [f"r{number:04}" for number in range(1000)]
+    for node in names:
+        registry.apply(Incoming(node, "info", Info(node=node, name=node, version="1")), NOW)
+        registry.apply(Incoming(node, "availability", "online"), NOW)
+        registry.apply(Incoming(node, "mic", "ok"), NOW)
+    agitated = State(
+        emotion="neutral", confidence=0.5, since=timestamp(NOW), model=MODEL, arousal=0.6, agitated=True
+    )
+    registry.apply(Incoming("r0500", "state", agitated), NOW)
+    registry.apply(Incoming("r0700", "mic", "lost"), NOW)
+    expiring = healthy(certificate_expires=timestamp(time.time() + 3 * 86_400))
+    registry.apply(Incoming("r0800", "health", expiring), NOW)
+    for node in names:
+        registry.rooms[node].seen = NOW if node != "r0600" else NOW - 1000
+    assert registry.find_silent(NOW + 1, NOW - 2000)
+    # A room may be known by its alert only.
+    assert registry.set_alerted(frozenset({"r0900", "r1000"}))
+    registry.apply(Incoming("r1000", "info", Info(node="r1000", name="r1000", version="1")), NOW)
+    page = Page(registry)
+    urgent = ["r0500", "r0600", "r0700", "r0800", "r0900", "r1000"]
+    view = page.look()
+    first = {room["node"]: room for room in view["rooms"]}
+    assert sorted(first) == sorted([*names[: PAGE_ROOMS - len(urgent)], *urgent])
+    assert sorted(node for node, room in first.items() if room.get("attention")) == urgent
+    assert [node for node in urgent if first[node].get("alerted")] == ["r0900", "r1000"]
+    assert [node for node in urgent if first[node].get("silent")] == ["r0600"]
+    # An alert or an episode is not a device that needs help.
+    assert view["totals"]["attention"] == 3
+    # All others stay in their order, and one that is well again goes back to its place.
+    registry.set_alerted(frozenset({"r1000"}))
+    assert page.look_for_rooms() == ([names[PAGE_ROOMS - len(urgent)]], ["r0900"])
+    page.wanted = Wanted(first=4 * PAGE_ROOMS)
+    page.look_for_rooms()
+    assert page.cursor.nodes == {*names[4 * PAGE_ROOMS - 2 : 999]} - {"r0800"}
