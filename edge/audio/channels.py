@@ -28,6 +28,9 @@ INVERTED: Final = -0.5
 """Correlation with the leading channel below which a channel counts as inverted,"""
 UPRIGHT: Final = 0.0
 """and above which it no longer does."""
+QUIET: Final = 0.1
+LOUD: Final = 0.95
+"""Quantiles of the power that count as the quiet and the loud parts of a channel."""
 STEADY_DB: Final = 3.0
 """A channel whose loud parts are at most so far above its quiet parts carries steady noise,"""
 LIVELY_DB: Final = 9.0
@@ -75,15 +78,17 @@ class ChannelMixer:
 
     def _observe(self, frames: Frames) -> None:
         whole = max(1, len(frames) // self._part)
-        parts = [part.astype(np.float64) for part in np.array_split(frames, whole)]
-        # Without the mean of each part: a constant offset is no sound.
-        parts = [part - part.mean(axis=0) for part in parts]
-        powers = np.array([np.square(part).mean(axis=0) for part in parts])
+        powers = np.empty((whole, self._channels))
+        for number, part in enumerate(np.array_split(frames, whole) if whole > 1 else (frames,)):
+            wide = part.T.astype(np.float64, order="C")
+            # Without the mean of each part: a constant offset is no sound.
+            wide -= np.add.reduce(wide, axis=1, keepdims=True) / len(part)
+            products = wide @ wide.T / len(part)
+            powers[number] = products.diagonal()
+            self._products = self._products * 0.97 + products
         self._powers = np.concatenate((self._powers, powers))[-self._size :]
-        for part in parts:
-            self._products = self._products * 0.97 + part.T @ part / len(part)
-        loud = np.quantile(self._powers, 0.95, axis=0)
-        used = _with_sound(loud, np.quantile(self._powers, 0.1, axis=0))
+        quiet, loud = _quantiles(self._powers, QUIET, LOUD)
+        used = _with_sound(loud, quiet)
         strength = np.where(used, loud, 0.0)
         if not used[self._leader] or strength.max() > HYSTERESIS * strength[self._leader]:
             self._leader = int(strength.argmax())
@@ -91,14 +96,33 @@ class ChannelMixer:
             self._weights = np.eye(self._channels)[self._leader]
         else:
             self._update_polarity()
-            self._weights = np.where(self._inverted, -1.0, 1.0) * used / max(1, int(used.sum()))
+            self._weights = np.where(self._inverted, -1.0, 1.0) * used / max(1, np.count_nonzero(used))
 
     def _update_polarity(self) -> None:
-        power = np.sqrt(np.diag(self._products))
+        power = np.sqrt(self._products.diagonal())
         lead = self._leader
         correlation = self._products[lead] / np.maximum(power[lead] * power, 1e-30)
         self._inverted = np.where(self._inverted, correlation < UPRIGHT, correlation < INVERTED)
         self._inverted[lead] = False
+
+
+def _quantiles(values: NDArray[np.float64], *shares: float) -> list[NDArray[np.float64]]:
+    """The quantiles of each column of `[n, channels]`, each `[channels]`, as `np.quantile` has them, but much faster.
+
+    This runs for every 32 ms of sound.
+    """
+    ordered = np.sort(values, axis=0)
+    last = len(ordered) - 1
+    found = []
+    for share in shares:
+        at = share * last
+        before = int(at)
+        low, high = ordered[before], ordered[min(before + 1, last)]
+        # Two forms, as in NumPy: each is exact at its end.
+        weight = at - before
+        step = high - low
+        found.append(low + step * weight if weight < 0.5 else high - step * (1 - weight))
+    return found
 
 
 def _with_sound(loud: NDArray[np.float64], quiet: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -39,6 +39,9 @@ class Vad(Protocol):
     def probability(self, block: Samples) -> float:
         """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
 
+    def probabilities(self, blocks: Samples) -> list[float]:
+        """`probability` of each block, int16 `[n, 512]`, one after the other; costs less than single calls."""
+
     def reset(self) -> None:
         """Forget the sound so far: what follows is of another recording or a reopened microphone."""
 
@@ -59,18 +62,28 @@ class SileroVad:
 
     def reset(self) -> None:
         """Forget the sound so far: what follows is of another recording or a reopened microphone."""
-        self._samples = np.zeros((1, CONTEXT + BLOCK), np.float32)
+        self._context = np.zeros(CONTEXT, np.float32)
         self._state = np.zeros((1, STATE), np.float32)
 
     def probability(self, block: Samples) -> float:
         """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
         _check(block)
-        samples = self._samples
-        samples[0, :CONTEXT] = samples[0, BLOCK:]
-        np.multiply(block, np.float32(1 / 32768), out=samples[0, CONTEXT:])
-        output = self._interpreter.run({"samples": samples, "state": self._state})
-        self._state = output["state_next"]
-        return float(output["probability"][0, 0])
+        return self.probabilities(block[np.newaxis])[0]
+
+    def probabilities(self, blocks: Samples) -> list[float]:
+        """`probability` of each block, int16 `[n, 512]`, one after the other; costs less than single calls."""
+        samples = np.empty((len(blocks), CONTEXT + BLOCK), np.float32)
+        np.multiply(blocks, np.float32(1 / 32768), out=samples[:, CONTEXT:])
+        # The network is given the end of the block before, too.
+        samples[0, :CONTEXT] = self._context
+        samples[1:, :CONTEXT] = samples[:-1, BLOCK:]
+        self._context = samples[-1, BLOCK:]
+        found = []
+        for at in range(len(blocks)):
+            output = self._interpreter.run({"samples": samples[at : at + 1], "state": self._state})
+            self._state = output["state_next"]
+            found.append(output["probability"].item())
+        return found
 
 
 class WebrtcVad:
@@ -110,6 +123,10 @@ class WebrtcVad:
             self._votes.append(self._detector.is_speech(pending[start : start + self.STEP].tobytes(), RATE))
         self._rest = pending[whole:]
         return sum(self._votes) / self.VOTES
+
+    def probabilities(self, blocks: Samples) -> list[float]:
+        """`probability` of each block, int16 `[n, 512]`."""
+        return [self.probability(block) for block in blocks]
 
 
 def make_vad(config: Config) -> Vad:

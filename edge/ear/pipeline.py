@@ -109,8 +109,8 @@ class Pipeline:
         samples = self._dc_blocker.process(np.concatenate([block.samples for block in blocks]))
         rows = samples.reshape(-1, BLOCK)
         results: list[UtteranceValues] = []
-        for block, row, loudness in zip(blocks, rows, block_powers(rows).tolist(), strict=True):
-            probability = self._vad.probability(row)
+        measured = zip(blocks, rows, block_powers(rows).tolist(), self._vad.probabilities(rows), strict=True)
+        for block, row, loudness, probability in measured:
             self.frames += 1
             self._starts.append(block.started)
             self._smooth += 0.15 * (loudness - self._smooth)

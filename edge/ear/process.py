@@ -57,10 +57,10 @@ EXIT_HUNG: Final = 74
 """Opening or reading the microphone does not return (EX_IOERR)."""
 EXIT_RESTART: Final = 75
 """Asked to restart (EX_TEMPFAIL)."""
-MOST_BLOCKS: Final = 8
+MOST_BLOCKS: Final = 16
 """Blocks that are filtered together: after a backlog, an utterance that has ended is not delayed by what came later."""
-IDLE_BLOCKS: Final = 8
-"""Blocks (of 32 ms) that are processed together while there is no speech."""
+IDLE_BLOCKS: Final = 16
+"""Blocks (of 32 ms) that are processed together while there is no speech: each wake-up finds the caches cold."""
 HEALTH_PERIOD_S: Final = 60.0
 DRAIN_TIMEOUT_S: Final = 10.0
 """At the end of a playback: seconds without an acknowledgement after which the remaining events are given up."""
@@ -94,6 +94,7 @@ class Ear:
         self._memory = MemoryReleaser()
         self._notified_ready = False
         self._speed = SpeedCheck()
+        self._turns = itertools.count()
         self._vad = vad
         self._capture = Capture(source, stopped)
         self._baseline_store = first.adaptation
@@ -169,8 +170,8 @@ class Ear:
                 self._report_prediction_counts()
             self._notify_status()
         self._uplink.set_speaking(self._pipeline.speaking)
-        for block in blocks:
-            self._microphone.on_block(time.monotonic(), fault=self._signal_check.fault(block.samples))
+        for fault in self._signal_check.faults([block.samples for block in blocks]):
+            self._microphone.on_block(time.monotonic(), fault=fault)
         if not self._ready and self._microphone.state == "ok":
             self._ready = True
             seconds = seconds_since_start()
@@ -286,8 +287,8 @@ class Ear:
             self._capture.set_muted(bool(muted_by))
 
     def _self_test(self) -> None:
-        """Run the golden inputs of the bundle. Raises `UserError` when the outputs differ."""
-        self._on_self_test(timed_self_test(self._classifier))
+        """Run the next golden input of the bundle. Raises `UserError` when the outputs differ."""
+        self._on_self_test(timed_self_test(self._classifier, next(self._turns)))
 
     def _on_self_test(self, seconds: float) -> None:
         """Note a passed self-test and the CPU seconds of its inferences."""

@@ -6,6 +6,7 @@ again and again; an overloaded input delivers little but full scale. `Microphone
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -31,13 +32,23 @@ class SignalCheck:
     def __init__(self) -> None:
         self._previous: Samples | None = None
 
-    def fault(self, samples: Samples) -> Fault | None:
-        """Return why a block, int16 `[n]`, contains no sound; None where it may."""
-        previous, self._previous = self._previous, samples
-        low, high = int(samples.min(initial=32_767)), int(samples.max(initial=-32_768))
-        if high - low <= FLICKER or (previous is not None and np.array_equal(samples, previous)):
-            return "unchanging"
-        if max(high, -low) < FULL_SCALE:
-            return None
-        clipped = np.count_nonzero((samples >= FULL_SCALE) | (samples <= -FULL_SCALE))
-        return "overloaded" if clipped > MOST_CLIPPED * samples.size else None
+    def faults(self, blocks: Sequence[Samples]) -> list[Fault | None]:
+        """Return for each block, int16 `[n]`, why it contains no sound; None where it may. All are of one length."""
+        rows = np.stack(blocks)
+        found = []
+        for row, low, high in zip(rows, rows.min(axis=1).tolist(), rows.max(axis=1).tolist(), strict=True):
+            previous, self._previous = self._previous, row
+            found.append(_fault(row, low, high, previous))
+        return found
+
+
+def _fault(samples: Samples, low: int, high: int, previous: Samples | None) -> Fault | None:
+    """What is wrong with a block of these lowest and highest values, after another one."""
+    # One sample tells almost all different blocks apart; this is asked of every block.
+    same = previous is not None and samples[0] == previous[0] and np.array_equal(samples, previous)
+    if high - low <= FLICKER or same:
+        return "unchanging"
+    if max(high, -low) < FULL_SCALE:
+        return None
+    clipped = np.count_nonzero((samples >= FULL_SCALE) | (samples <= -FULL_SCALE))
+    return "overloaded" if clipped > MOST_CLIPPED * samples.size else None

@@ -16,10 +16,13 @@ SLOW_S: Final = 0.05
 """CPU seconds of an inference above which its speed is compared with the arithmetic of this device."""
 
 
-def timed_self_test(classifier: Classifier) -> float:
-    """Run the self-test; returns the CPU seconds of one inference. Raises `UserError` when the outputs differ."""
+def timed_self_test(classifier: Classifier, turn: int | None = None) -> float:
+    """Run the self-test, or one input of it; returns the CPU seconds of one inference.
+
+    See `Classifier.self_test`. Raises `UserError` when the outputs differ.
+    """
     begun = time.thread_time()
-    inferences = classifier.self_test()
+    inferences = classifier.self_test(turn)
     return (time.thread_time() - begun) / inferences
 
 

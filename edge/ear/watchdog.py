@@ -22,7 +22,7 @@ PACE: Final = 0.8
 """Seconds of sound per second that still count as real time, as a device's clock may be a little slow."""
 BEHIND_LIMIT_S: Final = 3.0
 """Seconds that the sound may fall behind: a device at half speed exceeds it after 10 s, a pause of 2 s does not."""
-SELF_TEST_PERIOD_S: Final = 30.0
+SELF_TEST_PERIOD_S: Final = 45.0
 """Age of the last self-test from which the next one is due while there is no speech."""
 SELF_TEST_LATEST_S: Final = 50.0
 """Age from which it is due also during speech, which waits in the queue meanwhile."""

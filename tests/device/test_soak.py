@@ -108,12 +108,13 @@ def count(room: Path) -> Iterator[int]:
     source.open()
     while True:
         try:
-            block = source.read()
+            blocks = source.read(8)
         except SourceEndedError:
             yield from (utterance.duration_ms for utterance in segmenter.flush())
             return
-        for utterance in segmenter.push(block.samples, vad.probability(block.samples)):
-            yield utterance.duration_ms
+        for block in blocks:
+            for utterance in segmenter.push(block.samples, vad.probability(block.samples)):
+                yield utterance.duration_ms
 
 
 def rss_mb(ear: Ear) -> float:

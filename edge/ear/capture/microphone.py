@@ -17,12 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from edge.audio.channels import ChannelChoice, ChannelMixer
-from edge.audio.segmenter import BLOCK, RATE, Samples
+from edge.audio.segmenter import BLOCK, RATE
 from edge.ear.capture import device_holder
-from edge.ear.capture.clock_gaps import GapDetector
 from edge.ear.capture.devices import (
     SYSFS,
     Device,
@@ -31,6 +28,7 @@ from edge.ear.capture.devices import (
     select_device,
 )
 from edge.ear.capture.source import BLOCK_S, Block, SourceLostError
+from edge.ear.capture.stream_reader import StreamReader
 from edge.protocol import MicFormat
 from edge.util.errors import UserError
 
@@ -75,9 +73,8 @@ class MicrophoneSource:
         self._proc = proc
         self._system: Any = None
         self._stream: Any = None
-        self._blocks: Iterator[Samples] | None = None
+        self._reader: StreamReader | None = None
         self._overruns = 0
-        self._waiting_s = 0.0
         self._name = wanted or "default microphone"
         self._given: MicFormat | None = None
 
@@ -112,6 +109,7 @@ class MicrophoneSource:
                 input_device_index=device.index,
                 frames_per_buffer=PERIOD_BLOCKS * BLOCK * rate // RATE,
             )
+            reader = StreamReader(self._stream, rate, channels, mixer)
         except (NoSuchDeviceError, OSError, ValueError) as error:
             self.close()
             raise SourceLostError(device_holder.explain(_error_text(error), self._proc)) from None
@@ -119,23 +117,27 @@ class MicrophoneSource:
         rounded = 25 * max(40, min(30_720, round(rate / 25)))
         self._given = MicFormat(rate_hz=rounded, channels=min(64, channels), used=str(self._channel))
         self._name = f"{device.name} [{device.identity}], {_format_name(rate, channels, self._channel)}"
-        self._blocks = self._convert(rate, mixer, channels)
+        self._reader = reader
 
-    def read(self) -> Block:
-        """Wait for the next block. Raises `SourceLostError`."""
-        if self._blocks is None:
+    def read(self, count: int) -> list[Block]:
+        """Wait for the next blocks. Raises `SourceLostError`."""
+        reader = self._reader
+        if reader is None:
             raise SourceLostError("the microphone is not open")
+        before = reader.overruns
         try:
-            samples = next(self._blocks)
+            rows = reader.read(count)
         except OSError as error:
             raise SourceLostError(_error_text(error)) from None
-        return Block(samples, time.monotonic() - self._waiting_s - BLOCK_S)
+        self._overruns += reader.overruns - before
+        ended = time.monotonic() - reader.waiting_s
+        return [Block(row, ended - (len(rows) - at) * BLOCK_S) for at, row in enumerate(rows)]
 
     def close(self) -> None:
         """Close the stream and terminate PortAudio; ends the process when that does not return."""
         stream, self._stream = self._stream, None
         system, self._system = self._system, None
-        self._blocks = None
+        self._reader = None
         if stream is None and system is None:
             return
         with _process_ends_after(CLOSE_LIMIT_S):
@@ -166,32 +168,6 @@ class MicrophoneSource:
                     continue
         raise NoSuchDeviceError(f"{device.name} supports no known sample rate; try another device")
 
-    def _convert(self, rate: int, mixer: ChannelMixer, channels: int) -> Iterator[Samples]:
-        """Read without end, as blocks of int16 `[512]`, mono, 16 kHz."""
-        resampler = _resampler(rate)
-        size = BLOCK * rate // RATE
-        rest = np.zeros(0, np.int16)
-        gaps = GapDetector(time.monotonic())
-        while True:
-            # With the exception PyAudio would close the stream whenever the device was busy for a moment.
-            raw = np.frombuffer(self._stream.read(size, exception_on_overflow=False), np.int16)
-            # A period arrives at once: the sound that is still buffered is younger than this block.
-            self._waiting_s = max(0, self._stream.get_read_available()) / rate
-            self._overruns += gaps.add_read(size / rate, time.monotonic())
-            if gaps.too_fast:
-                raise OSError("the device delivers sound faster than real time; it was probably unplugged")
-            if channels == 1 and resampler is None and raw.size == BLOCK:
-                yield raw
-                continue
-            mono = mixer.mix(raw.reshape(-1, channels).astype(np.float32))
-            if resampler is not None:
-                mono = resampler.resample_chunk(mono)
-            part = np.clip(np.rint(mono), -32768, 32767).astype(np.int16)
-            rest = np.concatenate((rest, part))
-            whole = rest.size // BLOCK * BLOCK
-            yield from rest[:whole].reshape(-1, BLOCK)
-            rest = rest[whole:]
-
 
 def channel_counts(offered: int) -> list[int]:
     """Numbers of channels to try: all that the device has, then fewer.
@@ -208,16 +184,6 @@ def _format_name(rate: int, channels: int, choice: ChannelChoice) -> str:
     used = "" if channels == 1 else f" ({choice})" if isinstance(choice, str) else f" (number {choice})"
     converted = "" if (rate, channels) == (RATE, 1) else f", converted to {RATE} Hz, 1 channel"
     return f"{rate} Hz, {count}{used}{converted}"
-
-
-def _resampler(rate: int) -> Any:
-    if rate == RATE:
-        return None
-    try:
-        import soxr
-    except ImportError:
-        raise OSError(f"the device gives {rate} Hz, and changing that needs soxr: pip install soxr") from None
-    return soxr.ResampleStream(rate, RATE, 1, dtype="float32")
 
 
 @contextlib.contextmanager

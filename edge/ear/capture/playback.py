@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -50,6 +51,8 @@ class PlaybackSource:
         self._stopped = stopped
         self._reported: set[Path] = set()
         self._blocks: Iterator[Samples] | None = None
+        self._lost: SourceLostError | None = None
+        """To be raised by the next `read`: the blocks before it come first."""
         self._due = 0.0
         noise = np.random.default_rng(16_000).normal(0.0, NOISE_RMS, 64 * BLOCK)
         self._noise: Samples = np.rint(noise).astype(np.int16)
@@ -70,27 +73,34 @@ class PlaybackSource:
     def close(self) -> None:
         """Keep the position in the folder."""
 
-    def read(self) -> Block:
-        """Return the next block at its time. Raises `SourceLostError` or `SourceEndedError`."""
+    def read(self, count: int) -> list[Block]:
+        """Return the next blocks when the last of them was played. Raises `SourceLostError` or `SourceEndedError`."""
+        if self._lost is not None:
+            lost, self._lost = self._lost, None
+            raise lost
         if self._blocks is None:
             raise SourceLostError("the playback is not open")
-        try:
-            samples = next(self._blocks, None)
-        except SourceLostError:
-            # A generator that has raised is finished: without a new one the next read would look like the end.
-            self._blocks = None
-            raise
-        if samples is None:
-            raise SourceEndedError
         now = time.monotonic()
         if now - self._due > LATE_S:
             self._due = now
+        blocks: list[Block] = []
+        try:
+            for samples in itertools.islice(self._blocks, count):
+                blocks.append(Block(samples, self._due))
+                self._due += BLOCK_S / self._speed
+        except SourceLostError as error:
+            # A generator that has raised is finished: without a new one the next read would look like the end.
+            self._blocks = None
+            if not blocks:
+                raise
+            self._lost = error
+        if not blocks:
+            raise SourceEndedError
         # A microphone gives a block when its last sample has been played.
-        started = self._due
-        self._due += BLOCK_S / self._speed
-        if self._due > now:
-            self._stopped.wait(self._due - now)
-        return Block(samples, started)
+        left = self._due - time.monotonic()
+        if left > 0:
+            self._stopped.wait(left)
+        return blocks
 
     def _play(self) -> Iterator[Samples]:
         yield from self._silence(LEAD_S)

@@ -51,8 +51,12 @@ class AudioSource(Protocol):
     def open(self) -> None:
         """Prepare the source for reading. Raises `SourceLostError`."""
 
-    def read(self) -> Block:
-        """Wait for the next block. Raises `SourceLostError` or `SourceEndedError`."""
+    def read(self, count: int) -> list[Block]:
+        """Wait for the next `count` blocks; returns at least one, and fewer or more where that suits the source.
+
+        Several at once need one wake-up of the processor instead of one each. Raises `SourceLostError` or
+        `SourceEndedError`.
+        """
 
     def close(self) -> None:
         """Release the device; never raises, and may be called again."""

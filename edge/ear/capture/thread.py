@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 QUEUE_BLOCKS: Final = 312
 """Capacity of the queue: ten seconds."""
+MOST_READ: Final = 8
+"""Blocks that are read at once: what is being read when speech begins delays it by so much."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0)
 """Pauses between attempts to open the source; the last one repeats, so a microphone is back soon after it is plugged
 in."""
@@ -132,7 +134,7 @@ class Capture:
                 self._limited("open", OPEN_LIMIT_S, self._source.open)
                 self._put_notice(Notice("opened", self._source.name))
                 while not self._stopped.is_set() and not self._muted:
-                    self._put_block(self._limited("read", READ_LIMIT_S, self._source.read))
+                    self._put_blocks(self._limited("read", READ_LIMIT_S, self._read))
                     attempt = 0
             except SourceLostError as error:
                 self._put_notice(Notice("lost", str(error)))
@@ -166,14 +168,20 @@ class Capture:
             self._urgent = True
             self._changed.notify_all()
 
-    def _put_block(self, block: Block) -> None:
+    def _read(self) -> list[Block]:
+        # As many as the reader waits for: this thread would wake up for each block otherwise.
+        return self._source.read(min(self._wanted, MOST_READ))
+
+    def _put_blocks(self, blocks: list[Block]) -> None:
         with self._changed:
-            if self._source.waits:
-                while len(self._queue) >= QUEUE_BLOCKS and not self._stopped.is_set():
-                    self._changed.wait(HEARTBEAT_S)
-            elif len(self._queue) >= QUEUE_BLOCKS:
-                self._dropped += 1
-                return
-            self._queue.append(block)
-            if len(self._queue) >= self._wanted:
+            for block in blocks:
+                if self._source.waits:
+                    while len(self._queue) >= QUEUE_BLOCKS and not self._stopped.is_set():
+                        self._changed.wait(HEARTBEAT_S)
+                elif len(self._queue) >= QUEUE_BLOCKS:
+                    self._dropped += 1
+                    continue
+                self._queue.append(block)
+            # A conversion may have held one back, which is not worth waiting for another read.
+            if len(self._queue) >= self._wanted - (len(blocks) > 1):
                 self._changed.notify_all()

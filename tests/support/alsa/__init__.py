@@ -40,10 +40,10 @@ class Vad:
     engine = "silero"
     reset = lambda self: self.own.reset()
     own, blocks, found = make_vad(load()), [], []
-    def probability(self, block):
-        self.blocks.append(block.copy())
-        self.found.append(self.own.probability(block))
-        return self.found[-1]
+    def probabilities(self, blocks):
+        self.blocks += list(blocks.copy())
+        self.found += self.own.probabilities(blocks)
+        return self.found[-len(blocks):]
 
 silence_native_stderr()
 name, channel, seconds = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])
@@ -53,11 +53,13 @@ try:
 except SourceLostError as error:
     print(json.dumps({"lost": str(error)}))
     sys.exit()
-blocks = [source.read() for _ in range(int(seconds / 0.032))]
+blocks = []
+while len(blocks) < int(seconds / 0.032):
+    blocks += source.read(1)
 found = {"name": source.name, "rate": source.format.rate_hz, "channels": source.format.channels}
 found["used"] = source.format.used
 source.close()
-found["faults"] = [check.fault(block.samples) for block in blocks]
+found["faults"] = check.faults([block.samples for block in blocks])
 vad = Vad()
 pipeline = Pipeline(load(), vad, Classifier(), "base-1.0.0")
 for block in blocks:

@@ -28,6 +28,9 @@ class LoudIsSpeech:
     def probability(self, block: Samples) -> float:
         return 0.9 if block.astype(float).std() > 300 else 0.1
 
+    def probabilities(self, blocks: Samples) -> list[float]:
+        return [self.probability(block) for block in blocks]
+
     def reset(self) -> None: ...
 
 

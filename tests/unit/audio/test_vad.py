@@ -66,6 +66,22 @@ def test_recorded_speech_is_heard_and_noise_and_silence_are_not(
 
 
 @pytest.mark.parametrize("engine", [SileroVad, WebrtcVad])
+def test_several_blocks_at_once_are_the_same_bits(
+    engine: type[SileroVad | WebrtcVad], speech: Samples
+) -> None:
+    if engine is WebrtcVad:
+        pytest.importorskip("webrtcvad")
+    blocks = speech[: 60 * BLOCK].reshape(-1, BLOCK)
+    one, many = engine(), engine()
+    expected = [one.probability(block) for block in blocks]
+    found = [value for part in np.split(blocks, [1, 17, 20, 52]) for value in many.probabilities(part)]
+    assert found == expected
+    assert max(found) > 0.5
+    many.reset()
+    assert many.probabilities(blocks) == expected
+
+
+@pytest.mark.parametrize("engine", [SileroVad, WebrtcVad])
 @pytest.mark.parametrize(
     "block", [np.zeros(511, np.int16), np.zeros(BLOCK, np.float32), np.zeros((1, BLOCK), np.int16)]
 )

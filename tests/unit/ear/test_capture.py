@@ -21,6 +21,8 @@ class Scripted:
         self.format = None
         self.opened = self.closed = 0
         self.count = 0
+        self.asked: list[int] = []
+        self._held: Exception | None = None
         self._script = self._play(steps)
 
     def _play(self, steps: tuple[int | Exception | Callable[[], None], ...]) -> Iterator[Exception | None]:
@@ -40,12 +42,19 @@ class Scripted:
     def close(self) -> None:
         self.closed += 1
 
-    def read(self) -> Block:
-        step = next(self._script)
-        if step is not None:
-            raise step
-        self.count += 1
-        return Block(np.full(BLOCK, self.count, np.int16), time.monotonic())
+    def read(self, count: int) -> list[Block]:
+        self.asked.append(count)
+        blocks: list[Block] = []
+        while len(blocks) < count:
+            step, self._held = self._held or next(self._script), None
+            if step is not None and not blocks:
+                raise step
+            if step is not None:
+                self._held = step
+                break
+            self.count += 1
+            blocks.append(Block(np.full(BLOCK, self.count, np.int16), time.monotonic()))
+        return blocks
 
 
 @pytest.fixture
@@ -179,3 +188,42 @@ def test_several_blocks_at_once_are_waited_for_but_a_notice_is_not(stopped: thre
     begun = time.monotonic()
     follow(capture, "ended")
     assert time.monotonic() - begun < 1.5
+
+
+def test_as_much_is_read_at_once_as_the_reader_waits_for(stopped: threading.Event) -> None:
+    pace = threading.Event()
+    source = Scripted(*[part for _ in range(400) for part in (1, lambda: pace.wait(0.002) and None)])
+    capture = Capture(source, stopped)
+    capture.start()
+    follow(capture, "opened")
+    for wanted in (8, 1, 4):
+        # What was being read when the wish changed comes first.
+        for _ in range(3):
+            capture.get(1.0, at_least=wanted)
+        del source.asked[:]
+        assert sum(len(capture.get(1.0, at_least=wanted)) for _ in range(4)) >= 4 * wanted
+        assert set(source.asked) == {wanted}
+
+
+def test_a_source_that_gives_a_block_less_is_not_waited_for_a_second_time(stopped: threading.Event) -> None:
+    class Short(Scripted):
+        def read(self, count: int) -> list[Block]:
+            given.wait(10)
+            given.clear()
+            return super().read(count - 1)
+
+    given = threading.Event()
+    capture = Capture(Short(100), stopped)
+    capture.get(0.0, at_least=8)
+    capture.start()
+    follow(capture, "opened")
+    capture.get(0.0, at_least=8)
+    given.set()
+    capture.get(1.0, at_least=8)  # what was asked for before
+    threading.Timer(0.3, given.set).start()
+    begun = time.monotonic()
+    assert len(capture.get(8.0, at_least=8)) == 7
+    assert time.monotonic() - begun < 6.0
+    stopped.set()
+    given.set()
+    assert capture.join(5.0)

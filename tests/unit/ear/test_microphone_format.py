@@ -8,9 +8,10 @@ import time
 import numpy as np
 import pytest
 
-from edge.audio.segmenter import BLOCK, RATE
+from edge.audio.segmenter import BLOCK, RATE, Samples
 from edge.ear.capture import microphone
 from edge.ear.capture.microphone import MicrophoneSource
+from edge.ear.capture.source import BLOCK_S
 from edge.protocol import MicFormat
 
 GIVEN, CHANNELS = 44_100, 2
@@ -74,12 +75,20 @@ def source(monkeypatch: pytest.MonkeyPatch) -> MicrophoneSource:
     return MicrophoneSource()
 
 
+def sound_of(source: MicrophoneSource, number: int, count: int) -> list[Samples]:
+    """So many blocks, read `count` at a time."""
+    found: list[Samples] = []
+    while len(found) < number:
+        found += [block.samples for block in source.read(count)]
+    return found[:number]
+
+
 def test_it_is_converted_and_says_so(source: MicrophoneSource) -> None:
     assert source.format is None
     source.open()
-    blocks = [source.read().samples for _ in range(60)]
+    blocks = sound_of(source, 60, 1)
     # Three seconds wait to be read: the block is older than they are.
-    assert time.monotonic() - source.read().started == pytest.approx(3.032, abs=0.5)
+    assert time.monotonic() - source.read(1)[0].started == pytest.approx(3.032, abs=0.5)
     source.close()
     assert {(block.dtype.name, block.size) for block in blocks} == {("int16", BLOCK)}
     sound = np.concatenate(blocks)[BLOCK:].astype(float)
@@ -88,3 +97,18 @@ def test_it_is_converted_and_says_so(source: MicrophoneSource) -> None:
     assert np.abs(sound).max() == pytest.approx(6000, rel=0.02)  # the mean of 8000 and 4000
     assert source.format == MicFormat(rate_hz=GIVEN, channels=CHANNELS)
     assert source.name.endswith("44100 Hz, 2 channels (mean), converted to 16000 Hz, 1 channel")
+
+
+@pytest.mark.parametrize("count", [4, 8])
+def test_several_blocks_at_once_are_the_same_bits(source: MicrophoneSource, count: int) -> None:
+    source.open()
+    one = sound_of(source, 60, 1)
+    source.close()
+    source.open()
+    many = sound_of(source, 60, count)
+    assert np.array_equal(np.concatenate(one), np.concatenate(many))
+    blocks = source.read(count)
+    steps = np.diff([block.started for block in blocks])
+    assert len(blocks) > 1 and steps == pytest.approx(BLOCK_S, abs=1e-6)
+    assert time.monotonic() - blocks[-1].started == pytest.approx(3.032, abs=0.5)
+    source.close()

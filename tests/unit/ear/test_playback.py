@@ -26,12 +26,12 @@ def room(folder: Path, *, speed: float = 100.0, loop: bool = False, gap_s: float
     return PlaybackSource(audio, threading.Event())
 
 
-def play(source: PlaybackSource, limit: int = 10_000) -> list[Block]:
+def play(source: PlaybackSource, limit: int = 10_000, count: int = 1) -> list[Block]:
     source.open()
     blocks = []
     for _ in range(limit):
         try:
-            blocks.append(source.read())
+            blocks += source.read(count)
         except SourceEndedError:
             break
     return blocks
@@ -121,3 +121,39 @@ def test_it_goes_on_where_it_was_after_it_was_closed(tmp_path: Path) -> None:
     source.close()
     rest = play(source)
     assert sum(int(block.samples[0]) == 1000 for block in first + rest) == 20
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_several_blocks_at_once_are_the_same_as_one_by_one(tmp_path: Path, count: int) -> None:
+    record(tmp_path / "a.wav", 1000, blocks=20.5)
+    record(tmp_path / "b.wav", 2000)
+    one, many = play(room(tmp_path)), play(room(tmp_path), count=count)
+    assert np.array_equal(
+        np.concatenate([block.samples for block in one]), np.concatenate([block.samples for block in many])
+    )
+    steps = np.diff([block.started for block in many])
+    assert steps == pytest.approx(BLOCK_S / 100.0, abs=1e-6)
+
+
+def test_several_blocks_come_when_the_last_of_them_was_played(tmp_path: Path) -> None:
+    record(tmp_path / "a.wav", 1000, blocks=20)
+    source = room(tmp_path, speed=2.0)
+    source.open()
+    begun = time.monotonic()
+    blocks = source.read(8)
+    assert len(blocks) == 8
+    assert time.monotonic() - begun >= 8 * BLOCK_S / 2.0 - 0.001
+    assert time.monotonic() - blocks[-1].started >= BLOCK_S / 2.0 - 0.001
+
+
+def test_blocks_before_the_loss_come_first(tmp_path: Path) -> None:
+    record(tmp_path / "a.wav", 1000)
+    source = room(tmp_path)
+    (tmp_path / "a.wav").unlink()
+    source.open()
+    assert len(source.read(LEAD + 8)) == LEAD
+    with pytest.raises(SourceLostError, match="none of the 1 recordings"):
+        source.read(8)
+    source.close()
+    source.open()
+    assert len(source.read(8)) == 8

@@ -50,9 +50,12 @@ REPEATED = noise(500)
     ],
 )
 def test_blocks_without_sound_are_recognised(block, fault: str | None) -> None:
-    check = SignalCheck()
-    found = [check.fault(block()) for _ in range(5)]
+    blocks = [block() for _ in range(5)]
+    one, together, parts = SignalCheck(), SignalCheck(), SignalCheck()
+    found = [found for block in blocks for found in one.faults([block])]
     assert found[1:] == [fault] * 4
+    assert together.faults(blocks) == found
+    assert parts.faults(blocks[:2]) + parts.faults(blocks[2:]) == found
 
 
 def test_a_mixture_of_faults_for_a_minute_is_a_lost_microphone() -> None:

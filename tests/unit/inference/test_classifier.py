@@ -39,6 +39,17 @@ def test_another_golden_output_is_noticed(classifier, monkeypatch):
         classifier.self_test()
 
 
+def test_by_turns_every_golden_input_is_run(classifier, monkeypatch):
+    golden = SHIPPED.golden()
+    damaged = golden["embedding"].copy()
+    damaged[1] *= -1
+    monkeypatch.setattr(bundle.Bundle, "golden", lambda self: golden | {"embedding": damaged})
+    assert classifier.self_test(0) == 1
+    with pytest.raises(bundle.BundleError, match="golden input 1"):
+        classifier.self_test(1)
+    assert classifier.self_test(len(damaged)) == 1
+
+
 def test_golden_features_come_from_the_golden_samples():
     golden = SHIPPED.golden()
     for samples, mel, mask in zip(golden["samples"], golden["features"], golden["mask"], strict=True):
