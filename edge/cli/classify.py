@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.util.errors import UserError
+from edge.util.loading.garbage import without_garbage_collection
 from edge.util.text.terminal import printable
 
 if TYPE_CHECKING:
     from edge.audio.files import AudioFile
-    from edge.audio.recordings import RecordingResult
+    from edge.audio.recordings import RecordingClassifier, RecordingResult
     from edge.audio.segmenter import Samples
 
 BAR: Final = 24
@@ -69,15 +70,10 @@ def run(options: argparse.Namespace) -> int:
     """Classify each file and continue after errors. Raises `UserError` without a model."""
     import msgspec
 
-    from edge.audio.recordings import RecordingClassifier, json_text
-    from edge.audio.vad import make_vad
-    from edge.config.load import load
-    from edge.inference import bundle
-    from edge.inference.classifier import Classifier
+    with without_garbage_collection():
+        recordings = _prepared(options.bundle)
+    from edge.audio.recordings import json_text
 
-    config = load()
-    classifier = Classifier(bundle.load(bundle.find(options.bundle)))
-    recordings = RecordingClassifier(config, make_vad(config), classifier, external=True)
     failed = False
     for name in options.files:
         try:
@@ -91,6 +87,22 @@ def run(options: argparse.Namespace) -> int:
             continue
         print(msgspec.json.encode(result).decode() if options.json else format_result(result), flush=True)
     return 2 if failed else 0
+
+
+def _prepared(bundle_name: str) -> RecordingClassifier:
+    """Load detector and model. Raises `UserError`."""
+    from edge.inference import bundle
+    from edge.inference.classifier import Classifier
+    from edge.util.loading.background import Background
+
+    with Background(lambda: Classifier(bundle.load(bundle.find(bundle_name)))) as loading:
+        from edge.audio.recordings import RecordingClassifier
+        from edge.audio.vad import make_vad
+        from edge.config.load import load
+
+        config = load()
+        vad = make_vad(config)
+        return RecordingClassifier(config, vad, loading.result(), external=True)
 
 
 def format_result(result: RecordingResult) -> str:

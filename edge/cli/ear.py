@@ -9,10 +9,12 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.config.options import add_config_options, config_from
+from edge.util.loading.garbage import without_garbage_collection
 
 if TYPE_CHECKING:
     from edge.config.settings import Config
     from edge.ear.capture.source import AudioSource
+    from edge.ear.process import Ear
 
 EPILOG: Final = """examples:
   roomtone ear --config /etc/roomtone/roomtone.toml
@@ -44,6 +46,13 @@ def run(options: argparse.Namespace) -> int:
     # Numeric libraries start a thread for each core when they are imported; blocks of 32 ms need none of them.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    with without_garbage_collection():
+        ear = _prepared(options)
+    return ear.run()
+
+
+def _prepared(options: argparse.Namespace) -> Ear:
+    """Load everything that the ear needs. Raises `UserError`."""
     config = config_from(options)
     _log_to_stderr(config)
 
@@ -55,23 +64,26 @@ def run(options: argparse.Namespace) -> int:
 
     from edge.audio.vad import make_vad
     from edge.ear.model_selection import ModelSelector
-    from edge.ear.process import Ear
+    from edge.util.loading.background import Background
 
     stopped = threading.Event()
-    source = make_source(config, stopped)
-    vad = make_vad(config)
     models = ModelSelector(config)
-    first = models.load_initial()
+    # Checking, loading and testing the model is native code for the most part, and takes as long as all of the rest.
+    with Background(models.load_initial) as loading:
+        from edge.ear.process import Ear
+
+        source = make_source(config, stopped)
+        vad = make_vad(config)
+        first = loading.result()
 
     def on_ready(seconds: float) -> None:
         if options.print_ready:
             print(f"ready {seconds:.3f}", flush=True)
 
-    ear = Ear(
+    return Ear(
         config=config, source=source, vad=vad, models=models, first=first, on_ready=on_ready, stopped=stopped,
         restarts=restarts,
     )  # fmt: skip
-    return ear.run()
 
 
 def make_source(config: Config, stopped: threading.Event) -> AudioSource:

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 from edge.cli.examples import add_examples
 from edge.util.entry_points import EntryPoint, entry_points
 from edge.util.errors import UserError, reason
+from edge.util.loading.garbage import without_garbage_collection
 from edge.util.text.terminal import prepare_output, printable
 from edge.util.version import VERSION
 
@@ -140,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = given[0] if given else None
     try:
         summary = first in (None, "-h", "--help", "--version")
-        options = create_parser(only=first, summary=summary).parse_args(given)
+        with without_garbage_collection():
+            options = create_parser(only=first, summary=summary).parse_args(given)
         status: int = options.run(options)
     except UserError as error:
         print(f"roomtone: {printable(str(error))}", file=sys.stderr)

@@ -209,7 +209,9 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             raise BundleError(f"{path / name}: missing")
         if (path / name).stat().st_size > MAX_MODEL_BYTES:
             raise BundleError(f"{path / name}: larger than {MAX_MODEL_BYTES >> 20} MiB")
-        if hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
+        with (path / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected:
             raise BundleError(f"{path / name}: sha256 differs from the manifest: damaged or changed")
 
 

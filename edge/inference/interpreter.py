@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ LIBRARIES: Final = (
     ("tflite_runtime.interpreter", "tflite-runtime", "tflite-runtime"),
 )
 """Module, distribution and short name, in order of preference."""
+_REDIRECTION: Final = threading.Lock()
 _NOISE: Final = b"Created TensorFlow Lite XNNPACK delegate for CPU"
 
 
@@ -63,20 +65,22 @@ def _quiet() -> Iterator[None]:
     if os.environ.get("ROOMTONE_DEBUG"):
         yield
         return
-    held = os.memfd_create("roomtone-stderr")
-    kept = os.dup(2)
-    os.dup2(held, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        size = os.fstat(held).st_size
-        written = os.pread(held, size, 0) if size else b""
-        os.close(held)
-        rest = b"".join(line for line in written.splitlines(keepends=True) if _NOISE not in line)
-        if rest:
-            os.write(2, rest)
+    # One thread after the other: each would put back the descriptor that it has found.
+    with _REDIRECTION:
+        held = os.memfd_create("roomtone-stderr")
+        kept = os.dup(2)
+        os.dup2(held, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            size = os.fstat(held).st_size
+            written = os.pread(held, size, 0) if size else b""
+            os.close(held)
+            rest = b"".join(line for line in written.splitlines(keepends=True) if _NOISE not in line)
+            if rest:
+                os.write(2, rest)
 
 
 class Interpreter:
