@@ -7,6 +7,6 @@ RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates ejabberd \
  && rm -rf /var/lib/apt/lists/* /var/lib/ejabberd/*
 COPY docker/scale/ejabberd.yml /etc/ejabberd/ejabberd.yml
-COPY --chmod=0755 docker/scale/broker.sh /usr/local/bin/roomtone-broker-node
-RUN chown ejabberd: /etc/ejabberd/ejabberd.yml
+COPY docker/scale/broker.sh /usr/local/bin/roomtone-broker-node
+RUN chown ejabberd: /etc/ejabberd/ejabberd.yml && chmod 0755 /usr/local/bin/roomtone-broker-node
 CMD ["roomtone-broker-node"]
