@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from edge.cli.main import main
 from edge.config import join_file
 from provisioning.demo.playback_dirs import default_rooms
 from tests.conftest import ROOT
 from tests.support.broker import free_port
+from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
 from tests.support.machines import container, docker
 from tests.support.site.fleet import Client
 from tests.support.waiting import until
@@ -29,6 +32,8 @@ pytestmark = [
     pytest.mark.skipif(bool(container.reason_to_skip()), reason=container.reason_to_skip()),
 ]
 FILE = str(ROOT / "docker" / "compose.yaml")
+FLEET = ("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site")
+NOT_AUTHORIZED = 0x87
 SERVICES = ("broker", "recorder", "dashboard", "proxy")
 
 
@@ -92,12 +97,8 @@ def stack(tmp_path_factory):
 
 
 def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_path):
-    password = re.search(r"`operator` with the password (\S+)", stack("logs", "--no-color", "dashboard"))[1]
-    stack("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site", "enrol", "kitchen", "--out",
-          "/hub/data/kitchen.join")  # fmt: skip
-    joined = tmp_path / "kitchen.join"
-    joined.write_text(stack("exec", "-T", "dashboard", "cat", "/hub/data/kitchen.join"))
-    stack("exec", "-T", "dashboard", "rm", "/hub/data/kitchen.join")
+    password = password_of(stack)
+    joined = enrol(stack, "kitchen", tmp_path)
     assert main(["join", str(joined), "--to", str(tmp_path / "kitchen"), "--accept-unconfirmed"]) == 0
     (tmp_path / "rooms").mkdir()
     room = default_rooms(tmp_path / "rooms", 4.0, loop=True)[0]
@@ -139,16 +140,50 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
 
 def test_a_device_is_revoked_while_the_stack_runs(stack, tmp_path):
     """From the container that has the authority's key; the broker's restarts mosquitto."""
-    fleet = ("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site")
-    said = stack(*fleet, "enrol", "study", "--out", "/hub/data/study.join")
-    assert "in force at the broker" in said
-    joined = tmp_path / "study.join"
-    joined.write_text(stack("exec", "-T", "dashboard", "cat", "/hub/data/study.join"))
-    join_file.unpack(join_file.read(joined), tmp_path / "study")
+    join_file.unpack(join_file.read(enrol(stack, "study", tmp_path)), tmp_path / "study")
     with Client(stack.mqtt, tmp_path / "study") as client:
         assert client.publish("roomtone/study/event") < 0x80
-        assert "in force at the broker" in stack(*fleet, "revoke", "study")
+        assert "in force at the broker" in stack(*FLEET, "revoke", "study")
         assert client.disconnected.wait(2)
+
+
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"{CHROMIUM} is missing: apt-get install chromium")
+def test_what_the_broker_refuses_and_to_whom_is_on_its_card(stack, tmp_path, artefacts):
+    own = tmp_path / "attic"
+    join_file.unpack(join_file.read(enrol(stack, "attic", tmp_path)), own)
+    with Client(stack.mqtt, own) as client:
+        assert client.publish("roomtone/attic/event") < 0x80
+        assert client.publish("roomtone/kitchen/event") == NOT_AUTHORIZED
+        assert client.subscribe("roomtone/kitchen/cmd/#") == NOT_AUTHORIZED
+    # A stranger: he has the address and no certificate.
+    trusting = ssl.create_default_context(cafile=str(own / "ca.crt"))
+    with (
+        pytest.raises(OSError),
+        socket.create_connection(("localhost", stack.mqtt), 20) as raw,
+        trusting.wrap_socket(raw, server_hostname="localhost") as connection,
+    ):
+        # With TLS 1.3 the refusal comes with the first answer.
+        connection.recv(1)
+        raise ConnectionError("closed")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        page = chromium.new_page(ignore_https_errors=True, viewport={"width": 1440, "height": 900})
+        page.goto(f"https://localhost:{stack.https}/login?next=/fleet")
+        log_in(page, "operator", password_of(stack))
+        card = page.locator(".rt-broker")
+        expect(card).to_contain_text("What the broker itself refused", timeout=30_000)
+        card.get_by_text("What the broker itself refused").click()
+        page.screenshot(path=artefacts / "compose-broker-1440-light.png", full_page=True)
+        for words in (
+            ("attic", "may not publish", "roomtone/kitchen/event"),
+            ("attic", "may not subscribe", "roomtone/kitchen/cmd/#"),
+            ("Unknown client", "has no certificate"),
+        ):
+            row = card.locator(".rt-denials li")
+            for word in words:
+                row = row.filter(has_text=word)
+            expect(row).to_have_count(1, timeout=30_000)
+        chromium.close()
 
 
 def test_nobody_in_there_is_root_or_writes_into_the_image_and_all_of_it_comes_back(stack):
@@ -160,6 +195,21 @@ def test_nobody_in_there_is_root_or_writes_into_the_image_and_all_of_it_comes_ba
     until(stack.healthy, 300)
     time.sleep(1)
     assert "Traceback" not in stack("logs", "--no-color")
+
+
+def password_of(stack):
+    """That of the first operator, which the dashboard has printed once."""
+    return re.search(r"`operator` with the password (\S+)", stack("logs", "--no-color", "dashboard"))[1]
+
+
+def enrol(stack, node, folder):
+    """The join file of a device, by the commands of docs/hub.md."""
+    inside = f"/hub/data/{node}.join"
+    assert "in force at the broker" in stack(*FLEET, "enrol", node, "--out", inside)
+    joined = folder / f"{node}.join"
+    joined.write_text(stack("exec", "-T", "dashboard", "cat", inside))
+    stack("exec", "-T", "dashboard", "rm", inside)
+    return joined
 
 
 def _text(value: object) -> str:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.broker import free_port
-from tests.support.dashboard import Dashboard, health, open_page
+from tests.support.dashboard import TOKEN, Dashboard, health, open_page
 from tests.support.waiting import until
 
 WITHIN_S = 5.0
@@ -106,3 +106,22 @@ def test_a_hub_that_is_restarted_is_said_and_the_page_goes_on(browser, start, ro
         start()
         expect(page.locator(".rt-live.is-connected")).to_be_visible(timeout=20_000)
         expect(page.get_by_role("article", name="Kitchen")).to_be_visible()
+
+
+def test_what_came_with_the_page_is_shown_at_once_and_not_called_live(browser, url, rooms):
+    """The page has its first rooms in it: neither the API nor the socket is needed for them."""
+    rooms.appear("kitchen", "Kitchen")
+    until(lambda: health(url)["rooms"] == 1)
+    context = browser.new_context()
+    name = f"roomtone-token-{url.rpartition(':')[2]}"
+    context.add_cookies([{"name": name, "value": TOKEN, "url": url}])
+    page = context.new_page()
+    page.route("**/api/**", lambda route: route.abort())
+    # It opens, and nothing ever comes.
+    page.route_web_socket("**/api/live", lambda socket: None)
+    page.goto(url)
+    expect(page.locator('.rt-tile[data-node="kitchen"]')).to_be_visible()
+    with said_in_time(page) as within:
+        expect(page.locator(".rt-banner")).to_contain_text(HUB_LOST["en-US"], timeout=within)
+    expect(page.locator('.rt-tile[data-node="kitchen"]')).to_be_visible()
+    context.close()
