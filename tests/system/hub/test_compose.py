@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import ssl
@@ -19,9 +18,9 @@ from edge.cli.main import main
 from edge.config import join_file
 from provisioning.demo.playback_dirs import default_rooms
 from tests.conftest import ROOT
-from tests.support.broker import free_port
 from tests.support.dashboard import CHROMIUM, CHROMIUM_ARGUMENTS, log_in
 from tests.support.machines import container, docker
+from tests.support.machines.compose import Compose
 from tests.support.site.fleet import Client
 from tests.support.waiting import until
 
@@ -31,49 +30,11 @@ pytestmark = [
     pytest.mark.skipif(bool(docker.reason_to_skip()), reason=docker.reason_to_skip()),
     pytest.mark.skipif(bool(container.reason_to_skip()), reason=container.reason_to_skip()),
 ]
-FILE = str(ROOT / "docker" / "compose.yaml")
+FILE = ROOT / "docker" / "compose.yaml"
 FLEET = ("run", "--rm", "setup", "roomtone", "fleet", "--site", "/hub/keys/site")
 NOT_AUTHORIZED = 0x87
 SERVICES = ("broker", "recorder", "dashboard", "proxy")
-
-
-class Stack:
-    """docker-compose with ports that are free here."""
-
-    def __init__(self, daemon: docker.Docker, folder: Path) -> None:
-        self._daemon = daemon
-        self.https, self.mqtt = free_port(), free_port()
-        ports = {
-            "broker": {"ports": [f"127.0.0.1:{self.mqtt}:8883"]},
-            "proxy": {"ports": [f"127.0.0.1:{self.https}:8443"]},
-        }
-        # A list of ports in a second file would be added to the first: the stack's own is written without any.
-        text = "\n".join(
-            line for line in Path(FILE).read_text().splitlines() if not line.startswith("    ports:")
-        )
-        self._own = ROOT / "docker" / f".test-{self.https}.yaml"
-        self._own.write_text(text)
-        (folder / "ports.yaml").write_text(json.dumps({"version": "3.8", "services": ports}))
-        self._files = ["-f", str(self._own), "-f", str(folder / "ports.yaml")]
-        self._environment = {
-            "ROOMTONE_BASE": "roomtone-base",
-            "ROOMTONE_HOST": "localhost",
-            "COMPOSE_PROJECT_NAME": "rt",
-        }
-
-    def __call__(self, *words: str, within: float = 300) -> str:
-        done = self._daemon.run("docker-compose", *self._files, *words, within=within, env=self._environment)
-        return done.stdout + done.stderr
-
-    def healthy(self) -> bool:
-        numbers = self("ps", "-q", *SERVICES).split()
-        asked = self._daemon.run(
-            "docker", "inspect", "-f", "{{.State.Health.Status}}", *numbers
-        ).stdout.split()
-        return asked == ["healthy"] * len(SERVICES)
-
-    def close(self) -> None:
-        self._own.unlink(missing_ok=True)
+PORTS = {"broker": 8883, "proxy": 8443}
 
 
 @pytest.fixture(scope="module")
@@ -84,16 +45,20 @@ def stack(tmp_path_factory):
     try:
         daemon.start()
         daemon.import_base(container.bare("bookworm"), "roomtone-base")
-        made = Stack(daemon, folder)
+        variables = {"ROOMTONE_BASE": "roomtone-base", "ROOMTONE_HOST": "localhost"}
+        made = Compose(daemon, folder, FILE, PORTS, variables)
         made("build", within=3600)
         made("up", "-d")
-        until(made.healthy, 300)
+        until(lambda: healthy(made), 300)
         yield made
     finally:
         if made is not None:
-            made("down", "-v")
             made.close()
         daemon.stop()
+
+
+def healthy(stack: Compose) -> bool:
+    return stack.states(*SERVICES) == ["healthy"] * len(SERVICES)
 
 
 def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_path):
@@ -105,7 +70,7 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
     own = tmp_path / "kitchen"
     audio = [word for key, value in room.audio.items() for word in ("--set", f"audio.{key}={_text(value)}")]
     node = ["--set", "node.id=kitchen", "--set", f"runtime.socket={tmp_path}/l.sock"]
-    mqtt = ("host=127.0.0.1", f"port={stack.mqtt}", "tls=true", f"ca_file={own}/ca.crt",
+    mqtt = ("host=127.0.0.1", f"port={stack.ports['broker']}", "tls=true", f"ca_file={own}/ca.crt",
             f"cert_file={own}/client.crt", f"key_file={own}/client.key")  # fmt: skip
     link = [*node, *(word for one in mqtt for word in ("--set", f"mqtt.{one}"))]
     processes = []
@@ -120,7 +85,7 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
                         stdout=log,
                     )
                 )
-        address = f"https://localhost:{stack.https}"
+        address = f"https://localhost:{stack.ports['proxy']}"
         unknown = ssl._create_unverified_context()
         authority = httpx.get(f"{address}/roomtone-ca.crt", verify=unknown).text
         with httpx.Client(base_url=address, verify=ssl.create_default_context(cadata=authority)) as client:
@@ -141,7 +106,7 @@ def test_it_comes_up_and_the_demos_ear_publishes_into_it_over_mtls(stack, tmp_pa
 def test_a_device_is_revoked_while_the_stack_runs(stack, tmp_path):
     """From the container that has the authority's key; the broker's restarts mosquitto."""
     join_file.unpack(join_file.read(enrol(stack, "study", tmp_path)), tmp_path / "study")
-    with Client(stack.mqtt, tmp_path / "study") as client:
+    with Client(stack.ports["broker"], tmp_path / "study") as client:
         assert client.publish("roomtone/study/event") < 0x80
         assert "in force at the broker" in stack(*FLEET, "revoke", "study")
         assert client.disconnected.wait(2)
@@ -151,7 +116,7 @@ def test_a_device_is_revoked_while_the_stack_runs(stack, tmp_path):
 def test_what_the_broker_refuses_and_to_whom_is_on_its_card(stack, tmp_path, artefacts):
     own = tmp_path / "attic"
     join_file.unpack(join_file.read(enrol(stack, "attic", tmp_path)), own)
-    with Client(stack.mqtt, own) as client:
+    with Client(stack.ports["broker"], own) as client:
         assert client.publish("roomtone/attic/event") < 0x80
         assert client.publish("roomtone/kitchen/event") == NOT_AUTHORIZED
         assert client.subscribe("roomtone/kitchen/cmd/#") == NOT_AUTHORIZED
@@ -159,7 +124,7 @@ def test_what_the_broker_refuses_and_to_whom_is_on_its_card(stack, tmp_path, art
     trusting = ssl.create_default_context(cafile=str(own / "ca.crt"))
     with (
         pytest.raises(OSError),
-        socket.create_connection(("localhost", stack.mqtt), 20) as raw,
+        socket.create_connection(("localhost", stack.ports["broker"]), 20) as raw,
         trusting.wrap_socket(raw, server_hostname="localhost") as connection,
     ):
         # With TLS 1.3 the refusal comes with the first answer.
@@ -168,7 +133,7 @@ def test_what_the_broker_refuses_and_to_whom_is_on_its_card(stack, tmp_path, art
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         page = chromium.new_page(ignore_https_errors=True, viewport={"width": 1440, "height": 900})
-        page.goto(f"https://localhost:{stack.https}/login?next=/fleet")
+        page.goto(f"https://localhost:{stack.ports['proxy']}/login?next=/fleet")
         log_in(page, "operator", password_of(stack))
         card = page.locator(".rt-broker")
         expect(card).to_contain_text("What the broker itself refused", timeout=30_000)
@@ -192,7 +157,7 @@ def test_nobody_in_there_is_root_or_writes_into_the_image_and_all_of_it_comes_ba
         assert "10001" in said, service
         assert "read-only" in said.lower(), service
     stack("restart", within=300)
-    until(stack.healthy, 300)
+    until(lambda: healthy(stack), 300)
     time.sleep(1)
     assert "Traceback" not in stack("logs", "--no-color")
 
