@@ -36,7 +36,7 @@ export const fleet = {
   per_minute: "Messages a minute, in and out",
   dropped: "Dropped",
   retained: "Retained",
-  queued: "Waiting for clients that are away",
+  stored: "Held (retained and waiting)",
   uptime: "Running for",
   ignored: "Refused by the hub",
   ignored_hint: "messages that break the protocol",

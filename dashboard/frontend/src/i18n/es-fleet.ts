@@ -39,7 +39,7 @@ export const fleet: typeof english = {
   per_minute: "Mensajes por minuto, recibidos y enviados",
   dropped: "Descartados",
   retained: "Retenidos",
-  queued: "En espera de clientes ausentes",
+  stored: "Guardados (retenidos y en espera)",
   uptime: "En marcha desde hace",
   ignored: "Rechazados por el servidor",
   ignored_hint: "mensajes que incumplen el protocolo",
