@@ -102,7 +102,7 @@ EMOTION_MIXES: Final = (
 )
 PERSISTENCE: Final = 0.82
 """Probability that an utterance has the same emotion as the one before."""
-AROUSAL: Final = (-0.08, 0.22, -0.18, 0.55, 0.35, 0.15, 0.4)
+AROUSAL: Final = (-0.04, 0.11, -0.09, 0.28, 0.18, 0.08, 0.2)
 """Mean arousal of each label, in relation to what is usual in the room."""
 ANGRY_HOURS: Final = 0.04
 """Probability that an hour is mostly angry."""
@@ -189,7 +189,7 @@ def _event(at: float, emotion: int, boot: str, seq: int, rng: np.random.Generato
     shares = np.round(np.insert(rest, emotion, top), 3)
     likeliest = int(np.argmax(shares))
     confidence = float(shares[likeliest])
-    arousal = float(np.clip(rng.normal(AROUSAL[emotion], 0.15), -1, 1))
+    arousal = float(np.clip(rng.normal(AROUSAL[emotion], 0.08), -1, 1))
     duration = int(np.clip(rng.lognormal(7.6, 0.55), 400, 15_000))
     number = ULID.from_bytes(round(at * 1000).to_bytes(6, "big") + rng.bytes(10))
     return Event(

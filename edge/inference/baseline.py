@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge.inference.bundle import Bundle, BundleError
-from edge.inference.relative_head import BaselineSpec
+from edge.inference.relative_head import HIGH_AROUSAL, LOW_AROUSAL, BaselineSpec
+from edge.protocol import LABELS
 
 Vector = NDArray[np.float64]
 
@@ -31,6 +32,8 @@ LARGEST: Final = 1e6
 """Outputs beyond are not taken."""
 MOST_BELOW: Final = 3.0
 """Typical distances below the usual that one utterance counts for at most."""
+_HIGH: Final = [LABELS.index(name) for name in HIGH_AROUSAL]
+_LOW: Final = [LABELS.index(name) for name in LOW_AROUSAL]
 
 
 class BaselineState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +108,7 @@ class Baseline:
 
         return Relative(
             away[:7] + self._bias,
-            float(away[7]),
+            self._arousal(away),
             bounded(self._evidence_below, spread.evidence_below),
             bounded(self._arousal_below, spread.arousal_below),
         )
@@ -123,9 +126,16 @@ class Baseline:
         self._weight = min(self._weight + 1.0, self._memory)
         step = min(1.0, self._spec.step_limit / distance) / (self._weight + self._spec.prior)
         self._location += step * away
-        self._learn_spread(log_odds(away[:7] + self._bias), float(away[7]))
+        self._learn_spread(log_odds(away[:7] + self._bias), self._arousal(away))
         self.utterances += 1
         return True
+
+    def _arousal(self, away: Vector) -> float:
+        """Relative arousal of outputs `[8]` relative to the location."""
+        odds = self._spec.arousal_odds
+        if odds is None:
+            return float(away[7])
+        return float(away[7]) + odds.weight * (arousal_odds(away[:7] + self._bias) - odds.median)
 
     def _learn_spread(self, evidence: float, arousal: float) -> None:
         """From the calm half alone: how lively a room is says nothing of how loud its quarrels are."""
@@ -170,9 +180,18 @@ class Baseline:
 
 def log_odds(logits: Vector) -> float:
     """Return the log odds of any emotion against `neutral`, of logits `[7]` in the order of `LABELS`."""
-    rest = logits[1:7]
-    top = float(rest.max())
-    return top + math.log(float(np.exp(rest - top).sum())) - float(logits[0])
+    return _log_sum(logits[1:7]) - float(logits[0])
+
+
+def arousal_odds(logits: Vector) -> float:
+    """Return the log odds of `HIGH_AROUSAL` against `LOW_AROUSAL`, of logits `[7]` in the order of `LABELS`."""
+    return _log_sum(logits[_HIGH]) - _log_sum(logits[_LOW])
+
+
+def _log_sum(logits: Vector) -> float:
+    """Logarithm of the sum of the exponentials."""
+    top = float(logits.max())
+    return top + math.log(float(np.exp(logits - top).sum()))
 
 
 def _is_finite(vector: Vector) -> bool:

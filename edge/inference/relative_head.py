@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
+
+HIGH_AROUSAL: Final = ("happy", "angry", "fearful", "surprised")
+LOW_AROUSAL: Final = ("neutral", "sad")
+"""Labels that are agitated and calm; `disgust` is neither."""
 
 Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
@@ -33,6 +37,14 @@ class SpreadSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     most: Positive
 
 
+class ArousalOdds(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The part of the labels in relative arousal: the log odds of `HIGH_AROUSAL` against `LOW_AROUSAL`."""
+
+    weight: Positive
+    median: Finite
+    """Typical median of the log odds of ordinary speech, which is subtracted."""
+
+
 class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Constants of the baseline: `edge.inference.baseline` has the formulas."""
 
@@ -49,6 +61,8 @@ class BaselineSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     step_limit: Positive
     """Distance, in typical deviations, beyond which an utterance moves the location no further."""
     spread: SpreadSpec
+    arousal_odds: ArousalOdds | None = None
+    """None: relative arousal is that of the network's output alone."""
 
 
 class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

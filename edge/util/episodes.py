@@ -13,8 +13,9 @@ from typing import Final
 
 UTTERANCES: Final = 6.0
 """Length of the exponential mean."""
-ON: Final = 0.4
-OFF: Final = 0.2
+ON: Final = 0.2
+OFF: Final = 0.1
+"""Far below 1, so that what is very agitated counts for more than what is somewhat agitated: decision 29."""
 MAX_GAP_S: Final = 300.0
 
 

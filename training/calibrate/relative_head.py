@@ -16,8 +16,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.inference.baseline import log_odds
-from edge.inference.relative_head import ArousalScale, BaselineSpec, DecisionSpec, RelativeHead, SpreadSpec
+from edge.inference.baseline import arousal_odds, log_odds
+from edge.inference.relative_head import (
+    ArousalOdds,
+    ArousalScale,
+    BaselineSpec,
+    DecisionSpec,
+    RelativeHead,
+    SpreadSpec,
+)
 from edge.protocol import LABELS
 from edge.util.episodes import Episodes
 from edge.util.errors import UserError
@@ -44,6 +51,8 @@ LABEL_WEIGHT: Final = 1.0
 """How far the clearness of a label counts in the score that is compared with the threshold."""
 SPREAD_POWER: Final = 1.5
 AROUSAL_SPREAD_POWER: Final = 1.0
+AROUSAL_ODDS: Final = 2.0
+"""Share of the labels' log odds in relative arousal, in deviations of ordinary speech, beside the arousal's own 1."""
 CALM_SHARE: Final = 0.7
 """Of the relative arousal that becomes 1: so far below the usual becomes -1."""
 ROUNDS: Final = 4
@@ -126,26 +135,34 @@ def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
 
 def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) -> BaselineSpec:
     """Typical deviations of ordinary speech around its own room's mean; the origin is that of the predictions."""
-    scatter, means, medians, below = [], [], [], []
+    scatter, means, medians, below, arousals, odds = [], [], [], [], [], []
     for name in rooms:
         outputs = left_out.logits[_ordinary(left_out, name)]
         away = outputs - outputs.mean(axis=0)
-        odds = np.array([log_odds(one[:7] + np.asarray(bias)) for one in away])
-        median = float(np.median(odds))
+        logits = away[:, :7] + np.asarray(bias)
+        evidence = np.array([log_odds(one) for one in logits])
+        median = float(np.median(evidence))
         means.append(outputs.mean(axis=0))
         scatter.append(outputs.std(axis=0))
         medians.append(median)
-        below.append(
-            (float((median - odds[odds < median]).mean()), float(-away[:, 7][away[:, 7] < 0].mean()))
-        )
-    evidence_below, arousal_below = np.mean(below, axis=0).tolist()
+        below.append(float((median - evidence[evidence < median]).mean()))
+        arousals.append(away[:, 7])
+        odds.append(np.array([arousal_odds(one) for one in logits]))
+    found = ArousalOdds(
+        weight=round(AROUSAL_ODDS * float(np.mean([one.std() for one in arousals]))
+        / float(np.mean([one.std() for one in odds])), 4),
+        median=round(float(np.mean([np.median(one) for one in odds])), 4),
+    )  # fmt: skip
+    relative = [a + found.weight * (o - found.median) for a, o in zip(arousals, odds, strict=True)]
     spread = SpreadSpec(
-        evidence_median=float(np.mean(medians)), evidence_below=evidence_below, arousal_below=arousal_below,
+        evidence_median=float(np.mean(medians)), evidence_below=float(np.mean(below)),
+        arousal_below=float(np.mean([-one[one < 0].mean() for one in relative])),
         prior=20.0, memory=200.0, least=0.6, most=1.6,
     )  # fmt: skip
     return BaselineSpec(
         origin=tuple(np.mean(means, axis=0).tolist()), bias=tuple(float(value) for value in bias),
         scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.0, spread=spread,
+        arousal_odds=found,
     )  # fmt: skip
 
 
@@ -226,7 +243,7 @@ def _temperature(homes: Sequence[_Stream]) -> float:
 
 def _scale(talk: Sequence[Float]) -> float:
     """Relative arousal that becomes 1: the least at which ordinary speech starts few enough episodes."""
-    for high in np.exp(np.linspace(np.log(0.5), np.log(30.0), 160)):
+    for high in np.exp(np.linspace(np.log(0.5), np.log(60.0), 180)):
         starts = 0
         for arousal in talk:
             episodes = Episodes()
@@ -235,4 +252,4 @@ def _scale(talk: Sequence[Float]) -> float:
             starts += sum(change is not None and not change.ended for change in changes)
         if starts <= FALSE_EPISODES * sum(map(len, talk)):
             return round(float(high), 4)
-    return 30.0
+    return 60.0

@@ -43,8 +43,16 @@ def _corrupted(name: str) -> Run:
                 | {"condition": condition or "clean"}
                 | {"loss": points(clean["accuracy"] - one["accuracy"])}
                 | {"loss_macro_f1": points(clean["macro_f1"] - one["macro_f1"])}
+                | {"household": households.at_home(evaluator.bundle, found)}
             )
         result[0]["mean_loss"] = round(sum(one["loss"] for one in result[1:]) / len(corrupted), 2)
+        result[0]["mean_loss_household"] = {
+            name: {
+                key: points(share - sum(one["household"][name][key] for one in result[1:]) / len(corrupted))
+                for key, share in shares.items()
+            }
+            for name, shares in result[0]["household"].items()
+        }
         return result
 
     return run

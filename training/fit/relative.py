@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.inference.relative_head import HIGH_AROUSAL, LOW_AROUSAL
 from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip
@@ -23,9 +24,6 @@ from training.recipes.recipe import Probe, Relative
 
 Float = NDArray[np.float32]
 FIELD: Final = "emospeech"
-HIGH_AROUSAL: Final = ("happy", "angry", "fearful", "surprised")
-LOW_AROUSAL: Final = ("neutral", "sad")
-"""And ordinary speech; `disgust` is in neither."""
 ENOUGH: Final = 3
 """Neutral utterances below which a household is too small for a baseline of its own; the corpus is taken then."""
 ORDINARY_INDEX: Final = -1

@@ -14,8 +14,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from edge.inference.relative_head import HIGH_AROUSAL, LOW_AROUSAL
 from edge.protocol import LABELS
-from training.fit.relative import HIGH_AROUSAL, LOW_AROUSAL
 from training.networks.head import Solved
 
 PRIOR: Final = 5.0

@@ -2,9 +2,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.inference.baseline import LARGEST, Baseline, BaselineState, Relative, log_odds
+from edge.inference.baseline import LARGEST, Baseline, BaselineState, Relative, arousal_odds, log_odds
 from edge.inference.decision import arousal_of, decide, evidence_of, score
-from edge.inference.relative_head import RelativeHead
+from edge.inference.relative_head import ArousalOdds, RelativeHead
+from edge.protocol import LABELS
 from tests.support.bundles.tiny import RELATIVE
 
 HEAD = msgspec.convert(RELATIVE, RelativeHead)
@@ -130,6 +131,43 @@ def test_log_odds_are_those_of_the_softmax():
     logits = np.array([0.3, -1.0, 2.0, 0.5, 0.0, -2.0, 1.0])
     shares = np.exp(logits) / np.exp(logits).sum()
     assert log_odds(logits) == pytest.approx(np.log((1 - shares[0]) / shares[0]))
+
+
+def test_arousal_odds_are_those_of_the_agitated_labels_against_the_calm_ones():
+    logits = np.array([2.0, 0.5, -1.0, 0.3, 0.0, 5.0, 0.7])
+    shares = dict(zip(LABELS, np.exp(logits), strict=True))
+    high = sum(shares[name] for name in ("happy", "angry", "fearful", "surprised"))
+    assert arousal_odds(logits) == pytest.approx(np.log(high / (shares["neutral"] + shares["sad"])))
+
+
+def with_odds(weight: float, median: float) -> Baseline:
+    return Baseline(msgspec.structs.replace(SPEC, arousal_odds=ArousalOdds(weight=weight, median=median)))
+
+
+def test_the_labels_take_part_in_relative_arousal():
+    usual = arousal_odds(np.array(SPEC.bias))
+    baseline = with_odds(2.0, usual)
+    assert baseline.relative(np.array(SPEC.origin)).arousal == pytest.approx(0.0)
+    angry, sad = np.array(SPEC.origin), np.array(SPEC.origin)
+    angry[LABELS.index("angry")] += 4.0
+    sad[LABELS.index("sad")] += 4.0
+    assert baseline.relative(angry).arousal > 1.0
+    assert baseline.relative(sad).arousal < -0.1
+    # Not in a bundle that has no weight for them.
+    assert Baseline(SPEC).relative(angry).arousal == Baseline(SPEC).relative(sad).arousal == 0.0
+    angry[7] += 0.5
+    expected = 2.0 * (arousal_odds(angry[:7] - SPEC.origin[:7] + SPEC.bias) - usual) + 0.5
+    assert baseline.relative(angry).arousal == pytest.approx(expected)
+
+
+def test_the_spread_of_arousal_is_that_of_both_parts(random):
+    flat = ordinary(random, 300)
+    flat[:, 7] *= 0.2
+    baseline = with_odds(5.0, arousal_odds(np.array(SPEC.bias)))
+    for one in flat:
+        baseline.add(one)
+    assert learnt(flat).relative(np.zeros(8)).arousal_spread == 0.6
+    assert baseline.relative(np.zeros(8)).arousal_spread > 0.9
 
 
 def at(wanted: float, *emotions: float) -> np.ndarray:

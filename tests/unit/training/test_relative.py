@@ -3,16 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
 
+from edge.inference.relative_head import HIGH_AROUSAL
 from edge.protocol import LABELS
 from training.calibrate import relative_head
 from training.data.corpora.clip import ORDINARY, Clip
 from training.fit import out_of_fold, relative
 from training.metrics import replay
+from training.metrics.classification import area_under_curve
 from training.recipes.recipe import Probe, Relative
 
 SIZE = 24
@@ -100,6 +103,24 @@ def test_unseen_speakers_are_told_apart_at_one_operating_point(left_out):
             named.append((labels == truth)[truth > 0].mean())
     assert np.mean(called) < 0.15
     assert np.mean(named) > 0.4
+
+
+def test_the_labels_help_to_tell_agitated_speech_from_calm(left_out):
+    """Where the output of arousal is half noise, the labels know better."""
+    noisy = left_out.logits.copy()
+    noisy[:, 7] += np.random.default_rng(3).normal(0, 3 * noisy[:, 7].std(), len(noisy))
+    doubtful = replace(left_out, logits=noisy)
+    head = relative_head.choose(doubtful, np.zeros(7), None, "arousal")
+    assert head.baseline.arousal_odds is not None
+    alone = msgspec.structs.replace(head, baseline=msgspec.structs.replace(head.baseline, arousal_odds=None))
+    own = np.flatnonzero(left_out.rooms == "acted-a")
+    truth = left_out.truth[own]
+    high = np.isin(truth, [LABELS.index(name) for name in HIGH_AROUSAL])
+    area = []
+    for one in (alone, head):
+        arousal = replay.replay(one, noisy[own], np.ones(len(own), bool)).relative_arousal
+        area.append(area_under_curve(arousal[high], arousal[truth == 0]))
+    assert area[1] > area[0] + 0.02
 
 
 def test_out_of_fold_speakers_are_never_fitted(utterances):

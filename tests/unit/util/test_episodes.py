@@ -24,8 +24,8 @@ def test_several_start_one_and_calm_ends_it():
 
 def test_the_first_words_in_a_room_start_nothing_by_themselves():
     episodes = Episodes()
-    assert said(episodes, 1.0, 1.0) == [None, None]
-    assert episodes.arousal == pytest.approx(1 - (5 / 6) ** 2)
+    assert said(episodes, 0.5, 0.5) == [None, None]
+    assert episodes.arousal == pytest.approx(0.5 * (1 - (5 / 6) ** 2))
 
 
 def test_it_does_not_flicker_between_its_two_thresholds():

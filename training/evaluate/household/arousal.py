@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from edge.inference.bundle import Bundle
+from edge.inference.relative_head import HIGH_AROUSAL, LOW_AROUSAL
 from edge.protocol import LABELS
 from training.evaluate.household import rooms
 from training.evaluate.household.households import LENGTH, ROOMS, SHARES
-from training.fit.relative import HIGH_AROUSAL, LOW_AROUSAL
 from training.metrics import intervals, replay
 from training.metrics.classification import area_under_curve
 from training.metrics.predictions import Predictions

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
+from edge.inference.relative_head import HIGH_AROUSAL
 from edge.protocol import LABELS
 from edge.util.episodes import OFF, ON, UTTERANCES
-from training.fit.relative import HIGH_AROUSAL
 from training.metrics import intervals, replay
 from training.metrics.predictions import Predictions
 

@@ -31,6 +31,20 @@ def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
     return [_one(bundle, found, room, share) for room in sorted(set(found.rooms)) for share in SHARES]
 
 
+def at_home(bundle: Bundle, found: Predictions) -> dict[str, dict[str, float]]:
+    """Return the shares `named` and `kept` of each set, in rooms of `SHARES[0]` neutral speech.
+
+    For clips that were all changed alike, by the echo of one room or by noise: the baseline learns there, too. A set
+    without neutral or without emotional clips is left out.
+    """
+    return {
+        room: {name: one[name]["share"] for name in ("named", "kept")}
+        for room in sorted(set(found.rooms))
+        if len({bool(truth > 0) for truth in found.truth[np.array(found.rooms) == room]}) == 2
+        for one in [_one(bundle, found, room, SHARES[0])]
+    }
+
+
 def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[str, Any]:
     drawn = rooms.household(found, room, share, rooms=ROOMS, length=LENGTH)
     made = rooms.decide(bundle, found, drawn)
@@ -53,7 +67,11 @@ def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[st
         "per_class": {
             LABELS[label]: _per_class(labels[counted], truth[counted], label) for label in np.unique(truth)
         },
-        "by_length": _by_length(found.speech_ms[made.places[counted]], truth[counted], labels[counted]),
+        "by_length": (
+            _by_length(found.speech_ms[made.places[counted]], truth[counted], labels[counted])
+            if found.speech_ms.size
+            else []
+        ),
         "kept_by_position": _by_position(made.position, truth == 0, labels <= 0),
         "named_by_position": _by_position(made.position, truth > 0, named),
     }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.protocol import LABELS
 from training.evaluate.report import household_card, plots
+from training.evaluate.report.tables import household_rows
 from training.recipes.recipe import Recipe, Student
 
 HEAD = """\
@@ -198,6 +199,11 @@ def _conditions(found: Mapping[str, list[dict[str, Any]]], bundle: str) -> list[
         parts.append(
             f"Mean loss: {objects[0]['mean_loss']:+.1f} points. " + _command(protocol, bundle, options)
         )
+        if objects[0].get("household"):
+            parts.append(
+                "The same clips in rooms of 85 % neutral speech, with the baseline that was learnt there:"
+            )
+            parts.append(_grid(*household_rows(objects)))
     return parts
 
 

@@ -32,6 +32,8 @@ def text(measured: Sequence[dict[str, Any]]) -> str:
         parts.append(bins(first))
     elif len(measured) == 1:
         parts += [labels(first), speakers(first)]
+    if first.get("household"):
+        parts.append(household(measured))
     parts += notes(first)
     return "\n\n".join(parts)
 
@@ -48,6 +50,25 @@ def overview(measured: Sequence[dict[str, Any]]) -> str:
         row = [name, str(one["n"]), *(percent(one[key]) for key, _ in NUMBERS), f"{one['ece']:.3f}"]
         rows.append([*row, *([f"{one['loss']:+.1f}" if "loss" in one else ""] if losses else [])])
     return grid(head, rows)
+
+
+def household(measured: Sequence[dict[str, Any]]) -> str:
+    """Format what is named and kept in households of each condition as a table."""
+    head, rows = household_rows(measured)
+    return f"In rooms of 85 % neutral speech, with the baseline that was learnt there:\n\n{grid(head, rows)}"
+
+
+def household_rows(measured: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the table of households: one row for each condition."""
+    sets = list(measured[0]["household"])
+    head = ["condition", *(f"{name}, {key}" for name in sets for key in ("named", "kept"))]
+    return head, [
+        [
+            one["condition"],
+            *(percent(one["household"][name][key]) for name in sets for key in ("named", "kept")),
+        ]
+        for one in measured
+    ]
 
 
 def labels(one: dict[str, Any]) -> str:

@@ -172,5 +172,6 @@ def test_each_protocol_runs_on_real_voices(base, corpora, protocol, adapt, every
         assert found[0]["condition"] == "clean" and found[0]["loss"] == 0
         assert len({one["condition"] for one in found}) == objects
         assert len({one["n"] for one in found}) == 1
+        assert set(found[0]["household"]) == set(found[0]["mean_loss_household"])
     if protocol == "calibration":
         assert sum(entry["n"] for entry in found[0]["reliability"]) == found[0]["n"]
