@@ -2,6 +2,7 @@
 
 import type { LocationQuery, LocationQueryRaw } from "vue-router";
 
+import { USUAL_AROUSAL } from "@/lib/arousal";
 import { EMOTIONS, isEmotion, type Emotion } from "@/lib/emotions";
 
 export const VIEWS = ["day", "week", "month"] as const;
@@ -110,9 +111,6 @@ export function toQuery(state: PeriodState, today: Date): LocationQueryRaw {
 
 export const isFiltered = (state: PeriodState) =>
   Boolean(state.emotions.length || state.confidence || state.arousal);
-
-/** Below this distance from 0 an arousal is as usual. */
-export const USUAL_AROUSAL = 0.25;
 
 /** The filters as parameters of the API. */
 export function filterQuery(state: PeriodState): URLSearchParams {

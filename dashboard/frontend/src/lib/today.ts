@@ -5,7 +5,7 @@ import { computed, shallowRef } from "vue";
 import { hub } from "@/hub";
 import { text } from "@/i18n";
 import { EMOTIONS, type Emotion } from "@/lib/emotions";
-import { USUAL_AROUSAL } from "@/lib/period";
+import { USUAL_AROUSAL } from "@/lib/arousal";
 import { usePolling } from "@/lib/poll";
 import { addUp, todayOfAllRooms, total, type Bucket, type RoomDay } from "@/lib/records";
 import { HOUR_MS, timeOfDay } from "@/lib/times";
@@ -15,7 +15,7 @@ const REFRESH_MS = 30_000;
 const OFTEN = 0.25;
 const FEW = 4;
 /** From this mean of the day on, a room is agitated as a whole. */
-const DAY_AROUSAL = 0.15;
+const DAY_AROUSAL = 0.08;
 /** What was so long ago is not how it is now. */
 const RECENT_MS = HOUR_MS;
 const QUARTER_MS = HOUR_MS / 4;

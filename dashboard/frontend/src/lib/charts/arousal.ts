@@ -4,7 +4,7 @@ import type { EChartsCoreOption } from "echarts/core";
 
 import { text } from "@/i18n";
 import { axis, base, palette, tooltip, type TooltipItem } from "@/lib/charts/base";
-import { describeArousal } from "@/lib/arousal";
+import { describeArousal, drawnArousal } from "@/lib/arousal";
 import type { Bucket } from "@/lib/records";
 
 /** `other` is drawn dashed behind it, bucket by bucket. */
@@ -23,7 +23,7 @@ export function arousalChart(
     connectNulls: false,
     lineStyle: { color, width: 2, type: dashed ? "dashed" : "solid" },
     itemStyle: { color },
-    data: series.map((bucket) => bucket.arousal),
+    data: series.map(({ arousal }) => (arousal === null ? null : drawnArousal(arousal))),
   });
   return {
     ...base(p, text.arousal_alt(buckets.length)),
