@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +28,7 @@ from tests.bench.process import Measured
 from tests.bench.sound import RATE, quiet, speech
 
 ROOMTONE = [sys.executable, "-m", "edge.cli.main"]
+STARTS = 7
 MEMORY = Path("/dev/shm")
 """A file system in memory, as /run is on a device: with a disk's fsync events are some 20 ms later."""
 
@@ -35,6 +39,12 @@ def runtime_folder() -> Iterator[Path]:
     place = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="roomtone-bench-", dir=place) as name:
         yield Path(name)
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Environment variables of a process that keeps its byte code, as an installation has it."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {"PYTHONPYCACHEPREFIX": str(folder / "pycache"), **environment}
 
 
 def config(folder: Path, name: str, room: Path, port: int) -> Path:
@@ -51,13 +61,18 @@ def ear_figures(folder: Path, seconds: float) -> dict[str, float]:
     soundfile.write(silent / "quiet.wav", quiet(30), RATE)
     soundfile.write(talk / "talk.wav", speech(60), RATE)
     result: dict[str, float] = {}
+    command, environment = (
+        [*ROOMTONE, "ear", "--config", str(config(folder, "quiet", silent, 1))],
+        installed(folder),
+    )
     starts = []
-    for _ in range(3):
-        ear = Measured([*ROOMTONE, "ear", "--config", str(config(folder, "quiet", silent, 1))])
+    for _ in range(STARTS + 1):
+        ear = Measured(command, environment)
         starts.append(ear.wait_for("ready", 60))
         ear.stop()
-    result["ear_ready_s"] = statistics.median(starts)
-    ear = Measured([*ROOMTONE, "ear", "--config", str(config(folder, "quiet", silent, 1))])
+    # The first one compiles.
+    result["ear_ready_s"] = statistics.median(starts[1:])
+    ear = Measured(command, environment)
     ear.wait_for("ready", 60)
     threading.Event().wait(2)
     # As many self-tests as there are on average: one of them is a sixth of what a minute of silence takes.
@@ -72,6 +87,23 @@ def ear_figures(folder: Path, seconds: float) -> dict[str, float]:
     result["ear_rss_mb"] = ear.rss_mb()
     ear.stop()
     return result
+
+
+def classify_figures(folder: Path) -> dict[str, float]:
+    """Time of `roomtone classify` for a short recording, by the clock and of the CPU, in seconds."""
+    recording = folder / "short.wav"
+    soundfile.write(recording, speech(3.0), RATE)
+    walls, cpus = [], []
+    for _ in range(STARTS + 1):
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        subprocess.run(
+            [*ROOMTONE, "classify", str(recording)],
+            env=installed(folder), check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        walls.append(time.monotonic() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return {"classify_s": statistics.median(walls[1:]), "classify_cpu_s": statistics.median(cpus[1:])}
 
 
 def event_latency(folder: Path, wanted: int) -> dict[str, float]:

@@ -46,8 +46,15 @@ class Measured:
 
     def cpu_s(self) -> float:
         """User and system time so far."""
+        return sum(self._times())
+
+    def user_s(self) -> float:
+        """Time so far outside of the kernel."""
+        return self._times()[0]
+
+    def _times(self) -> tuple[float, float]:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        return int(fields[11]) / _TICK, int(fields[12]) / _TICK
 
     def rss_mb(self) -> float:
         """Resident memory now."""

@@ -33,6 +33,9 @@ class Count:
     instructions: float
     dot_products: float
 
+    def __add__(self, other: Count) -> Count:
+        return Count(self.instructions + other.instructions, self.dot_products + other.dot_products)
+
     def __sub__(self, other: Count) -> Count:
         return Count(self.instructions - other.instructions, self.dot_products - other.dot_products)
 
