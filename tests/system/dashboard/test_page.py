@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import msgspec
@@ -56,6 +57,28 @@ def test_an_event_reaches_the_open_page_in_time(browser, url, rooms):
         expect(page.locator(".rt-row")).to_have_count(4)
         expect(page.locator(".rt-row").first).to_contain_text("Kitchen")
         expect(page.locator(".rt-row").first).to_contain_text("2.3 s")
+        assert not trouble, trouble
+
+
+COLOURS = """marks => marks.map(mark => {
+  const style = getComputedStyle(mark), box = mark.getBoundingClientRect();
+  return [style.fill, style.stroke, style.opacity, box.width > 5];
+})"""
+
+
+def test_each_of_the_last_utterances_has_its_own_mark_on_the_tile(browser, url, rooms):
+    rooms.appear("kitchen", "Kitchen")
+    for n, emotion in enumerate(("happy", "angry", "uncertain")):
+        say(rooms, "kitchen", emotion, age=10 - n, seq=n + 1)
+    until(lambda: health(url)["events"] == 3)
+    with open_page(browser, url, **DESKTOP) as (page, trouble):
+        marks = tile(page, "kitchen").locator(".rt-strip g")
+        expect(marks).to_have_count(3)
+        expect(marks.locator("title").first).to_have_text(re.compile("Happy 80 %"))
+        happy, angry, ring = page.locator(".rt-strip g path").evaluate_all(COLOURS)
+        assert happy[0] != angry[0] and "none" not in (happy[0], angry[0])
+        assert ring[0] == "none" and ring[1] != "none"
+        assert [mark[2:] for mark in (happy, angry, ring)] == [["1", True]] * 3
         assert not trouble, trouble
 
 
@@ -206,3 +229,39 @@ def test_it_can_be_used_without_a_mouse_and_read_without_eyes(browser, url, room
             if page.evaluate("document.activeElement.className") == "rt-rows":
                 break
         assert page.evaluate("document.activeElement.className") == "rt-rows"
+
+
+WAKE_LOCK = """
+window.locks = [];
+Object.defineProperty(navigator, 'wakeLock', { value: { request: async kind => {
+  window.locks.push(kind);
+  return { release: async () => { window.locks.push('released'); } };
+} } });
+"""
+
+
+def test_a_wall_display_keeps_the_screen_on_and_moves_nothing_for_those_who_wish_so(browser, url, rooms):
+    rooms.appear("kitchen", "Kitchen")
+    say(rooms, "kitchen", "happy")
+    until(lambda: health(url)["events"] == 1)
+    with open_page(browser, url, reduced_motion="reduce", **DESKTOP) as (page, trouble):
+        page.add_init_script(WAKE_LOCK)
+        page.goto(f"{url}/?wall")
+        expect(tile(page, "kitchen")).to_be_visible()
+        assert page.evaluate("window.locks") == ["screen"]
+        glyph = tile(page, "kitchen").locator(".rt-glyph")
+        duration = glyph.evaluate("glyph => parseFloat(getComputedStyle(glyph).transitionDuration)")
+        assert duration < 0.001
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("heading", name="Rooms")).to_be_visible()
+        assert page.evaluate("window.locks") == ["screen", "released"]
+        assert not trouble, trouble
+
+
+def test_it_can_be_installed(browser, url):
+    with open_page(browser, url, **DESKTOP) as (page, trouble):
+        found = page.context.new_cdp_session(page).send("Page.getInstallabilityErrors")
+        # A browser that forgets everything, as that of these tests, installs nothing at all.
+        errors = {error["errorId"] for error in found["installabilityErrors"]}
+        assert errors <= {"in-incognito"}, errors
+        assert not trouble, trouble
