@@ -10,7 +10,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -89,8 +89,8 @@ class Node:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path) -> Iterator[list[Node]]:
-    """Start a bridge and two nodes on it."""
+def cluster(folder: Path, meanwhile: Callable[[], None] = lambda: None) -> Iterator[list[Node]]:
+    """Start a bridge and two nodes on it; `meanwhile` is called while the second one starts."""
     for command in (
         f"ip link add {BRIDGE} type bridge",
         f"ip address add {OUTSIDE}/24 dev {BRIDGE}",
@@ -101,6 +101,8 @@ def cluster(folder: Path) -> Iterator[list[Node]]:
     try:
         for number in range(len(ADDRESSES)):
             nodes.append(Node(folder, number))
+            if number:
+                meanwhile()
             nodes[-1].wait()
         yield nodes
     finally:

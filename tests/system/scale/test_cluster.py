@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 
 from tests.support.link import EarClient, LinkProcess
@@ -111,6 +112,35 @@ def test_a_dashboard_that_comes_later_gets_the_state_of_devices_at_the_other_nod
                 assert hub.rooms_online() == [0]
                 ear.report()
                 until(lambda: hub.rooms_online() == [1], 120, lambda: link.log)
+
+
+def lets_in(address: str) -> bool | None:
+    """Whether a node lets the hub's user in; None: it does not answer."""
+    answers: list[bool] = []
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.username_pw_set(USER, PASSWORD)
+    client.on_connect = lambda _client, _data, _flags, code, _properties: answers.append(not code.is_failure)
+    try:
+        client.connect(address, PORT)
+        client.loop_start()
+        until(lambda: answers, 5)
+    except (OSError, AssertionError):
+        return None
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return answers[0]
+
+
+def test_a_client_that_came_before_its_node_had_joined_is_let_in_afterwards(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    def wait_for_a_refusal() -> None:
+        until(lambda: lets_in(ADDRESSES[1]) is False, 120)
+
+    with cluster(tmp_path, meanwhile=wait_for_a_refusal) as nodes:
+        nodes[0].kill()
+        until(lambda: lets_in(ADDRESSES[1]), 30)
 
 
 def summary(reader: Reader) -> dict[str, object]:
