@@ -111,7 +111,7 @@ DELIVERY: Final = """
 state, and a silent room returns to `uncertain`. `emotion` is the label with the greatest share, and `confidence` that
 share; a label appears from a share of 0.35 and stays until it is below 0.25 or another one is ahead by 0.05.
 `arousal` is an exponential mean over the last utterances (six of them, roughly) in relation to what is usual in the
-room, and `agitated` is true from a mean of 0.4 until it is below 0.2 or there was no speech for five minutes: one
+room, and `agitated` is true from a mean of 0.2 until it is below 0.1 or there was no speech for five minutes: one
 utterance is weak evidence, a quarrel is ten. `episode` says when that begins and ends.
 Nothing is published while the microphone is lost; a new or muted room is `uncertain`.
 
