@@ -1,9 +1,9 @@
 """Constants of a relative head: baseline, operating point, calibrated probabilities and the scale of arousal.
 
 All are chosen on out-of-fold predictions of the fitting speakers and on the part of ordinary speech that may be fitted,
-through the device's own baseline, causally. One operating point serves all rooms: the score at which
-`ORDINARY_SHARE` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion, or the
-one above it at which `KEPT_SHARE` of the neutral utterances of the speakers of `calibrate` are not.
+through the device's own baseline, causally. One operating point serves all rooms: the score at which the recipe's
+`ordinary_share` of ordinary utterances (mean over sources, after 20 utterances of a room) is called an emotion, or the
+one above it at which `kept_share` of the neutral utterances of the speakers of `calibrate` are not.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ from training.fit.out_of_fold import OutOfFold
 from training.fit.relative import FIELD
 from training.metrics import replay
 from training.metrics.predictions import softmax
+from training.recipes.recipe import Relative
 
 Float = NDArray[np.float64]
-ORDINARY_SHARE: Final = 0.07
-KEPT_SHARE: Final = 0.96
-"""Of the neutral utterances of unseen actors in a household: they try to sound neutral, and most people do not."""
+DEFAULT: Final = Relative()
 NEUTRAL_SHARE: Final = 0.85
 """Of the utterances of a household; what published probabilities assume."""
 WARM_UP: Final = 20
@@ -78,13 +77,15 @@ def choose(
     origin: Sequence[float] | None,
     output: str,
     unseen: OutOfFold | None = None,
+    *,
+    how: Relative = DEFAULT,
 ) -> RelativeHead:
     """Choose all constants. Raises `UserError` without ordinary speech.
 
     `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech (None: those of
     the predictions), `output` is the name of its arousal output. `unseen` are predictions of speakers that neither the
     encoder nor the head was fitted to; they stand for their rooms in place of those of `left_out`, whose head has not
-    heard the speakers, but whose encoder may have.
+    heard the speakers, but whose encoder may have. `how` has the shares of the operating point.
     """
     if unseen is not None:
         left_out = left_out.with_rooms_of(unseen)
@@ -105,10 +106,10 @@ def choose(
     for _ in range(ROUNDS):
         # The threshold scales the evidence of a room, so it is found by going round.
         talk = [_stream(left_out, head, name, 1.0) for name in rooms]
-        threshold = float(np.mean([np.quantile(one.score, 1 - ORDINARY_SHARE) for one in talk]))
+        threshold = float(np.mean([np.quantile(one.score, 1 - how.ordinary_share) for one in talk]))
         for name in strict:
             one = _stream(left_out, head, name, NEUTRAL_SHARE)
-            threshold = max(threshold, float(np.quantile(one.score[one.truth == 0], KEPT_SHARE)))
+            threshold = max(threshold, float(np.quantile(one.score[one.truth == 0], how.kept_share)))
         decision = msgspec.structs.replace(head.decision, threshold=round(threshold, 4))
         head = msgspec.structs.replace(head, decision=decision)
     # Labels of the field are doubtful and count little in the head: no probability is calibrated on them.

@@ -233,7 +233,9 @@ def _relative(
     ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip) and clip.corpus != unheard]
     origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.run, job.quiet)
     chosen_on = _unseen(bundle, unseen, arousal, job.quiet)
-    head = relative_head.choose(predicted, bias[: len(LABELS)], origin, arousal, chosen_on)
+    how = source.recipe.relative
+    assert how is not None
+    head = relative_head.choose(predicted, bias[: len(LABELS)], origin, arousal, chosen_on, how=how)
     return msgspec.structs.replace(bundle.manifest, relative=head)
 
 

@@ -84,6 +84,14 @@ class Relative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The same of `emospeech`, recorded on phones in homes and streets."""
     arousal_penalty: float = 0.1
     """As `Probe.penalty`, for the arousal."""
+    ordinary_share: float = 0.07
+    """Of ordinary utterances (mean over sources, in a room that is known): how many may be called an emotion."""
+    kept_share: float = 0.96
+    """Of the neutral utterances of the speakers of `calibrate` in a household: how many are kept at least.
+
+    They try to sound neutral, and most people do not. 0 where no label reached the encoder: out-of-fold predictions of
+    the fitting speakers are those of unseen ones then.
+    """
 
 
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

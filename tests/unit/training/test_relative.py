@@ -158,7 +158,15 @@ def test_speakers_that_nothing_was_fitted_to_keep_their_neutral(left_out):
     strict = relative_head.choose(left_out, bias, None, "arousal", other)
     assert strict.decision.threshold > loose.decision.threshold
     kept = [relative_head.in_household_terms(joined, head)[room]["kept"] for head in (loose, strict)]
-    assert kept[0] < relative_head.KEPT_SHARE - 0.02 and kept[1] > relative_head.KEPT_SHARE - 0.02
+    assert kept[0] < HOW.kept_share - 0.02 and kept[1] > HOW.kept_share - 0.02
+    free = relative_head.choose(
+        left_out, bias, None, "arousal", other, how=msgspec.structs.replace(HOW, kept_share=0.0)
+    )
+    assert free.decision.threshold < strict.decision.threshold
+    talkative = relative_head.choose(
+        left_out, bias, None, "arousal", how=msgspec.structs.replace(HOW, ordinary_share=0.2)
+    )
+    assert talkative.decision.threshold < loose.decision.threshold
 
 
 def test_probabilities_are_not_calibrated_on_recordings_of_the_field(left_out, monkeypatch):
