@@ -6,24 +6,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edge.inference import features
 from edge.inference.bundle import MODEL, Bundle, Manifest, TensorSpec
 from edge.inference.interpreter import Interpreter, Tensor
+from edge.inference.relative_head import RelativeHead
 from edge.util.errors import UserError
 
 
-def bare(folder: Path, name: str, labels: Sequence[str], size: int) -> Bundle:
+def bare(
+    folder: Path, name: str, labels: Sequence[str], size: int, relative: RelativeHead | None = None
+) -> Bundle:
     """Wrap `folder/model.tflite` in a bundle, uncalibrated and unchecked: for `training.metrics.predictions` only.
 
-    `labels` may be others than the device's. Raises `UserError` where the graph has no such outputs.
+    `labels` may be others than the device's; `relative` are the constants of a relative head, whose graph has an output
+    of arousal, too. Raises `UserError` where the graph has no such outputs.
     """
     net = Interpreter(folder / MODEL)
+    if relative is not None:
+        relative = msgspec.structs.replace(relative, arousal=_named(folder, net.outputs, 1))
     manifest = Manifest(
         name=name, version="0.0.0", labels=tuple(labels), sample_rate=16000, features=features.DEFAULT,
         features_sha256=features.DEFAULT.sha256(), inputs=_specs(net.inputs), outputs=_specs(net.outputs),
         logits=_named(folder, net.outputs, len(labels)), embedding=_named(folder, net.outputs, size),
         kernels="float", temperature=1.0, abstain_below=0.0, min_ms=30, embedding_size=size, metrics={},
-        corpora=(), licence="", min_daemon="0.0.0", created="", files={},
+        corpora=(), licence="", min_daemon="0.0.0", created="", files={}, relative=relative,
     )  # fmt: skip
     return Bundle(folder, manifest)
 

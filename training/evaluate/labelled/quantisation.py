@@ -34,9 +34,8 @@ def run(
     recipe, weights = made_of
     with tempfile.TemporaryDirectory(prefix="roomtone-float-") as scratch:
         convert.in_own_process(recipe, weights, Path(scratch) / MODEL, quantise=False)
-        exact = graphs.bare(
-            Path(scratch), recipe.name, bundle.manifest.labels, bundle.manifest.embedding_size
-        )
+        made = bundle.manifest
+        exact = graphs.bare(Path(scratch), recipe.name, made.labels, made.embedding_size, made.relative)
         reference = predict(exact, clips, Sounds(), "float", quiet=quiet)
     rounded = measures.measure("quantisation", bundle, found)
     full = measures.measure("quantisation", bundle, reference)

@@ -12,10 +12,11 @@ from edge.util.errors import UserError
 from tests.support.bundles import tiny
 from training import cli
 from training.evaluate import registry
-from training.evaluate.evaluator import Evaluator
-from training.evaluate.labelled import measures
+from training.evaluate.evaluator import CLIPS, Evaluator
+from training.evaluate.labelled import measures, quantisation
 from training.evaluate.report import tables
 from training.export import golden
+from training.recipes import recipe
 
 soundfile = pytest.importorskip("soundfile", reason="soundfile is installed with the edge")
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
@@ -175,3 +176,19 @@ def test_each_protocol_runs_on_real_voices(base, corpora, protocol, adapt, every
         assert set(found[0]["household"]) == set(found[0]["mean_loss_household"])
     if protocol == "calibration":
         assert sum(entry["n"] for entry in found[0]["reliability"]) == found[0]["n"]
+
+
+def test_quantisation_compares_a_relative_head_with_another_graph(base, recordings, tmp_path, monkeypatch):
+    """The graph is the same here, so nothing may be lost; its arousal output is found by its shape."""
+
+    def convert_again(made_of, weights, path, *, quantise):
+        assert not quantise
+        shutil.copy(base.path / bundle.MODEL, path)
+
+    monkeypatch.setattr(quantisation.convert, "in_own_process", convert_again)
+    found = Evaluator(base, recordings, quiet=True).predictions("folder")
+    clips = CLIPS["folder"](recordings)
+    rounded, full = quantisation.run(base, (recipe.load("base"), tmp_path), clips, found, True)
+    assert rounded["same_decision"] == 1.0 and rounded["loss"] == full["loss"] == 0.0
+    assert rounded["accuracy"] == full["accuracy"]
+    assert rounded["cosine"] == pytest.approx(1.0)
