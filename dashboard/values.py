@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from msgspec import UNSET
@@ -37,3 +38,9 @@ def spoken_at(event: Event, received: float) -> float:
 def printable(text: str) -> str:
     """Remove control and direction characters, which could rearrange a page, and surrounding blanks."""
     return "".join(character for character in text if character.isprintable()).strip()
+
+
+def natural_key(name: str) -> tuple[str | int, ...]:
+    """Return the key by which names are ordered: "Room 2" before "Room 10", and case does not count."""
+    # Texts and numbers take turns, beginning with a text: the same place holds the same type in every key.
+    return tuple(int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold()))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from dashboard.live.registry import SILENT_S, Room, RoomRegistry
-from dashboard.values import parse_timestamp
+from dashboard.values import natural_key, parse_timestamp
 
 DAY_S: Final = 86_400
 CERTIFICATE_DAYS: Final = 30
@@ -39,7 +39,7 @@ def device_rows(registry: RoomRegistry, lost: dict[str, int], now: float, starte
         row["problems"].sort(key=lambda problem: order[problem["level"]])
     return sorted(
         rows,
-        key=lambda row: (min((order[p["level"]] for p in row["problems"]), default=3), row["name"]),
+        key=lambda row: (min((order[p["level"]] for p in row["problems"]), default=3), natural_key(row["name"])),
     )
 
 

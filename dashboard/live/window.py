@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from dashboard.live.problems import needs_help, urgency
 from dashboard.live.registry import Room, RoomRegistry
+from dashboard.values import natural_key
 
 PAGE_ROOMS: Final = 200
 """Rooms that a page is sent at most, apart from the one that it is about."""
@@ -45,6 +46,7 @@ class Window(NamedTuple):
 
 class _Ordered(NamedTuple):
     urgency: int
+    key: tuple[str | int, ...]
     name: str
     node: str
 
@@ -114,5 +116,6 @@ class RoomOrder:
 
 def _placed(room: Room) -> _Placed:
     now = time.time()
-    place = _Ordered(urgency(room, now), room.name.casefold(), room.node)
+    name = room.name.casefold()
+    place = _Ordered(urgency(room, now), natural_key(name), name, room.node)
     return _Placed(room.revision, place, needs_help(room, now))

@@ -24,6 +24,12 @@ describe("rooms", () => {
     expect(order.map((one) => one.node)).toEqual(["attention", "cellar", "bath", "attic"]);
   });
 
+  it("with numbers come in the order of the numbers", () => {
+    const rooms = ["Room 10", "room 2", "Room 1"].map((name, i) => room(`r${i}`, { name }));
+    const order = sortedRooms(Object.fromEntries(rooms.map((one) => [one.node, one])));
+    expect(order.map((one) => one.name)).toEqual(["Room 1", "room 2", "Room 10"]);
+  });
+
   it("do not listen when their device sends nothing", () => {
     expect(conditionOf(room("bath"))).toBe("ok");
     expect(conditionOf(room("bath", { silent: true }))).toBe("silent");

@@ -31,9 +31,12 @@ function urgency(room: RoomView): number {
   return room.recorded_only ? 2 : 1;
 }
 
+// "Room 2" before "Room 10", whichever language the browser speaks.
+const names = new Intl.Collator(undefined, { numeric: true });
+
 /** Rooms with an alert, an episode or a problem first, then by name. */
 export function sortedRooms(rooms: Record<string, RoomView>): RoomView[] {
   return Object.values(rooms).sort(
-    (a, b) => urgency(a) - urgency(b) || a.name.localeCompare(b.name) || a.node.localeCompare(b.node),
+    (a, b) => urgency(a) - urgency(b) || names.compare(a.name, b.name) || a.node.localeCompare(b.node),
   );
 }
