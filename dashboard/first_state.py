@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from dashboard.api.account import hub_info
 from dashboard.api.common import Services
-from dashboard.auth.middleware import identity_of
+from dashboard.auth.middleware import IDENTITY, identity_of
 
 FIRST_ROOMS: Final = 24
 """As many rooms as fit on a screen; all others come over the socket a moment later."""
@@ -19,8 +19,11 @@ FIRST_EVENTS: Final = 20
 def first_state(services: Services, request: Request) -> str:
     """Return the user, the hub and its first rooms as JSON that may stand in HTML.
 
-    The room that the page is about is among them. A guest gets nothing of what is live.
+    The room that the page is about is among them. A guest gets nothing of what is live, and whoever is not logged in
+    gets null: some addresses without a page are public.
     """
+    if request.scope.get(IDENTITY) is None:
+        return "null"
     identity = identity_of(request)
     node = request.path_params.get("node", "")
     is_guest = identity.role == "guest"

@@ -39,7 +39,10 @@ def device_rows(registry: RoomRegistry, lost: dict[str, int], now: float, starte
         row["problems"].sort(key=lambda problem: order[problem["level"]])
     return sorted(
         rows,
-        key=lambda row: (min((order[p["level"]] for p in row["problems"]), default=3), natural_key(row["name"])),
+        key=lambda row: (
+            min((order[p["level"]] for p in row["problems"]), default=3),
+            natural_key(row["name"]),
+        ),
     )
 
 
@@ -52,9 +55,12 @@ def needs_help(room: Room, now: float) -> bool:
     return room.silent or any(problem["level"] == "bad" for problem in found)
 
 
-def urgency(room: Room, now: float) -> int:
-    """Return 0 for a room with an alert, an episode or a problem, 1 for any other, 2 for one without a device."""
-    if room.alerted or (room.state is not None and room.state.agitated) or needs_help(room, now):
+def urgency(room: Room, *, in_need: bool) -> int:
+    """Return 0 for a room with an alert, an episode or a problem, 1 for any other, 2 for one without a device.
+
+    `in_need`: what `needs_help` says.
+    """
+    if room.alerted or (room.state is not None and room.state.agitated) or in_need:
         return 0
     return 1 if room.has_device else 2
 

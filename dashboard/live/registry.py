@@ -141,7 +141,13 @@ class RoomRegistry:
             if room is None:
                 self.rejected += 1
                 return False
-        room.seen = now if leaf in NOT_RETAINED else room.seen
+        if leaf in NOT_RETAINED:
+            room.seen = now
+            if room.silent:
+                room.silent = False
+                self._changed(room)
+                self._update(room, leaf, message, now)
+                return True
         return self._update(room, leaf, message, now)
 
     def _update(self, room: Room, leaf: str, message: Message, now: float) -> bool:

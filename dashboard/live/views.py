@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from dashboard.live.problems import urgency
+from dashboard.live.problems import needs_help, urgency
 from dashboard.live.registry import Room, RoomRegistry, Utterance
 from dashboard.live.window import Window
 from dashboard.values import parse_timestamp
@@ -78,7 +78,7 @@ def room_view(room: Room) -> View:
         view["alerted"] = True
     if room.silent:
         view["silent"] = True
-    if urgency(room, time.time()) == 0:
+    if urgency(room, in_need=needs_help(room, time.time())) == 0:
         view["attention"] = True
     if room.state is not None:
         view["agitated"] = room.state.agitated

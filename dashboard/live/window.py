@@ -116,6 +116,6 @@ class RoomOrder:
 
 def _placed(room: Room) -> _Placed:
     now = time.time()
-    name = room.name.casefold()
-    place = _Ordered(urgency(room, now), natural_key(name), name, room.node)
-    return _Placed(room.revision, place, needs_help(room, now))
+    name, in_need = room.name.casefold(), needs_help(room, now)
+    place = _Ordered(urgency(room, in_need=in_need), natural_key(name), name, room.node)
+    return _Placed(room.revision, place, in_need)

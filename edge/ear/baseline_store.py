@@ -76,7 +76,8 @@ class BaselineStore:
             saved = baseline_file.read(self._path)
             if saved is None:
                 return
-            if saved.model_sha256 != self._bundle.sha256:
+            # Bundles of the same graph may differ in what they make of its outputs.
+            if (saved.model, saved.model_sha256) != (self._bundle.full_name, self._bundle.sha256):
                 log.info(
                     "[baseline_replaced] the saved baseline belongs to another model (%s) and is dropped",
                     saved.model,

@@ -66,6 +66,7 @@ class PlaybackSource:
 
     def open(self) -> None:
         """Start the playback, or continue where a mute has interrupted it."""
+        self._lost = None
         if self._blocks is None:
             self._blocks = self._play()
         self._due = time.monotonic()

@@ -45,6 +45,8 @@ class StreamReader:
         size = BLOCK * self._rate // RATE
         # With the exception PyAudio would close the stream whenever the device was busy for a moment.
         raw = np.frombuffer(self._stream.read(count * size, exception_on_overflow=False), np.int16)
+        if raw.size != count * size * self._channels:
+            raise OSError("the device delivered less sound than it was asked for; it was probably unplugged")
         # A period arrives at once: the sound that is still buffered is younger than this block.
         self.waiting_s = max(0, self._stream.get_read_available()) / self._rate
         self.overruns += self._gaps.add_read(count * size / self._rate, time.monotonic())

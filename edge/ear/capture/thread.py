@@ -170,7 +170,9 @@ class Capture:
 
     def _read(self) -> list[Block]:
         # As many as the reader waits for: this thread would wake up for each block otherwise.
-        return self._source.read(min(self._wanted, MOST_READ))
+        blocks = self._source.read(min(self._wanted, MOST_READ))
+        # Muted in the meantime: some of it was heard after that.
+        return [] if self._muted else blocks
 
     def _put_blocks(self, blocks: list[Block]) -> None:
         with self._changed:

@@ -133,3 +133,11 @@ def test_the_page_of_a_guest_has_nothing_of_the_rooms(services):
     head, answer = ask(services, GUEST, "/try")
     assert json.loads("".join(head.data))["live"] is None
     assert "room-0" not in answer.text and "localhost" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/robots.txt", "/favicon.ico", "/phone"])
+def test_who_is_not_logged_in_gets_an_empty_page_at_a_public_address(services, path):
+    head, answer = ask(services, None, path)
+    assert answer.status_code == 404
+    assert json.loads("".join(head.data)) is None
+    assert "room-0" not in answer.text and "localhost" not in answer.text

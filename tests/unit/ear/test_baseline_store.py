@@ -167,6 +167,24 @@ def test_the_mean_of_another_model_is_dropped(
     assert "baseline_replaced" in codes(caplog)
 
 
+def test_the_baseline_of_another_version_of_the_same_graph_is_dropped(
+    tmp_path: Path, file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its constants differ: what was usual for the one says nothing to the other."""
+    room = BaselineStore(file, model, 2000)
+    hear(room, 30)
+    room.close()
+    other = tmp_path / "other" / model.path.name
+    shutil.copytree(model.path, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["version"] = "9.9.9"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    newer = bundle.load(other)
+    assert newer.sha256 == model.sha256 and newer.full_name != model.full_name
+    assert BaselineStore(file, newer, 2000).baseline.utterances == 0
+    assert "baseline_replaced" in codes(caplog)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

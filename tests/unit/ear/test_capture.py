@@ -197,7 +197,7 @@ def test_as_much_is_read_at_once_as_the_reader_waits_for(stopped: threading.Even
     capture.start()
     follow(capture, "opened")
     for wanted in (8, 1, 4):
-        # What was being read when the wish changed comes first.
+        # What was being read before that comes first.
         for _ in range(3):
             capture.get(1.0, at_least=wanted)
         del source.asked[:]
@@ -227,3 +227,19 @@ def test_a_source_that_gives_a_block_less_is_not_waited_for_a_second_time(stoppe
     stopped.set()
     given.set()
     assert capture.join(5.0)
+
+
+def test_what_was_being_read_when_it_was_muted_is_not_heard(stopped: threading.Event) -> None:
+    reading, muted = threading.Event(), threading.Event()
+
+    def wait_for_mute() -> None:
+        reading.set()
+        muted.wait(10)
+
+    source = Scripted(8, wait_for_mute, 100, waits=False)
+    capture = Capture(source, stopped)
+    capture.start()
+    assert reading.wait(10)
+    capture.set_muted(True)
+    muted.set()
+    assert numbers(follow(capture, "muted")) == list(range(1, 9))

@@ -11,7 +11,7 @@ import pytest
 from edge.audio.segmenter import BLOCK, RATE, Samples
 from edge.ear.capture import microphone
 from edge.ear.capture.microphone import MicrophoneSource
-from edge.ear.capture.source import BLOCK_S
+from edge.ear.capture.source import BLOCK_S, SourceLostError
 from edge.protocol import MicFormat
 
 GIVEN, CHANNELS = 44_100, 2
@@ -112,3 +112,13 @@ def test_several_blocks_at_once_are_the_same_bits(source: MicrophoneSource, coun
     assert len(blocks) > 1 and steps == pytest.approx(BLOCK_S, abs=1e-6)
     assert time.monotonic() - blocks[-1].started == pytest.approx(3.032, abs=0.5)
     source.close()
+
+
+def test_a_device_that_delivers_less_is_lost_and_no_failure_of_ours(
+    source: MicrophoneSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.open()
+    whole = Stream.read
+    monkeypatch.setattr(Stream, "read", lambda self, *a, **k: whole(self, *a, **k)[:-4])
+    with pytest.raises(SourceLostError, match="less sound"):
+        source.read(8)

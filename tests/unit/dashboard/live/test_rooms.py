@@ -284,3 +284,16 @@ def test_rooms_with_an_alert_an_episode_or_a_problem_come_before_the_rest_of_a_t
     page.wanted = Wanted(first=4 * PAGE_ROOMS)
     page.look_for_rooms()
     assert page.cursor.nodes == {*names[4 * PAGE_ROOMS - 2 : 999]} - {"r0800"}
+
+
+def test_a_room_is_silent_until_its_device_says_something(registry):
+    announce(registry, "kitchen", availability="online")
+    registry.rooms["kitchen"].seen = NOW - 1000
+    registry.find_silent(NOW, NOW - 2000)
+    assert registry.rooms["kitchen"].silent
+    first, _ = hear(registry, "kitchen", "happy", now=NOW)
+    assert not registry.rooms["kitchen"].silent
+    # Also by what is known already.
+    registry.rooms["kitchen"].silent = True
+    assert registry.apply(Incoming("kitchen", "event", first), NOW + 1)
+    assert not registry.rooms["kitchen"].silent
