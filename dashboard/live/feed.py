@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 PUSH_INTERVAL_S: Final = 0.25
 LEVEL_CHECK_INTERVAL_S: Final = 1.0
 SILENCE_CHECKS: Final = 10
-"""Seconds between two looks for devices that send nothing any more: 10,000 take some milliseconds."""
+"""Seconds between two checks for devices that send nothing any more: 10,000 take some milliseconds."""
 FIRST_CONNECTION_S: Final = 3.0
 ECHO_INTERVAL_S: Final = 1.0
 ECHO_TIMEOUT_S: Final = 3.0

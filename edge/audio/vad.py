@@ -40,7 +40,7 @@ class Vad(Protocol):
         """The probability of speech, 0 to 1, in a block, int16 `[512]`. Raises `ValueError` for another array."""
 
     def probabilities(self, blocks: Samples) -> list[float]:
-        """`probability` of each block, int16 `[n, 512]`, one after the other; costs less than single calls."""
+        """`probability` of each of at least one block, int16 `[n, 512]`; costs less than single calls."""
 
     def reset(self) -> None:
         """Forget the sound so far: what follows is of another recording or a reopened microphone."""
@@ -71,7 +71,7 @@ class SileroVad:
         return self.probabilities(block[np.newaxis])[0]
 
     def probabilities(self, blocks: Samples) -> list[float]:
-        """`probability` of each block, int16 `[n, 512]`, one after the other; costs less than single calls."""
+        """`probability` of each of at least one block, int16 `[n, 512]`; costs less than single calls."""
         samples = np.empty((len(blocks), CONTEXT + BLOCK), np.float32)
         np.multiply(blocks, np.float32(1 / 32768), out=samples[:, CONTEXT:])
         # The network is given the end of the block before, too.

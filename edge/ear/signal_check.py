@@ -33,7 +33,10 @@ class SignalCheck:
         self._previous: Samples | None = None
 
     def faults(self, blocks: Sequence[Samples]) -> list[Fault | None]:
-        """Return for each block, int16 `[n]`, why it contains no sound; None where it may. All are of one length."""
+        """Return for each block, int16 `[n]`, why it contains no sound; None where it may.
+
+        At least one block; all are of one length.
+        """
         rows = np.stack(blocks)
         found = []
         for row, low, high in zip(rows, rows.min(axis=1).tolist(), rows.max(axis=1).tolist(), strict=True):

@@ -15,7 +15,7 @@ UTTERANCES: Final = 6.0
 """Length of the exponential mean."""
 ON: Final = 0.2
 OFF: Final = 0.1
-"""Far below 1, so that what is very agitated counts for more than what is somewhat agitated: decision 30."""
+"""Both are far below 1, so that what is very agitated counts for more than what is somewhat agitated: decision 30."""
 MAX_GAP_S: Final = 300.0
 
 

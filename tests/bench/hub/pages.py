@@ -45,7 +45,7 @@ const look = setInterval(() => {
 }, 50);
 """
 # By the clock of the page, from the begin of its navigation: what the tool that drives the browser puts into each page
-# takes a tenth of a second of it, and nobody waits for that.
+# takes a tenth of a second of it, for which no user waits.
 FIRST_TILE = """
 const seen = new MutationObserver(() => {
   if (!document.querySelector('.rt-tile')) return;
@@ -54,7 +54,7 @@ const seen = new MutationObserver(() => {
 });
 seen.observe(document, { childList: true, subtree: true });
 """
-SETTLED_MS = 2000
+IDLE_MS = 2000
 
 
 def pages(sockets: int, browsers: int, seconds: float) -> dict[str, Any]:
@@ -167,7 +167,7 @@ async def _tiles(url: str, rounds: int) -> tuple[list[float], list[float]]:
                 await page.goto(address)
                 shown = await page.wait_for_function("window.tileShown")
                 times.append(await shown.json_value() / 1000)
-                await page.wait_for_timeout(SETTLED_MS)
+                await page.wait_for_timeout(IDLE_MS)
                 await page.close()
             await context.close()
         await chromium.close()

@@ -128,7 +128,9 @@ def test_retained_junk_of_other_programs_makes_no_room(broker, device):
     async def use(feed):
         while "kitchen" not in feed.registry.rooms or feed.broker.refusals.total < len(REFUSED):
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
+        deadline = time.monotonic() + 20
+        while len(feed.registry._unconfirmed) < NAMES + len({"plug"}) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
         assert len(feed.registry._unconfirmed) == NAMES + len({"plug"})
         kitchen = feed.registry.rooms["kitchen"]
         assert (kitchen.availability, kitchen.mic, kitchen.name) == ("online", "ok", "Kitchen")

@@ -120,7 +120,7 @@ def test_what_the_broker_refuses_and_to_whom_is_on_its_card(stack, tmp_path, art
         assert client.publish("roomtone/attic/event") < 0x80
         assert client.publish("roomtone/kitchen/event") == NOT_AUTHORIZED
         assert client.subscribe("roomtone/kitchen/cmd/#") == NOT_AUTHORIZED
-    # A stranger: he has the address and no certificate.
+    # Another client: it has the address and no certificate.
     trusting = ssl.create_default_context(cafile=str(own / "ca.crt"))
     with (
         pytest.raises(OSError),

@@ -27,8 +27,8 @@ def feed():
         ("hall", "availability", "offline"),
         ("attic", "info", Info(node="attic", name="Attic", version="1")),
         ("attic", "mic", "ok"),
-        ("stranger", "availability", "online"),
-        ("stranger", "mic", "ok"),
+        ("unknown", "availability", "online"),
+        ("unknown", "mic", "ok"),
     ):
         made.registry.apply(Incoming(node, leaf, message), NOW)
     made.registry.rejected = 3
