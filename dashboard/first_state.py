@@ -19,8 +19,8 @@ FIRST_EVENTS: Final = 20
 def first_state(services: Services, request: Request) -> str:
     """Return the user, the hub and its first rooms as JSON that may stand in HTML.
 
-    The room that the page is about is among them. A guest gets nothing of what is live, and whoever is not logged in
-    gets null: some addresses without a page are public.
+    The room that the page is about is among them. A guest gets nothing of what is live, a request without a
+    session gets null: some addresses without a page are public.
     """
     if request.scope.get(IDENTITY) is None:
         return "null"
