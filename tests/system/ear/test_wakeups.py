@@ -32,6 +32,5 @@ def test_in_silence_it_wakes_up_a_few_times_a_second(tmp_path: Path, ears: list[
     time.sleep(2.0)  # what is done once after the start
     before, begun = wakeups(ear.process.pid), time.monotonic()
     time.sleep(SECONDS)
-    # A read for each eight blocks of 32 ms, a round of the main loop for each sixteen; one of each for every block would
-    # be 60.
+    # A read for each eight blocks of 32 ms, a round of the main loop for each sixteen; one for every block would be 60.
     assert (wakeups(ear.process.pid) - before) / (time.monotonic() - begun) < 25
