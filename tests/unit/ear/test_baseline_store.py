@@ -5,7 +5,7 @@ import logging
 import resource
 import shutil
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -149,39 +149,38 @@ def test_what_the_classifier_is_not_sure_of_counts(file: Path, model: Bundle) ->
     assert room.baseline.utterances == 1
 
 
-def test_the_mean_of_another_model_is_dropped(
-    tmp_path: Path, file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
-) -> None:
-    room = BaselineStore(file, model, 2000)
-    hear(room, 30)
-    room.close()
-    other = tmp_path / "other" / model.path.name
-    shutil.copytree(model.path, other)
-    with (other / "model.tflite").open("ab") as end:
+def with_another_graph(folder: Path) -> None:
+    with (folder / "model.tflite").open("ab") as end:
         end.write(b"\0")
-    update_hashes(other, "model.tflite")
-    second = BaselineStore(file, bundle.load(other), 2000)
-    assert second.baseline.utterances == 0
-    assert kept(file) == 0
-    assert json.loads(file.read_bytes())["model_sha256"] == bundle.load(other).sha256
-    assert "baseline_replaced" in codes(caplog)
+    update_hashes(folder, "model.tflite")
 
 
-def test_the_baseline_of_another_version_of_the_same_graph_is_dropped(
-    tmp_path: Path, file: Path, model: Bundle, caplog: pytest.LogCaptureFixture
+def with_another_version(folder: Path) -> None:
+    """The graph is the same; the constants may differ, and what was usual for the one says nothing to the other."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["version"] = "9.9.9"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("change", [with_another_graph, with_another_version])
+def test_the_baseline_of_another_bundle_is_dropped(
+    tmp_path: Path,
+    file: Path,
+    model: Bundle,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[Path], None],
 ) -> None:
-    """Its constants differ: what was usual for the one says nothing to the other."""
     room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
-    other = tmp_path / "other" / model.path.name
-    shutil.copytree(model.path, other)
-    manifest = json.loads((other / "manifest.json").read_text())
-    manifest["version"] = "9.9.9"
-    (other / "manifest.json").write_text(json.dumps(manifest))
-    newer = bundle.load(other)
-    assert newer.sha256 == model.sha256 and newer.full_name != model.full_name
-    assert BaselineStore(file, newer, 2000).baseline.utterances == 0
+    folder = tmp_path / "other" / model.path.name
+    shutil.copytree(model.path, folder)
+    change(folder)
+    other = bundle.load(folder)
+    assert (other.sha256 == model.sha256) == (other.full_name != model.full_name)
+    assert BaselineStore(file, other, 2000).baseline.utterances == 0
+    assert kept(file) == 0
+    assert json.loads(file.read_bytes())["model_sha256"] == other.sha256
     assert "baseline_replaced" in codes(caplog)
 
 
