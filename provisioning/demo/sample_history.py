@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from edge.util.child_processes import ended_with_parent
+
 RULE: Final = {"name": "Often angry", "emotion": "angry", "share": 0.3, "minutes": 10}
 """The alert rule: at least 30 % of the utterances of ten minutes."""
 SIMULATION: Final = ("--rooms", "3", "--days", "30", "--per-day", "100")
@@ -38,6 +40,7 @@ class SampleHistory:
         """Begin to fill the database."""
         self._process = subprocess.Popen(
             [
+                *ended_with_parent(),
                 sys.executable,
                 "-m",
                 "edge.cli.main",
