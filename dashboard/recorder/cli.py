@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from edge.mqtt import options as mqtt_options
 from edge.util.errors import UserError
+from edge.util.stop_signals import call_on_signals
 
 EPILOG: Final = """examples:
   roomtone recorder --broker mqtt://127.0.0.1 --database sqlite:////var/tmp/roomtone.db
@@ -81,8 +82,7 @@ def run(options: argparse.Namespace) -> int:
     migrate(engine)
     session = Session(broker, base_topic, options.name, options.share)
     recorder = Recorder(engine, session, base_topic, options.keep_days)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: recorder.stop())
+    call_on_signals(recorder.stop)
     recorder.run(lambda: print("ready", file=sys.stderr, flush=True))
     engine.dispose()
     return 0

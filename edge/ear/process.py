@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -48,6 +47,7 @@ from edge.util.errors import UserError
 from edge.util.notify import is_supervised, notify, watchdog_interval_s
 from edge.util.process_stats import rss_mb_or_zero, seconds_since_start
 from edge.util.service.restarts import Restarts
+from edge.util.stop_signals import call_on_signals
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +122,7 @@ class Ear:
 
     def run(self) -> int:
         """Run the main loop; returns the exit status."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        call_on_signals(self._stopped.set)
         self._apply_mute()
         self._uplink.start()
         self._capture.start()
@@ -140,10 +139,6 @@ class Ear:
             return self._status
         finally:
             self._finish()
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        # Nothing else is safe in a signal handler; the main loop checks within a second.
-        self._stopped.set()
 
     def _process_items(self, items: list[Block | Notice]) -> bool:
         """Process blocks and notices in order; True when there will be no more."""

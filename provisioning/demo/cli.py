@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from edge.util.stop_signals import call_on_signals
 
 if TYPE_CHECKING:
     from provisioning.demo.session import DemoSession
@@ -123,8 +124,7 @@ def run(options: argparse.Namespace) -> int:
     bundle.find(options.model)  # A wrong name is said before a broker is started.
     scratch = Path(tempfile.mkdtemp(prefix="roomtone-"))
     session = DemoSession(options, scratch)
-    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signal_number, lambda *_: session.stopping.set())
+    call_on_signals(session.stopping.set, hang_up=True)
     try:
         session.run()
     finally:

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from edge.util.atomic_file import write
 from edge.util.child_processes import ended_with_parent
 from edge.util.errors import UserError, reason
 from edge.util.local_ports import accepts_connections, find_server
+from edge.util.stop_signals import call_on_signals
 from provisioning.hub.denials import Denials, follow
 
 WATCH_S: Final = 0.1
@@ -70,8 +70,7 @@ def register(verbs: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP. Raises `UserError`."""
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+    call_on_signals(stopping.set, hang_up=True)
     broker = SupervisedBroker(options.dir.absolute(), options.listen, options.denials)
     broker.start()
     try:

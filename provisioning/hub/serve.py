@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Final
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
 from edge.util.local_ports import accepts_connections, find_server, free_port
+from edge.util.stop_signals import call_on_signals
 from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites
@@ -73,8 +73,7 @@ def run(options: argparse.Namespace) -> int:
     folder: Path = options.dir.absolute()
     hosts, port = _prepare(options, folder)
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopping.set())
+    call_on_signals(stopping.set, hang_up=True)
     password = welcome.FirstPassword()
     processes, page = _processes(options, folder, hosts, port, password)
     try:
