@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edge.mqtt import options as mqtt_options
 from edge.util.errors import UserError
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 
 EPILOG: Final = """examples:
   roomtone recorder --broker mqtt://127.0.0.1 --database sqlite:////var/tmp/roomtone.db

@@ -47,7 +47,7 @@ from edge.util.errors import UserError
 from edge.util.notify import is_supervised, notify, watchdog_interval_s
 from edge.util.process_stats import rss_mb_or_zero, seconds_since_start
 from edge.util.service.restarts import Restarts
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 
 log = logging.getLogger(__name__)
 

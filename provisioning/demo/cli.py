@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 
 if TYPE_CHECKING:
     from provisioning.demo.session import DemoSession

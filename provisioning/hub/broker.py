@@ -25,7 +25,7 @@ from edge.util.atomic_file import write
 from edge.util.child_processes import ended_with_parent
 from edge.util.errors import UserError, reason
 from edge.util.local_ports import accepts_connections, find_server
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 from provisioning.hub.denials import Denials, follow
 
 WATCH_S: Final = 0.1

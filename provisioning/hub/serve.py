@@ -18,7 +18,7 @@ from typing import Any, Final
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
 from edge.util.local_ports import accepts_connections, find_server, free_port
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites

@@ -6,7 +6,7 @@ import pytest
 
 PROGRAM = """
 import threading
-from edge.util.stop_signals import call_on_signals
+from edge.util.service.stop_signals import call_on_signals
 stopped = threading.Event()
 call_on_signals(stopped.set)
 print("ready", flush=True)

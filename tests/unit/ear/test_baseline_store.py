@@ -157,8 +157,7 @@ def with_another_graph(folder: Path) -> None:
 
 def with_another_version(folder: Path) -> None:
     """The graph is the same; the constants may differ, and what was usual for the one says nothing to the other."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["version"] = "9.9.9"
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"version": "9.9.9"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -173,8 +172,7 @@ def test_the_baseline_of_another_bundle_is_dropped(
     room = BaselineStore(file, model, 2000)
     hear(room, 30)
     room.close()
-    folder = tmp_path / "other" / model.path.name
-    shutil.copytree(model.path, folder)
+    folder = shutil.copytree(model.path, tmp_path / "other" / model.path.name)
     change(folder)
     other = bundle.load(folder)
     assert (other.sha256 == model.sha256) == (other.full_name != model.full_name)
