@@ -141,14 +141,13 @@ class RoomRegistry:
             if room is None:
                 self.rejected += 1
                 return False
+        revision = self.revision
         if leaf in NOT_RETAINED:
             room.seen = now
             if room.silent:
                 room.silent = False
                 self._changed(room)
-                self._update(room, leaf, message, now)
-                return True
-        return self._update(room, leaf, message, now)
+        return self._update(room, leaf, message, now) or self.revision != revision
 
     def _update(self, room: Room, leaf: str, message: Message, now: float) -> bool:
         """Set what a message says of its room; return whether anything changed."""

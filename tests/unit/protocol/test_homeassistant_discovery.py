@@ -1,4 +1,4 @@
-"""What Home Assistant is told of a device, apart from what a real one shows (tests/system/homeassistant)."""
+"""What is announced of a device to Home Assistant, apart from what a real one shows (tests/system/homeassistant)."""
 
 import json
 

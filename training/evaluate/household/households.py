@@ -37,12 +37,13 @@ def at_home(bundle: Bundle, found: Predictions) -> dict[str, dict[str, float]]:
     For clips that were all changed alike, by the echo of one room or by noise: the baseline learns there, too. A set
     without neutral or without emotional clips is left out.
     """
-    return {
-        room: {name: one[name]["share"] for name in ("named", "kept")}
-        for room in sorted(set(found.rooms))
-        if len({bool(truth > 0) for truth in found.truth[np.array(found.rooms) == room]}) == 2
-        for one in [_one(bundle, found, room, SHARES[0])]
-    }
+    shares = {}
+    for room in sorted(set(found.rooms)):
+        emotional = found.truth[np.array(found.rooms) == room] > 0
+        if emotional.any() and not emotional.all():
+            one = _one(bundle, found, room, SHARES[0])
+            shares[room] = {name: one[name]["share"] for name in ("named", "kept")}
+    return shares
 
 
 def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[str, Any]:
