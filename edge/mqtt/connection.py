@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 POLL_MS: Final = 1000
 IN_FLIGHT: Final = 20
 """Unacknowledged publishes; many brokers allow 20 unless told otherwise."""
+SUBSCRIBE_S: Final = 5.0
+"""How long messages wait for the answer to our subscriptions."""
 FLUSH_S: Final = 2.0
 """How long `close` waits for what is still to be sent and acknowledged."""
 
@@ -117,7 +119,7 @@ class Connection:
             self._reason = reason_codes.of_exception(error, self._who)
         finally:
             self._over = True
-            self._drop_socket()
+            paho_client.drop_socket(self._client)
             self._wake_reader.close()
             self._wake_writer.close()
         return self._ended()
@@ -159,10 +161,19 @@ class Connection:
         while self._acknowledgements:
             self._client.ack(*self._acknowledgements.popleft())
         window = min(IN_FLIGHT, self.capabilities.receive_maximum)
-        while self._connected_at is not None and self._outgoing and len(self._in_flight) < window:
+        while self._outgoing and len(self._in_flight) < window and self._may_publish():
             self._send(self._outgoing.popleft())
         if self._closing.is_set() and not (self._outgoing or self._in_flight or self._client.want_write()):
             self._client.disconnect()
+
+    def _may_publish(self) -> bool:
+        """Whether the subscriptions are answered: a broker that closes the connection now does so because of a message.
+
+        One that never answers gets the messages all the same.
+        """
+        if self._connected_at is None or (self._subscribed and not self._asks_optional):
+            return self._connected_at is not None
+        return time.monotonic() - self._connected_at > SUBSCRIBE_S
 
     def _send(self, message: Publish) -> None:
         info = paho_client.publish(self._client, message, self.capabilities, five=self._five)
@@ -198,11 +209,6 @@ class Connection:
             return False
         return client.socket() is not None
 
-    def _drop_socket(self) -> None:
-        if (channel := self._client.socket()) is not None:
-            with contextlib.suppress(OSError):
-                channel.close()
-
     def _ended(self) -> Ended:
         connected_s = None if self._connected_at is None else time.monotonic() - self._connected_at
         reason, silent = self._reason, False
@@ -211,9 +217,10 @@ class Connection:
         elif reason is None and "SSL" in self._last_error:
             reason = reason_codes.of_tls_text(self._last_error, self._who)
         elif reason is None and connected_s is None and not self._closing.is_set():
-            reason = self._tls_refusal()
-            silent = reason is None
-            reason = reason or reason_codes.closed_unanswered(self._who)
+            error = tls.refusal(self._who.address)
+            silent = error is None
+            explained = error and reason_codes.of_exception(error, self._who)
+            reason = explained or reason_codes.closed_unanswered(self._who)
         elif reason is None:
             reason = reason_codes.closed(self._who)
             silent = not self._subscribed
@@ -225,10 +232,6 @@ class Connection:
             reason, connected_s, self._subscribed, self._code, silent, optional_refused=refused,
             unacknowledged_bytes=sent if sent > self._acknowledged_bytes else 0,
         )  # fmt: skip
-
-    def _tls_refusal(self) -> Reason | None:
-        error = tls.refusal(self._who.address)
-        return None if error is None else reason_codes.of_exception(error, self._who)
 
     # --- paho's callbacks, in the same thread; none of these may raise ---
 

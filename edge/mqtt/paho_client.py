@@ -132,6 +132,13 @@ def subscribe(
     client.subscribe(topics)
 
 
+def drop_socket(client: paho.Client) -> None:
+    """Close the socket, where there is one, without a DISCONNECT."""
+    if (channel := client.socket()) is not None:
+        with contextlib.suppress(OSError):
+            channel.close()
+
+
 def linger(channel: Any) -> None:
     """Read what still comes until the broker closes the socket.
 

@@ -4,7 +4,7 @@ import pytest
 
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
-from edge.mqtt.events import Disconnected, Message, State
+from edge.mqtt.events import Connected, Disconnected, Message, State
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.session import ClientOptions
 from provisioning.fleet.authority import Authority, cert_pem, key_pem, new_ca, new_key
@@ -12,11 +12,17 @@ from tests.support.broker import HOST, Broker
 
 
 class Recorded:
-    """A client and the events that it reports."""
+    """A client and the events that it reports; `publishes`: a topic and a payload, published at each connection."""
 
-    def __init__(self, address, options):
+    def __init__(self, address, options, publishes=None):
         self.events = []
-        self.client = Client(address, options, self.events.append, Backoff(first_s=0.3, cap_s=1.0))
+        self._publishes = publishes
+        self.client = Client(address, options, self._on_event, Backoff(first_s=0.3, cap_s=1.0))
+
+    def _on_event(self, event):
+        self.events.append(event)
+        if self._publishes and isinstance(event, Connected):
+            self.client.publish(*self._publishes)
 
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]
@@ -35,11 +41,12 @@ def connect():
     """`connect(broker, client_id, subscription, ..., version=, tls files=, option=)` gives a client that is ready."""
     made = []
 
-    def start(broker, client_id, *subscriptions, wait=True, address=None, **more):
+    def start(broker, client_id, *subscriptions, wait=True, address=None, publishes=None, **more):
         fields = {"version": more.pop("version", "auto"), **(address or {})}
         one = Recorded(
             BrokerAddress(broker.host, broker.port, **fields),
             ClientOptions(client_id, subscriptions, **more),
+            publishes,
         )
         made.append(one.client)
         one.client.start()
