@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from edge.util.version import VERSION
-from tests.bench import history, pairs
+from tests.bench import history, machine, pairs
 from tests.bench.ear import classify_figures, ear_figures, event_latency, runtime_folder
 
 # key, what it is, unit, target (None: no target of its own); less is better
@@ -46,17 +45,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def machine() -> str:
-    """Processor, cores and Python, for the reader of the figures."""
-    model = platform.machine()
-    # On Intel, `model` is a mere number and `model name` the name; on a Raspberry Pi only `Model` is there.
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    lines = [line for line in lines if line.startswith(("model name", "Model"))]
-    if lines:
-        model = f"{lines[0].partition(':')[2].strip()} ({platform.machine()})"
-    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-
-
 def show(result: dict[str, Any]) -> None:
     """The table for people."""
     print(f"\n{result['machine']}\n")
@@ -77,30 +65,51 @@ def show(result: dict[str, Any]) -> None:
         print(
             f"  {text:<44} {found:10.1f}{between}  target >= {target}: {'met' if found >= target else 'MISSED'}"
         )
+    for part, found in result.get("beside", {}).items():
+        if said := machine.disturbed(found):
+            print(f"\n  While `{part}` was measured, {said}: its times by the clock are too long.")
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All figures that the options ask for."""
-    # Times by the clock mean little where many other programs run.
-    load = round(os.getloadavg()[0], 1)
-    result: dict[str, Any] = {"machine": machine(), "version": VERSION, "load": load}
+    machine.as_installed()
+    result: dict[str, Any] = {"machine": machine.name(), "version": VERSION, "beside": {}}
     python = None if options.no_peer else pairs.environment()
     with runtime_folder() as folder:
-        if not options.utterance:
-            say("[1/3] start, memory and CPU share of the ear")
-            result |= ear_figures(folder, options.seconds)
-            result |= classify_figures(folder)
-        say("[2/3] 3 s of speech" + ("" if python is None else ", and wav2vec2-base in turn"))
-        result |= pairs.run(folder, options.rounds, python, lambda text: say(f"  {text}"))
-        if not options.utterance:
-            say(f"[3/3] end of speech to event, {options.events} events in real time")
-            result |= event_latency(folder, options.events)
-    for kind in ("silence", "speech"):
-        if f"{kind}_cpu_share" in result:
-            result[f"{kind}_per_reference"] = 1000 * result[f"{kind}_cpu_share"] / result["reference_ms"]
-    if "peer_rss_mb" in result and "ear_rss_mb" in result:
-        result["times_smaller"] = result["peer_rss_mb"] / result["ear_rss_mb"]
+        parts: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+            "ear": (
+                "start, memory and CPU share of the ear",
+                lambda: ear_figures(folder, options.seconds) | classify_figures(folder),
+            ),
+            "utterance": (
+                "3 s of speech" + ("" if python is None else ", and wav2vec2-base in turn"),
+                lambda: pairs.run(folder, options.rounds, python, lambda text: say(f"  {text}")),
+            ),
+            "event": (
+                f"end of speech to event, {options.events} events in real time",
+                lambda: event_latency(folder, options.events),
+            ),
+        }
+        for name in options.only or parts:
+            text, part = parts[name]
+            say(text)
+            others = machine.Others()
+            result |= part()
+            result["beside"][name] = others.found()
     return rounded(result)
+
+
+def merged(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of parts that were measured one after the other, with those that need two of them."""
+    result: dict[str, Any] = {}
+    for one in figures:
+        result |= one | {"beside": result.get("beside", {}) | one.get("beside", {})}
+    for kind in ("silence", "speech"):
+        if {f"{kind}_cpu_share", "reference_ms"} <= result.keys():
+            result[f"{kind}_per_reference"] = 1000 * result[f"{kind}_cpu_share"] / result["reference_ms"]
+    if {"peer_rss_mb", "ear_rss_mb"} <= result.keys():
+        result["times_smaller"] = result["peer_rss_mb"] / result["ear_rss_mb"]
+    return dict(rounded(result))
 
 
 def rounded(found: Any) -> Any:
@@ -116,8 +125,8 @@ def parser() -> argparse.ArgumentParser:
         prog="./run bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  ./run bench\n  ./run bench --json > figures.json\n  ./run bench --utterance --rounds 3\n"
-        "  ./run bench --no-peer --seconds 10\n  ./run bench --check\n\n"
+        epilog="examples:\n  ./run bench\n  ./run bench --json > figures.json\n"
+        "  ./run bench --only utterance --rounds 3\n  ./run bench --no-peer --seconds 10\n  ./run bench --check\n\n"
         "Exit status: 0; with --check 1 where a figure got more than 10 % worse, 2 where there is nothing to compare.",
     )
     made.add_argument("--json", action="store_true", help="one JSON object on standard output")
@@ -130,7 +139,10 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--no-peer", action="store_true", help="leave out wav2vec2-base (PyTorch)")
     made.add_argument(
-        "--utterance", action="store_true", help="only 3 s of speech, of each bundle and wav2vec2"
+        "--only",
+        action="append",
+        choices=("ear", "utterance", "event"),
+        help="only this part: the ear's process, 3 s of speech, or end of speech to event",
     )
     made.add_argument(
         "--check",
@@ -141,7 +153,11 @@ def parser() -> argparse.ArgumentParser:
         "--record", action="store_true", help="keep the figures of this version there, and draw the plot anew"
     )
     made.add_argument(
-        "--figures", type=Path, metavar="FILE", help="take the figures from a file of --json, measure nothing"
+        "--figures",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="take the figures from files of --json (parts, each of its own run), measure nothing",
     )
     return made
 
@@ -149,7 +165,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, show, keep, compare."""
     options = parser().parse_args(arguments)
-    result = json.loads(options.figures.read_text()) if options.figures else measure(options)
+    figures = [json.loads(file.read_text()) for file in options.figures or ()] or [measure(options)]
+    result = merged(figures)
     if options.json:
         print(json.dumps(result))
     else:

@@ -41,12 +41,6 @@ def runtime_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def installed(folder: Path) -> dict[str, str]:
-    """Environment variables of a process that keeps its byte code, as an installation has it."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    return {"PYTHONPYCACHEPREFIX": str(folder / "pycache"), **environment}
-
-
 def config(folder: Path, name: str, room: Path, port: int) -> Path:
     """A room's configuration file."""
     audio = {"source": "playback", "playback_dir": str(room), "speed": 1.0, "loop": True}
@@ -61,18 +55,15 @@ def ear_figures(folder: Path, seconds: float) -> dict[str, float]:
     soundfile.write(silent / "quiet.wav", quiet(30), RATE)
     soundfile.write(talk / "talk.wav", speech(60), RATE)
     result: dict[str, float] = {}
-    command, environment = (
-        [*ROOMTONE, "ear", "--config", str(config(folder, "quiet", silent, 1))],
-        installed(folder),
-    )
+    command = [*ROOMTONE, "ear", "--config", str(config(folder, "quiet", silent, 1))]
     starts = []
     for _ in range(STARTS + 1):
-        ear = Measured(command, environment)
+        ear = Measured(command)
         starts.append(ear.wait_for("ready", 60))
         ear.stop()
-    # The first one compiles.
+    # The first one fills the caches.
     result["ear_ready_s"] = statistics.median(starts[1:])
-    ear = Measured(command, environment)
+    ear = Measured(command)
     ear.wait_for("ready", 60)
     threading.Event().wait(2)
     # As many self-tests as there are on average: one of them is a sixth of what a minute of silence takes.
@@ -96,10 +87,7 @@ def classify_figures(folder: Path) -> dict[str, float]:
     walls, cpus = [], []
     for _ in range(STARTS + 1):
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        subprocess.run(
-            [*ROOMTONE, "classify", str(recording)],
-            env=installed(folder), check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        subprocess.run([*ROOMTONE, "classify", str(recording)], check=True, stdout=subprocess.DEVNULL)
         walls.append(time.monotonic() - began)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

@@ -16,6 +16,7 @@ from typing import Any
 from tests.bench.hub.load import load
 from tests.bench.hub.memory import memory
 from tests.bench.hub.month import month
+from tests.bench.machine import as_installed
 from tests.support.machines.postgres import Postgres, programs
 
 
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("sqlite", "postgresql", "month", "memory", "pages"))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    as_installed()
     result: dict[str, Any] = {}
     for kind in ("sqlite", "postgresql"):
         if options.only not in (None, "month", kind):

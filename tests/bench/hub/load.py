@@ -15,7 +15,8 @@ from dashboard.db.engine import connect
 from dashboard.db.schema import migrate
 from dashboard.db.tables import events, quarters
 from tests.bench.hub.publisher import Publisher, publish
-from tests.bench.hub.tools import Others, cpu, cpu_of_all, cpu_of_threads, resident_mb, until
+from tests.bench.hub.tools import cpu, cpu_of_all, cpu_of_threads, resident_mb, until
+from tests.bench.machine import Others
 from tests.support.broker import Broker
 
 CONFIG = """allow_anonymous true

@@ -17,7 +17,8 @@ from playwright.async_api import Page, async_playwright
 
 from dashboard.live.registry import RECENT_UTTERANCES
 from edge import protocol
-from tests.bench.hub.tools import Others, cpu, resident_mb
+from tests.bench.hub.tools import cpu, resident_mb
+from tests.bench.machine import Others
 from tests.support.broker import Broker
 from tests.support.dashboard import (
     AUTHORIZED,

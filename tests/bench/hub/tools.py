@@ -52,25 +52,6 @@ def cpu_of_all(name: str) -> float:
     return total
 
 
-class Others:
-    """How much of the machine works that are not ours took while something was measured."""
-
-    def __init__(self) -> None:
-        self._begin = time.monotonic()
-        self._busy = _busy()
-
-    def cores(self, ours: float) -> float:
-        """Cores that were busy on average, less `ours` (seconds of CPU)."""
-        return max(0.0, (_busy() - self._busy - ours) / (time.monotonic() - self._begin))
-
-
-def _busy() -> float:
-    user, nice, system, _idle, _wait, irq, soft, steal = map(
-        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
-    )
-    return (user + nice + system + irq + soft + steal) / TICKS
-
-
 def until(condition: Callable[[], bool], within: float) -> None:
     """Waits. Raises `SystemExit` when it does not happen."""
     end = time.monotonic() + within
