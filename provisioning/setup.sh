@@ -169,7 +169,18 @@ environment() {
     make_venv "$python"
     pip_install "$extras" "${groups[@]}" || die "pip could not install the packages; see above"
   fi
+  compile_bytecode
   touch "$stamp"
+}
+
+# Compiles what pip has not: this checkout, and the standard library, whose byte code of Debian is not looked for where
+# PYTHONPYCACHEPREFIX says. Else each process of a first start would do so by itself.
+compile_bytecode() {
+  local stdlib
+  stdlib=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+  PYTHONPYCACHEPREFIX="$VENV/pycache" "$VENV/bin/python" -m compileall -q -j 0 \
+    -x "/(test|tests|idlelib|lib2to3|tkinter|turtledemo|ensurepip|dist-packages|site-packages)/" \
+    "$ROOT"/{edge,dashboard,provisioning} "$stdlib" >/dev/null 2>&1 || true
 }
 
 # Whether the environment is whole and was made at this place: its programs have the path in them.

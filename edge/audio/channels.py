@@ -16,6 +16,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.audio.quantiles import quantiles
+
 Frames = NDArray[np.float32]
 ChannelChoice = Literal["mean", "loudest"] | int
 
@@ -87,7 +89,7 @@ class ChannelMixer:
             powers[number] = products.diagonal()
             self._products = self._products * 0.97 + products
         self._powers = np.concatenate((self._powers, powers))[-self._size :]
-        quiet, loud = _quantiles(self._powers, QUIET, LOUD)
+        quiet, loud = quantiles(self._powers, QUIET, LOUD)
         used = _with_sound(loud, quiet)
         strength = np.where(used, loud, 0.0)
         if not used[self._leader] or strength.max() > HYSTERESIS * strength[self._leader]:
@@ -104,25 +106,6 @@ class ChannelMixer:
         correlation = self._products[lead] / np.maximum(power[lead] * power, 1e-30)
         self._inverted = np.where(self._inverted, correlation < UPRIGHT, correlation < INVERTED)
         self._inverted[lead] = False
-
-
-def _quantiles(values: NDArray[np.float64], *shares: float) -> list[NDArray[np.float64]]:
-    """The quantiles of each column of `[n, channels]`, each `[channels]`, as `np.quantile` has them, but much faster.
-
-    This runs for every 32 ms of sound.
-    """
-    ordered = np.sort(values, axis=0)
-    last = len(ordered) - 1
-    found = []
-    for share in shares:
-        at = share * last
-        before = int(at)
-        low, high = ordered[before], ordered[min(before + 1, last)]
-        # Two forms, as in NumPy: each is exact at its end.
-        weight = at - before
-        step = high - low
-        found.append(low + step * weight if weight < 0.5 else high - step * (1 - weight))
-    return found
 
 
 def _with_sound(loud: NDArray[np.float64], quiet: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.audio.quantiles import quantile
 from edge.audio.segmenter import BLOCK, RATE, Samples
 
 SILENCE_DBFS: Final = -100.0
@@ -79,10 +80,10 @@ class NoiseFloor:
         """
         loud = sound_power(speech)
         if self._powers:
-            floor = float(np.median(self._powers))
+            floor = quantile(self._powers, 0.5)
         else:
             parts = [sound_power(speech[at : at + block]) for at in range(0, speech.size, block)]
-            floor = float(np.quantile(parts, 0.1)) if parts else 0.0
+            floor = quantile(parts, 0.1) if parts else 0.0
         # The noise is contained in the speech, too.
         above = max(loud - floor, loud * 1e-3)
         return max(-160.0, min(160.0, dbfs(above) - dbfs(floor)))

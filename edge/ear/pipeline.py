@@ -21,6 +21,7 @@ from edge.audio.level import (
     dbfs,
     sound_power,
 )
+from edge.audio.quantiles import quantile
 from edge.audio.segmenter import BLOCK, Samples, Segmenter, Utterance
 from edge.audio.vad import Vad
 from edge.config.settings import Config
@@ -97,9 +98,9 @@ class Pipeline:
         """The level of about the last half second, and whether there is speech."""
         return self._level
 
-    def latency_ms(self, quantile: float) -> int:
+    def latency_ms(self, share: float) -> int:
         """Quantile of the recent latencies (end of speech detected to result), in ms; 0 without any."""
-        return round(float(np.quantile(self._latencies, quantile))) if self._latencies else 0
+        return round(quantile(self._latencies, share)) if self._latencies else 0
 
     def feed(self, blocks: Sequence[Block]) -> list[UtteranceValues]:
         """Process blocks; returns the results of the utterances that they complete.

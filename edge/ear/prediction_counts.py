@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-import numpy as np
-
+from edge.audio.quantiles import quantile
 from edge.inference.classifier import Result
 from edge.protocol import LABELS, PredictionCountsReport
 
@@ -38,5 +37,5 @@ class PredictionCounts:
             utterances=self.utterances,
             uncertain=self._uncertain,
             labels=tuple(self._labels),
-            p50_ms=round(float(np.median(self._latencies)), 1) if self._latencies else 0.0,
+            p50_ms=round(quantile(self._latencies, 0.5), 1) if self._latencies else 0.0,
         )

@@ -63,6 +63,18 @@ def test_an_environment_is_made_anew_when_it_is_not_whole_or_was_moved(checkout:
     assert in_setup(back, "venv_works") == 1
 
 
+@pytest.mark.timeout(300)
+def test_a_first_start_finds_byte_code_and_the_checkout_has_none_in_it(checkout: Path) -> None:
+    (checkout / "edge").mkdir()
+    (checkout / "edge" / "part.py").write_text("ANSWER = 42\n")
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    assert in_setup(checkout, "compile_bytecode") == 0
+    compiled = {path.name.partition(".")[0] for path in (checkout / ".venv" / "pycache").rglob("*.pyc")}
+    assert {"part", "argparse"} <= compiled
+    assert not list((checkout / "edge").rglob("*.pyc"))
+
+
 def test_services_are_noted_once_their_package_is_missing_and_only_then(checkout: Path) -> None:
     assert in_setup(checkout, "note_services jq curl") == 0
     noted = checkout / ".venv.services"

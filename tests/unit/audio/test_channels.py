@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from edge.audio import channels
 from edge.audio.channels import ChannelMixer
 
 RATE = 16_000
@@ -106,11 +105,3 @@ def test_a_number_without_a_channel_is_refused(channels: int, number: int) -> No
 def test_silence_and_nothing_at_all_are_mixed_to_silence() -> None:
     assert not mixed([ZERO, ZERO]).any()
     assert ChannelMixer(2).mix(np.zeros((0, 2), np.float32)).shape == (0,)
-
-
-def test_the_quantiles_are_numpys_bit_by_bit() -> None:
-    rng = np.random.default_rng(7)
-    for size in (1, 2, 3, 20, 93, 94):
-        values = rng.lognormal(0, 3, (size, 4))
-        for found, share in zip(channels._quantiles(values, 0.1, 0.5, 0.95), (0.1, 0.5, 0.95), strict=True):
-            assert np.array_equal(found, np.quantile(values, share, axis=0))
