@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import shlex
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -43,6 +44,7 @@ from dashboard.settings import Settings
 from dashboard.tryit import api as tryit_api
 from dashboard.tryit.pool import ClassifierPool
 from edge.util.errors import UserError
+from edge.util.text.own_command import own_command
 from edge.util.version import VERSION
 
 if TYPE_CHECKING:
@@ -176,7 +178,7 @@ def _services(
     reading = connect(settings.database, read_only=True)
     accounts, rules, audit, push = Accounts(engine), RuleStore(engine), AuditLog(engine), PushStore(engine)
     if settings.login:
-        _create_first_operator(accounts)
+        _create_first_operator(accounts, settings.database)
     return Services(
         feed,
         limiter,
@@ -207,13 +209,15 @@ def _needs_certificate(settings: Settings) -> bool:
     return bool(settings.proxies) and not settings.public_host
 
 
-def _create_first_operator(accounts: Accounts) -> None:
+def _create_first_operator(accounts: Accounts, database: str) -> None:
     created = accounts.create_first_operator()
     if created is not None:
         name, password = created
+        # An address with a password in it is not for the log.
+        where = shlex.quote(database) if database.startswith("sqlite:") else "URL"
         print(
             f"first start: log in as `{name}` with the password {password}\n"
-            f"It is shown only once. To set another: roomtone hub user passwd {name}",
+            f"It is shown only once. To set another: {own_command()} hub user passwd {name} --database {where}",
             file=sys.stderr,
             flush=True,
         )

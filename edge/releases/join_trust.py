@@ -103,8 +103,10 @@ def _confirm(join: Join, consent: Consent) -> str:
 
 def _check_code(join: Join, code: str) -> None:
     if code.upper().replace(" ", "") != code_of(join):
+        # The right one is not said: who copies it from here has compared nothing.
         raise UserError(
-            f"the join file's code is {code_of(join)}, not {code}: the file was changed on its way"
+            f"{code} is not the code of this join file. `fleet enrol` showed it; if that is what you typed, the file "
+            "was changed on its way: make it again with `fleet renew`"
         )
 
 

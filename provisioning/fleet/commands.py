@@ -124,7 +124,7 @@ def _write_new_join(site: Site, out: Path, join: Join) -> None:
         raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
     secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
     print_status(f"{join.name}: enrolled as {join.role} until {join.expires[:10]}")
-    print_status(f"{out} is {secret}; at the client: roomtone join {out.name} --code {code_of(join)}")
+    print_status(f"{out} is {secret}; at the client: {_join_command(out, join)}")
     print(out, flush=True)
 
 
@@ -262,10 +262,13 @@ def renew_one(site: Site, old: IssuedCertificate, days: int) -> None:
     _write_join(out, join)
     secret = "a secret, the key is still in it" if join.key else "no secret"
     print_status(
-        f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: roomtone join {out.name} "
-        f"--code {code_of(join)}"
+        f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: {_join_command(out, join)}"
     )
     print(out)
+
+
+def _join_command(out: Path, join: Join) -> str:
+    return f"roomtone join {out.name} --to {join.name}-site --code {code_of(join)}"
 
 
 def _signed(site: Site, join: Join) -> Join:

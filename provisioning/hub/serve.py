@@ -58,6 +58,12 @@ def register(verbs: Any) -> None:
     parser.add_argument(
         "--try-it", action="store_true", help="with the page *Try it* even with a public certificate"
     )
+    group = parser.add_argument_group("notifications of alerts, as in `roomtone dashboard --help`")
+    group.add_argument("--notify", action="append", default=[], metavar="ADDRESS")
+    group.add_argument(
+        "--smtp", metavar="URL", help="smtp://user@host; the password is in $ROOMTONE_SMTP_PASSWORD"
+    )
+    group.add_argument("--mail-from", metavar="ADDRESS")
     parser.add_argument(
         "--verbose",
         action="store_true",
@@ -149,6 +155,9 @@ def _processes(
     page += ["--proxy", "127.0.0.1"] if caddy else []
     page += ["--try-it"] if options.try_it else []
     page += ["--guest-links"] if options.guest_links else []
+    page += [part for address in options.notify for part in ("--notify", address)]
+    page += ["--smtp", options.smtp] if options.smtp else []
+    page += ["--mail-from", options.mail_from] if options.mail_from else []
     record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
     listen = [] if options.lan else ["--listen", "127.0.0.1"]
     denials = str(folder / "data" / "broker-denials.json")

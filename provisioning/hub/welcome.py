@@ -12,10 +12,12 @@ from typing import Final, TextIO
 
 import segno
 
+from edge.util.text.own_command import own_command
 from provisioning.fleet import site as sites
 from provisioning.hub import page_authority
 
 _PASSWORD: Final = re.compile(r"log in as `(?P<name>[^`]+)` with the password (?P<password>\S+)")
+_ANOTHER: Final = "It is shown only once. To set another: "
 
 
 @dataclass(frozen=True)
@@ -37,28 +39,32 @@ class FirstPassword:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: tuple[str, str] | None = None
+        self._another = ""
+        """The line with the command that sets another one."""
 
     def take(self, line: str) -> bool:
-        """Keep the password of a line; return whether there was one. Called on the thread that reads the output."""
+        """Keep the password of a line, and what is said of it; return whether the line had that.
+
+        Called on the thread that reads the output.
+        """
         found = _PASSWORD.search(line)
-        if found is None:
-            return "It is shown only once. To set another: roomtone hub user passwd" in line
         with self._lock:
-            self._found = (found["name"], found["password"])
+            if found is not None:
+                self._found = (found["name"], found["password"])
+            elif line.startswith(_ANOTHER):
+                self._another = line.strip()
+            else:
+                return False
         return True
 
     def framed(self, page: str) -> str:
         """Return it in a frame, once: empty where there is no new password."""
         with self._lock:
-            found, self._found = self._found, None
+            (found, self._found), another = (self._found, None), self._another
         if found is None:
             return ""
         name, password = found
-        lines = [
-            f"first start: log in as `{name}` with the password {password}",
-            f"at {page}",
-            f"It is shown only once. To set another: roomtone hub user passwd {name}",
-        ]
+        lines = [f"first start: log in as `{name}` with the password {password}", f"at {page}", another]
         width = max(map(len, lines))
         edge = "─" * (width + 2)
         return "\n".join([f"┌{edge}┐", *(f"│ {line:<{width}} │" for line in lines), f"└{edge}┘"]) + "\n"
@@ -85,7 +91,7 @@ def announce(hub: Hub, first: FirstPassword) -> None:
 
 def enrol_command(folder: Path) -> str:
     """Return the command that enrols a device, without the name of the device."""
-    return f"roomtone fleet --site {folder}/site enrol"
+    return f"{own_command()} fleet --site {folder}/site enrol"
 
 
 def qr_code(text: str, output: TextIO) -> str:
@@ -104,7 +110,5 @@ def _print_secure(hub: Hub) -> None:
     print(f"  Phone   {hub.page}phone, certificate {page_authority.fingerprint(caddy)}", flush=True)
     if not (hub.folder / "site" / sites.MODELS).exists():
         authority = page_authority.folder_in(caddy) / "root.crt"
-        command = (
-            f"roomtone fleet --site {hub.folder}/site keys init --url {hub.page}updates --ca {authority}"
-        )
+        command = f"{own_command()} fleet --site {hub.folder}/site keys init --url {hub.page}updates --ca {authority}"
         print(f"  Models  {command}; then start this again", flush=True)

@@ -52,7 +52,13 @@ def keys_init(options: argparse.Namespace) -> int:
         raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
     catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
-    say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
+    own_hub = (options.site.absolute().parent / "updates").is_dir()
+    if own_hub:
+        say(
+            "1. the hub of this machine takes it over when it starts: end `hub run` with Ctrl-C and start it again"
+        )
+    else:
+        say(f"1. give {catalogue.hub} to the hub: roomtone dashboard --updates DIR, and remove it here")
     say("2. devices get it with their join file: roomtone fleet enrol, or fleet renew where they have one")
     say(f"   (without one: {catalogue.roots()[0]} as updates.root_file, where only root may write)")
     say("3. keep root*.key on a stick in a drawer: you need them only to change keys")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.inference import bundle as bundles
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
 from provisioning.publish import commands
@@ -35,8 +36,10 @@ def check_options(catalogue: Catalogue, options: argparse.Namespace) -> None:
         raise UserError("--no-upload: a push uploads what it signs to the hub; `publish` need not")
     parse_stages(options.percent, options.then)
     parse_duration(options.wait)
-    _nodes(catalogue, options.to)
+    nodes_of(catalogue, options.to)
     commands.check_data(options)
+    if "/" in options.bundle and not _is_folder(options):
+        raise UserError(f"{options.bundle}: no folder with a manifest.json, as `train export` makes it")
     if not _is_folder(options):
         catalogue.find(options.bundle)
 
@@ -48,7 +51,7 @@ def plan(catalogue: Catalogue, options: argparse.Namespace) -> Plan:
     """
     check_options(catalogue, options)
     stages, wait_s = parse_stages(options.percent, options.then), parse_duration(options.wait)
-    nodes = _nodes(catalogue, options.to)
+    nodes = nodes_of(catalogue, options.to)
     return Plan(_release(catalogue, options), nodes, stages, wait_s, options.halt_at / 100)
 
 
@@ -72,6 +75,13 @@ def parse_duration(text: str) -> float:
     return value
 
 
+def family_to_push(catalogue: Catalogue, options: argparse.Namespace) -> str:
+    """Return the family of the bundle that is to be pushed. Raises `UserError` where there is no such bundle."""
+    if _is_folder(options):
+        return bundles.load(Path(options.bundle)).manifest.name
+    return catalogue.find(options.bundle).release.family
+
+
 def _is_folder(options: argparse.Namespace) -> bool:
     return (Path(options.bundle) / "manifest.json").is_file()
 
@@ -82,7 +92,8 @@ def _release(catalogue: Catalogue, options: argparse.Namespace) -> Release:
     return catalogue.find(options.bundle).release
 
 
-def _nodes(catalogue: Catalogue, to: str) -> tuple[str, ...]:
+def nodes_of(catalogue: Catalogue, to: str) -> tuple[str, ...]:
+    """Return the devices that `--to` names; empty: all. Raises `UserError`."""
     if to == "all":
         return ()
     if to in catalogue.about.groups:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, Literal
 
 from edge.protocol import ModelStatus
@@ -15,6 +15,7 @@ DeviceState = Literal[
     "rolled back",
     "offline",
     "unknown",
+    "failing",
     "idle",
     "checking",
     "downloading",
@@ -23,7 +24,8 @@ DeviceState = Literal[
     "switching",
     "probation",
 ]
-"""`good`: it runs and has passed its probation; `idle`: the device has not started; `offline`: it is not connected."""
+"""`good`: it runs and has passed its probation; `idle`: the device has not started; `failing`: it cannot, and tries
+again; `offline`: it is not connected."""
 Rows = dict[str, tuple[DeviceState, ModelStatus | None]]
 """State and last status of each device, by name."""
 
@@ -36,7 +38,7 @@ def device_states(about: Release, statuses: Mapping[str, ModelStatus], online: I
     found: Rows = {}
     for node in sorted(set(statuses) | set(about.nodes)):
         status = statuses.get(node)
-        if about.reaches(node) and not _of_another_family(about, status):
+        if about.reaches(node) and not _of_another_family(about.family, status):
             found[node] = (device_state(about, status, node in connected), status)
     return found
 
@@ -47,21 +49,26 @@ def device_state(about: Release, status: ModelStatus | None, online: bool) -> De
         return "unknown"
     if status.refused == about.release:
         return "rolled back" if "rolled back" in status.error else "refused"
-    if status.release >= about.release or (status.model == about.full_name and status.state == "idle"):
+    if status.release >= about.release:
         return "good" if status.state == "idle" else status.state
-    return status.state if online else "offline"
+    if status.model == about.full_name and status.state == "idle" and not status.error:
+        # The same model, from its package or an earlier release.
+        return "good"
+    if not online:
+        return "offline"
+    return "failing" if status.state == "idle" and status.error else status.state
 
 
-def others(about: Release, statuses: Mapping[str, ModelStatus]) -> dict[str, str]:
-    """Return the model of each device by node id where all that a release is for run another family; else nothing.
+def others(family: str, nodes: Collection[str], statuses: Mapping[str, ModelStatus]) -> dict[str, str]:
+    """Return the model of each device by node id where all of `nodes` run another family; else nothing.
 
-    At any percentage: a device that is not reached yet counts, too.
+    `nodes` empty: all devices. A device that is not reached yet, because of the percentage, counts, too.
     """
-    meant = {node: status for node, status in statuses.items() if not about.nodes or node in about.nodes}
-    if not all(_of_another_family(about, status) for status in meant.values()):
+    meant = {node: status for node, status in statuses.items() if not nodes or node in nodes}
+    if not all(_of_another_family(family, status) for status in meant.values()):
         return {}
     return {node: status.model for node, status in sorted(meant.items())}
 
 
-def _of_another_family(about: Release, status: ModelStatus | None) -> bool:
-    return status is not None and bool(status.model) and family_of(status.model) != about.family
+def _of_another_family(family: str, status: ModelStatus | None) -> bool:
+    return status is not None and bool(status.model) and family_of(status.model) != family

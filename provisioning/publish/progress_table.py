@@ -59,6 +59,7 @@ def _table(rows: Rows) -> RichTable:
         "good": "green",
         "refused": "red",
         "rolled back": "red",
+        "failing": "red",
         "offline": "yellow",
         "unknown": "yellow",
     }

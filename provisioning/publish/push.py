@@ -7,8 +7,9 @@ What devices report over MQTT (`B/N/model`) is information, and the only thing t
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner
@@ -17,15 +18,18 @@ from edge.config.join_file import ABOUT
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
 from provisioning.fleet.console import print_status
-from provisioning.publish import commands, setup
+from provisioning.publish import commands, progress, setup
 from provisioning.publish.catalogue import Catalogue
 from provisioning.publish.device_status import DeviceStatus
-from provisioning.publish.plan import Plan, check_options, plan
+from provisioning.publish.plan import Plan, check_options, family_to_push, nodes_of, plan
 from provisioning.publish.progress import Rows
 from provisioning.publish.progress_table import Table
 from provisioning.publish.signing import sign_targets
 from provisioning.publish.upload import Hub, hub_of
-from provisioning.publish.watch import Clock, Devices, watch
+from provisioning.publish.watch import Clock, Devices, StageResult, watch
+
+REPORT_S: Final = 2.0
+"""How long retained reports of devices are waited for before a release is signed."""
 
 
 class HaltedError(UserError):
@@ -41,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     # Hub and broker are reached before anything is signed.
     hub.status()
     with DeviceStatus(options) as devices:
+        refuse_other_family(family_to_push(catalogue, options), nodes_of(catalogue, options.to), devices)
         planned = plan(catalogue, options)
         signer = setup.targets_signer(catalogue, options.targets_key, commands.passphrase_of(options))
 
@@ -49,9 +54,42 @@ def run(options: argparse.Namespace) -> int:
             return upload(catalogue, hub)
 
         with Table(options.json) as table:
-            roll_out(planned, publish, devices, table.show)
-    print_status(f"{planned.release.full_name}: pushed to {options.to}")
-    return 0
+            last = roll_out(planned, publish, devices, table.show)
+    print_status(summary(planned.release.full_name, last))
+    return 0 if last.passed or not last.pending else 1
+
+
+def summary(name: str, last: StageResult) -> str:
+    """Say in plain words how many devices run a release now, and what the others do."""
+    if not (last.passed or last.failed or last.pending):
+        return f"{name}: signed and published; no device has reported yet, and each gets it when it connects"
+    known = len(last.passed) + len(last.failed) + len(last.pending)
+    text = f"{name}: {len(last.passed)} of {known} devices run it"
+    if last.failed:
+        text += f"; refused or rolled back by {', '.join(last.failed)}"
+    if last.pending:
+        waiting = ", ".join(f"{node} ({state})" for node, state in last.pending.items())
+        text += f"; not yet: {waiting}. They get it when they can; nothing is to be pushed again"
+    return text
+
+
+def refuse_other_family(
+    family: str,
+    nodes: Collection[str],
+    devices: Devices,
+    clock: Clock = Clock(),  # noqa: B008 - immutable
+) -> None:
+    """Raise `UserError`, before anything is signed, where all devices that are known run models of another family."""
+    until = clock.now() + REPORT_S
+    while not devices.statuses() and clock.now() < until:
+        clock.sleep(REPORT_S / 10)
+    if found := progress.others(family, nodes, devices.statuses()):
+        raise UserError(f"nothing is signed: {_running(found)}")
+
+
+def _running(others: Mapping[str, str]) -> str:
+    running = ", ".join(f"{node} runs {model}" for node, model in others.items())
+    return f"{running}. A device takes releases of its own family only: set `model.bundle` there"
 
 
 def _operator_of_hub(options: argparse.Namespace) -> Path | None:
@@ -78,8 +116,10 @@ def upload(catalogue: Catalogue, hub: Hub) -> int:
 def roll_out(
     planned: Plan, publish: Callable[[int], int], devices: Devices, show: Callable[[Rows], None],
     clock: Clock = Clock(),  # noqa: B008 - immutable
-) -> None:  # fmt: skip
-    """Publish, announce and watch each stage. Raises `HaltedError`; then the release reaches no further device.
+) -> StageResult:  # fmt: skip
+    """Publish, announce and watch each stage; return how the last one ended.
+
+    Raises `HaltedError`; then the release reaches no further device.
 
     `publish` signs and uploads a percentage, and returns the version of the timestamp metadata.
     """
@@ -88,11 +128,7 @@ def roll_out(
         devices.announce(publish(percent))
         result = watch(staged(planned, percent), devices, planned.wait_s, planned.halt_at, show, clock=clock)
         if result.others:
-            running = ", ".join(f"{node} runs {model}" for node, model in result.others.items())
-            raise UserError(
-                f"{name} is signed, and reaches no device: {running}. A device takes releases of its own family "
-                "only: set `model.bundle` there"
-            )
+            raise UserError(f"{name} is signed, and reaches no device: {_running(result.others)}")
         if result.halted:
             devices.announce(publish(0))
             total = len(result.passed) + len(result.failed) + len(result.pending)
@@ -104,6 +140,7 @@ def roll_out(
             print_status(
                 f"{percent} %: {len(result.passed)} passed, {len(result.failed)} failed, {len(result.pending)} pending"
             )
+    return result
 
 
 def staged(planned: Plan, percent: int) -> Release:

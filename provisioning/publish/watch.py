@@ -34,12 +34,13 @@ class Devices(Protocol):
 class StageResult:
     """The devices of a stage by outcome; `halted`: more have failed than the plan allows.
 
-    `others`: the model of each device that runs another family, where the release reaches no device at all.
+    `pending`: the state of each device that has neither passed nor failed. `others`: the model of each device that runs
+    another family, where the release reaches no device at all.
     """
 
     passed: tuple[str, ...]
     failed: tuple[str, ...]
-    pending: tuple[str, ...]
+    pending: Mapping[str, str]
     halted: bool
     others: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,8 +75,12 @@ def watch(
         result = _result(rows, halt_at)
         waited = clock.now() - started
         # A device may just be starting: those that report later belong to the stage, too.
-        if not rows and waited >= min(QUIET_S, wait_s) and (others := progress.others(release, statuses)):
-            return StageResult((), (), (), halted=False, others=others)
+        if (
+            not rows
+            and waited >= min(QUIET_S, wait_s)
+            and (others := progress.others(release.family, release.nodes, statuses))
+        ):
+            return StageResult((), (), {}, halted=False, others=others)
         complete = rows and not result.pending and waited >= min(QUIET_S, wait_s)
         if result.halted or complete or waited >= wait_s:
             return result
@@ -85,5 +90,9 @@ def watch(
 def _result(rows: Rows, halt_at: float) -> StageResult:
     passed = tuple(sorted(node for node, (state, _) in rows.items() if state == "good"))
     failed = tuple(sorted(node for node, (state, _) in rows.items() if state in FAILED))
-    pending = tuple(sorted(set(rows) - set(passed) - set(failed)))
+    pending = {
+        node: f"{state}: {status.error}" if status is not None and status.error else state
+        for node, (state, status) in sorted(rows.items())
+        if node not in passed and node not in failed
+    }
     return StageResult(passed, failed, pending, bool(failed) and len(failed) / len(rows) > halt_at)

@@ -57,7 +57,7 @@ def test_one_variable_gets_a_public_certificate_by_acme(tmp_path):
         pytest.skip(f"not here: {', '.join(missing)}")
     if subprocess.run(["unshare", "-n", "-m", "true"], check=False, capture_output=True).returncode:
         pytest.skip("namespaces are forbidden here")
-    shipped = (ROOT / "docker" / "proxy" / "Caddyfile").read_text()
+    shipped = (ROOT / "provisioning" / "hub" / "Caddyfile").read_text()
     assert shipped.count("\tadmin off\n") == 1
     root = tmp_path / "ca" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
     acme = f"\tacme_ca https://acme.invalid:9443/acme/local/directory\n\tacme_ca_root {root}\n"

@@ -11,7 +11,7 @@ from provisioning.hub.welcome import FirstPassword, qr_code
 
 LINES = (
     "first start: log in as `operator` with the password abcde-fghij-klmno-pqrst",
-    "It is shown only once. To set another: roomtone hub user passwd operator",
+    "It is shown only once. To set another: roomtone hub user passwd operator --database sqlite:////hub/roomtone.db",
 )
 
 
@@ -23,6 +23,7 @@ def test_the_password_is_taken_out_of_the_log_and_shown_once_in_a_frame():
     assert len({len(line) for line in frame}) == 1
     assert any("`operator` with the password abcde-fghij-klmno-pqrst" in line for line in frame)
     assert any("https://hub.local:8443/" in line for line in frame)
+    assert any("passwd operator --database sqlite:////hub/roomtone.db" in line for line in frame)
     assert password.framed("https://hub.local:8443/") == ""
 
 

@@ -8,8 +8,8 @@ from edge.protocol import ModelStatus
 from edge.util.errors import UserError
 from provisioning.publish.plan import Plan, parse_duration, parse_stages
 from provisioning.publish.progress import device_states
-from provisioning.publish.push import HaltedError, roll_out
-from provisioning.publish.watch import Clock
+from provisioning.publish.push import HaltedError, refuse_other_family, roll_out, summary
+from provisioning.publish.watch import Clock, StageResult
 from tests.support.site.releases import target
 
 NODES = tuple(f"room-{n}" for n in range(40))
@@ -56,8 +56,12 @@ class Boxes:
     def sleep(self, seconds: float) -> None:
         self.time += seconds
 
-    def push(self, plan: Plan) -> None:
-        roll_out(plan, self.sign, self, lambda _: None, Clock(lambda: self.time, self.sleep))
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.time, self.sleep)
+
+    def push(self, plan: Plan) -> StageResult:
+        return roll_out(plan, self.sign, self, lambda _: None, self.clock)
 
 
 def test_the_stages_follow_one_another_when_all_boxes_are_good() -> None:
@@ -90,6 +94,37 @@ def test_a_release_of_a_family_that_no_device_runs_says_so_soon() -> None:
         boxes.push(Plan(ABOUT, (), (10, 100), 3600, 0.1))
     assert not isinstance(refused.value, HaltedError)
     assert boxes.time < 60
+
+
+def test_before_anything_is_signed_a_family_that_no_device_runs_is_refused() -> None:
+    boxes = Boxes()
+    with pytest.raises(UserError, match=r"nothing is signed: room-0 runs base-1\.0\.0"):
+        refuse_other_family("small", (), boxes, boxes.clock)
+    refuse_other_family("base", (), boxes, boxes.clock)
+    # A device of which nothing is known yet may run it.
+    refuse_other_family("small", ("attic",), boxes, boxes.clock)
+
+
+def test_a_device_that_cannot_check_is_not_called_good_although_it_runs_a_model_of_that_name() -> None:
+    class Unset(Boxes):
+        def statuses(self) -> dict[str, ModelStatus]:
+            same = {"model": "base-1.1.0", "installed_version": "1.1.0", "latest_version": "1.1.0"}
+            return {"room-1": old(**same, error="the clock is not synchronised"), "room-2": old(**same)}
+
+    boxes = Unset()
+    last = boxes.push(Plan(ABOUT, (), (100,), 60, 0.1))
+    assert (last.passed, last.failed) == (("room-2",), ())
+    assert last.pending == {"room-1": "failing: the clock is not synchronised"}
+    text = summary("base-1.1.0", last)
+    assert "1 of 2 devices run it" in text and "room-1 (failing: the clock is not synchronised)" in text
+
+
+def test_a_release_of_which_no_device_has_reported_is_not_said_to_run_anywhere() -> None:
+    class Nobody(Boxes):
+        def statuses(self) -> dict[str, ModelStatus]:
+            return {}
+
+    assert "no device has reported" in summary("base-1.1.0", Nobody().push(Plan(ABOUT, (), (100,), 60, 0.1)))
 
 
 def test_a_box_that_is_away_is_shown_and_waited_for_only_so_long() -> None:
