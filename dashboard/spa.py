@@ -17,8 +17,15 @@ from starlette.staticfiles import StaticFiles
 
 STATIC: Final = Path(__file__).parent / "static"
 PAGES: Final = ("/", "/room/{node}", "/fleet", "/models", "/alerts", "/try", "/account", "/add")
-ROOT_FILES: Final = (
+ICONS: Final = (
     "favicon.svg",
+    "apple-touch-icon.png",
+    "icon-192.png",
+    "icon-512.png",
+    "icon-maskable-512.png",
+)
+ROOT_FILES: Final = (
+    *ICONS,
     "manifest.webmanifest",
     "capture.js",
     "offline.html",

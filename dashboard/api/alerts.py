@@ -69,6 +69,7 @@ class Rule(NewRule):
     """A stored rule."""
 
     id: int
+    room: str = Field(description="the name of the room; empty: each room separately")
     deliveries: list[Delivery] = Field(default_factory=list)
 
 
@@ -128,7 +129,8 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
         """Return all alert rules."""
         store = require(services.rules)
         last = await run_query(store.last_deliveries)
-        return [_rule(row, last.get(row["id"], [])) for row in await run_query(store.list_rules)]
+        found = await run_query(store.list_rules)
+        return [_rule(row, _room_name(services, row["node"]), last.get(row["id"], [])) for row in found]
 
     @routes.post("/rules", status_code=201)
     async def add(request: Request, rule: NewRule) -> Rule:
@@ -138,7 +140,7 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
         if number is None:
             raise HTTPException(409, "there are too many rules; remove one first")
         await record_action(services, request, "rule added", row["name"], _describe(rule))
-        return _rule(row | {"id": number}, [])
+        return _rule(row | {"id": number}, _room_name(services, rule.node), [])
 
     @routes.put("/rules/{number}")
     async def change(request: Request, number: RuleId, rule: NewRule) -> Rule:
@@ -148,7 +150,7 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
             raise HTTPException(404, f"there is no rule {number}")
         await require(services.notifier).show_alerts()
         await record_action(services, request, "rule changed", row["name"], _describe(rule))
-        return _rule(row | {"id": number}, [])
+        return _rule(row | {"id": number}, _room_name(services, rule.node), [])
 
     @routes.delete("/rules/{number}", status_code=204)
     async def remove(request: Request, number: RuleId) -> None:
@@ -208,12 +210,18 @@ def _row(rule: NewRule) -> dict[str, Any]:
     }
 
 
-def _rule(row: dict[str, Any], deliveries: list[dict[str, Any]]) -> Rule:
+def _room_name(services: Services, node: str) -> str:
+    room = services.feed.registry.rooms.get(node)
+    return node if room is None else room.name
+
+
+def _rule(row: dict[str, Any], room: str, deliveries: list[dict[str, Any]]) -> Rule:
     return Rule(
         **row
         | {
             "emotion": EMOTIONS[row["emotion"]],
             "share": row["share"] / 1000,
+            "room": room,
             "deliveries": [Delivery(**one) for one in deliveries],
         }
     )

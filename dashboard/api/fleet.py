@@ -114,7 +114,10 @@ class Fleet(BaseModel):
     broker: BrokerOut
     reachable: Reach
     total: int = Field(description="of all devices")
-    faulty: int = Field(description="of all devices: those that need help")
+    faulty: int = Field(
+        description="of all devices: those that need attention, with a problem of the level bad"
+    )
+    warned: int = Field(description="of all devices: those with a warning and nothing worse")
     unknown: int = Field(description="of all devices: those of which nothing has been heard")
     matching: int = Field(description="devices that `search` finds; all without it")
     devices: list[Device] = Field(description="of those that match, `limit` from place `first`")
@@ -154,7 +157,8 @@ def router(services: Services) -> APIRouter:
             ),
             reachable=Reach(**reach),
             total=len(rows),
-            faulty=conditions["bad"] + conditions["warn"],
+            faulty=conditions["bad"],
+            warned=conditions["warn"],
             unknown=conditions["unknown"],
             matching=len(matching),
             devices=[Device(**row) for row in matching[first : first + limit]],

@@ -86,6 +86,7 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
     async def all_rooms(
         after: Annotated[str, Query(max_length=64, description="rooms behind this node id")] = "",
         limit: Annotated[int, Query(ge=1, le=MAX_ROOMS_OUT, description="how many at most")] = MAX_ROOMS_OUT,
+        search: Annotated[str, Query(max_length=64, description="text in a name or node id")] = "",
     ) -> list[RoomOut]:
         """All rooms that are there or were ever recorded, by their node id.
 
@@ -96,7 +97,13 @@ def _add_read_routes(routes: APIRouter, services: Services) -> None:
         if services.records is not None:
             # What was erased may be kept as a bare name for a day.
             names.update(await run_query(services.records.nodes))
-        nodes = sorted(node for node in names if node > after)[:limit]
+        text = search.strip().casefold()
+
+        def is_wanted(node: str) -> bool:
+            room = registry.rooms.get(node)
+            return node > after and (text in node or (room is not None and text in room.name.casefold()))
+
+        nodes = sorted(filter(is_wanted, names))[:limit]
         recorded = await run_query(services.records.rooms, nodes) if services.records is not None else {}
         return [_room(node, registry.rooms.get(node), recorded.get(node)) for node in nodes]
 

@@ -36,7 +36,9 @@ self.addEventListener("fetch", (event) => {
 
 self.addEventListener("push", (event) => {
   const { title, body, tag, path } = event.data.json();
-  event.waitUntil(self.registration.showNotification(title, { body, tag, icon: "/favicon.svg", data: path }));
+  event.waitUntil(
+    self.registration.showNotification(title, { body, tag, icon: "/icon-192.png", data: path }),
+  );
 });
 
 self.addEventListener("notificationclick", (event) => {

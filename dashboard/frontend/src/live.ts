@@ -130,6 +130,7 @@ export function onUtterances(listener: (events: Utterance[]) => void): () => voi
 
 /** Applies what the server sent. Exported for tests. */
 export function apply(patch: Patch, whole = false): void {
+  const before = state.rooms;
   if (whole) {
     state.rooms = {};
     state.levels = {};
@@ -144,7 +145,12 @@ export function apply(patch: Patch, whole = false): void {
     state.levels = Object.fromEntries(Object.entries(state.levels).filter(isThere));
   }
   // A room or utterance is replaced as a whole: to watch each of its fields would take most of the time of a page.
-  for (const room of patch.rooms ?? []) state.rooms[room.node] = markRaw(room);
+  // What has not changed since the page came stays: its tile is not drawn again.
+  for (const room of patch.rooms ?? []) {
+    const known = whole ? before[room.node] : undefined;
+    const isSame = known !== undefined && JSON.stringify(known) === JSON.stringify(room);
+    state.rooms[room.node] = isSame ? known : markRaw(room);
+  }
   for (const [node, [dbfs, speech]] of Object.entries(patch.levels ?? {}))
     state.levels[node] = { dbfs, speech, at: state.now };
   if (patch.events?.length) {

@@ -39,6 +39,15 @@ describe("live state", () => {
     expect(seen).toEqual(["a", "b", "c"]);
   });
 
+  it("keeps a room that is the same in the first answer: its tile is not drawn again", () => {
+    apply({ rooms: [room("kitchen"), room("hall")] }, true);
+    const { kitchen, hall } = live.rooms;
+    apply({ rooms: [room("kitchen"), room("hall", "Big hall"), room("attic")] }, true);
+    expect(live.rooms.kitchen).toBe(kitchen);
+    expect(live.rooms.hall).not.toBe(hall);
+    expect(Object.values(live.rooms).map(({ name }) => name)).toEqual(["kitchen", "Big hall", "attic"]);
+  });
+
   it("counts time by the server's clock", () => {
     apply({ now: Date.now() + 3_600_000 });
     expect(live.now - Date.now()).toBeGreaterThan(3_590_000);

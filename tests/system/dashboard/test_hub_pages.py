@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import signal
 import threading
 import time
@@ -42,7 +43,7 @@ def hub(mosquitto, tmp_path, rooms):
 
 def hot_or_not(node):
     expires = timestamp(time.time() + 400 * 86_400)
-    return healthy(temperature_c=84.0 if node == "hall" else 51.0, certificate_expires=expires)
+    return healthy(temperature_c=51.0 if node == "kitchen" else 84.0, certificate_expires=expires)
 
 
 def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefacts):
@@ -57,14 +58,14 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
             "desktop",
             DESKTOP,
             "cannot be known",
-            ("3 devices · 1 needs attention", "84 °C", "No microphone", "OK"),
+            ("3 devices · 1 needs attention · 1 with a warning", "84 °C", "No microphone", "OK"),
         ),
         ("phone", PHONE, "cannot be known", ("3 devices · 1 needs attention", "Check the cable")),
         (
             "spanish",
             SPANISH,
             "no se puede saber",
-            ("3 dispositivos · 1 necesita atención", "Sin micrófono", "Silenciado"),
+            ("3 dispositivos · 1 necesita atención · 1 con una advertencia", "Sin micrófono", "Silenciado"),
         ),
     ):
         with open_page(browser, url, "/fleet", **options) as (page, trouble):
@@ -76,6 +77,11 @@ def test_the_fleet_says_what_is_wrong_and_what_to_do(browser, hub, rooms, artefa
             expect(page.locator(".rt-refusals li")).to_contain_text("study")
             expect(page.locator(".rt-broker")).to_contain_text(foreign)
             page.screenshot(path=artefacts / f"fleet-{name}.png", full_page=True)
+            # The first page counts the same.
+            page.goto(f"{url}/")
+            expect(page.locator(".rt-count").first).to_have_text(
+                re.compile(f"^3 .* · {words[0].split(' · ')[1]}$")
+            )
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert not trouble, trouble
 

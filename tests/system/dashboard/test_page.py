@@ -74,6 +74,7 @@ def test_each_of_the_last_utterances_has_its_own_mark_on_the_tile(browser, url, 
     with open_page(browser, url, **DESKTOP) as (page, trouble):
         marks = tile(page, "kitchen").locator(".rt-strip g")
         expect(marks).to_have_count(3)
+        page.locator(".rt-strip").hover()
         expect(marks.locator("title").first).to_have_text(re.compile("Happy 80 %"))
         happy, angry, ring = page.locator(".rt-strip g path").evaluate_all(COLOURS)
         assert happy[0] != angry[0] and "none" not in (happy[0], angry[0])

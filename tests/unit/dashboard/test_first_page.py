@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import struct
 import time
 from html.parser import HTMLParser
 
@@ -21,7 +22,7 @@ from dashboard import spa
 from dashboard.api.common import Services
 from dashboard.auth.accounts import LOCAL, Identity
 from dashboard.auth.limits import RequestLimiter
-from dashboard.auth.middleware import IDENTITY
+from dashboard.auth.middleware import IDENTITY, PUBLIC
 from dashboard.first_state import FIRST_EVENTS, FIRST_ROOMS, first_state
 from dashboard.live.decode import Incoming
 from dashboard.live.feed import Feed
@@ -141,3 +142,20 @@ def test_who_is_not_logged_in_gets_an_empty_page_at_a_public_address(services, p
     assert answer.status_code == 404
     assert json.loads("".join(head.data)) is None
     assert "room-0" not in answer.text and "localhost" not in answer.text
+
+
+def test_the_icons_are_there_for_launchers_that_take_no_svg_and_before_a_login(services):
+    icons = json.loads((STATIC / "manifest.webmanifest").read_text(encoding="utf-8"))["icons"]
+    wanted = {(icon["sizes"], icon["purpose"]): icon["src"] for icon in icons if icon["type"] == "image/png"}
+    assert {("192x192", "any"), ("512x512", "any"), ("512x512", "maskable")} == wanted.keys()
+    assert '<link rel="apple-touch-icon" href="/apple-touch-icon.png"' in (STATIC / "index.html").read_text()
+    for sizes, path in [
+        *((key[0], src) for key, src in wanted.items()),
+        ("180x180", "/apple-touch-icon.png"),
+    ]:
+        assert path in PUBLIC
+        answer = ask(services, None, path)[1]
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+        # The begin of a PNG: its signature, then the size.
+        width, height = struct.unpack(">8x4x4xII", answer.content[:24])
+        assert (answer.content[1:4], f"{width}x{height}") == (b"PNG", sizes)

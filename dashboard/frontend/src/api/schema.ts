@@ -1046,7 +1046,7 @@ export interface components {
             devices: components["schemas"]["Device"][];
             /**
              * Faulty
-             * @description of all devices: those that need help
+             * @description of all devices: those that need attention, with a problem of the level bad
              */
             faulty: number;
             /**
@@ -1069,6 +1069,11 @@ export interface components {
             unknown: number;
             /** Version */
             version: string;
+            /**
+             * Warned
+             * @description of all devices: those with a warning and nothing worse
+             */
+            warned: number;
         };
         /**
          * GuestLink
@@ -1595,6 +1600,11 @@ export interface components {
              * @default false
              */
             push: boolean;
+            /**
+             * Room
+             * @description the name of the room; empty: each room separately
+             */
+            room: string;
             /**
              * Share
              * @description share of the utterances in that time
@@ -2168,6 +2178,8 @@ export interface operations {
                 after?: string;
                 /** @description how many at most */
                 limit?: number;
+                /** @description text in a name or node id */
+                search?: string;
             };
             header?: never;
             path?: never;

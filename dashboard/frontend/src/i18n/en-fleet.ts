@@ -3,6 +3,7 @@
 export const fleet = {
   fleet_unknown: (n: number) => `${n} unknown`,
   fleet_faulty: (n: number) => `${n} ${n === 1 ? "needs" : "need"} attention`,
+  fleet_warned: (n: number) => `${n} with ${n === 1 ? "a warning" : "warnings"}`,
   not_known: "Not known yet",
   identify: "Identify",
   identify_hint: "the light of the device blinks",

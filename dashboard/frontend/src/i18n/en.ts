@@ -256,6 +256,7 @@ export const en = {
   rule_new: "New rule",
   rule_name: "Name",
   rule_room: "Room",
+  rule_search: "Find a room",
   every_room: "Each room separately",
   rule_emotion: "Emotion",
   rule_minutes: "Minutes",

@@ -5,6 +5,7 @@ import type { fleet as english } from "./en-fleet";
 export const fleet: typeof english = {
   fleet_unknown: (n: number) => `${n} sin datos`,
   fleet_faulty: (n: number) => `${n} ${n === 1 ? "necesita" : "necesitan"} atención`,
+  fleet_warned: (n: number) => `${n} con ${n === 1 ? "una advertencia" : "advertencias"}`,
   not_known: "Aún no se sabe",
   identify: "Identificar",
   identify_hint: "parpadea la luz del dispositivo",

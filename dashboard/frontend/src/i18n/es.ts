@@ -264,6 +264,7 @@ export const es: Messages = {
   rule_new: "Regla nueva",
   rule_name: "Nombre",
   rule_room: "Sala",
+  rule_search: "Buscar una sala",
   every_room: "Cada sala por separado",
   rule_emotion: "Emoción",
   rule_minutes: "Minutos",

@@ -112,6 +112,7 @@ def test_the_fleet_of_a_large_hub_comes_in_parts(browser, many, rooms):
     first = ask("rooms?limit=3")
     assert [room["node"] for room in first] == ["room-000", "room-001", "room-002"]
     assert ask("rooms?limit=1&after=room-002")[0]["node"] == "room-003"
+    assert [room["node"] for room in ask("rooms?search=ROOM-24&after=room-247")] == ["room-248", "room-249"]
     with open_page(browser, many, "/fleet") as (page, trouble):
         page.get_by_label("Search by name").fill("room-24")
         expect(page.locator(".rt-selector")).to_contain_text("of 10", timeout=30_000)
