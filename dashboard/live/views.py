@@ -91,7 +91,8 @@ def room_view(room: Room) -> View:
         view["since"] = round(room.since * 1000)
         if view["emotion"] == UNCERTAIN:
             view["maybe"] = most_likely_label(last.event)
-    elif room.state is not None:
+    elif room.state is not None and room.state.confidence:
+        # Without any confidence nothing has been heard: that is not the same as not being sure.
         view["emotion"] = room.state.emotion
         view["confidence"] = room.state.confidence
         view["since"] = round(parse_timestamp(room.state.since, 0.0) * 1000)

@@ -11,7 +11,7 @@ export const adding = {
   add_topic: "Its topic:",
   add_no_id: "Use at least one letter from a to z or digit.",
   add_taken: "A device of this name is connected already. Choose another name.",
-  add_local: ["Other computers do not reach this hub's broker. Start it with", "to let devices in."],
+  add_local: ["Other computers do not reach this broker. A hub that is started with", "lets devices in."],
   add_host: "NAME",
   add_at_hub: "At the hub, in a terminal",
   add_at_hub_hint:

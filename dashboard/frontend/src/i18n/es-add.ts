@@ -13,10 +13,7 @@ export const adding: typeof english = {
   add_topic: "Su tema:",
   add_no_id: "Use al menos una letra de la a a la z o una cifra.",
   add_taken: "Ya hay un dispositivo conectado con este nombre. Elija otro.",
-  add_local: [
-    "Otros ordenadores no llegan al broker de este servidor. Inícielo con",
-    "para admitir dispositivos.",
-  ],
+  add_local: ["Otros ordenadores no llegan a este broker. Un servidor iniciado con", "admite dispositivos."],
   add_host: "NOMBRE",
   add_at_hub: "En el servidor, en una terminal",
   add_at_hub_hint:

@@ -107,6 +107,12 @@ def test_an_uncertain_event_says_what_it_might_be(registry):
     assert (view["emotion"], view["maybe"], view["confidence"]) == ("uncertain", "surprised", 0.41)
 
 
+def test_a_room_in_which_nothing_was_heard_is_not_called_uncertain(registry):
+    state = State(emotion="uncertain", confidence=0.0, since=timestamp(NOW), model="base-1.2.0")
+    registry.apply(Incoming("kitchen", "state", state), NOW)
+    assert "emotion" not in room_view(registry.rooms["kitchen"])
+
+
 def test_a_tile_follows_the_last_utterance_and_the_smoothed_state_stands_in_before_the_first(registry):
     state = State(emotion="neutral", confidence=0.6, since=timestamp(NOW - 60), model="base-1.2.0")
     registry.apply(Incoming("kitchen", "state", state), NOW)
