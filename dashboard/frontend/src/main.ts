@@ -4,6 +4,7 @@ import App from "@/App.vue";
 import { first } from "@/first";
 import * as hub from "@/hub";
 import { startAlerts } from "@/lib/alerts";
+import { serviceWorker } from "@/lib/worker";
 import * as live from "@/live";
 import { router } from "@/router";
 import "@/styles/index.css";
@@ -21,11 +22,4 @@ if (!hub.isGuest.value) {
   startAlerts();
 }
 createApp(App).use(router).mount("#app");
-
-// For the page that says that the hub cannot be reached, and for notifications; browsers have it on HTTPS pages only.
-// Not while the page itself is loaded.
-const REGISTER_AFTER_MS = 1000;
-if ("serviceWorker" in navigator)
-  window.setTimeout(() => {
-    void navigator.serviceWorker.register("/service-worker.js").catch(() => undefined);
-  }, REGISTER_AFTER_MS);
+void serviceWorker();

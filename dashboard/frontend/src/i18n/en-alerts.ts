@@ -35,7 +35,8 @@ export const alerts = {
   browser_title: "This browser",
   browser_on: "This browser shows a notification for the rules that say so, also when the page is closed.",
   browser_off: "This browser shows no notifications.",
-  browser_cannot: "Notifications need HTTPS and a browser that has them.",
+  browser_cannot:
+    "Notifications need HTTPS with a certificate that this browser knows, and a browser that has them.",
   browser_refused:
     "Notifications are blocked for this page. Allow them in the site settings next to the address.",
   browser_start: "Notify this browser",

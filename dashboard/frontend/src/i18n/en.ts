@@ -201,7 +201,7 @@ export const en = {
   releases: "Releases",
   releases_none: "No releases yet. Publish one with `roomtone fleet publish` on the workstation.",
   releases_elsewhere:
-    "This hub serves no releases. Create the folder with roomtone fleet keys init and use roomtone dashboard --updates DIR.",
+    "This hub serves no releases. Create the folder with `roomtone fleet keys init` and use `roomtone dashboard --updates DIR`.",
   shipped: "Installed with the package",
   release: (n: number) => `release ${n}`,
   runs_release: (n: number) => `release ${n}, confirmed`,

@@ -38,7 +38,8 @@ export const alerts: typeof english = {
   browser_title: "Este navegador",
   browser_on: "Este navegador avisa de las reglas que lo piden, también con la página cerrada.",
   browser_off: "Este navegador no muestra avisos.",
-  browser_cannot: "Los avisos necesitan HTTPS y un navegador que los tenga.",
+  browser_cannot:
+    "Los avisos necesitan HTTPS con un certificado que este navegador conozca, y un navegador que los tenga.",
   browser_refused:
     "Los avisos están bloqueados para esta página. Permítalos en los ajustes del sitio, junto a la dirección.",
   browser_start: "Avisar en este navegador",

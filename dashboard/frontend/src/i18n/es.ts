@@ -209,7 +209,7 @@ export const es: Messages = {
   releases: "Publicaciones",
   releases_none: "Aún no hay publicaciones. Cree una con `roomtone fleet publish` en la estación de trabajo.",
   releases_elsewhere:
-    "Este servidor no ofrece publicaciones. Cree la carpeta con roomtone fleet keys init y use roomtone dashboard --updates DIR.",
+    "Este servidor no ofrece publicaciones. Cree la carpeta con `roomtone fleet keys init` y use `roomtone dashboard --updates DIR`.",
   shipped: "Instalados con el programa",
   release: (n: number) => `publicación ${n}`,
   runs_release: (n: number) => `publicación ${n}, confirmada`,

@@ -3,6 +3,7 @@
 import { computed, ref } from "vue";
 
 import { call, type ChannelInfo } from "@/api/client";
+import { serviceWorker } from "@/lib/worker";
 
 export type PushState = "unknown" | "impossible" | "refused" | "off" | "on";
 
@@ -10,9 +11,11 @@ const isAble = "serviceWorker" in navigator && "PushManager" in window && "Notif
 
 export function usePush() {
   const subscription = ref<PushSubscription | null>();
+  /** Without its worker a browser that could show notifications cannot be reached. */
+  const hasWorker = ref(true);
 
   const state = computed<PushState>(() => {
-    if (!isAble) return "impossible";
+    if (!isAble || !hasWorker.value) return "impossible";
     if (Notification.permission === "denied") return "refused";
     if (subscription.value === undefined) return "unknown";
     return subscription.value ? "on" : "off";
@@ -20,8 +23,9 @@ export function usePush() {
 
   async function look(): Promise<void> {
     if (!isAble) return;
-    const worker = await navigator.serviceWorker.ready;
-    subscription.value = await worker.pushManager.getSubscription();
+    const worker = await serviceWorker();
+    hasWorker.value = worker !== undefined;
+    if (worker) subscription.value = await worker.pushManager.getSubscription();
   }
 
   /** Throws ApiError, and what the browser throws. */
@@ -30,7 +34,8 @@ export function usePush() {
       subscription.value = null;
       return;
     }
-    const worker = await navigator.serviceWorker.ready;
+    const worker = await serviceWorker();
+    if (!worker) return;
     const made = await worker.pushManager.subscribe({
       userVisibleOnly: true,
       applicationServerKey: channels.push_key,
