@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Request
 
 from edge import protocol
 from edge.protocol import Info
@@ -128,14 +128,17 @@ class Trouble(list[str]):
         page.on(
             "websocket", lambda w: None if w.url.startswith(own) else self.append(f"foreign socket {w.url}")
         )
-        # A recording that is no longer played back is given up: it has never left the page.
-        page.on(
-            "requestfailed",
-            lambda r: None if r.url.startswith("blob:") else self.append(f"failed {r.url}: {r.failure}"),
-        )
+        page.on("requestfailed", self._note_failure)
         page.on("response", lambda r: self.append(f"{r.status} {r.url}") if r.status >= 400 else None)
         page.on("console", lambda m: self.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda e: self.append(f"exception {e}"))
+
+    def _note_failure(self, request: Request) -> None:
+        # A recording that is no longer played back is given up: it has never left the page. So is a picture that is
+        # still on its way when a page is left or loaded again.
+        was_left = request.resource_type == "image" and request.failure == "net::ERR_ABORTED"
+        if not was_left and not request.url.startswith("blob:"):
+            self.append(f"failed {request.url}: {request.failure}")
 
 
 @contextmanager
