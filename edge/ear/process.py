@@ -62,6 +62,8 @@ MOST_BLOCKS: Final = 16
 IDLE_BLOCKS: Final = 16
 """Blocks (of 32 ms) that are processed together while there is no speech: each wake-up finds the caches cold."""
 HEALTH_PERIOD_S: Final = 60.0
+SELF_TEST_PASSED: Final = "self-test passed, %.3f s of the CPU"
+"""Logged after each periodic self-test, for `./run bench arm`, too, which counts silence without one."""
 DRAIN_TIMEOUT_S: Final = 10.0
 """At the end of a playback: seconds without an acknowledgement after which the remaining events are given up."""
 
@@ -283,7 +285,9 @@ class Ear:
 
     def _self_test(self) -> None:
         """Run the next golden input of the bundle. Raises `UserError` when the outputs differ."""
-        self._on_self_test(timed_self_test(self._classifier, next(self._turns)))
+        seconds = timed_self_test(self._classifier, next(self._turns))
+        log.debug(SELF_TEST_PASSED, seconds)
+        self._on_self_test(seconds)
 
     def _on_self_test(self, seconds: float) -> None:
         """Note a passed self-test and the CPU seconds of its inferences."""

@@ -186,6 +186,11 @@ def main(arguments: list[str] | None = None) -> int:
 def compare(result: dict[str, Any]) -> int:
     """Say what got worse since the last version; the exit status."""
     version, lines = history.check(result)
+    before = dict(history.versions())[version].get("machine")
+    if before != result.get("machine"):
+        say(
+            f"{version} was measured on another machine: {before}; where only one of them has VNNI, ratios differ by that"
+        )
     for line in lines:
         say(f"worse than {version}: {line}")
     if not lines:

@@ -86,9 +86,19 @@ def test_nothing_to_compare_with_is_an_error(tmp_path):
 def test_the_command_says_by_its_status_whether_it_got_worse(
     folder, tmp_path, monkeypatch, capsys, figures, status
 ):
-    monkeypatch.setattr(history.check, "__defaults__", (folder,))
+    for function in (history.check, history.versions):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
     file = tmp_path / "figures.now"
     file.write_text(json.dumps(figures))
     assert bench.main(["--figures", str(file), "--check"]) == status
     if status == 1:
         assert "worse than 0.2.0: ear_rss_mb" in capsys.readouterr().err
+
+
+def test_a_reader_is_told_that_the_last_version_was_measured_elsewhere(folder, monkeypatch, capsys):
+    for function in (history.check, history.versions):
+        monkeypatch.setattr(function, "__defaults__", (folder,))
+    assert bench.compare(FIGURES) == 0
+    assert "another machine" not in capsys.readouterr().err
+    assert bench.compare(FIGURES | {"machine": "one with VNNI"}) == 0
+    assert "0.2.0 was measured on another machine: a machine" in capsys.readouterr().err

@@ -1,9 +1,13 @@
 """From counted instructions to a range of milliseconds."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from edge.doctor.benchmark import BundleResult, Detector, Report, device_info, format_report
 from edge.doctor.bundle_cost import BundleCost
+from edge.ear.process import SELF_TEST_PASSED
 from tests.bench.arm import count, estimate
 from tests.bench.arm.__main__ import ROWS
 from tests.conftest import ROOT
@@ -18,6 +22,36 @@ def test_a_count_is_what_is_between_two_marks_less_the_cost_of_a_mark():
 def test_a_program_that_did_not_end_is_an_error():
     with pytest.raises(count.CountError):
         count.read_marks("0 1000 0\n1 1010 0\n")
+
+
+class Emulated:
+    """In place of an emulator: each run counts what its turn says, and writes the ear's lines."""
+
+    def __init__(self, *runs: tuple[int, str]) -> None:
+        self.runs = list(runs)
+
+    def python(self, plugin: str, _arguments: object) -> subprocess.CompletedProcess[str]:
+        instructions, said = self.runs.pop(0)
+        Path(plugin.partition("out=")[2]).write_text(f"-1 {instructions} 0\n")
+        return subprocess.CompletedProcess([], 0, "", said)
+
+
+LISTENING = "INFO ear: [listening] listening\n"
+TESTED = LISTENING + "DEBUG ear: " + SELF_TEST_PASSED % 0.015
+
+
+def test_a_count_of_silence_with_a_self_test_in_it_is_made_again() -> None:
+    emulated = Emulated((1000, LISTENING), (9000, TESTED), (9000, TESTED), (1800, LISTENING))
+    machine = count.Machine("a machine", emulated.python)
+    found = count.count_silence(machine, Path("plugin"), lambda seconds: Path(f"{seconds}.toml"))
+    assert found == count.Count(100, 0)
+    assert emulated.runs == []
+
+
+def test_a_machine_too_busy_for_a_count_without_a_self_test_is_an_error() -> None:
+    machine = count.Machine("a machine", Emulated(*[(1000, TESTED)] * 9).python)
+    with pytest.raises(count.CountError, match="too busy"):
+        count.count_silence(machine, Path("plugin"), lambda seconds: Path(f"{seconds}.toml"))
 
 
 def test_a_range_holds_the_time_at_any_share_of_the_width_within_the_two_that_are_stated():

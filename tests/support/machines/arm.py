@@ -37,6 +37,10 @@ class Pi:
 
     def python(self, *arguments: str | Path, timeout_s: float = 1200) -> str:
         """The standard output of a run that ended well."""
+        return self.run(*arguments, timeout_s=timeout_s).stdout
+
+    def run(self, *arguments: str | Path, timeout_s: float = 1200) -> subprocess.CompletedProcess[str]:
+        """A run that ended well, with all that it wrote."""
         path = [*self.sites, self.root / "usr/lib/python3/dist-packages"]
         environment = {
             "PYTHONPATH": ":".join(map(str, path)), "PYTHONDONTWRITEBYTECODE": "1", "PATH": "/usr/bin:/bin",
@@ -51,7 +55,7 @@ class Pi:
                 env=environment, capture_output=True, text=True, timeout=timeout_s, check=False,
             )  # fmt: skip
         assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+        return done
 
 
 def need(*tools: str) -> None:
