@@ -188,9 +188,7 @@ def compare(result: dict[str, Any]) -> int:
     version, lines = history.check(result)
     before = dict(history.versions())[version].get("machine")
     if before != result.get("machine"):
-        say(
-            f"{version} was measured on another machine: {before}; where only one of them has VNNI, ratios differ by that"
-        )
+        say(f"{version} was measured on another machine: {before}; with VNNI on one alone, ratios differ")
     for line in lines:
         say(f"worse than {version}: {line}")
     if not lines:
