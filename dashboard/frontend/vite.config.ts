@@ -7,7 +7,7 @@ import { defineConfig } from "vitest/config";
 const START = [
   /node_modules\/(@vue|vue|vue-router)\/|preload-helper/,
   /\/src\/(i18n|api)\/|\/src\/(hub|live)\.ts/,
-  /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times)\.ts/,
+  /\/src\/lib\/(alerts|arousal|emotions|poll|records|theme|times|worker)\.ts/,
   /\/src\/components\/(EmotionGlyph|EmotionLegend|EmotionStrip|PageSelector|RoomTile|UtteranceList)\.vue/,
 ];
 const isOfStart = (id: string): boolean => START.some((pattern) => pattern.test(id));

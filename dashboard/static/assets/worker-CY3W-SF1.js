@@ -1,1 +1,0 @@
-var e;async function t(){if(`serviceWorker`in navigator){await new Promise(e=>window.setTimeout(e,1e3));try{return await navigator.serviceWorker.register(`/service-worker.js`),await navigator.serviceWorker.ready}catch{return}}}function n(){return e??=t()}export{n as t};
