@@ -124,7 +124,7 @@ class Recorder:
         """
         warn_at = time.monotonic() + NOT_RECORDING_S
         while not (self._stop.is_set() or self._session.subscribed.wait(0.1)):
-            if not self._session.arrived.empty():
+            if self._session.event_arrived.is_set():
                 return
             if time.monotonic() >= warn_at:
                 warn_at = float("inf")

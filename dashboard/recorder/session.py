@@ -35,6 +35,8 @@ class Session:
         self.connected = threading.Event()
         self.subscribed = threading.Event()
         """Set once, when the broker has accepted the first subscription: from then on it keeps what comes."""
+        self.event_arrived = threading.Event()
+        """Set once, when an event has come: the broker knows the subscription, from an earlier session."""
         self._refused = ""
         self._events = protocol.topic(base_topic, "+", protocol.EVENT)
         client_id = f"roomtone-recorder-{name}"
@@ -81,4 +83,6 @@ class Session:
             case Disconnected():
                 self.connected.clear()
             case Message():
+                if event.topic.endswith(f"/{protocol.EVENT.leaf}"):
+                    self.event_arrived.set()
                 self.arrived.put(event)

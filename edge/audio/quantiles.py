@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 
 def quantiles(values: NDArray[np.float64], *shares: float) -> list[NDArray[np.float64]]:
-    """The quantiles of each column of `[n, columns]`, one or more rows, each `[columns]`."""
+    """Return the quantiles (shares from 0 to 1) of each column of float64 `[n, columns]`, one or more rows.
+
+    Each is float64 `[columns]`.
+    """
     ordered = np.sort(values, axis=0)
     last = len(ordered) - 1
     found = []
@@ -25,5 +28,5 @@ def quantiles(values: NDArray[np.float64], *shares: float) -> list[NDArray[np.fl
 
 
 def quantile(values: Iterable[float], share: float) -> float:
-    """The quantile of at least one number."""
+    """Return the quantile (a share from 0 to 1) of at least one number."""
     return float(quantiles(np.array([*values], dtype=np.float64), share)[0])

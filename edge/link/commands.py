@@ -1,9 +1,9 @@
 """Commands of subscribers: checked, answered once, and without effect when anything is wrong.
 
-A command is ignored without an answer when it is retained (it would act again at every connection), and
-refused with one when it is malformed, unknown or older than a minute. One that waited at the broker while we were
-away counts as old unless its `sent_at` says otherwise. The same command twice in a row gets the same answer and
-acts no second time. Who may send commands is the broker's access list.
+A command is ignored without an answer when it is retained (it would act again at every connection), and refused with
+one when it is malformed, unknown or older than a minute. One that waited at the broker while we were away counts as old
+unless its `sent_at` says otherwise. A `mute` without a time is never too old. The same command twice in a row gets the
+same answer and acts no second time. Who may send commands is the broker's access list.
 """
 
 from __future__ import annotations
@@ -112,7 +112,9 @@ class Commands:
             known = ", ".join(sorted(self._handlers))
             self._refuse(verb, failed(command, f"unknown command; known here: {known}"))
             return
-        if self._is_old(command, queued):
+        # Home Assistant sends no time. A microphone that is closed late is what was wanted; one that stays open is not.
+        closes = verb == "mute" and command.on and command.sent_at is None
+        if not closes and self._is_old(command, queued):
             self._refuse(verb, failed(command, f"sent more than {MAX_AGE_S:.0f} s ago: send it again"))
             return
         self._run(verb, command, handler)

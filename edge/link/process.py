@@ -174,7 +174,7 @@ class Link:
         self._utterances.on_ear_disconnected()
         self._releases.on_ear_disconnected()
         self._handlers.on_ear_disconnected()
-        self._publisher.set_speaking(False)
+        self._limited.end_speech()
         self._microphone.on_ear_disconnected()
 
     def on_ear_message(self, message: EarMessage) -> None:
@@ -333,6 +333,7 @@ class Link:
         self._outbox.tick()
         await self._releases.close()
         self._publisher.set_last_event(self._utterances.last_event)
+        self._room.end()
         self._offline = self._publisher.publish_offline()
         if self._offline is not None:
             try:

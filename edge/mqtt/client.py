@@ -71,6 +71,8 @@ class Client:
         self._state = State.STOPPED
         self._acknowledged: dict[int, int | None] = {}
         self._connection: Connection | None = None
+        self._too_large: set[str] = set()
+        """Topics of which it was said that a message is too large: an event is tried again and again."""
         self.last_reason: Reason | None = None
         """Why the last connection ended, or could not be made; None while nothing went wrong."""
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -122,11 +124,13 @@ class Client:
         message = Publish(next(self._numbers), topic, payload, qos, retain, expiry_s)
         if message.packet_bytes > connection.capabilities.max_packet_bytes:
             # A broker closes the connection on such a message, at every attempt again.
-            log.warning(
+            log.log(
+                logging.DEBUG if topic in self._too_large else logging.WARNING,
                 "[message_too_large] %s: %d bytes are more than the broker takes; not sent",
                 topic,
                 len(payload),
             )
+            self._too_large.add(topic)
             return None
         connection.publish(message)
         return message.number
@@ -169,6 +173,7 @@ class Client:
     # --- the client's thread ---
 
     def _run(self) -> None:
+        optional_refused = False
         while not self._stopping.is_set():
             self._set(State.CONNECTING)
             connection = Connection(self._who, self._options, self._logic.attempt, self._handle)
@@ -180,7 +185,9 @@ class Client:
             self._connection = None
             if self._stopping.is_set():
                 break
-            if ended.optional_refused:
+            # Once may be a network that broke just then; twice in a row is the broker.
+            optional_refused, was_refused = ended.optional_refused, optional_refused
+            if optional_refused and was_refused:
                 self._options = replace(self._options, optional=())
             self._wait_after(ended)
         self._set(State.STOPPED)
@@ -195,6 +202,9 @@ class Client:
             self._go_to_next_node()
         else:
             log.debug("%s: trying MQTT %s", retry.reason.text, retry.attempt.version)
+            if ended.connected_s is not None:
+                # What was sent is lost, however soon the next connection comes.
+                self._on_event(Disconnected(retry.reason, retry.delay_s, was_connected=True, repeated=True))
         self._stopping.wait(retry.delay_s)
 
     def _go_to_next_node(self) -> None:

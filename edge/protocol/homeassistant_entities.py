@@ -16,7 +16,8 @@ EXPIRE_AFTER_S: Final = 180
 """Seconds after which the state expires: it is published every minute, so three are missing."""
 EVENT_TYPES: Final = [*LABELS, UNCERTAIN]
 _RECENT: Final = (
-    "(now().timestamp() - as_timestamp(value_json.started_at, 0) - value_json.duration_ms / 1000)"
+    "not value_json.repeated and"
+    " (now().timestamp() - as_timestamp(value_json.started_at, 0) - value_json.duration_ms / 1000)"
     f" | abs < {RECENT_S}"
 )
 _RECENT_EPISODE: Final = f"(now().timestamp() - as_timestamp(value_json.started_at, 0)) | abs < {RECENT_S}"

@@ -73,6 +73,8 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Time from the detected end of speech to the finished event."""
     clock: Literal["unsynced"] | UnsetType = UNSET
     """Present only while the clock of the device is not synchronised: use the time of arrival, not `started_at`."""
+    repeated: Literal[True] | UnsetType = UNSET
+    """Present only where the event is published again, for a recorder that has missed it: it is not news."""
 
 
 class EarHealth(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

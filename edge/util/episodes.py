@@ -72,6 +72,10 @@ class Episodes:
         """Forget the utterances once there was none for `MAX_GAP_S`; return the episode that this ends, else None."""
         if self._mean is None or now_s - self._last_s < MAX_GAP_S:
             return None
+        return self.end()
+
+    def end(self) -> Episode | None:
+        """Forget the utterances; return the episode that this ends, else None."""
         self._mean = None
         return self._end() if self._started_s is not None else None
 

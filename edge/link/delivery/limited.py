@@ -42,6 +42,11 @@ class LimitedPublisher:
         """Publish whether there is speech."""
         self._speech.set(speaking)
 
+    def end_speech(self) -> None:
+        """Publish at once that there is no speech: without an ear nothing is heard."""
+        self._speech.cancel()
+        self._publisher.set_speaking(False)
+
     def publish_level(self, signal: LevelSignal) -> None:
         """Publish the present level; above `LEVELS_PER_SECOND` it is dropped, not delayed."""
         if self._levels.take() == 0.0:

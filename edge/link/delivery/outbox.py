@@ -17,7 +17,7 @@ from typing import Final
 from edge.config.settings import Config
 from edge.link.delivery.entry import Entry
 from edge.link.delivery.journal import Journal
-from edge.link.delivery.restamp import shifted, unmarked
+from edge.link.delivery.restamp import repeated, shifted, unmarked
 from edge.link.delivery.spool import Spool
 from edge.link.state.directories import made_state_dir, runtime_dir
 from edge.mqtt.reason_codes import NO_MATCHING_SUBSCRIBERS
@@ -117,6 +117,8 @@ class Outbox:
         """Start to send; where the broker's session has expired, recently acknowledged events are sent again, too."""
         self._up = True
         self._unheard_since = None
+        # What an earlier connection has sent is not answered on this one.
+        self._flights.clear()
         if not session_present:
             count = self._journal.send_again(SEND_AGAIN_S)
             if count:
@@ -174,7 +176,7 @@ class Outbox:
             if found is None or self._bucket.take() > 0:
                 return
             entry, once_more = found
-            number = self._send(entry)
+            number = self._send(repeated(entry) if once_more else entry)
             if number is None:
                 return
             self._try_now = False

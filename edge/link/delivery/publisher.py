@@ -60,6 +60,10 @@ class Publisher:
         self._model: ModelStatus | None = None
         self._last_event: LastEvent | None = None
         self._speech = Speech(speaking=False, since=from_unix(time.time()))
+        self._speech_is_news = False
+        """Whether there was no connection when speech began or ended last."""
+        self._missed_end: Episode | None = None
+        """An episode whose end was not published, as there was no connection."""
 
     @property
     def mic(self) -> MicState:
@@ -79,6 +83,8 @@ class Publisher:
         if self._model is not None:
             self._publish(protocol.MODEL, encode(self._model))
         self.publish_online()
+        if self._missed_end is not None:
+            self.publish_episode(self._missed_end)
 
     def publish_online(self) -> None:
         """Publish that we are online."""
@@ -116,11 +122,13 @@ class Publisher:
         """Publish that speech begins or ends."""
         if speaking != self._speech.speaking:
             self._speech = Speech(speaking=speaking, since=from_unix(time.time()))
-            self._publish_speech(self._speech)
+            self._speech_is_news = self._publish_speech(self._speech) is None
 
     def publish_speech_again(self) -> None:
-        """Publish whether there is speech, for new subscribers; it is marked as no change."""
-        self._publish_speech(msgspec.structs.replace(self._speech, repeated=True))
+        """Publish whether there is speech, for new subscribers; it is marked as no change where it is none."""
+        speech = msgspec.structs.replace(self._speech, repeated=not self._speech_is_news)
+        if self._publish_speech(speech) is not None:
+            self._speech_is_news = False
 
     def set_model(self, status: ModelStatus) -> None:
         """Publish which model runs, and what happens to a new one."""
@@ -139,7 +147,8 @@ class Publisher:
 
     def publish_episode(self, episode: Episode) -> None:
         """Publish that an episode of agitation has started or ended."""
-        self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S)
+        sent = self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S)
+        self._missed_end = episode if sent is None and episode.event_type == "ended" else None
 
     def publish_event(self, entry: Entry) -> int | None:
         """Publish an event; returns the number of the message, None without a connection."""
@@ -163,8 +172,8 @@ class Publisher:
             name = discovery_topic(ha.prefix, self._config.node.id)
             self._send(name, announcement_of(self._config), retain=True)
 
-    def _publish_speech(self, speech: Speech) -> None:
-        self._publish(protocol.SPEECH, encode(speech), MOMENT_EXPIRY_S)
+    def _publish_speech(self, speech: Speech) -> int | None:
+        return self._publish(protocol.SPEECH, encode(speech), MOMENT_EXPIRY_S)
 
     def _info(self) -> bytes:
         node = self._config.node

@@ -26,6 +26,15 @@ def shifted(old: Entry, seconds: float) -> Entry:
     return replace(old, at=old.at + seconds, payload=payload)
 
 
+def repeated(old: Entry) -> Entry:
+    """Return an entry with the mark that it is published again."""
+    try:
+        event = decode_event(old.payload)
+    except ContractError:
+        return old
+    return replace(old, payload=encode(msgspec.structs.replace(event, repeated=True)))
+
+
 def unmarked(old: Entry) -> Entry:
     """Return an entry without the mark that its time is not known."""
     try:

@@ -81,6 +81,10 @@ class RoomState:
             self._published, self._published_at = state, now
             self._publish(state)
 
+    def end(self) -> None:
+        """End an episode that is under way: no message would say later that it is over."""
+        self._on_change(self._episodes.end(), self._clock())
+
     def _on_change(self, change: Change | None, now: float) -> None:
         if change is None:
             return

@@ -27,11 +27,15 @@ class Throttle(Generic[T]):
 
     def set(self, value: T) -> None:
         """Deliver the value now, or as soon as the rate allows; a newer one takes its place."""
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
+        self.cancel()
         wait = self._bucket.take()
         if wait == 0.0:
             self._deliver(value)
         else:
             self._later = self._loop.call_later(wait, self.set, value)
+
+    def cancel(self) -> None:
+        """Drop the value that waits."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None

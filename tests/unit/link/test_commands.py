@@ -75,8 +75,10 @@ def test_a_flood_of_mutes_is_cut_off_too(world):
     assert len(world.ran) == BURST
 
 
-def test_a_retained_mute_is_ignored_and_one_that_waited_without_a_time_is_refused(world):
+def test_a_retained_mute_is_ignored_and_one_that_waited_closes_the_microphone(world):
     world.send("mute", retain=True)
     assert world.responses == []
+    world.send("unmute", queued=True)
+    assert (len(world.ran), [response.ok for response in world.responses]) == (0, [False])
     world.send("mute", queued=True)
-    assert (world.ran, [response.ok for response in world.responses]) == ([], [False])
+    assert (len(world.ran), [response.ok for response in world.responses]) == (1, [False, True])

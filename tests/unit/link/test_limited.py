@@ -11,8 +11,10 @@ from edge.config.load import load
 from edge.link.delivery import limited
 from edge.link.delivery.limited import LimitedPublisher
 from edge.link.delivery.publisher import Publisher
-from edge.protocol import LevelSignal, MicSignal
+from edge.protocol import Episode, LevelSignal, MicSignal
 from tests.support.messages import INFO
+
+EPISODE = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.6.1")
 
 
 class Sent:
@@ -68,3 +70,47 @@ def test_the_reasons_of_a_mute_are_published_in_one_order() -> None:
     publisher.set_mic(MicSignal("muted", ("remote", "device", "remote")))
     publisher.set_mic(MicSignal("muted", ("device", "remote", "device")))
     assert sent.of("muted_by") == [b'{"muted_by":["device","remote"]}']
+
+
+def test_without_an_ear_no_change_of_its_speech_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limited, "SPEECH_PER_SECOND", 20.0)
+    sent = Sent()
+
+    async def scenario() -> None:
+        published = LimitedPublisher(Publisher(load(), sent), asyncio.get_running_loop())
+        for number in range(limited.SPEECH_BURST + 3):
+            published.set_speaking(number % 2 == 0)
+        published.end_speech()
+        await asyncio.sleep(0.2)
+
+    asyncio.run(scenario())
+    assert msgspec.json.decode(sent.of("speech")[-1])["speaking"] is False
+
+
+class Broken(Sent):
+    """A connection that is lost and comes back."""
+
+    connected = True
+
+    def __call__(self, topic: str, payload: bytes, **options: object) -> int | None:
+        return super().__call__(topic, payload) if self.connected else None
+
+
+def test_an_end_that_nobody_could_be_told_of_is_published_with_the_next_connection() -> None:
+    sent = Broken()
+    publisher = Publisher(load(), sent)
+    publisher.set_speaking(True)
+    publisher.publish_episode(EPISODE)
+    sent.connected = False
+    publisher.set_speaking(False)
+    publisher.publish_episode(msgspec.structs.replace(EPISODE, event_type="ended"))
+    sent.connected = True
+    publisher.publish_all()
+    publisher.publish_all()
+    publisher.publish_speech_again()
+    publisher.publish_speech_again()
+    assert [msgspec.json.decode(one)["event_type"] for one in sent.of("episode")] == ["started", "ended"]
+    told = [msgspec.json.decode(one) for one in sent.of("speech")]
+    assert [(one["speaking"], one.get("repeated", False)) for one in told] == [
+        (True, False), (False, False), (False, True),
+    ]  # fmt: skip

@@ -1,5 +1,7 @@
 """When an event goes, when the ear may forget it, when we may; the clock is the test's."""
 
+import json
+
 import pytest
 
 from edge.link.delivery.journal import Journal
@@ -17,6 +19,7 @@ class World:
         self.now = 0.0
         self.folder, self.limit = folder, limit
         self.sent = []
+        self.payloads = []
         self.acks = []
         self.begin()
 
@@ -37,6 +40,7 @@ class World:
 
     def send(self, entry):
         self.sent.append(entry.seq)
+        self.payloads.append(json.loads(entry.payload))
         return len(self.sent) - 1
 
     def pass_time(self, seconds, step=0.25):
@@ -102,6 +106,16 @@ def test_what_was_on_the_way_when_the_connection_broke_goes_again_in_order(world
     accept(world, 4)
     world.outbox.connected(True)
     assert world.sent == [1, 2, 3, 2, 3, 4]
+
+
+def test_a_new_connection_waits_for_no_answer_of_the_one_before(world):
+    """As where the client has connected again before it said that the first connection was lost."""
+    world.outbox.connected(True)
+    accept(world, *range(1, WINDOW + 5))
+    assert len(world.sent) == WINDOW
+    world.sent.clear()
+    world.outbox.connected(True)
+    assert world.sent[:2] == [1, 2]
 
 
 def test_only_so_many_are_on_the_way_at_once_and_a_backlog_drains_at_a_limited_rate(world):
@@ -174,6 +188,7 @@ def test_a_broker_that_has_forgotten_us_gets_the_last_minutes_again_and_in_order
     world.sent.clear()
     world.outbox.connected(False)
     assert world.sent == [2, 3, 4]
+    assert [one.get("repeated") for one in world.payloads[-3:]] == [True, True, None]
     world.answer()
     assert not world.outbox.busy
     world.outbox.disconnected()
@@ -215,6 +230,7 @@ def test_a_replay_sends_what_is_kept_and_what_waits_and_nothing_else(world):
     world.sent.clear()
     assert [e.seq for e in world.outbox.replay(BOOT, 2, 2**53)] == [2, 3]
     assert world.sent == [2, 3]
+    assert [one.get("repeated") for one in world.payloads] == [None] * 4 + [True] * 2
     assert world.outbox.replay("ffffffff", 1, 9) == []
 
 

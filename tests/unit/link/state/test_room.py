@@ -66,3 +66,12 @@ def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
         room.update()
         assert world.states[-1].emotion == event(1).event_type
         assert [episode.event_type for episode in world.episodes] == ["started"]
+
+
+def test_an_episode_that_is_under_way_ends_with_the_link(world):
+    world.room.set_model("base-0.6.1")
+    for _ in range(10):
+        world.room.add(angry())
+    world.room.end()
+    world.room.end()
+    assert [one.event_type for one in world.episodes] == ["started", "ended"]
