@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import subprocess
 import time
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edge import protocol
 from edge.protocol import Command, Info
+from tests.support.broker import Broker, refusing_subscriptions
 from tests.support.dashboard import Recorder
 from tests.support.messages import event_of
 from tests.support.waiting import until
@@ -225,3 +227,20 @@ def test_it_is_ready_only_when_it_records(mosquitto, tmp_path):
         child.wait_ready(60)
     finally:
         child.kill()
+
+
+def test_it_is_not_ready_where_it_may_read_all_but_events(tmp_path):
+    """A retained message of another topic comes at once, and says nothing of the events."""
+    (tmp_path / "conf").mkdir()
+    events = "roomtone/+/event"
+    refusing = refusing_subscriptions(tmp_path / "conf", events, f"$share/roomtone-recorder/{events}")
+    with Broker(refusing, folder=tmp_path / "conf") as broker:
+        retained = ["-r", "-q", "1", "-t", "roomtone/kitchen/availability", "-m", "online"]
+        subprocess.run(["mosquitto_pub", "-p", str(broker.port), *retained], check=True, timeout=20)
+        child = Recorder(broker, tmp_path)
+        try:
+            child.start(wait=False)
+            until(lambda: "not_recording" in child.codes, 90, what=lambda: child.log)
+            assert not child.READY.search(child.log)
+        finally:
+            child.kill()
