@@ -22,6 +22,7 @@ from edge.util.prometheus import render
 from edge.util.version import VERSION
 
 WEEK_MS: Final = 7 * 86_400_000
+HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class DatabaseFigures:
 
     lost_events: dict[str, int]
     """Events lost in the last week, by node."""
+    lost_last_hour: dict[str, int]
+    """Events found to be lost in the last hour, by node."""
     active_alerts: int
     reachability: float | None
 
@@ -60,12 +63,15 @@ class HubMetrics(Collector):
             yield from self._from_database(self._figures)
 
     def _from_database(self, figures: DatabaseFigures) -> Iterator[Metric]:
-        lost = GaugeMetricFamily(
-            "roomtone_hub_lost_events", "Events lost in the last seven days.", labels=["node"]
-        )
-        for node, count in sorted(figures.lost_events.items()):
-            lost.add_metric([node], count)
-        yield lost
+        for name, text, counts in (
+            ("lost_events", "Events lost in the last seven days.", figures.lost_events),
+            # A sum over a window falls when a loss leaves it: alerts cannot be computed from that of a week.
+            ("lost_events_last_hour", "Events found to be lost in the last hour.", figures.lost_last_hour),
+        ):
+            lost = GaugeMetricFamily(f"roomtone_hub_{name}", text, labels=["node"])
+            for node in sorted(self._feed.registry.rooms.keys() | counts.keys()):
+                lost.add_metric([node], counts.get(node, 0))
+            yield lost
         yield _gauge("active_alerts", "Alerts that are on.", figures.active_alerts)
         if figures.reachability is not None:
             text = "Share of the last 30 days in which the hub was reachable."
@@ -93,9 +99,10 @@ async def _read_figures(services: Services) -> DatabaseFigures | None:
     if services.records is None or services.rules is None or services.reachability is None:
         return None
     lost = await run_query(services.records.lost_events, now_ms() - WEEK_MS)
+    last_hour = await run_query(services.records.lost_events, now_ms() - HOUR_MS)
     active = await run_query(services.rules.count_active)
     reachability = await run_query(services.reachability.share, time.time())
-    return DatabaseFigures(lost, active, reachability["share"])
+    return DatabaseFigures(lost, last_hour, active, reachability["share"])
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

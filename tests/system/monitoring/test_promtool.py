@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -47,6 +49,57 @@ def test_promtool_takes_the_rules(promtool: list[str], tmp_path: Path, change: s
     assert (done.returncode == 0) == (change is None), done.stdout + done.stderr
 
 
+LOST = ("RoomtoneEventsLost", "roomtone_hub_lost_events_last_hour")
+DROPPED = ("RoomtoneEventsDropped", "roomtone_dropped_events_total")
+
+
+@pytest.mark.parametrize(
+    ("alert", "series", "values", "fires"),
+    [
+        (*LOST, "_x30 12x60", True),
+        (*LOST, "0x30 12x60", True),
+        (*LOST, "0x60", False),
+        ("RoomtoneEventsLost", "roomtone_hub_lost_events", "12x30 4x60", False),
+        (*DROPPED, "0+1x60", True),
+        (*DROPPED, "5x60", False),
+        ("RoomtoneEventsDropped", "roomtone_ear_dropped_events_total", "0+1x60", True),
+    ],
+    ids=[
+        "first loss of a room",
+        "loss",
+        "no loss",
+        "old loss leaves the week",
+        "no ear",
+        "none dropped",
+        "by the ear",
+    ],
+)
+def test_alerts_of_lost_events(
+    promtool: list[str], tmp_path: Path, alert: str, series: str, values: str, *, fires: bool
+) -> None:
+    rule = (MONITORING / "alerts.yaml").read_text(encoding="utf-8").split(f"alert: {alert}\n")[1]
+    found = re.search(r'summary: "(.*)"\n +description: "(.*)"', rule)
+    assert found is not None
+    summary, description = (text.replace("{{ $labels.node }}", "kitchen") for text in found.groups())
+    expected = {
+        "exp_labels": {"node": "kitchen", "severity": "warning"},
+        "exp_annotations": {"summary": summary, "description": description},
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": f'{series}{{node="kitchen"}}', "values": values}],
+        "alert_rule_test": [
+            {"eval_time": "35m", "alertname": alert, "exp_alerts": [expected] if fires else []}
+        ],
+    }
+    file = {"rule_files": [str(MONITORING / "alerts.yaml")], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "test.yaml").write_text(json.dumps(file), encoding="utf-8")
+    done = subprocess.run(
+        [*promtool, "test", "rules", str(tmp_path / "test.yaml")], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_promtool_takes_the_metrics_of_a_device(promtool: list[str]) -> None:
     assert complaints(promtool, DeviceMetrics("kitchen", healthy(), "ok", True)) == (0, b"", b"")
 
@@ -61,7 +114,7 @@ def test_promtool_takes_the_metrics_of_the_hub(promtool: list[str]) -> None:
         ("hall", "availability", "offline"),
     ):
         feed.registry.apply(Incoming(node, leaf, message), 1_770_000_000.0)
-    figures = DatabaseFigures({"kitchen": 12}, 2, 0.999)
+    figures = DatabaseFigures({"kitchen": 12}, {"kitchen": 4}, 2, 0.999)
     assert complaints(promtool, HubMetrics(feed, figures)) == (0, b"", b"")
 
 

@@ -61,9 +61,13 @@ def test_live_figures(feed):
 
 
 def test_figures_of_the_database(feed):
-    values = values_of(text_of(feed, DatabaseFigures({"kitchen": 12, "hall": 1}, 2, 0.999)))
+    values = values_of(text_of(feed, DatabaseFigures({"kitchen": 12, "cellar": 1}, {"kitchen": 4}, 2, 0.999)))
     assert values["roomtone_hub_lost_events", "kitchen"] == 12
-    assert values["roomtone_hub_lost_events", "hall"] == 1
+    assert values["roomtone_hub_lost_events", "cellar"] == 1
+    last_hour = {k[1]: v for k, v in values.items() if k[0] == "roomtone_hub_lost_events_last_hour"}
+    assert last_hour == {"kitchen": 4, "hall": 0, "attic": 0}, "a room without a loss is 0, not absent"
     assert values["roomtone_hub_active_alerts",] == 2
     assert values["roomtone_hub_reachability_ratio",] == 0.999
-    assert ("roomtone_hub_reachability_ratio",) not in values_of(text_of(feed, DatabaseFigures({}, 0, None)))
+    assert ("roomtone_hub_reachability_ratio",) not in values_of(
+        text_of(feed, DatabaseFigures({}, {}, 0, None))
+    )

@@ -27,7 +27,11 @@ def device_metrics() -> set[str]:
 def hub_metrics() -> set[str]:
     """Names as the source has them: a hub needs a database and a broker to be asked."""
     source = (ROOT / "dashboard" / "api" / "metrics.py").read_text(encoding="utf-8")
-    gauges = set(re.findall(r'(?:_gauge|_by_label)\(\s*"(\w+)"', source)) | {"lost_events", "info"}
+    gauges = set(re.findall(r'(?:_gauge|_by_label)\(\s*"(\w+)"', source)) | {
+        "lost_events",
+        "lost_events_last_hour",
+        "info",
+    }
     counters = {f"{name}_total" for name in re.findall(r'_counter\(\s*"(\w+)"', source)}
     return {f"roomtone_hub_{name}" for name in gauges | counters}
 
