@@ -71,8 +71,29 @@ def _check_target(to: Path, database: Path | None) -> None:
             for path in own
         ):
             raise UserError(f"--to {to}: belongs to the database itself; name another file")
+        if to.exists() and not _is_backup(to):
+            raise UserError(f"--to {to}: exists, and is no backup of Roomtone; name another file")
     except OSError as error:
         raise UserError(f"--to {to}: {reason(error)}") from None
+
+
+def _is_backup(file: Path) -> bool:
+    """Whether a file may be replaced by a newer backup: it is one. Raises `OSError`."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        head = opened.read(16)
+    if head.startswith(b"PGDMP"):
+        return True
+    if head != b"SQLite format 3\0":
+        return False
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as found:
+            return bool(
+                found.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone()
+            )
+    except sqlite3.Error:
+        return False
 
 
 def _copy(database: Path, to: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.admin.options import add_database
 from edge.util.errors import UserError
+from edge.util.text.passwords import ask_password
 
 if TYPE_CHECKING:
     from dashboard.auth.accounts import Accounts
@@ -103,10 +103,11 @@ def _password(options: argparse.Namespace) -> str:
         return passwords.generate()
     if options.stdin:
         return sys.stdin.readline().rstrip("\n")
+    missing = "no password was typed at a terminal: use --generate or --stdin"
     if not sys.stdin.isatty():
-        raise UserError("no terminal to ask for the password: use --generate or --stdin")
-    password = getpass.getpass(f"Password for {options.name}: ")
-    if getpass.getpass("Repeat: ") != password:
+        raise UserError(missing)
+    password = ask_password(f"Password for {options.name}: ", missing)
+    if ask_password("Repeat: ", missing) != password:
         raise UserError("the passwords differ")
     return password
 

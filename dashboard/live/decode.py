@@ -54,6 +54,17 @@ The others are short, as `online` and `ok`, or of the kind that Home Assistant e
 """
 
 
+CLEARED: Final = frozenset(
+    topic.leaf for topic in (protocol.INFO, protocol.MIC, protocol.MUTED_BY, protocol.MODEL, protocol.STATE)
+)
+"""Retained topics that a device clears when it is renamed or removed; its availability says that it is gone."""
+
+
+def is_cleared(topic: str, payload: bytes) -> bool:
+    """Whether a message only clears a retained topic: there is nothing in it to decode."""
+    return not payload and topic.rpartition("/")[2] in CLEARED
+
+
 class Incoming(NamedTuple):
     """A valid message of a device: its node id, the last level of its topic, and the decoded payload."""
 

@@ -6,11 +6,9 @@ The metrics are created from the health message at each request. They contain no
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final, get_args
-from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, StateSetMetricFamily
@@ -95,13 +93,14 @@ async def serve(port: int, collect: Callable[[], Collector]) -> asyncio.Server:
     """Answer `GET /metrics` with the metrics of `collect()`. Raises `UserError` if the port is in use."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(
-            OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError
-        ):
+        try:
             request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_TIMEOUT_S)
             writer.write(_response(request.decode("latin-1"), collect))
             await asyncio.wait_for(writer.drain(), REQUEST_TIMEOUT_S)
-        writer.close()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            pass
+        finally:
+            writer.close()
 
     try:
         return await asyncio.start_server(answer, HOST, port, limit=8192)
@@ -112,18 +111,18 @@ async def serve(port: int, collect: Callable[[], Collector]) -> asyncio.Server:
 def _response(request: str, collect: Callable[[], Collector]) -> bytes:
     line, *fields = request.split("\r\n")
     method, _, rest = line.partition(" ")
-    if method != "GET" or urlsplit(rest.partition(" ")[0]).path != "/metrics":
+    if method not in ("GET", "HEAD") or rest.partition(" ")[0].partition("?")[0] != "/metrics":
         return _with_head("404 Not Found", "text/plain; charset=utf-8", b"only GET /metrics is served\n")
     headers = {name.strip().lower(): value.strip() for name, _, value in (f.partition(":") for f in fields)}
     registry = CollectorRegistry()
     registry.register(collect())
     body, content_type = render(registry, headers.get("accept", ""))
-    return _with_head("200 OK", content_type, body)
+    return _with_head("200 OK", content_type, body, head_only=method == "HEAD")
 
 
-def _with_head(status: str, content_type: str, body: bytes) -> bytes:
+def _with_head(status: str, content_type: str, body: bytes, *, head_only: bool = False) -> bytes:
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    return head.encode("ascii") + body
+    return head.encode("ascii") + (b"" if head_only else body)

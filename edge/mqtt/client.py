@@ -124,12 +124,12 @@ class Client:
         message = Publish(next(self._numbers), topic, payload, qos, retain, expiry_s)
         if message.packet_bytes > connection.capabilities.max_packet_bytes:
             # A broker closes the connection on such a message, at every attempt again.
-            log.log(
-                logging.DEBUG if topic in self._too_large else logging.WARNING,
-                "[message_too_large] %s: %d bytes are more than the broker takes; not sent",
-                topic,
-                len(payload),
-            )
+            if topic not in self._too_large:
+                log.warning(
+                    "[message_too_large] %s: %d bytes are more than the broker takes; not sent",
+                    topic,
+                    len(payload),
+                )
             self._too_large.add(topic)
             return None
         connection.publish(message)

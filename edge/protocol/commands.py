@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from edge.protocol.types import BootId, Count, Timestamp
+from edge.protocol.types import AnyTimestamp, BootId, Count
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -14,7 +14,7 @@ class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     transaction: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
     """Chosen by the sender and repeated in the response."""
-    sent_at: Timestamp | None = None
+    sent_at: AnyTimestamp | None = None
     seconds: Annotated[int, Meta(ge=0, le=60)] = 60
     """Only for `level_on`."""
     on: bool = True

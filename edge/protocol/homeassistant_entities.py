@@ -166,9 +166,9 @@ class _Components:
             "Last heard",
             device_class="timestamp",
             state_topic=self._at("event"),
-            # What is published again must not set it back.
-            value_template="{{ [as_timestamp(value_json.started_at, 0), as_timestamp(this.state, 0)] | max"
-            " | timestamp_utc }}",
+            # What is published again must not set it back, nor a clock that was wrong keep it in the future.
+            value_template="{{ [[as_timestamp(value_json.started_at, 0), as_timestamp(this.state, 0)] | max,"
+            " now().timestamp()] | min | timestamp_utc }}",
         )
 
     def add_microphone(self) -> None:

@@ -33,6 +33,8 @@ ModelName = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[0-9a-z.]{1,32}){1,3}\Z", 
 SessionId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")]
+AnyTimestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)\Z")]
+"""A time of RFC 3339 as other programs write it: with or without a fraction, in any zone."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Milliseconds = Annotated[int, Meta(ge=0, le=86_400_000)]
 VersionText = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.+-]{1,32}\Z")]

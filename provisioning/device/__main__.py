@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import platform
 import sys
 import tomllib
@@ -14,6 +13,7 @@ from edge.config.load import load
 from edge.releases.join_trust import Consent, ask_at_terminal
 from edge.util.atomic_file import update
 from edge.util.errors import UserError
+from edge.util.text.passwords import ask_password
 from edge.util.text.text_file import first_line, read_text
 from provisioning.device import connection
 from provisioning.device.renamed_keys import rewrite
@@ -135,7 +135,9 @@ def _password(options: argparse.Namespace, host: str) -> str:
         raise UserError(
             "a password is needed and there is no terminal to ask for it; name a file with --password-file"
         )
-    entered = getpass.getpass(f"Password for {host}: ")
+    entered = ask_password(
+        f"Password for {host}: ", "no password was typed; name a file with --password-file"
+    )
     if not entered:
         raise UserError("no password was given")
     return entered + "\n"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +19,7 @@ from securesystemslib.signer import CryptoSigner
 
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
+from edge.util.text.passwords import ask_password
 from edge.util.text.text_file import first_line
 
 MIN_PASSPHRASE: Final = 8
@@ -90,9 +88,8 @@ def _from_file(file: Path) -> bytes:
 
 
 def _from_terminal(name: str, is_new: bool) -> bytes:
-    if not (sys.stdin.isatty() or os.path.exists("/dev/tty")):  # noqa: PTH110
-        raise UserError(f"{name}: there is no terminal to ask for the passphrase; give --passphrase-file")
-    first = getpass.getpass(f"passphrase of {name}: ")
-    if is_new and getpass.getpass("once more: ") != first:
+    missing = f"{name}: no passphrase was typed at a terminal; give --passphrase-file"
+    first = ask_password(f"passphrase of {name}: ", missing)
+    if is_new and ask_password("once more: ", missing) != first:
         raise UserError("the two differ; nothing was made")
     return first.encode()

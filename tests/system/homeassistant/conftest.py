@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.broker import Broker
 from tests.support.link import EarClient, LinkProcess, Subscriber
-from tests.support.machines import container
+from tests.support.machines import container, home_assistant
 from tests.support.machines.home_assistant import HomeAssistant
 from tests.support.machines.network import own_network
 from tests.support.waiting import until
@@ -26,6 +26,8 @@ BLUEPRINT_HELPERS = ("reason", "began", "ended", "angry", "lost", "sad", "trigge
 @pytest.fixture(scope="package", autouse=True)
 def network() -> Iterator[None]:
     container.require_container()
+    # Made before the network is one's own: it is downloaded.
+    home_assistant.root()
     with own_network():
         yield
 

@@ -179,3 +179,18 @@ def test_postgresql_needs_no_driver_in_its_url() -> None:
     assert connect("postgresql://host/x").url.drivername == "postgresql+psycopg"
     with pytest.raises(DatabaseError):
         connect("postgresql+psycopg2://host/x")
+
+
+@pytest.mark.parametrize("content", [b"RIFF....WAVE", b"", b"SQLite format 3\0 of another program"])
+def test_a_backup_replaces_no_file_that_is_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    connection = connect("sqlite:///hub.db")
+    migrate(connection)
+    connection.dispose()
+    (folder / "speech.wav").write_bytes(content)
+    said = refused(capsys, "hub", "backup", "--to", "speech.wav", "--database", "sqlite:///hub.db")
+    assert "speech.wav" in said
+    assert (folder / "speech.wav").read_bytes() == content
+    backup = ("hub", "backup", "--to", "backup.db", "--database", "sqlite:///hub.db")
+    assert (main([*backup]), main([*backup])) == (0, 0), "a newer backup takes the place of an older one"

@@ -1,5 +1,7 @@
 """Commands: what is refused, what counts as a repetition, and what must never be swallowed."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
@@ -82,3 +84,9 @@ def test_a_retained_mute_is_ignored_and_one_that_waited_closes_the_microphone(wo
     assert (len(world.ran), [response.ok for response in world.responses]) == (0, [False])
     world.send("mute", queued=True)
     assert (len(world.ran), [response.ok for response in world.responses]) == (1, [False, True])
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%S+00:00"])
+def test_a_time_as_other_programs_write_it_is_understood(world, form):
+    world.send("mute", sent_at=datetime.now(UTC).strftime(form))
+    assert [response.ok for response in world.responses] == [True]

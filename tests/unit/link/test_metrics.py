@@ -94,3 +94,19 @@ def test_openmetrics_marks_the_microphone_as_a_state_set():
     registry = CollectorRegistry()
     registry.register(DeviceMetrics("kitchen", HEALTH, "ok", True))
     assert b"# TYPE roomtone_microphone stateset" in openmetrics(registry)
+
+
+@pytest.mark.parametrize("url", ["//[x", "/", "/metrics/", "http://[/metrics"])
+def test_any_other_address_is_answered_with_404(url):
+    answer = _response(f"GET {url} HTTP/1.1\r\n\r\n", lambda: DeviceMetrics("kitchen", HEALTH, "ok", True))
+    assert answer.startswith(b"HTTP/1.1 404")
+
+
+def test_head_gets_what_get_does_without_the_body():
+    def ask(method):
+        request = f"{method} /metrics?x HTTP/1.1\r\n\r\n"
+        return _response(request, lambda: DeviceMetrics("kitchen", HEALTH, "ok", True)).partition(b"\r\n\r\n")
+
+    head, whole = ask("HEAD"), ask("GET")
+    assert (head[0], head[2]) == (whole[0], b"")
+    assert whole[2]
