@@ -159,8 +159,9 @@ def capabilities_of(properties: Properties | None, attempt: Attempt) -> Capabili
 
     default = Capabilities()
     return Capabilities(
-        retain=bool(get("RetainAvailable", default.retain)),
-        max_qos=int(get("MaximumQoS", default.max_qos)),
+        # MQTT 3.1.1 does not say it: what the will had to do without.
+        retain=bool(get("RetainAvailable", attempt.will_retain)),
+        max_qos=int(get("MaximumQoS", default.max_qos if attempt.will_qos else 0)),
         shared_subscriptions=bool(get("SharedSubscriptionAvailable", default.shared_subscriptions)),
         wildcard_subscriptions=bool(get("WildcardSubscriptionAvailable", default.wildcard_subscriptions)),
         max_packet_bytes=min(

@@ -190,8 +190,8 @@ def client_id_conflict(who: Identity) -> Reason:
     """
     return Reason(
         "client_id_conflict",
-        f"{who.address.place} closes every connection soon: probably another client uses the id {who.client_id!r}; "
-        f"{who.address.names.client_id}",
+        f"{who.address.place} closes every connection soon: it is restarted often, or another client uses the id "
+        f"{who.client_id!r}; then {who.address.names.client_id}",
     )
 
 

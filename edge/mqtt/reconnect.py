@@ -171,4 +171,13 @@ class ReconnectLogic:
             self.attempt = replace(before, will_retain=False)
         elif ended.code == reason_codes.QOS_NOT_SUPPORTED:
             self.attempt = replace(before, will_qos=0)
+        elif ended.silent and not self._auto and before.version == "3.1.1" and self._worked is None:
+            # MQTT 3.1.1 has no code for either: the broker closes. Then all over again, if it was something else.
+            if before.will_retain:
+                self.attempt = replace(before, will_retain=False)
+            elif before.will_qos:
+                self.attempt = replace(before, will_qos=0)
+            else:
+                self.attempt = replace(before, will_retain=True, will_qos=1)
+                return False
         return self.attempt != before

@@ -200,6 +200,16 @@ def test_a_broker_with_qos_0_only_is_used_with_qos_0(tmp_path, connect):
         until(lambda: subscriber.payloads == [b"x"])
 
 
+@pytest.mark.parametrize("limit", ["retain_available false", "max_qos 0"])
+def test_a_lesser_broker_is_used_with_3_1_1_that_cannot_say_so(tmp_path, connect, limit):
+    with Broker(f"allow_anonymous true\n{limit}", folder=tmp_path) as broker:
+        subscriber = connect(broker, "subscriber", ALL)
+        one = connect(broker, "one", Subscription("u/#"), will=Will("t/will", b"gone"), version="3.1.1")
+        assert one.client.publish_and_wait("t/x", b"x", retain=True) == 0
+        until(lambda: subscriber.payloads == [b"x"])
+        assert one.client.capabilities.missing()
+
+
 def test_a_message_that_the_broker_does_not_take_is_not_sent(tmp_path, connect):
     with Broker("allow_anonymous true\nmax_packet_size 1500", folder=tmp_path) as broker:
         one = connect(broker, "one")

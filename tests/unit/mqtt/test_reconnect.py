@@ -193,6 +193,17 @@ def test_a_broker_without_qos_1_gets_a_will_with_qos_0():
     assert one.ended(refusal).attempt == Attempt("5", will_qos=0)
 
 
+def test_a_broker_of_3_1_1_that_closes_without_an_answer_is_asked_for_less_and_then_anew():
+    one = logic("3.1.1")
+    asked = [one.ended(never()) for _ in range(4)]
+    assert [(retry.attempt.will_retain, retry.attempt.will_qos) for retry in asked] == [
+        (False, 1), (False, 0), (True, 1), (False, 1),
+    ]  # fmt: skip
+    assert [retry.delay_s < 1 for retry in asked] == [True, True, False, True]
+    one.ended(worked(100))
+    assert one.ended(never()).attempt.will_retain is False, "it worked like that: the broker is only slow"
+
+
 def test_a_broker_that_closes_on_what_is_optional_is_connected_to_again_at_once():
     logic = ReconnectLogic(Identity(BrokerAddress("hub"), "one"), "auto")
     closed = Reason("connection_closed", "closed")
