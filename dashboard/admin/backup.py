@@ -23,6 +23,7 @@ def register(verbs: Any) -> None:
     )
     add_database(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--replace", action="store_true", help="replace FILE where it exists")
     parser.set_defaults(run=run)
 
 
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         require_known_revision(engine)
     finally:
         engine.dispose()
-    _check_target(options.to, database)
+    _check_target(options.to, database, replace=options.replace)
     partial = options.to.with_name(f".{options.to.name}.part")
     try:
         partial.unlink(missing_ok=True)
@@ -59,8 +60,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_target(to: Path, database: Path | None) -> None:
-    """Raises `UserError` for what a backup must not replace: a folder, and the files of the database itself."""
+def _check_target(to: Path, database: Path | None, *, replace: bool) -> None:
+    """Raises `UserError` for what a backup must not replace: the files of the database itself, and what is no file.
+
+    Another file is replaced only if that is asked for.
+    """
     try:
         if not to.name or to.is_dir():
             raise UserError(f"--to {to}: is a folder; name a file in it")
@@ -71,29 +75,10 @@ def _check_target(to: Path, database: Path | None) -> None:
             for path in own
         ):
             raise UserError(f"--to {to}: belongs to the database itself; name another file")
-        if to.exists() and not _is_backup(to):
-            raise UserError(f"--to {to}: exists, and is no backup of Roomtone; name another file")
+        if to.exists() and not (replace and to.is_file()):
+            raise UserError(f"--to {to}: exists already; name another file, or add --replace")
     except OSError as error:
         raise UserError(f"--to {to}: {reason(error)}") from None
-
-
-def _is_backup(file: Path) -> bool:
-    """Whether a file may be replaced by a newer backup: it is one. Raises `OSError`."""
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        head = opened.read(16)
-    if head.startswith(b"PGDMP"):
-        return True
-    if head != b"SQLite format 3\0":
-        return False
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as found:
-            return bool(
-                found.execute("select 1 from sqlite_master where name = 'alembic_version'").fetchone()
-            )
-    except sqlite3.Error:
-        return False
 
 
 def _copy(database: Path, to: Path) -> None:

@@ -152,7 +152,7 @@ def _print_summary(session: DemoSession, summary: dict[str, Any]) -> None:
     for node, counts in sorted(summary["rooms"].items()):
         parts = ", ".join(f"{n} {label}" for label, n in sorted(counts.items(), key=lambda kv: -kv[1]))
         session.print(f"  {node}: {parts or 'no speech'}")
-    if summary["events"] == 0:
+    if summary["events"] == 0 and session.ready:
         session.print(
             "No event came. Is anyone speaking, and does `roomtone doctor` find the model and the microphone?"
         )

@@ -40,6 +40,8 @@ class DemoSession:
         self.stopping = threading.Event()
         self.children: list[ChildProcess] = []
         self.printer: EventPrinter | None = None
+        self.ready = False
+        """Whether all has been started: events can come."""
         self.history: SampleHistory | None = None
         self.nodes: list[str] = []
         self.listened_s = 0.0
@@ -67,6 +69,7 @@ class DemoSession:
         page = self._start_processes(rooms, broker_port)
         if self.stopping.is_set():
             return
+        self.ready = True
         if self.history is not None:
             self.history.start()
         self._print_addresses(page, broker_port, rooms)

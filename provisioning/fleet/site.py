@@ -182,7 +182,7 @@ def require_free(folder: Path) -> None:
         raise UserError(f"{folder}: {reason(error)}") from None
     if used:
         raise UserError(
-            f"{folder}: exists already; nothing is overwritten. Choose another folder with --site"
+            f"{folder}: exists already; nothing is overwritten. Another folder: roomtone fleet --site DIR init"
         )
 
 

@@ -236,6 +236,8 @@ def group(options: argparse.Namespace) -> int:
     except msgspec.ValidationError as error:
         raise UserError(f"fleet group: {error}") from None
     catalogue.save_about(about)
+    members = groups.get(options.name)
+    say(f"{options.name}: {', '.join(members)}" if members else f"{options.name}: removed")
     return 0
 
 

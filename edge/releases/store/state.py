@@ -135,7 +135,9 @@ def folder_of(config: Config) -> Path:
     """Return the folder of a device's models; the same for link, ear, validation and command line."""
     if config.updates.dir:
         return Path(config.updates.dir)
-    return INSTALLED if INSTALLED.is_dir() else Path(config.runtime.socket).parent / "models"
+    if INSTALLED.is_dir():
+        return INSTALLED
+    return Path(config.runtime.state_dir or Path(config.runtime.socket).parent) / "models"
 
 
 class StateError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_postgresql_needs_no_driver_in_its_url() -> None:
 
 
 @pytest.mark.parametrize("content", [b"RIFF....WAVE", b"", b"SQLite format 3\0 of another program"])
-def test_a_backup_replaces_no_file_that_is_none(
+def test_a_backup_replaces_a_file_only_if_asked(
     folder: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     connection = connect("sqlite:///hub.db")
@@ -190,7 +191,11 @@ def test_a_backup_replaces_no_file_that_is_none(
     connection.dispose()
     (folder / "speech.wav").write_bytes(content)
     said = refused(capsys, "hub", "backup", "--to", "speech.wav", "--database", "sqlite:///hub.db")
-    assert "speech.wav" in said
+    assert "speech.wav" in said and "--replace" in said
     assert (folder / "speech.wav").read_bytes() == content
-    backup = ("hub", "backup", "--to", "backup.db", "--database", "sqlite:///hub.db")
-    assert (main([*backup]), main([*backup])) == (0, 0), "a newer backup takes the place of an older one"
+    backup = ["hub", "backup", "--to", "backup.db", "--database", "sqlite:///hub.db"]
+    assert (main(backup), main([*backup, "--replace"])) == (0, 0)
+    os.mkfifo("pipe")
+    assert "pipe" in refused(
+        capsys, "hub", "backup", "--to", "pipe", "--replace", "--database", "sqlite:///hub.db"
+    )
