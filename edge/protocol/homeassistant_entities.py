@@ -16,7 +16,7 @@ EXPIRE_AFTER_S: Final = 180
 """Seconds after which the state expires: it is published every minute, so three are missing."""
 EVENT_TYPES: Final = [*LABELS, UNCERTAIN]
 _RECENT: Final = (
-    "not value_json.repeated and"
+    "'repeated' not in value_json and"
     " (now().timestamp() - as_timestamp(value_json.started_at, 0) - value_json.duration_ms / 1000)"
     f" | abs < {RECENT_S}"
 )
