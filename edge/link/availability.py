@@ -32,10 +32,18 @@ class OwnAvailability:
         self._publish_online = publish_online
         self._is_online = is_online
         self._bucket = TokenBucket(PER_SECOND, BURST, clock)
+        self._seen = False
+
+    def connected(self) -> None:
+        """Note a new connection: until our own `online` comes back, only what was there before is seen."""
+        self._seen = False
 
     def handle(self, payload: bytes) -> None:
         """Handle a message on our availability topic, our own ones included."""
-        if payload == b"online" or not self._is_online() or self._bucket.take() > 0:
+        if payload == b"online":
+            self._seen = True
+            return
+        if not (self._seen and self._is_online()) or self._bucket.take() > 0:
             return
         log.warning("[availability_overwritten] %s said %.20r: corrected", self.topic, payload)
         self._publish_online()

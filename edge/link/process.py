@@ -232,6 +232,7 @@ class Link:
     def _on_connected(self, session_present: bool) -> None:
         self._connections += 1
         self._refusals.clear()
+        self._availability.connected()
         self._connected = True
         self.publish_all()
         published_names.remove_left_over(

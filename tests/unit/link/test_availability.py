@@ -11,6 +11,7 @@ class World:
         self.online = True
         self.published = 0
         self.own = OwnAvailability("t", self.publish, lambda: self.online, lambda: self.now)
+        self.own.handle(b"online")
 
     def publish(self):
         self.published += 1
@@ -30,6 +31,15 @@ def test_what_another_client_says_is_corrected(world, payload):
 def test_our_own_message_is_left(world):
     world.own.handle(b"online")
     assert world.published == 0
+
+
+def test_what_was_said_before_we_connected_is_left(world):
+    world.own.connected()
+    world.own.handle(b"offline")
+    assert world.published == 0
+    world.own.handle(b"online")
+    world.own.handle(b"offline")
+    assert world.published == 1
 
 
 def test_while_we_go_offline_it_is_left(world):
