@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
 
@@ -22,5 +23,13 @@ def call_on_signals(stop: Callable[[], object], *, hang_up: bool = False) -> Non
         stop()
 
     threading.Thread(target=wait_for_one, name="signals", daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if hang_up else ())):
+    numbers = (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if hang_up else ()))
+    for number in numbers:
         signal.signal(number, lambda number, _frame: received.put(number))
+    # Python puts the defaults back at its very end: one more signal would then look like a crash.
+    atexit.register(_ignore, numbers)
+
+
+def _ignore(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)

@@ -17,7 +17,7 @@ while not stopped.wait(0.0001):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_that_come_together_and_at_any_moment_end_a_program(number: signal.Signals) -> None:
-    for _ in range(5):
+    for _ in range(30):
         with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE) as program:
             assert program.stdout is not None and program.stdout.readline() == b"ready\n"
             for _ in range(200):
