@@ -1,4 +1,4 @@
-"""A broker that answers SUBSCRIBE late: messages wait for the answer, so that what ends a connection can be told."""
+"""A broker that answers SUBSCRIBE late: messages wait for the answer, so that it is clear what ended a connection."""
 
 import contextlib
 import select

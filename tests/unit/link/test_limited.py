@@ -110,7 +110,7 @@ def test_an_end_that_nobody_could_be_told_of_is_published_with_the_next_connecti
     publisher.publish_speech_again()
     publisher.publish_speech_again()
     assert [msgspec.json.decode(one)["event_type"] for one in sent.of("episode")] == ["started", "ended"]
-    told = [msgspec.json.decode(one) for one in sent.of("speech")]
-    assert [(one["speaking"], one.get("repeated", False)) for one in told] == [
+    published = [msgspec.json.decode(one) for one in sent.of("speech")]
+    assert [(one["speaking"], one.get("repeated", False)) for one in published] == [
         (True, False), (False, False), (False, True),
     ]  # fmt: skip
