@@ -1,7 +1,7 @@
 """Decodes with ffmpeg what libsndfile does not read: AAC, WMA, WebM and their relatives.
 
-Only for files that a user names on the own computer: ffmpeg is a large program for hostile files to attack, so neither
-the microphone process nor the hub uses it.
+Only for files that a user names on the own computer, by `classify` or as a playback: ffmpeg is a large program for
+hostile files to attack, so the hub does not use it, nor an ear with a microphone.
 """
 
 from __future__ import annotations

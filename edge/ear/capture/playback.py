@@ -20,8 +20,9 @@ from typing import Final
 import numpy as np
 
 from edge.audio import files as audiofile
-from edge.audio.files import AudioFileError
+from edge.audio.files import EXTERNAL_SUFFIXES, AudioFileError
 from edge.audio.segmenter import BLOCK, Samples
+from edge.audio.walk import files_below
 from edge.config.settings import Audio
 from edge.ear.capture.source import BLOCK_S, Block, SourceEndedError, SourceLostError
 from edge.util.errors import UserError, reason
@@ -34,10 +35,15 @@ NOISE_RMS: Final = 4.0
 """RMS of the noise in int16 steps: -78 dBFS."""
 LATE_S: Final = 1.0
 """Seconds of delay after which the schedule starts anew instead of catching up."""
+NAMED: Final = 3
+"""Files that a message names; the others are counted."""
 
 
 class PlaybackSource:
-    """Plays all audio files below a folder in the order of their paths. Raises `UserError` when there are none."""
+    """Plays all audio files below a folder in the order of their paths. Raises `UserError` when there are none.
+
+    They are the user's own, so ffmpeg may decode what libsndfile cannot, as for `roomtone classify`.
+    """
 
     waits = True
     format = None
@@ -129,7 +135,7 @@ class PlaybackSource:
 
     def _in_blocks(self, path: Path) -> Iterator[Samples]:
         rest = np.zeros(0, np.int16)
-        for part in audiofile.read(path):
+        for part in audiofile.read(path, external=True):
             rest = np.concatenate((rest, part))
             whole = rest.size // BLOCK * BLOCK
             yield from rest[:whole].reshape(-1, BLOCK)
@@ -152,7 +158,7 @@ def _require_one(folder: Path, files: list[Path]) -> None:
     """Raises `UserError` when not a single recording can be opened; a later one that fails is only skipped."""
     for path in files:
         try:
-            audiofile.AudioFile(str(path)).close()
+            audiofile.AudioFile(str(path), external=True).close()
         except AudioFileError as error:
             last = error
         else:
@@ -175,10 +181,37 @@ def _recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; `audio.playback_dir` names the folder to play")
     try:
-        found = audiofile.find(folder)
+        found = audiofile.find(folder, external=True)
+        others = [] if found else sorted(files_below(folder))
     except OSError as error:
         raise UserError(f"{folder}: cannot be read: {reason(error)}") from None
     if not found:
         known = ", ".join(sorted(audiofile.SUFFIXES))
-        raise UserError(f"{folder}: no audio files in it; put some there ({known})")
-    return found
+        but = f", only {_names(others)}" if others else ""
+        raise UserError(f"{folder}: no audio files in it{but}; put some there ({known})")
+    return _without_undecodable(folder, found)
+
+
+def _without_undecodable(folder: Path, found: list[Path]) -> list[Path]:
+    """Leave out what needs ffmpeg where that is not installed, with one warning. Raises `UserError` if none is left."""
+    external = [path for path in found if path.suffix.lower() in EXTERNAL_SUFFIXES]
+    if not external:
+        return found  # Without the modules that ffmpeg needs.
+    from edge.audio import ffmpeg
+
+    if ffmpeg.available():
+        return found
+    remedy = "apt install ffmpeg, or convert them to WAV, FLAC, Opus or MP3"
+    if len(external) == len(found):
+        raise UserError(f"{folder}: {_names(external)}: decoded by ffmpeg, which is not installed: {remedy}")
+    log.warning(
+        "[recording_skipped] skipped: %s: decoded by ffmpeg, which is not installed: %s",
+        _names(external),
+        remedy,
+    )
+    return [path for path in found if path not in external]
+
+
+def _names(paths: list[Path]) -> str:
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return ", ".join(path.name for path in paths[:NAMED]) + more

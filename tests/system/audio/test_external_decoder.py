@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edge.audio import files
 from edge.audio.files import AudioFileError
+from edge.config.settings import Audio
+from edge.ear.capture.playback import PlaybackSource
+from edge.ear.capture.source import BLOCK_S, SourceEndedError
 from tests.support.audio.kinds import EXTERNAL, FFMPEG, REFUSED, Kind, check_tone
 from tests.support.process import environment_without, roomtone
 
@@ -68,6 +74,21 @@ def test_reading_that_is_given_up_leaves_no_process_and_no_descriptor(tmp_path: 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert not [pid for pid in children if "ffmpeg" in Path(f"/proc/{pid}/comm").read_text()]
+
+
+@pytest.mark.parametrize("kind", EXTERNAL[:2], ids=[kind.name for kind in EXTERNAL[:2]])
+def test_a_playback_plays_what_classify_reads(tmp_path: Path, kind: Kind) -> None:
+    kind.write(tmp_path / kind.name)
+    (tmp_path / "notes.txt").write_text("no sound")
+    audio = Audio(source="playback", playback_dir=str(tmp_path), speed=1000.0, loop=False)
+    source = PlaybackSource(audio, threading.Event())
+    source.open()
+    heard = []
+    with contextlib.suppress(SourceEndedError):
+        while True:
+            heard += [block.samples for block in source.read(8)]
+    loud = sum(float(np.abs(samples).mean()) > 500 for samples in heard) * BLOCK_S
+    assert loud == pytest.approx(1.0, abs=0.2)
 
 
 def test_the_command_reads_a_recording_of_a_phone_by_name_and_from_a_pipe(tmp_path: Path) -> None:

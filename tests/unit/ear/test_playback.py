@@ -16,6 +16,12 @@ sf = pytest.importorskip("soundfile")
 LEAD = round(LEAD_S / BLOCK_S)
 
 
+@pytest.fixture(autouse=True)
+def _no_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without processes: also where ffmpeg is installed."""
+    monkeypatch.setattr("edge.audio.ffmpeg.available", lambda: False)
+
+
 def record(path: Path, value: int, blocks: float = 4) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     sf.write(path, np.full(int(blocks * BLOCK), value, np.int16), 16_000, subtype="PCM_16")
@@ -112,6 +118,35 @@ def test_an_empty_or_missing_folder_is_refused_with_the_remedy(tmp_path: Path) -
         room(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         room(tmp_path / "none")
+
+
+def test_a_folder_without_recordings_is_refused_with_what_is_in_it(tmp_path: Path) -> None:
+    for name in ("notes.txt", "b.pdf", "c.pdf", "d.pdf", ".hidden.wav"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(
+        UserError, match=r"no audio files in it, only b\.pdf, c\.pdf, d\.pdf and 1 more; put some"
+    ):
+        room(tmp_path)
+
+
+def test_without_ffmpeg_what_needs_it_is_skipped_with_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record(tmp_path / "a.wav", 1000)
+    for name in ("b.m4a", "c.webm"):
+        (tmp_path / name).write_bytes(b"\0\0\0\x20ftypM4A ")
+    source = room(tmp_path)
+    assert source.name.endswith("(1 recordings)")
+    assert sum(int(block.samples[0]) == 1000 for block in play(source)) == 4
+    (record_,) = caplog.records
+    assert codes(caplog) == ["recording_skipped"]
+    assert "b.m4a, c.webm: decoded by ffmpeg, which is not installed: apt install" in record_.getMessage()
+
+
+def test_without_ffmpeg_a_folder_of_what_needs_it_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "phone.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    with pytest.raises(UserError, match=r"phone\.m4a: decoded by ffmpeg, .*: apt install ffmpeg"):
+        room(tmp_path)
 
 
 def test_it_goes_on_where_it_was_after_it_was_closed(tmp_path: Path) -> None:
