@@ -52,8 +52,9 @@ class AllowedAddresses:
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         for address in addresses:
             if not self.allows(address):
+                named = str(address) if host.strip("[]") == str(address) else f"{host} ({address})"
                 raise RefusedAddressError(
-                    f"{host} is {address}, not a public address; allow it with --notify {address}"
+                    f"{named} is not a public address; allow it with --notify {address}"
                 )
         if not addresses:
             raise RefusedAddressError(f"{host} has no address")

@@ -60,7 +60,7 @@ class Channels:
     async def _email(self, recipient: str, message: Message) -> str:
         server = self._settings.mail
         if server is None:
-            return "no SMTP server: start the dashboard with --smtp URL"
+            return "no SMTP server: start ./run hub or roomtone dashboard with --smtp URL"
         title, body = words_of(message)
         return await asyncio.to_thread(server.send, recipient, title, body)
 

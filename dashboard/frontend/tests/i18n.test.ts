@@ -21,6 +21,11 @@ describe("messages", () => {
   });
 });
 
+it("names both commands that take the mail server", () => {
+  for (const table of [en, es])
+    expect(table.rule_email_off).toMatch(/\.\/run hub .* roomtone dashboard .* --smtp URL/);
+});
+
 describe("a refusal of the server", () => {
   it("is shown in the page's language, with what follows it", async () => {
     document.cookie = "rt-language=es";

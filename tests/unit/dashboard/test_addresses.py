@@ -76,8 +76,14 @@ def answers(monkeypatch, *addresses):
 
 def test_one_private_address_of_several_refuses_the_name(monkeypatch):
     answers(monkeypatch, "93.184.216.34", "192.168.1.7")
-    with pytest.raises(RefusedAddressError, match=r"192\.168\.1\.7, not a public address"):
+    with pytest.raises(RefusedAddressError, match=r"^example\.org \(192\.168\.1\.7\) is not a public"):
         asyncio.run(AllowedAddresses().resolve("example.org", 443))
+
+
+def test_a_refused_address_is_named_once(monkeypatch):
+    answers(monkeypatch, "192.168.1.7")
+    with pytest.raises(RefusedAddressError, match=r"^192\.168\.1\.7 is not a public address"):
+        asyncio.run(AllowedAddresses().resolve("192.168.1.7", 443))
 
 
 def test_the_request_goes_to_the_address_that_was_checked(monkeypatch):

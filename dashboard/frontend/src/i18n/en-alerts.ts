@@ -15,7 +15,7 @@ export const alerts = {
   value_loud: (value: number) => `${Math.round(value)} dBFS`,
   value_episode: (value: number) => `${Math.round(value)} min`,
   rule_email: "E-mail (optional)",
-  rule_email_off: "E-mails need an SMTP server: start the dashboard with --smtp.",
+  rule_email_off: "E-mails need an SMTP server: start ./run hub or roomtone dashboard with --smtp URL.",
   rule_push: "Notify browsers",
   edit: "Edit",
   rule_edit: (name: string) => `Edit rule ${name}`,

@@ -18,7 +18,8 @@ export const alerts: typeof english = {
   value_loud: (value: number) => `${Math.round(value)} dBFS`,
   value_episode: (value: number) => `${Math.round(value)} min`,
   rule_email: "Correo (opcional)",
-  rule_email_off: "Los correos necesitan un servidor SMTP: inicie el panel con --smtp.",
+  rule_email_off:
+    "Los correos necesitan un servidor SMTP: inicie ./run hub o roomtone dashboard con --smtp URL.",
   rule_push: "Avisar a los navegadores",
   edit: "Editar",
   rule_edit: (name: string) => `Editar la regla ${name}`,
