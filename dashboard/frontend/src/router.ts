@@ -1,6 +1,8 @@
+import { watchEffect } from "vue";
 import { createRouter, createWebHistory } from "vue-router";
 
 import { text } from "@/i18n";
+import { live } from "@/live";
 import RoomsPage from "@/pages/RoomsPage.vue";
 
 export const router = createRouter({
@@ -35,7 +37,14 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 });
 
-router.afterEach((to) => {
-  const title = (to.meta.title as (() => string) | undefined)?.() ?? String(to.params.node ?? "");
+function pageTitle(): string {
+  const { meta, params } = router.currentRoute.value;
+  const node = String(params.node ?? "");
+  return (meta.title as (() => string) | undefined)?.() ?? live.rooms[node]?.name ?? node;
+}
+
+// The name of a room may come after its page is shown, and changes when the room is renamed.
+watchEffect(() => {
+  const title = pageTitle();
   document.title = title ? `${title} · Roomtone` : "Roomtone";
 });

@@ -36,6 +36,13 @@ RED_MARK = """canvas => {
 }"""
 """The middle of the red pixels of a chart, in the page."""
 
+LINES = """elements => elements.map(element => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getClientRects().length;
+})"""
+"""How many lines the text of each element takes."""
+
 
 def last_tuesday():
     """Midnight of a Tuesday at least two days ago."""
@@ -149,6 +156,9 @@ def test_a_week_and_a_month_are_compared_and_lead_to_their_days(browser, past, a
         row = comparison.get_by_role("row", name=re.compile("Utterances"))
         expect(row.get_by_role("cell")).to_have_text(["9", "18"])
         expect(page.locator(".rt-chart canvas")).to_have_count(4)
+        expect(page.locator(".rt-row")).to_have_count(9)
+        assert set(page.eval_on_selector_all(".rt-at", LINES)) == {1}
+        expect(page).to_have_title("Kitchen · Roomtone")
         page.wait_for_timeout(300)
         page.screenshot(path=artefacts / f"week-{name}.png", full_page=True)
         page.get_by_label("Compare with").select_option(label="Study")
