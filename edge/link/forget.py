@@ -14,12 +14,12 @@ PATIENCE_S = 20.0
 
 
 def forget(config: Config) -> list[str]:
-    """Delete all retained messages of this device at the broker; returns their topics.
+    """Delete all retained messages of this device at the broker, also of former names; returns their topics.
 
     Stop the link first: this connects with its client id, which closes its connection, and a running
     link publishes them again. Raises `UserError` when the broker cannot be reached, or refuses.
     """
-    topics = sorted(published_names.of(config).topics())
+    topics = sorted(published_names.retained(config))
     client = Client(from_config(config), ClientOptions(device_client_id(config.node.id)), lambda _: None)
     try:
         if reason := client.connect(PATIENCE_S):

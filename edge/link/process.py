@@ -28,8 +28,9 @@ from edge.link.ipc.intake import Intake
 from edge.link.ipc.listener import Listener
 from edge.link.microphone import MicrophoneState
 from edge.link.mute_commands import MuteCommands
-from edge.link.state import clock, published_names
+from edge.link.state import clock
 from edge.link.state.directories import runtime_dir, state_dir
+from edge.link.state.published_names import FormerNames
 from edge.link.state.room import RoomState
 from edge.link.utterances import Utterances
 from edge.mqtt import certificate, reason_codes
@@ -94,6 +95,7 @@ class Link:
         self._identity = reason_codes.Identity(from_config(config), device_client_id(config.node.id))
         self._client = Client(self._identity.address, client_options(config), self._post)
         self._publisher = Publisher(config, self._client.publish)
+        self._former_names = FormerNames(config, lambda name: self._client.publish(name, b"", retain=True))
         self._availability = OwnAvailability(
             self._online_topic, self._publisher.publish_online, self._is_online, self._loop.time
         )
@@ -234,10 +236,8 @@ class Link:
         self._refusals.clear()
         self._availability.connected()
         self._connected = True
+        self._former_names.connected()
         self.publish_all()
-        published_names.remove_left_over(
-            self._config, lambda name: self._client.publish(name, b"", retain=True)
-        )
         self._outbox.connected(session_present)
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
@@ -251,7 +251,7 @@ class Link:
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
         if event.number == self._offline:
             self._offline_acknowledged.set()
-        else:
+        elif not self._former_names.acknowledged(event.number):
             self._outbox.on_acknowledged(event.number, code)
 
     def _on_message(self, message: Message) -> None:

@@ -1,6 +1,9 @@
 """Home Assistant's side, as its documentation describes it: templates rendered with Jinja as it does."""
 
+import contextlib
 import json
+import socket
+import threading
 import time
 from datetime import UTC, datetime
 
@@ -240,19 +243,72 @@ def retained_topics(port):
 
 
 def test_a_device_with_a_new_id_takes_the_old_one_away(tmp_path, broker):
-    socket = f"runtime.socket={tmp_path}/link.sock"
-    with LinkProcess(tmp_path, broker.port, settings=(socket, "state.retain=true")) as link:
+    where = f"runtime.socket={tmp_path}/link.sock"
+    with LinkProcess(tmp_path, broker.port, settings=(where, "state.retain=true")) as link:
         with EarClient(tmp_path / "link.sock") as ear:
             ear.tell(utterance(1))
             until(lambda: ear.acks, 20)
         link.stop()
     assert {"roomtone/kitchen/state", TOPIC} <= retained_topics(broker.port)
-    with LinkProcess(tmp_path, broker.port, node="study", settings=(socket,)) as link:
+    with LinkProcess(tmp_path, broker.port, node="study", settings=(where,)) as link:
         until(lambda: "renamed" in link.codes)
         link.stop()
     left = retained_topics(broker.port)
     assert not [topic for topic in left if "kitchen" in topic]
     assert "homeassistant/device/study/config" in left
+
+
+class CutsTheFirstClear:
+    """A relay before a broker: it ends the first connection on which a message about the kitchen is sent."""
+
+    def __init__(self, port):
+        self._port = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self.cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                device, _ = self._server.accept()
+                broker = socket.create_connection(("127.0.0.1", self._port))
+                threading.Thread(target=self._forward, args=(device, broker), daemon=True).start()
+                threading.Thread(target=self._forward, args=(broker, device), daemon=True).start()
+
+    def _forward(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                if not self.cut and b"roomtone/kitchen/info" in data:
+                    self.cut = True
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_new_id_takes_the_old_one_away_when_the_connection_is_cut_off_meanwhile(tmp_path, broker):
+    where = f"runtime.socket={tmp_path}/link.sock"
+    with LinkProcess(tmp_path, broker.port, settings=(where,)) as link:
+        until(lambda: "connected" in link.codes)
+        link.stop()
+    assert TOPIC in retained_topics(broker.port)
+    with (
+        CutsTheFirstClear(broker.port) as relay,
+        LinkProcess(tmp_path, relay.port, node="study", settings=(where,)) as link,
+    ):
+        until(lambda: relay.cut)
+        until(lambda: link.codes.count("connected") == 2)
+        link.stop()
+    assert not [topic for topic in retained_topics(broker.port) if "kitchen" in topic]
 
 
 def test_a_room_with_another_name_keeps_its_entities(tmp_path, broker, home):
