@@ -123,6 +123,7 @@ def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         return
     for row in rows:
         since = datetime.fromtimestamp(row["created"] / 1000, UTC).date().isoformat()
-        print(f"{row['name']:<24} {row['role']:<9} since {since}  {row['sessions']} open")
+        open_now = f"sessions: {row['sessions']}, API tokens: {row['tokens']}"
+        print(f"{row['name']:<24} {row['role']:<9} since {since}  {open_now}")
     if not rows:
         print("no users yet: the first start of the dashboard creates one, or `roomtone hub user add NAME`")

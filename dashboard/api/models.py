@@ -30,7 +30,9 @@ class ModelOut(BaseModel):
     name: str
     model: str = Field(description="such as base-1.1.0")
     release: int
-    size: int = Field(description="bytes")
+    size: int = Field(
+        description="bytes: of the archive of a release, of the TFLite file of an installed bundle"
+    )
     plots: list[str]
     current: bool = Field(description="the newest release of its family and channel")
     runs: int = Field(description="devices that run it")

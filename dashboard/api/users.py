@@ -25,7 +25,8 @@ class User(BaseModel):
     name: str
     role: UserRole
     created: int = Field(description="milliseconds since 1970")
-    sessions: int = Field(description="open sessions and API tokens")
+    sessions: int = Field(description="open sessions")
+    tokens: int = Field(description="API tokens that have not expired")
 
 
 class NewUser(BaseModel):

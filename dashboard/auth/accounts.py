@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, case, delete, func, select
 
 from dashboard.auth import passwords
 from dashboard.db.clock import guarded_ms
@@ -113,11 +113,14 @@ class Accounts:
         return "operator", password
 
     def list_users(self) -> list[dict[str, Any]]:
-        """Return all users: name, role, created, and the number of open sessions and tokens."""
-        count = func.count(sessions.c.id).label("sessions")
+        """Return all users: name, role, created, and the numbers of open sessions and of API tokens."""
+        counts = (
+            func.count(case((sessions.c.label == "", 1))).label("sessions"),
+            func.count(case((sessions.c.label != "", 1))).label("tokens"),
+        )
         open_sessions = (sessions.c.user == users.c.name) & (sessions.c.expires > guarded_ms(self._engine))
         statement = (
-            select(users.c.name, users.c.role, users.c.created, count)
+            select(users.c.name, users.c.role, users.c.created, *counts)
             .outerjoin(sessions, open_sessions)
             .group_by(users.c.name, users.c.role, users.c.created)
             .order_by(users.c.name)

@@ -61,6 +61,7 @@ def _reader(bundle_name: str) -> Any:
 
 def _classify(reader: Any, data: bytes) -> dict[str, Any]:
     from edge.audio.files import AudioFile
+    from edge.audio.recordings import MIN_S
 
     memory = os.memfd_create("recording")
     name = f"/proc/self/fd/{memory}"
@@ -71,6 +72,8 @@ def _classify(reader: Any, data: bytes) -> dict[str, Any]:
             seconds = audio.seconds
         if seconds is not None and seconds > MAX_DURATION_S:
             return {"error": f"the recording is longer than {MAX_DURATION_S:.0f} s", "code": "long"}
+        if seconds is not None and 0 < seconds < MIN_S:
+            return {"error": f"the recording is shorter than {1000 * MIN_S:.0f} ms", "code": "short"}
         answer: dict[str, Any] = msgspec.to_builtins(reader.classify(name, segments=False))
         del answer["file"]
         return answer

@@ -321,11 +321,11 @@ def test_users_come_and_go_at_the_terminal_and_all_of_it_is_written_down(guarded
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(guarded.url, headers=headers).status_code == 200
     assert [
-        (u["name"], u["role"], u["sessions"])
+        (u["name"], u["role"], u["sessions"], u["tokens"])
         for u in json.loads(guarded.hub("user", "list", "--json").stdout)
         if u["name"] == "ann"
     ] == [
-        ("ann", "viewer", 2),
+        ("ann", "viewer", 1, 1),
     ]
     assert guarded.hub("user", "remove", "ann").returncode == 0
     until(lambda: httpx.get(guarded.url, headers=headers).status_code == 401)

@@ -121,6 +121,11 @@ def test_a_roll_out_is_watched_and_rolled_back(browser, guarded, rooms, artefact
         expect(page.locator("[data-node=hall]")).to_contain_text("updates off")
         newest = page.locator("[data-release='2']")
         expect(newest).to_contain_text("1 runs it, 1 in progress, 1 refused it or rolled back")
+        # The archive and what it holds differ in size: each says which it is.
+        expect(newest).to_contain_text(re.compile(r"download \d+\.\d MB"))
+        expect(page.locator(".rt-model:not([data-release])").first).to_contain_text(
+            re.compile(r"model file \d+\.\d MB")
+        )
         appear(rooms, "study", release=2)
         expect(newest).to_contain_text("2 run it, 1 refused it or rolled back")
         page.screenshot(path=artefacts / "models-desktop.png", full_page=True)

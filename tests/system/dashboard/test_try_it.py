@@ -183,8 +183,27 @@ def test_errors_are_in_the_language_of_the_page(tried_once):
         long = wav(b"\0\1" * 61 * 8000, 8000)
         page.set_input_files("input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": long})
         expect(page.get_by_role("alert")).to_contain_text("más de un minuto")
+        # A page cannot know what is wrong with a file: the server says it.
+        infinite = wav_of_floats(np.full(16_000, np.inf, np.float32))
+        page.set_input_files(
+            "input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": infinite}
+        )
+        expect(page.get_by_role("alert")).to_contain_text(
+            "no se puede leer como sonido: contains NaN or infinity"
+        )
+        short = wav(b"\0\1" * 16, 16_000)
+        page.set_input_files("input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": short})
+        expect(page.get_by_role("alert")).to_contain_text("menos de una décima de segundo")
     finally:
         page.close()
+
+
+def wav_of_floats(samples: np.ndarray) -> bytes:
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
 
 
 def huge_flac() -> bytes:
@@ -208,6 +227,7 @@ def test_strange_uploads_get_a_clear_answer_and_the_next_one_is_served(tried, sp
         (b"not sound at all", 415, "send WAV"),
         (wav(b"", 16_000), 400, "no s"),
         (wav(b"\0\1" * 61 * 8000, 8000), 400, "longer than 60 s"),
+        (wav(b"\0\1" * 16, 16_000), 400, "shorter than 100 ms"),
         (huge_flac(), 415, "send WAV"),
         (b"\0" * (9 << 20), 413, "at most 8 MiB"),
         (b"", 400, "empty"),

@@ -57,6 +57,16 @@ def test_a_token_ends_at_its_own_time(accounts, clock):
     assert accounts.identify(token) is None
 
 
+def test_sessions_and_tokens_of_a_user_are_counted_apart(accounts, clock):
+    accounts.add("bob", "operator", "a long password")
+    for label in ("", "wall", "script"):
+        accounts.create_session("ann", label)
+    accounts.create_session("ann", "old", lifetime_ms=1)
+    clock.append(START + 2)
+    counts = {user["name"]: (user["sessions"], user["tokens"]) for user in accounts.list_users()}
+    assert counts == {"ann": (1, 2), "bob": (0, 0)}
+
+
 @pytest.mark.parametrize("end_tokens", [False, True])
 def test_a_new_password_ends_sessions_and_if_asked_tokens(accounts, end_tokens):
     session, token = digest(accounts.create_session("ann")), digest(accounts.create_session("ann", "wall"))

@@ -1238,7 +1238,7 @@ export interface components {
             runtimes: string[];
             /**
              * Size
-             * @description bytes
+             * @description bytes: of the archive of a release, of the TFLite file of an installed bundle
              */
             size: number;
             /**
@@ -1688,9 +1688,14 @@ export interface components {
             role: "viewer" | "operator";
             /**
              * Sessions
-             * @description open sessions and API tokens
+             * @description open sessions
              */
             sessions: number;
+            /**
+             * Tokens
+             * @description API tokens that have not expired
+             */
+            tokens: number;
         };
         /**
          * Usual

@@ -39,6 +39,7 @@ export const account = {
   users: "Users",
   you: "you",
   open_sessions: (n: number) => `${n} open session${n === 1 ? "" : "s"}`,
+  token_count: (n: number) => `${n} API token${n === 1 ? "" : "s"}`,
   password_of: (name: string) => `Password of ${name}`,
   user_actions: { add: "Add user", role: "Change role", password: "New password", remove: "Delete" },
   user_add_question: (name: string, role: string) =>

@@ -78,6 +78,7 @@ export const en = {
   try_decoding: "Reading the recording",
   try_errors: {
     long: "The recording is longer than a minute.",
+    short: "The recording is shorter than a tenth of a second.",
     large: "The recording is too large: at most 8 MiB, and a minute.",
     unreadable:
       "This file cannot be read as sound. Most phones record M4A, AAC, 3GP, WebM or WAV: those can.",
@@ -87,6 +88,7 @@ export const en = {
     busy: "Too many people are trying it at once. Try again in a moment.",
     late: "The recording did not arrive in time.",
   },
+  try_unreadable: (why: string) => `This file cannot be read as sound: ${why}`,
   try_record: "Record",
   try_stop: "Stop",
   try_or: "Or",
@@ -219,6 +221,8 @@ export const en = {
   goes_to: (names: string) => `for ${names}`,
   goes_to_all: "for all devices",
   megabytes: (n: number) => `${(n / 1e6).toFixed(1)} MB`,
+  release_size: (size: string) => `download ${size}`,
+  model_size: (size: string) => `model file ${size}`,
   devices: (n: number) => `${n} ${n === 1 ? "device" : "devices"}`,
   runs_on: (n: number) => (n ? `runs on ${en.devices(n)}` : "not in use"),
   progress: {

@@ -41,6 +41,7 @@ export const account: typeof english = {
   users: "Personas",
   you: "usted",
   open_sessions: (n: number) => `${n} ${n === 1 ? "sesión abierta" : "sesiones abiertas"}`,
+  token_count: (n: number) => `${n} ${n === 1 ? "clave" : "claves"} de la API`,
   password_of: (name: string) => `Contraseña de ${name}`,
   user_actions: {
     add: "Añadir persona",

@@ -79,6 +79,7 @@ export const es: Messages = {
   try_decoding: "Leyendo la grabación",
   try_errors: {
     long: "La grabación dura más de un minuto.",
+    short: "La grabación dura menos de una décima de segundo.",
     large: "La grabación es demasiado grande: como máximo 8 MiB y un minuto.",
     unreadable:
       "Este archivo no se puede leer como sonido. Casi todos los teléfonos graban M4A, AAC, 3GP, WebM o WAV.",
@@ -88,6 +89,7 @@ export const es: Messages = {
     busy: "Demasiadas personas a la vez. Inténtelo dentro de un momento.",
     late: "La grabación no ha llegado a tiempo.",
   },
+  try_unreadable: (why: string) => `Este archivo no se puede leer como sonido: ${why}`,
   try_record: "Grabar",
   try_stop: "Parar",
   try_or: "O",
@@ -227,6 +229,8 @@ export const es: Messages = {
   goes_to: (names: string) => `para ${names}`,
   goes_to_all: "para todos los dispositivos",
   megabytes: (n: number) => `${(n / 1e6).toFixed(1).replace(".", ",")} MB`,
+  release_size: (size: string) => `descarga de ${size}`,
+  model_size: (size: string) => `archivo del modelo: ${size}`,
   devices: (n: number) => `${n} ${n === 1 ? "dispositivo" : "dispositivos"}`,
   runs_on: (n: number) => (n ? `se ejecuta en ${es.devices(n)}` : "no se usa"),
   progress: {
