@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,27 @@ def test_n_samples_give_n_div_160_frames():
         assert features.log_mel(np.ones(size, np.float32)).shape == (size // 160, 80)
 
 
+def test_features_do_not_depend_on_the_blocks_that_they_are_computed_in(monkeypatch):
+    samples = np.random.default_rng(3).normal(0, 0.1, 48000).astype(np.float32)
+    found = features.log_mel(samples)
+    monkeypatch.setattr(features, "_BLOCK", 300)
+    assert np.abs(features.log_mel(samples) - found).max() <= 1e-6
+
+
+def test_features_of_a_window_need_little_memory():
+    # What does not fit into the cache of a processor is slow, and its pages are given back after each utterance.
+    samples = np.random.default_rng(3).normal(0, 0.1, 48000).astype(np.float32)
+    features.log_mel(samples)
+    tracemalloc.start()
+    try:
+        features.log_mel(samples)
+        features.speech_bounds(samples)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
 def test_too_few_samples_are_refused():
     with pytest.raises(ValueError, match="too few"):
         features.log_mel(np.zeros(479, np.float32))
@@ -66,6 +88,19 @@ def test_trim_cuts_silence_and_keeps_the_margin():
     margin = features.DEFAULT.trim_margin_ms * 16
     assert abs(begin - (8000 - margin)) <= 400
     assert abs(end - (16000 + margin)) <= 400
+
+
+@pytest.mark.parametrize("size", [800, 4001, 16079, 16080, 48000])
+def test_bounds_are_those_of_the_frames_that_are_loud_enough(size):
+    random = np.random.default_rng(size)
+    samples = (
+        random.normal(0, 0.1, size) * np.repeat(10.0 ** random.uniform(-4, 0, 1 + size // 500), 500)[:size]
+    )
+    samples = samples.astype(np.float32)
+    starts = range(0, size - 399, 160)
+    power = np.array([np.square(samples[start : start + 400], dtype=np.float64).mean() for start in starts])
+    loud = np.flatnonzero(power > power.max() * 10**-3.5)
+    assert features.speech_bounds(samples, margin_ms=0) == (loud[0] * 160, loud[-1] * 160 + 400)
 
 
 def test_trim_leaves_silence_as_it_is():
