@@ -1,7 +1,8 @@
 """Simulated events for the database, so that the pages can be seen with plausible data.
 
 Each room has hours in which people are present, a distribution of emotions, emotions that last for minutes, and from
-time to time an angry hour. Simulated events have the model `simulated-1`, and their rooms begin with `sim-`.
+time to time an angry hour. Simulated events have the model `simulated-1`. The ids of their rooms begin with `sim-`, and
+their names say that they are simulated: real rooms are often called the same.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def simulated_rooms(count: int, seed: int) -> list[SimulatedRoom]:
         rooms.append(
             SimulatedRoom(
                 node,
-                label,
+                f"{label} (simulated)",
                 kind,
                 EMOTION_MIXES[int(rng.integers(len(EMOTION_MIXES)))],
                 float(rng.uniform(0.6, 1.4)),

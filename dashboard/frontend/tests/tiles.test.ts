@@ -24,7 +24,7 @@ const room = { node: "kitchen", name: "Kitchen", availability: "online", mic: "o
 
 import { hub } from "@/hub";
 import { useTiles } from "@/lib/tiles";
-import { apply } from "@/live";
+import { apply, live, type RoomView } from "@/live";
 
 describe("the properties of a tile", () => {
   it("follow what is live, and there is no mute button on the wall", () => {
@@ -56,5 +56,19 @@ describe("the properties of a tile", () => {
     expect(tileOf({ ...room, recorded_only: true }).sentence).toBe("As usual today.");
     expect(tileOf({ ...room, node: "hall", recorded_only: true }).sentence).toBe("");
     expect(tileOf({ ...room, node: "hall" }).sentence).toBe("Nothing heard today.");
+    // What was just heard is in the sums of the day a little later.
+    const heard = (at: number): RoomView => {
+      const utterance = {
+        id: "a",
+        node: "hall",
+        at,
+        emotion: "uncertain" as const,
+        confidence: 0.4,
+        duration: 900,
+      };
+      return { ...room, node: "hall", strip: [utterance] };
+    };
+    expect(tileOf(heard(live.now)).sentence).toBe("");
+    expect(tileOf(heard(live.now - 2 * 86_400_000)).sentence).toBe("Nothing heard today.");
   });
 });

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from sqlalchemy import func, select
 
 from dashboard.admin.simulate import fill, simulated_rooms
@@ -36,6 +39,12 @@ def test_the_command_fills_and_takes_away_again(tmp_path, capsys):
     database = f"sqlite:///{tmp_path}/a.db"
     assert main(["hub", "simulate", "--rooms", "2", "--days", "2", "--database", database]) == 0
     assert "utterances in 2 rooms" in capsys.readouterr().out
+    with closing(sqlite3.connect(f"{tmp_path}/a.db")) as connection:
+        names = connection.execute("select node, name from rooms order by node").fetchall()
+    assert names == [
+        ("sim-kitchen", "Kitchen (simulated)"),
+        ("sim-living-room", "Living room (simulated)"),
+    ]
     assert main(["hub", "simulate", "--rooms", "2", "--remove", "--database", database]) == 0
     assert "2 simulated rooms removed" in capsys.readouterr().out
     assert main(["hub", "simulate", "--rooms", "0", "--database", database]) == 2

@@ -32,7 +32,7 @@ export function useTiles(operator: () => boolean): (room: RoomView) => TileProps
       stale: isLost.value,
       linked: true,
       operator: operator(),
-      sentence: room.recorded_only && !day ? "" : sentenceOf(day, live.now),
+      sentence: room.recorded_only && !day ? "" : sentenceOf(day, live.now, room.strip.at(-1)?.at),
       ...(day && { day }),
     };
   };

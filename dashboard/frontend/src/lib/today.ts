@@ -56,11 +56,16 @@ function frequent(sum: Bucket): Emotion | undefined {
     .sort((a, b) => b[0] - a[0])[0]?.[1];
 }
 
-/** "Mostly calm today, often happy; more agitated than usual since 16:10". Empty where nothing is recorded. */
-export function sentenceOf(buckets: Bucket[] | undefined, now: number): string {
+const dayOf = (ms: number) => new Date(ms).toDateString();
+
+/**
+ * "Mostly calm today, often happy; more agitated than usual since 16:10". Empty where nothing is recorded, and where
+ * something was heard today, at `heard`, that is not in the buckets yet.
+ */
+export function sentenceOf(buckets: Bucket[] | undefined, now: number, heard?: number): string {
   if (!hub.recorded) return "";
   const sum = addUp(buckets ?? []);
-  if (!total(sum)) return text.today_none;
+  if (!total(sum)) return heard !== undefined && dayOf(heard) === dayOf(now) ? "" : text.today_none;
   const mean = sum.arousal ?? 0;
   const day =
     mean >= DAY_AROUSAL ? text.today_agitated : mean <= -DAY_AROUSAL ? text.today_calm : text.today_usual;
