@@ -83,6 +83,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["metrics"])
     process = ProcessCollector(registry=None)
 
+    @routes.head("/metrics", response_class=Response, include_in_schema=False)
     @routes.get("/metrics", response_class=Response)
     async def metrics(request: Request) -> Response:
         """Return the metrics in the text format of Prometheus, or as OpenMetrics if accepted."""

@@ -167,6 +167,15 @@ def test_only_what_is_said_now_changes_the_event_entity_and_fires_a_trigger(home
     assert render(parts["last_heard"]["value_template"], payload, newer) >= newer[:19]
 
 
+def test_a_wrong_clock_does_not_set_last_heard_ahead(home, link):
+    until(lambda: announced(home))
+    template = announced(home)["components"]["last_heard"]["value_template"]
+    ahead = msgspec.json.encode(event_of("angry", time.time() + 5 * 365 * 86_400)).decode()
+    right = msgspec.json.encode(event_of("angry", time.time())).decode()
+    for shown in (render(template, ahead), render(template, right, "2031-01-01T00:00:00+00:00")):
+        assert datetime.fromisoformat(shown).timestamp() == pytest.approx(time.time(), abs=60)
+
+
 def test_speech_is_a_state_and_only_its_change_fires_a_trigger(home, ear):
     until(lambda: announced(home))
     parts = announced(home)["components"]

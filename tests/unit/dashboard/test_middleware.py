@@ -130,6 +130,8 @@ def test_the_same_origin_has_the_same_scheme(client, origin, status):
 def test_answers_of_the_api_are_not_stored(client):
     assert client.get("/api/rooms", headers=BEARER).headers["cache-control"] == "no-store"
     assert client.get("/metrics", headers=BEARER).headers["cache-control"] == "no-store"
+    assert client.head("/metrics", headers=BEARER).status_code == 200
+    assert client.head("/metrics").status_code == 401
     assert "cache-control" not in client.get("/room/kitchen", headers=BEARER).headers
 
 
