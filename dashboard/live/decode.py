@@ -24,6 +24,7 @@ from edge.protocol import (
     Response,
     State,
 )
+from edge.util.text.patterns import in_words
 
 MAX_BYTES: Final = 4096
 """Four times the largest message of the contract; larger ones are not even parsed."""
@@ -86,7 +87,7 @@ def decode_response(base: str, topic: str, payload: bytes) -> tuple[str, Respons
     try:
         return node, _response.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"answer: {error}") from None
+        raise ContractError(f"answer: {in_words(error)}") from None
 
 
 def decode(base: str, topic: str, payload: bytes) -> Incoming:
@@ -108,5 +109,5 @@ def decode(base: str, topic: str, payload: bytes) -> Incoming:
                 raise ContractError(f"info of another node, {message.node}")
             return Incoming(node, leaf, message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"{leaf}: {error}") from None
+        raise ContractError(f"{leaf}: {in_words(error)}") from None
     raise ContractError(f"unknown topic {leaf[:40]!r}")

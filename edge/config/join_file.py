@@ -13,10 +13,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from edge.config.settings import BaseTopic, Config, Port
+from edge.config.settings import BaseTopic, BrokerHost, Config, HttpsUrl, Port
 from edge.protocol.types import Timestamp
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
+from edge.util.text.patterns import in_words, pattern
 
 MAX_BYTES: Final = 65_536
 CA, CERTIFICATE, KEY, ABOUT = "ca.crt", "client.crt", "client.key", "join.json"
@@ -31,8 +32,8 @@ Pem = Annotated[str, Meta(max_length=16_384)]
 class Models(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Address and signing keys of the model releases (docs/updates.md)."""
 
-    url: Annotated[str, Meta(max_length=1024, pattern=r"^https://[^\s]+\Z")]
-    root: Annotated[str, Meta(max_length=32_768, pattern=r"^\s*\{")]
+    url: HttpsUrl
+    root: Annotated[str, pattern(r"^\s*\{", "the text of a root.json", max_length=32_768)]
     """The site's `root.json` as text, with the keys that a device trusts."""
     ca: Pem = ""
     """Certificate authority of the hub (PEM); empty: that of the broker."""
@@ -43,10 +44,12 @@ class Join(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     roomtone_join: Literal[1] = 1
     site: Annotated[str, Meta(max_length=64)]
-    name: Annotated[str, Meta(pattern=r"^([a-z]+\.)?[a-z0-9_-]{1,64}\Z")]
+    name: Annotated[
+        str, pattern(r"^([a-z]+\.)?[a-z0-9_-]{1,64}\Z", "a node id, or role and name such as operator.me")
+    ]
     """Name in the certificate: the node id of a device, `role.name` of other clients."""
     role: Role
-    host: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")]
+    host: BrokerHost
     port: Port = 8883
     base_topic: BaseTopic = "roomtone"
     homeassistant_prefix: BaseTopic = "homeassistant"
@@ -76,7 +79,7 @@ def read(path: Path) -> Join:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: not a join file of `roomtone fleet enrol` ({error})") from None
+        raise UserError(f"{path}: not a join file of `roomtone fleet enrol` ({in_words(error)})") from None
     parts = [("ca", found.ca), ("certificate", found.certificate)]
     parts += [("key", found.key)] if found.key else []
     parts += [("models.ca", found.models.ca)] if found.models is not UNSET and found.models.ca else []

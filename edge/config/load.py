@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from edge.config.settings import RESERVED_IDS, Config
 from edge.util.errors import UserError
+from edge.util.text.patterns import words_of
 from edge.util.text.text_file import read_toml
 
 MAX_SOCKET_BYTES: Final = 107
@@ -142,10 +143,10 @@ def _toml(value: Any) -> str:
 
 
 def _limits(meta: Meta) -> str:
+    if meta.pattern is not None:
+        return f": {words_of(meta)}"
     if meta.max_length is not None:
         return f" of at most {meta.max_length} characters"
-    if meta.pattern is not None:
-        return f" of the form {meta.pattern}"
     low = f" from {meta.ge:g}" if meta.ge is not None else "" if meta.gt is None else f" above {meta.gt:g}"
     high = f" up to {meta.le:g}" if meta.le is not None else "" if meta.lt is None else f" below {meta.lt:g}"
     return low + high

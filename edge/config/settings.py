@@ -13,11 +13,35 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from edge.protocol import NodeId
+from edge.util.text.patterns import pattern
 
-BaseTopic = Annotated[str, Meta(pattern=r"^[^#+/\x00][^#+\x00]{0,126}\Z", max_length=128)]
-QuietHours = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z")]
+BaseTopic = Annotated[
+    str,
+    pattern(
+        r"^[^#+/\x00][^#+\x00]{0,126}\Z",
+        "a topic level or several, not empty, without `#` and `+`, and no slash at the beginning",
+        max_length=128,
+    ),
+]
+QuietHours = Annotated[
+    str,
+    pattern(
+        r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d\Z", "a span of local time such as 22:00-07:00"
+    ),
+]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-BrokerHost = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:%-]+\Z")]
+BrokerHost = Annotated[
+    str,
+    pattern(
+        r"^[A-Za-z0-9._:%-]+\Z",
+        "a host name or an address alone, without a port and without mqtt://",
+        min_length=1,
+        max_length=253,
+    ),
+]
+HttpsUrl = Annotated[
+    str, pattern(r"^https://[^\s]+\Z", "an address that begins with https://", max_length=1024)
+]
 
 
 RESERVED_IDS: Final = frozenset({"fleet"})
@@ -115,7 +139,10 @@ class Baseline(Struct, frozen=True, forbid_unknown_fields=True):
 class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     """Signed model releases (docs/updates.md). Without `url` and `root_file` nothing is ever downloaded."""
 
-    url: Annotated[str, Meta(max_length=1024, pattern=r"^(https://[^\s]+)?\Z")] = ""
+    url: Annotated[
+        str,
+        pattern(r"^(https://[^\s]+)?\Z", "an address that begins with https://, or empty", max_length=1024),
+    ] = ""
     """Address of the repository at the hub, such as `https://hub.local/updates`."""
     root_file: Annotated[str, Meta(max_length=4096)] = ""
     """The first `root.json` of the site, which names the signing keys; only root may write it."""
@@ -125,7 +152,7 @@ class Updates(Struct, frozen=True, forbid_unknown_fields=True):
     """Folder of the releases; empty: /var/lib/roomtone/models, where that is missing `models` beside the socket."""
     channel: Literal["stable", "beta"] = "stable"
     """Release channel; `beta` includes the releases of `stable`."""
-    pin: Annotated[str, Meta(pattern=r"^(\d{1,6}\.\d{1,6}\.\d{1,6})?\Z")] = ""
+    pin: Annotated[str, pattern(r"^(\d{1,6}\.\d{1,6}\.\d{1,6})?\Z", "a version such as 0.3.0, or empty")] = ""
     """The only model version that may be installed, such as `0.3.0`; empty: any."""
     check_hours: Annotated[float, Meta(ge=0.001, le=168)] = 6.0
     """Hours between two checks for an update, varied by a tenth at random."""

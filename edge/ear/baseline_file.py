@@ -23,6 +23,7 @@ from edge.inference.baseline import BaselineState
 from edge.protocol import ModelName, Sha256, Timestamp
 from edge.util import atomic_file
 from edge.util.atomic_file import sync_folder, temporary_path
+from edge.util.text.patterns import in_words
 
 MAX_BYTES: Final = 1 << 20
 """A larger file is not one of ours: a baseline takes less than 1.5 KB."""
@@ -78,7 +79,7 @@ def read(path: Path) -> SavedBaseline | None:
     except PermissionError:
         raise
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BaselineFileError(str(error)) from None
+        raise BaselineFileError(in_words(error)) from None
 
 
 def write(path: Path, saved: SavedBaseline) -> None:

@@ -29,6 +29,7 @@ from edge.releases.store import state as store_state
 from edge.releases.store.state import Slot, State, folder_of, manifest_sha256
 from edge.util import atomic_file
 from edge.util.errors import UserError
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +212,9 @@ class ModelSelector:
             return 0
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.warning(
-                "[start_count_damaged] %s is damaged (%s): counting the starts anew", self._file, error
+                "[start_count_damaged] %s is damaged (%s): counting the starts anew",
+                self._file,
+                in_words(error),
             )
             return 0
         return found.count if found.target_sha256 == slot.target_sha256 else 0

@@ -27,6 +27,7 @@ from edge.inference.relative_head import RelativeHead
 from edge.protocol import LABELS, ModelName, Sha256, Share
 from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName, family_of, is_family
 from edge.util.errors import UserError
+from edge.util.text.patterns import in_words, pattern
 from edge.util.version import VERSION
 
 MANIFEST: Final = model_folders.MANIFEST
@@ -41,9 +42,12 @@ REQUIRED: Final = (MODEL, GOLDEN, CARD)
 MAX_FILES: Final = 64
 MAX_MODEL_BYTES: Final = 64 << 20
 
-Family = Annotated[str, Meta(pattern=rf"^{FAMILY_PATTERN}\Z")]
-Version = Annotated[str, Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
-FileName = Annotated[str, Meta(pattern=r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+Family = Annotated[str, pattern(rf"^{FAMILY_PATTERN}\Z", "a family of models such as base")]
+Version = Annotated[str, pattern(rf"^{VERSION_PATTERN}\Z", "a version such as 0.3.0")]
+FileName = Annotated[
+    str,
+    pattern(r"^(plots/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", "a file name of A-Z, a-z, 0-9, `_`, `.` and `-`"),
+]
 
 
 class BundleError(UserError):
@@ -167,7 +171,7 @@ def _manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise BundleError(f"{path}: missing, so this is no model bundle") from None
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: {error}") from None
+        raise BundleError(f"{path}: {in_words(error)}") from None
 
 
 def _check_meaning(path: Path, manifest: Manifest) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from edge.protocol import Command, Response
 from edge.util import timestamps
 from edge.util.rate_limit import TokenBucket
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _decode(payload: bytes) -> Command:
 
 def _short(error: Exception) -> str:
     """What is wrong, without what the sender could put into our log through the name of a key."""
-    return "".join(c if c.isprintable() else "?" for c in str(error)[:MAX_ERROR])
+    return "".join(c if c.isprintable() else "?" for c in in_words(error)[:MAX_ERROR])
 
 
 def _transaction_of(payload: bytes) -> str:

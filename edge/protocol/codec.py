@@ -18,6 +18,7 @@ from edge.protocol.ear_link import (
     SpeechSignal,
 )
 from edge.protocol.messages import Event
+from edge.util.text.patterns import in_words
 
 T = TypeVar("T")
 
@@ -63,6 +64,6 @@ def _decode(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
         return decoder.decode(data)
     except msgspec.MsgspecError as error:
-        raise ContractError(str(error)) from None
+        raise ContractError(in_words(error)) from None
     except UnicodeDecodeError:
         raise ContractError("not UTF-8") from None

@@ -7,12 +7,15 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from edge.protocol.types import AnyTimestamp, BootId, Count
+from edge.util.text.patterns import pattern
 
 
 class Command(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The payload of a command; a retained one is ignored."""
 
-    transaction: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
+    transaction: Annotated[
+        str, pattern(r"^[A-Za-z0-9_.:-]{1,64}\Z", "1 to 64 of A-Z, a-z, 0-9, `_`, `.`, `:` and `-`")
+    ]
     """Chosen by the sender and repeated in the response."""
     sent_at: AnyTimestamp | None = None
     seconds: Annotated[int, Meta(ge=0, le=60)] = 60

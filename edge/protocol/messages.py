@@ -25,6 +25,7 @@ from edge.protocol.types import (
     Ulid,
     VersionText,
 )
+from edge.util.text.patterns import pattern
 
 PROTOCOL: Final = 1
 SMALL_COUNT: Final = 2**24
@@ -118,7 +119,9 @@ class MicFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     rate_hz: Annotated[int, Meta(ge=1000, le=768_000, multiple_of=25)]
     channels: Annotated[int, Meta(ge=1, le=64)]
-    used: Annotated[str, Meta(pattern=r"^(mean|loudest|[1-9]|[1-5]\d|6[0-4])\Z")] = "mean"
+    used: Annotated[
+        str, pattern(r"^(mean|loudest|[1-9]|[1-5]\d|6[0-4])\Z", "mean, loudest or a number from 1 to 64")
+    ] = "mean"
     """What is used of the channels: their mean, the loudest one, or the number of one."""
 
 
@@ -128,7 +131,7 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     model: ModelName
     model_sha256: Sha256
     feature_spec_sha256: Sha256
-    runtime: Annotated[str, Meta(pattern=r"^[a-z0-9 ._-]{1,40}\Z")]
+    runtime: Annotated[str, pattern(r"^[a-z0-9 ._-]{1,40}\Z", "1 to 40 of a-z, 0-9, space, `.`, `_` and `-`")]
     vad: Literal["silero", "webrtc"]
     ear_version: VersionText
     config_sha256: Sha256 | None

@@ -18,6 +18,7 @@ from packaging.version import Version as ParsedVersion
 from edge.protocol import NodeId, Sha256
 from edge.protocol.bundle_name import FAMILY_PATTERN, VERSION_PATTERN, BundleName
 from edge.util.errors import UserError
+from edge.util.text.patterns import in_words, pattern
 from edge.util.version import VERSION
 
 KEY: Final = "roomtone"
@@ -27,8 +28,8 @@ MAX_ARCHIVE_BYTES: Final = 96 << 20
 RUNTIMES: Final = (("ai-edge-litert", "litert"), ("tflite-runtime", "tflite-runtime"))
 
 Channel = Literal["stable", "beta"]
-Family = Annotated[str, Meta(pattern=rf"^{FAMILY_PATTERN}\Z")]
-Version = Annotated[str, Meta(pattern=rf"^{VERSION_PATTERN}\Z")]
+Family = Annotated[str, pattern(rf"^{FAMILY_PATTERN}\Z", "a family of models such as base")]
+Version = Annotated[str, pattern(rf"^{VERSION_PATTERN}\Z", "a version such as 0.3.0")]
 Number = Annotated[int, Meta(ge=1, le=2**31)]
 
 
@@ -147,7 +148,9 @@ def read(path: str, custom: Any) -> Release:
     try:
         release = msgspec.convert((custom or {}).get(KEY), Release)
     except (msgspec.ValidationError, AttributeError) as error:
-        raise UserError(f"target {path[:80]!r}: its metadata is not that of a release ({error})") from None
+        raise UserError(
+            f"target {path[:80]!r}: its metadata is not that of a release ({in_words(error)})"
+        ) from None
     if path != release.path:
         raise UserError(f"target {path[:80]!r}: its name should be {release.path!r}")
     return release

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+_LEAP_SECOND: Final = re.compile(r"([T ]\d\d:\d\d:)60", re.ASCII)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -25,6 +29,9 @@ def now() -> str:
 
 
 def parse(text: str) -> datetime:
-    """Read a time of ISO 8601, with a zone or in UTC. Raises `ValueError`: no such date, or not a time."""
-    moment = datetime.fromisoformat(text)
+    """Read a time of ISO 8601 or RFC 3339 (`2026-01-31t10:00:00z`, too), with a zone or in UTC.
+
+    A leap second counts as the one before it. Raises `ValueError`: no such date, or not a time.
+    """
+    moment = datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", text.upper()))
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from edge.config.join_file import Join, Models, Role, read, signed_bytes
 from edge.releases.join_trust import code_of
 from edge.util.atomic_file import write
 from edge.util.errors import UserError, reason
+from edge.util.text.patterns import in_words
 from edge.util.text.text_file import read_text
 from provisioning.fleet import authority, deployment
 from provisioning.fleet import site as sites
@@ -40,7 +41,7 @@ def init(options: argparse.Namespace) -> int:
     try:
         settings = msgspec.convert(tree, SiteSettings)
     except msgspec.ValidationError as error:
-        raise UserError(f"fleet init: {error}") from None
+        raise UserError(f"fleet init: {in_words(error, tree)}") from None
     site = sites.create_site(options.site, settings, options.days)
     print_status(f"{site.folder}: a new site, {settings.name!r}, broker {settings.hosts[0]}:{settings.port}")
     print_status(

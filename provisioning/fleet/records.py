@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from edge.config.join_file import Role
 from edge.config.settings import BaseTopic, Port
+from edge.util.text.patterns import pattern
 
 
 class Deployment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,7 +37,9 @@ class SiteSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What was decided when the site was made."""
 
     v: Literal[1] = 1
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 ._-]{1,48}\Z")]
+    name: Annotated[
+        str, pattern(r"^[A-Za-z0-9 ._-]{1,48}\Z", "1 to 48 of A-Z, a-z, 0-9, space, `.`, `_` and `-`")
+    ]
     hosts: Annotated[tuple[str, ...], Meta(min_length=1)]
     """Names and addresses of the broker; clients use the first."""
     port: Port = 8883

@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar
@@ -28,6 +28,7 @@ from edge.config.settings import RESERVED_IDS
 from edge.protocol import NodeId
 from edge.util.atomic_file import move_into_place, write
 from edge.util.errors import UserError, reason
+from edge.util.text.patterns import in_words
 from edge.util.timestamps import rfc3339
 from provisioning.fleet import authority
 from provisioning.fleet.authority import Authority, cert_pem, key_pem, now_utc
@@ -263,6 +264,22 @@ def open_site(folder: Path) -> Iterator[Site]:
         raise UserError(f"{error.filename or folder}: {reason(error)}") from None
 
 
+def not_enrolled(folder: Path, nodes: Iterable[str]) -> list[str]:
+    """Return the devices that have no valid certificate of the site; none where the folder keeps no certificates.
+
+    It only reads: on a workstation the folder may hold the keys of models and nothing else. Raises `UserError`.
+    """
+    path = folder / "issued.json"
+    if not path.is_file():
+        return []
+    try:
+        issued = _decode(path, list[IssuedCertificate])
+    except OSError as error:
+        raise UserError(f"{path}: {reason(error)}") from None
+    enrolled = {one.name for one in issued if one.role == "device" and one.revoked is None}
+    return [node for node in nodes if node not in enrolled]
+
+
 def _restore_owner(folder: Path) -> None:
     """Give files that root wrote (`sudo roomtone fleet deploy`) back to the owner of the folder."""
     if os.geteuid() == 0:
@@ -281,7 +298,7 @@ def _decode(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: damaged ({error}); restore a copy from a backup") from None
+        raise UserError(f"{path}: damaged ({in_words(error)}); restore a copy from a backup") from None
 
 
 def _public_key(old: IssuedCertificate) -> ec.EllipticCurvePublicKey:

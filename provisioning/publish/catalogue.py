@@ -22,11 +22,13 @@ from securesystemslib.exceptions import StorageError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 
+from edge.config.settings import HttpsUrl
 from edge.protocol import NodeId
 from edge.releases import metadata as releases
 from edge.releases.metadata import Target
 from edge.util.atomic_file import write
 from edge.util.errors import UserError
+from edge.util.text.patterns import in_words
 
 ROOT_DAYS: Final = 3650
 TARGETS_DAYS: Final = 400
@@ -43,7 +45,7 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     v: Literal[1] = 1
     profile: Literal["home", "site"] = "home"
-    url: Annotated[str, Meta(pattern=r"^https://[^\s]+\Z", max_length=1024)]
+    url: HttpsUrl
     """Where the hub serves the repository."""
     ca: Annotated[str, Meta(max_length=16_384)] = ""
     """Who signed the hub's certificate, PEM; empty: the site itself, or a public authority."""
@@ -68,7 +70,7 @@ class Catalogue:
                 f"{folder}: no keys for models; make them with `roomtone fleet keys init`"
             ) from None
         except (OSError, msgspec.MsgspecError) as error:
-            raise UserError(f"{folder / 'about.json'}: {error}") from None
+            raise UserError(f"{folder / 'about.json'}: {in_words(error)}") from None
 
     def save_about(self, about: About) -> None:
         """Replace `about.json`. Raises `OSError`."""

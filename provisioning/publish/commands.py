@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ from edge.inference import bundle as bundles
 from edge.releases import archive
 from edge.releases.metadata import Release, Target
 from edge.util.errors import NotInForceError, UserError
+from edge.util.text.patterns import in_words
 from edge.util.text.text_file import read_text
 from provisioning.fleet.console import print_status as say
-from provisioning.fleet.site import MODELS
+from provisioning.fleet.site import MODELS, not_enrolled
 from provisioning.publish import bundle_checks, keys, rotation, setup
 from provisioning.publish.catalogue import About, Catalogue
 from provisioning.publish.signing import sign_targets
@@ -45,11 +47,12 @@ def keys_init(options: argparse.Namespace) -> int:
     """Make the signing keys of a site and the first metadata (`fleet keys init`)."""
     try:
         ca = "" if options.ca is None else read_text(options.ca, "`--ca`")
-        about = msgspec.convert({"profile": options.profile, "url": options.url, "ca": ca}, About)
+        tree = {"profile": options.profile, "url": options.url, "ca": ca}
+        about = msgspec.convert(tree, About)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--ca {options.ca}: cannot be read ({error})") from None
     except msgspec.ValidationError as error:
-        raise UserError(f"fleet keys init: {error} (--url begins with https://)") from None
+        raise UserError(f"fleet keys init: {in_words(error, tree)}") from None
     catalogue = setup.init(options.site / MODELS, about, passphrase_of(options))
     say(f"{catalogue.folder}: new keys, profile {about.profile!r}")
     own_hub = (options.site.absolute().parent / "updates").is_dir()
@@ -229,16 +232,23 @@ def group(options: argparse.Namespace) -> int:
         groups[options.name] = tuple(options.nodes)
     elif groups.pop(options.name, None) is None:
         raise UserError(f"no group {options.name!r}; known: {', '.join(groups) or 'none'}")
+    tree = msgspec.to_builtins(msgspec.structs.replace(catalogue.about, groups=groups))
     try:
-        about = msgspec.convert(
-            msgspec.to_builtins(msgspec.structs.replace(catalogue.about, groups=groups)), About
-        )
+        about = msgspec.convert(tree, About)
     except msgspec.ValidationError as error:
-        raise UserError(f"fleet group: {error}") from None
+        raise UserError(f"fleet group: {in_words(error, tree)}") from None
     catalogue.save_about(about)
     members = groups.get(options.name)
     say(f"{options.name}: {', '.join(members)}" if members else f"{options.name}: removed")
+    print_not_enrolled(options.site, members or ())
     return 0
+
+
+def print_not_enrolled(site: Path, nodes: Sequence[str]) -> None:
+    """Print which of the devices the site does not know: a wrong name, or one that is enrolled later."""
+    if missing := not_enrolled(site, nodes):
+        are = "is" if len(missing) == 1 else "are"
+        say(f"{', '.join(missing)} {are} not enrolled here; `roomtone fleet list` shows the names")
 
 
 def _hub_to_use(catalogue: Catalogue, options: argparse.Namespace) -> Hub | None:

@@ -44,8 +44,10 @@ def run(options: argparse.Namespace) -> int:
     options.join = options.join or _operator_of_hub(options)
     # Hub and broker are reached before anything is signed.
     hub.status()
+    nodes = nodes_of(catalogue, options.to)
+    commands.print_not_enrolled(options.site, nodes)
     with DeviceStatus(options) as devices:
-        refuse_other_family(family_to_push(catalogue, options), nodes_of(catalogue, options.to), devices)
+        refuse_other_family(family_to_push(catalogue, options), nodes, devices)
         planned = plan(catalogue, options)
         signer = setup.targets_signer(catalogue, options.targets_key, commands.passphrase_of(options))
 

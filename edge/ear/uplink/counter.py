@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from edge.protocol import Count, SessionId
 from edge.util import atomic_file
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -79,5 +80,5 @@ class UtteranceCounter:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("[count_damaged] %s is damaged (%s): counting anew", self._path, error)
+            log.warning("[count_damaged] %s is damaged (%s): counting anew", self._path, in_words(error))
             return None

@@ -19,6 +19,7 @@ from msgspec import Struct
 from edge.protocol import Event
 from edge.util import atomic_file
 from edge.util.system_clock import boottime, machine_boot, synced
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,9 @@ class Clock:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("[clock_state_damaged] %s cannot be read (%s): beginning anew", self._path, error)
+            log.warning(
+                "[clock_state_damaged] %s cannot be read (%s): beginning anew", self._path, in_words(error)
+            )
             return None
         return found if found.boot == self._boot else None
 

@@ -20,6 +20,7 @@ from ulid import ULID
 
 from edge.protocol import BootId, Count, LastEvent, SessionId
 from edge.util import atomic_file
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -125,5 +126,7 @@ class Numbering:
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("[numbers_damaged] %s cannot be read (%s): another boot begins", self._path, error)
+            log.warning(
+                "[numbers_damaged] %s cannot be read (%s): another boot begins", self._path, in_words(error)
+            )
             return None

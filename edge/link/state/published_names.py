@@ -20,6 +20,7 @@ from edge.protocol import TOPICS, announce_topic, topic
 from edge.protocol.homeassistant_discovery import discovery_topic
 from edge.util.atomic_file import update
 from edge.util.errors import reason
+from edge.util.text.patterns import in_words
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ def _before(path: Path, now: Identity) -> tuple[Identity, ...]:
         return ()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.warning(
-            "[identity_unreadable] %s cannot be read (%s): old retained messages, if any, stay", path, error
+            "[identity_unreadable] %s cannot be read (%s): old retained messages, if any, stay",
+            path,
+            in_words(error),
         )
         return ()
     last = Identity(read.node, read.base_topic, read.prefix, read.state, read.status_topic)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from edge.config.settings import Config
 from edge.protocol import ModelName, Sha256
 from edge.releases.metadata import Number, Release
+from edge.util.text.patterns import in_words, pattern
 
 log = logging.getLogger(__name__)
 _reported: dict[Path, str] = {}
@@ -32,7 +33,7 @@ MAX_REFUSED: Final = 200
 INSTALLED: Final = Path("/var/lib/roomtone/models")
 
 Stage = Literal["selected", "downloaded", "unpacked", "validated"]
-FolderName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,80}\Z")]
+FolderName = Annotated[str, pattern(r"^[a-z0-9][a-z0-9.-]{0,80}\Z", "a folder name of a-z, 0-9, `.` and `-`")]
 
 
 class Slot(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -154,7 +155,7 @@ def read(folder: Path) -> State:
     except FileNotFoundError:
         state = State()
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StateError(f"{path}: {error}") from None
+        raise StateError(f"{path}: {in_words(error)}") from None
     if state is None:
         raise StateError(f"{path}: more than {MAX_BYTES} bytes")
     return msgspec.structs.replace(state, floor=max(state.floor, read_floor(folder)))

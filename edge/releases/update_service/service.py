@@ -39,6 +39,7 @@ from edge.releases.update_service.messages import (
     SetReference,
 )
 from edge.util.errors import UserError
+from edge.util.text.patterns import in_words
 
 CREDENTIALS: Final = Path("/run/credentials")
 """Where systemd shows each unit its own credentials."""
@@ -119,7 +120,7 @@ def main() -> int:
             config = msgspec.json.decode(sys.stdin.buffer.readline(MAX_LINE), type=Config)
         request: Request = msgspec.json.decode(sys.stdin.buffer.readline(MAX_LINE), type=Request)
     except (UserError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        emit(Outcome("failed", f"the update service cannot read its request: {error}"[:300]))
+        emit(Outcome("failed", f"the update service cannot read its request: {in_words(error)}"[:300]))
         return 0
     emit(handle(request, config, emit))
     return 0

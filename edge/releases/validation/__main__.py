@@ -32,11 +32,12 @@ def main() -> int:
 
     from edge.releases.validation.messages import MAX_LINE, ValidationRequest, Verdict
     from edge.releases.validation.validator import validate_bundle
+    from edge.util.text.patterns import in_words
 
     try:
         request = msgspec.json.decode(sys.stdin.buffer.readline(MAX_LINE), type=ValidationRequest)
     except msgspec.MsgspecError as error:
-        verdict = Verdict(ok=False, reason=f"invalid request: {error}")
+        verdict = Verdict(ok=False, reason=f"invalid request: {in_words(error)}")
     else:
         verdict = validate_bundle(request)
     sys.stdout.buffer.write(msgspec.json.encode(verdict) + b"\n")

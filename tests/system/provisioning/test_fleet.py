@@ -253,3 +253,47 @@ def test_a_join_file_that_cannot_be_written_enrols_nobody(site, tmp_path, capsys
     existing.write_text("mine")
     assert fleet(site, "enrol", "kitchen", "--out", existing) == 2
     assert existing.read_text() == "mine"
+
+
+@pytest.fixture
+def group(site, tmp_path, capsys):
+    """`fleet group` of a site with keys and the devices attic and study; returns what it says."""
+    secret = tmp_path / "passphrase"
+    secret.write_text("correct horse battery\n")
+    fleet(site, "enrol", "attic")
+    fleet(site, "enrol", "study")
+    url = "https://hub.invalid/updates"
+    assert fleet(site, "keys", "init", "--url", url, "--passphrase-file", secret) == 0
+
+    def run(*words, status=0):
+        capsys.readouterr()
+        assert fleet(site, "group", *words) == status
+        return capsys.readouterr().err
+
+    return run
+
+
+def test_a_group_says_which_of_its_devices_are_not_enrolled(group, site):
+    said = group("upstairs", "attic", "bath")
+    assert said == "upstairs: attic, bath\nbath is not enrolled here; `roomtone fleet list` shows the names\n"
+    assert group("upstairs", "attic", "study") == "upstairs: attic, study\n"
+    fleet(site, "revoke", "study")
+    assert "bath, study are not enrolled" in group("upstairs", "attic", "bath", "study")
+    assert group("upstairs") == "upstairs: removed\n"
+
+
+def test_a_group_without_the_certificates_of_the_site_is_taken_as_it_is(group, site):
+    (site / "issued.json").unlink()
+    assert group("upstairs", "bath") == "upstairs: bath\n"
+
+
+def test_a_name_that_no_device_can_have_is_refused_in_words(group):
+    said = group("upstairs", "attic", "Bad Name", status=2)
+    assert 'must be 1 to 64 of a-z, 0-9, `_` and `-`, not "Bad Name"' in said
+    assert "regex" not in said
+
+
+def test_an_address_without_https_is_refused_in_words(site, capsys):
+    assert fleet(site, "keys", "init", "--url", "http://hub.invalid") == 2
+    said = capsys.readouterr().err
+    assert '`url` must be an address that begins with https://, not "http://hub.invalid"' in said

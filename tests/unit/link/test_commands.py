@@ -86,7 +86,26 @@ def test_a_retained_mute_is_ignored_and_one_that_waited_closes_the_microphone(wo
     assert (len(world.ran), [response.ok for response in world.responses]) == (1, [False, True])
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%S+00:00"])
-def test_a_time_as_other_programs_write_it_is_understood(world, form):
-    world.send("mute", sent_at=datetime.now(UTC).strftime(form))
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%dT%H:%M:%S.%fZ",
+        "%Y-%m-%dT%H:%M:%S+00:00",
+        "%Y-%m-%dt%H:%M:%Sz",
+        "%Y-%m-%d %H:%M:%S.%f000000z",
+    ],
+)
+@pytest.mark.parametrize("verb", ["mute", "unmute"])
+def test_a_time_as_other_programs_write_it_is_understood(world, verb, form):
+    world.send(verb, sent_at=datetime.now(UTC).strftime(form))
     assert [response.ok for response in world.responses] == [True]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [({"sent_at": "now"}, "`sent_at` must be a time of RFC 3339"), ({"boot": "x"}, "`boot` must be 8 hex")],
+)
+def test_a_value_that_is_refused_is_named_in_words(world, given, text):
+    world.send("mute", **given)
+    assert [(r.ok, r.error.startswith(f"malformed: {text}")) for r in world.responses] == [(False, True)]
