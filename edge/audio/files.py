@@ -22,7 +22,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.audio import containers
+from edge.audio import containers, cut_off
 from edge.audio.channels import ChannelMixer
 from edge.audio.walk import files_below
 from edge.util.errors import UserError, reason
@@ -84,6 +84,8 @@ class AudioFile:
         sf = _soundfile(self.name)
         self._errors: tuple[type[Exception], ...] = (sf.LibsndfileError, RuntimeError, OSError, ValueError)
         handle = _standard_input() if str(path) == "-" else _regular(Path(path))
+        self.share = cut_off.share(handle)
+        """The part of the sound that is there, 0 to 1; below 1 for a file that is cut off."""
         try:
             self._file = self._open(sf, handle, external, raw=Path(path).suffix.lower() == ".raw")
         except AudioFileError:

@@ -49,6 +49,16 @@ def flac_pieces(read_at: ReadAt, size: int) -> list[Piece] | None:
     return [bytes(head), (HEADER_BYTES, stop - HEADER_BYTES)]
 
 
+def declared_and_found(read_at: ReadAt, size: int) -> tuple[int, int] | None:
+    """Return the number of samples by the header, and up to the last complete frame; None where one is not known."""
+    head = read_at(0, HEADER_BYTES)
+    if len(head) < HEADER_BYTES or head[4] & 0x7F:
+        return None
+    declared = int.from_bytes(head[18:26], "big") & LENGTH_MASK
+    end = _end(read_at, size, head) if declared else None
+    return None if end is None else (declared, end[0])
+
+
 def _end(read_at: ReadAt, size: int, head: bytes) -> tuple[int, int] | None:
     """The number of samples up to the last complete frame, and the offset behind it."""
     largest = int.from_bytes(head[15:18], "big") or MIN_WINDOW

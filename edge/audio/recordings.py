@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -23,6 +23,7 @@ from edge.protocol import LABELS, UNCERTAIN
 
 MIN_S: Final = 0.1
 
+Reason = Literal["no_speech", "too_short", "unclear"]
 Progress = Callable[[AudioFile], Iterator[Samples]]
 """Wraps the iteration over a file, to show the progress."""
 
@@ -47,6 +48,10 @@ class RecordingResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     duration_s: float
     speech_s: float
     """Length of the speech according to the voice activity detector."""
+    declared_s: float | None = None
+    """Length that the header says, of a file that is cut off; absent for a whole one."""
+    uncertain: Reason | None = None
+    """Why it is `uncertain`: no speech, too little of it, or no label is clear; absent for any other label."""
     model: str
     arousal: float | None = None
     """-1 (far calmer than ordinary speech) to 1 (far more agitated); absent without enough speech."""
@@ -84,7 +89,7 @@ class RecordingClassifier:
         contents = _Contents()
         with AudioFile(name, external=self._external) as file:
             self._read(progress(file), contents)
-            shown = file.name
+            shown, share = file.name, file.share
         seconds = contents.samples / RATE
         if seconds < MIN_S:
             raise AudioFileError(
@@ -98,6 +103,8 @@ class RecordingClassifier:
             probabilities=_rounded(result),
             arousal=None if result is None or result.arousal is None else round(result.arousal, 3),
             duration_s=round(seconds, 3),
+            declared_s=None if share == 1.0 else round(seconds / share, 3),
+            uncertain=_reason(result, contents),
             speech_s=round(contents.speech / RATE, 3),
             model=self._classifier.bundle.full_name,
             segments=tuple(contents.segments) if segments else None,
@@ -139,6 +146,12 @@ class RecordingClassifier:
         outputs = np.average([result.outputs for _, result in enough], axis=0, weights=weights)
         embedding = np.average([result.embedding for _, result in enough], axis=0, weights=weights)
         return self._classifier.result(outputs, embedding, True)
+
+
+def _reason(result: Result | None, contents: _Contents) -> Reason | None:
+    if result is not None:
+        return "unclear" if result.event_type == UNCERTAIN else None
+    return "too_short" if contents.speech else "no_speech"
 
 
 def _rounded(result: Result | None) -> dict[str, float]:

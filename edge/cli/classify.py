@@ -85,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
                 line = msgspec.json.encode({"file": json_text(name), "error": json_text(str(error))})
                 print(line.decode(), flush=True)
             continue
+        if result.declared_s is not None:
+            print(f"roomtone: {_cut_off(result)}", file=sys.stderr, flush=True)
         print(msgspec.json.encode(result).decode() if options.json else format_result(result), flush=True)
     return 2 if failed else 0
 
@@ -107,9 +109,15 @@ def _prepared(bundle_name: str) -> RecordingClassifier:
 
 def format_result(result: RecordingResult) -> str:
     """Format a classification as text: one line, a bar for each label, and a line for each segment."""
-    note = "" if result.speech_s else "; no speech detected"
-    name = "standard input" if result.file == "-" else printable(result.file)
-    lines = [f"{name}: {result.event_type}, {result.confidence:.0%} ({result.duration_s:.1f} s{note})"]
+    note = {
+        "no_speech": "; no speech detected",
+        "too_short": f"; too little speech, {result.speech_s:.1f} s",
+        "unclear": "; no label is clear",
+        None: "",
+    }[result.uncertain]
+    lines = [
+        f"{_name(result)}: {result.event_type}, {result.confidence:.0%} ({result.duration_s:.1f} s{note})"
+    ]
     for label, share in sorted(result.probabilities.items(), key=lambda pair: -pair[1]):
         lines.append(f"  {label:<10} {'█' * round(share * BAR):<{BAR}} {share:4.0%}")
     for segment in result.segments or ():
@@ -117,6 +125,17 @@ def format_result(result: RecordingResult) -> str:
         place = f"{minutes:3.0f}:{seconds:05.2f}  {segment.duration_s:5.2f} s"
         lines.append(f"  {place}  {segment.event_type:<10} {segment.confidence:4.0%}")
     return "\n".join(lines)
+
+
+def _name(result: RecordingResult) -> str:
+    return "standard input" if result.file == "-" else printable(result.file)
+
+
+def _cut_off(result: RecordingResult) -> str:
+    return (
+        f"{_name(result)}: cut off: {result.duration_s:.2f} s of {result.declared_s:.2f} s are there; "
+        "copy or record it again"
+    )
 
 
 def _with_progress(file: AudioFile) -> Iterator[Samples]:

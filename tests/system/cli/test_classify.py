@@ -116,8 +116,23 @@ def test_a_bad_file_is_named_and_the_others_are_classified_all_the_same(tmp_path
 def test_a_recording_cut_off_in_the_middle_is_classified_as_far_as_it_goes(tmp_path: Path, wav: Path) -> None:
     cut = tmp_path / "cut.wav"
     cut.write_bytes(wav.read_bytes()[: wav.stat().st_size // 2 + 1])
-    (answer,) = answers(roomtone("classify", "--json", cut))
+    result = roomtone("classify", "--json", cut)
+    assert result.returncode == 0
+    (answer,) = answers(result)
     assert answer["duration_s"] == pytest.approx(1.39, abs=0.02)
+    assert answer["declared_s"] == pytest.approx(2.79, abs=0.02)
+    assert result.stderr == (
+        f"roomtone: {cut}: cut off: {answer['duration_s']:.2f} s of {answer['declared_s']:.2f} s are there; "
+        "copy or record it again\n"
+    )
+    assert roomtone("classify", wav).stderr == ""
+
+
+def test_a_short_word_is_uncertain_with_the_reason(tmp_path: Path, speech: Samples) -> None:
+    loudest = int(np.abs(speech).argmax())
+    sf.write(tmp_path / "short.wav", speech[max(0, loudest - 2400) : loudest + 2400], 16_000)
+    result = roomtone("classify", tmp_path / "short.wav")
+    assert re.search(r"short\.wav: uncertain, 14% \(0\.3 s; too little speech, 0\.\d s\)", result.stdout)
 
 
 def test_standard_input_is_read(wav: Path) -> None:

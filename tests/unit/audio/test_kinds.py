@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from edge.audio import files
 from edge.audio.files import RATE, AudioFileError
-from tests.support.audio.kinds import AMPLITUDE, FAULTY, ORDINARY, REFUSED, Kind, check_tone, wav
-from tests.support.audio.odd_headers import CUT_OFF, ODD_HEADERS
+from tests.support.audio.kinds import AMPLITUDE, FAULTY, ORDINARY, REFUSED, Kind, check_tone, encoded, wav
+from tests.support.audio.odd_headers import CUT_OFF, ODD_HEADERS, rifx
 
 
 def names(kinds: list[Kind]) -> list[object]:
@@ -32,6 +33,44 @@ def test_what_is_left_of_a_recording_that_was_cut_off_is_read(tmp_path: Path, ki
     assert 0.4 * RATE < samples.size < RATE
     middle = samples[1000 : 1000 + 10 * RATE // 44].astype(float)  # 100 periods
     assert np.sqrt(np.mean(middle**2)) / 32768 == pytest.approx(AMPLITUDE / np.sqrt(2), rel=0.06)
+
+
+def share(path: Path) -> float:
+    with files.AudioFile(path) as file:
+        return file.share
+
+
+@pytest.mark.parametrize("kind", names(ORDINARY + FAULTY + ODD_HEADERS))
+def test_a_whole_file_is_not_taken_for_one_that_was_cut_off(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / kind.name
+    kind.write(path)
+    # Its header says 281 s.
+    assert share(path) == (1.0 if kind.name != "too-large.wav" else pytest.approx(32_000 / 9_000_000))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.wav", wav),
+        ("a.wav", lambda: wav(rate=48_000, channels=2)),
+        ("big-endian.wav", lambda: rifx(32_000)),
+        ("a.flac", lambda: encoded("FLAC", "PCM_16")),
+        ("a.aiff", lambda: encoded("AIFF", "PCM_16")),
+        ("a.au", lambda: encoded("AU", "PCM_16")),
+    ],
+)
+def test_a_file_that_was_cut_off_knows_how_much_is_there(
+    tmp_path: Path, name: str, data: Callable[[], bytes]
+) -> None:
+    path, whole = tmp_path / name, data()
+    for part in (0.4, 0.8):
+        path.write_bytes(whole[: int(part * len(whole))])
+        there = files.load(path).size / RATE
+        assert share(path) == pytest.approx(there, abs=0.01)
+        if not name.endswith("flac"):  # whose bytes are not in proportion to its samples
+            assert share(path) == pytest.approx(part, abs=0.01)
+    path.write_bytes(whole)
+    assert share(path) == 1.0
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 1.0])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.audio.recordings import RecordingClassifier
+from edge.audio.recordings import RecordingClassifier, RecordingResult
 from edge.config.load import load
 from edge.inference.classifier import Result
 from edge.protocol import LABELS
@@ -61,3 +61,24 @@ def test_an_offset_of_the_microphone_is_removed_before_anything_listens(
     heard = np.concatenate(listener.heard).astype(float)
     assert abs(heard.mean()) < 20
     assert heard.std() == pytest.approx(0.05 * 32768, rel=0.2)
+
+
+def classified(path: Path, sound: NDArray[np.float64], *, bytes_kept: int | None = None) -> RecordingResult:
+    sf.write(path, sound, RATE, subtype="PCM_16")
+    if bytes_kept is not None:
+        path.write_bytes(path.read_bytes()[:bytes_kept])
+    classifier = RecordingClassifier(load(), LoudIsSpeech(), Listener())  # type: ignore[arg-type]
+    return classifier.classify(str(path), segments=False)
+
+
+def test_a_recording_that_was_cut_off_says_how_long_it_should_be(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.05, RATE)
+    result = classified(tmp_path / "a.wav", noise, bytes_kept=44 + RATE // 2)
+    assert (result.duration_s, result.declared_s) == (0.25, 1.0)
+    assert classified(tmp_path / "b.wav", noise).declared_s is None
+
+
+@pytest.mark.parametrize(("level", "reason"), [(0.0005, "no_speech"), (0.05, "too_short")])
+def test_uncertain_has_a_reason(tmp_path: Path, level: float, reason: str) -> None:
+    result = classified(tmp_path / "a.wav", np.random.default_rng(1).normal(0, level, RATE // 3))
+    assert (result.event_type, result.uncertain) == ("uncertain", reason)
