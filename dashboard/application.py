@@ -191,6 +191,7 @@ def _services(
         rules=rules,
         notifier=Notifier(rules, feed, Channels(notifications, push), audit.record),
         push=push,
+        allowed=notifications.allowed,
         mail=notifications.mail is not None,
         reachability=Reachability(engine),
         releases=releases,

@@ -22,14 +22,17 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Too many attempts. Wait a minute.",
         "login_busy": "Too many login attempts at the moment. Try again later.",
         "login_database": "The database does not answer. Try again later.",
-        "phone": "On this phone",
-        "phone_why": "This hub signs its pages itself. Install its certificate once, and this phone knows them: no "
+        "phone": "On this phone or computer",
+        "phone_why": "This hub signs its pages itself. Install its certificate once, and this browser knows them: no "
         "warning, a microphone for Try it, and notifications.",
         "phone_get": "Certificate of this hub",
         "phone_android": "Android|Open the certificate above.|Settings, search for “CA certificate”, install anyway.|"
         "Choose the file roomtone-ca.crt.",
         "phone_ios": "iPhone, iPad|Open the certificate above in Safari and allow the profile.|Settings, “Profile "
         "downloaded”, install.|Settings, General, About, Certificate Trust Settings: switch it on.",
+        "phone_computer": "Computer|Download the certificate above.|Chrome, Edge: Settings, search for “certificates”, "
+        "import it as a trusted authority.|Firefox: Settings, search for “certificates”, View Certificates, "
+        "Authorities, Import, trust it for websites.",
         "phone_check": "The hub shows the certificate’s SHA-256 fingerprint at its start: compare it. It can sign for "
         "this home only: names below .local, .lan and .home.arpa, private addresses, and this hub.",
         "phone_open": "Then open the pages",
@@ -49,14 +52,17 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_often": "Demasiados intentos. Espere un minuto.",
         "login_busy": "Demasiados inicios de sesión en este momento. Inténtelo más tarde.",
         "login_database": "La base de datos no responde. Inténtelo más tarde.",
-        "phone": "En este teléfono",
-        "phone_why": "Este servidor firma sus páginas él mismo. Instale su certificado una vez y el teléfono las "
-        "reconoce: sin avisos, con micrófono para Pruébelo y con notificaciones.",
+        "phone": "En este teléfono u ordenador",
+        "phone_why": "Este servidor firma sus páginas él mismo. Instale su certificado una vez y el navegador "
+        "las reconoce: sin avisos, con micrófono para Pruébelo y con notificaciones.",
         "phone_get": "Certificado de este servidor",
         "phone_android": "Android|Abra el certificado de arriba.|Ajustes, busque «certificado de CA», instálelo de "
         "todos modos.|Elija el archivo roomtone-ca.crt.",
         "phone_ios": "iPhone, iPad|Abra el certificado de arriba en Safari y permita el perfil.|Ajustes, «Perfil "
         "descargado», instálelo.|Ajustes, General, Información, Ajustes de confianza de los certificados: actívelo.",
+        "phone_computer": "Ordenador|Descargue el certificado de arriba.|Chrome, Edge: Configuración, busque "
+        "«certificados», impórtelo como entidad de confianza.|Firefox: Ajustes, busque «certificados», Ver "
+        "certificados, Autoridades, Importar, confíe en él para sitios web.",
         "phone_check": "El servidor muestra al arrancar la huella SHA-256 del certificado: compárela. Solo puede "
         "firmar para esta casa: nombres bajo .local, .lan y .home.arpa, direcciones privadas y este servidor.",
         "phone_open": "Después abra las páginas",

@@ -15,6 +15,7 @@ from dashboard.language import language_of, texts
 PATH: Final = "/phone"
 CERTIFICATE: Final = "/roomtone-ca.crt"
 """Served by the proxy (provisioning/hub/Caddyfile)."""
+SYSTEMS: Final = ("phone_android", "phone_ios", "phone_computer")
 PAGE: Final = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><title>{title} · Roomtone</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -40,7 +41,7 @@ def install(application: FastAPI) -> None:
             why=escape(text["phone_why"]),
             certificate=CERTIFICATE,
             get=escape(text["phone_get"]),
-            steps="".join(_steps(text[system]) for system in ("phone_android", "phone_ios")),
+            steps="".join(_steps(text[system]) for system in SYSTEMS),
             check=escape(text["phone_check"]),
             open=escape(text["phone_open"]),
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 NAT64: Final = IPv6Network("64:ff9b::/96")
 TRANSLATED: Final = (IPv6Network("64:ff9b:1::/48"), IPv6Network("2002::/16"), IPv6Network("2001::/32"))
@@ -22,13 +23,21 @@ class RefusedAddressError(Exception):
     """An address that the hub does not send to; the message says why."""
 
 
+class PrivateAddressError(RefusedAddressError):
+    """An address in a network that is not allowed."""
+
+    def __init__(self, named: str, address: Address) -> None:
+        super().__init__(f"{named} is not a public address; allow it with --notify {address}")
+        self.address = address
+
+
 @dataclass(frozen=True)
 class AllowedAddresses:
     """`networks` are allowed besides public addresses."""
 
     networks: tuple[Network, ...] = ()
 
-    def allows(self, address: IPv4Address | IPv6Address) -> bool:
+    def allows(self, address: Address) -> bool:
         """Return whether the hub may send to an address."""
         if isinstance(address, IPv6Address):
             if address.ipv4_mapped is not None:
@@ -43,7 +52,7 @@ class AllowedAddresses:
     async def resolve(self, host: str, port: int) -> str:
         """Return an address of a host that the hub may send to.
 
-        Raises `RefusedAddressError` if any address of the host is not allowed, or if it has none.
+        Raises `PrivateAddressError` if any address of the host is not allowed, `RefusedAddressError` if it has none.
         """
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -53,9 +62,7 @@ class AllowedAddresses:
         for address in addresses:
             if not self.allows(address):
                 named = str(address) if host.strip("[]") == str(address) else f"{host} ({address})"
-                raise RefusedAddressError(
-                    f"{named} is not a public address; allow it with --notify {address}"
-                )
+                raise PrivateAddressError(named, address)
         if not addresses:
             raise RefusedAddressError(f"{host} has no address")
         return str(addresses[0])

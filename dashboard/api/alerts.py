@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import asyncio
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, Field, field_validator
 
+from dashboard.alerts.addresses import PrivateAddressError, RefusedAddressError
 from dashboard.alerts.push_subscription import PushSubscription
 from dashboard.alerts.rules import value_of
 from dashboard.api.common import Emotion, Services, record_action, require, run_query
@@ -17,6 +19,8 @@ from dashboard.values import now_ms, printable
 
 RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Kind = Literal["emotion", "loud", "episode"]
+RESOLVE_TIMEOUT_S: Final = 5.0
+NOT_PUBLIC: Final = "webhook: not a public address; start `./run hub` or `roomtone dashboard` with `--notify"
 
 
 class NewRule(BaseModel):
@@ -46,6 +50,8 @@ class NewRule(BaseModel):
         url = urlsplit(value)
         if value and (url.scheme not in ("http", "https") or not url.hostname or not value.isprintable()):
             raise ValueError("write http://host/path or https://host/path")
+        # Raises `ValueError` itself.
+        _ = url.port
         return value
 
     @field_validator("email")
@@ -134,7 +140,8 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/rules", status_code=201)
     async def add(request: Request, rule: NewRule) -> Rule:
-        """Create a rule."""
+        """Create a rule. 422 if its webhook is in a network that the hub does not send to."""
+        await _check_webhook(services, rule.webhook)
         row = _row(rule) | {"created": now_ms()}
         number = await run_query(require(services.rules).add, row)
         if number is None:
@@ -144,8 +151,11 @@ def _add_rule_routes(routes: APIRouter, services: Services) -> None:
 
     @routes.put("/rules/{number}")
     async def change(request: Request, number: RuleId, rule: NewRule) -> Rule:
-        """Replace a rule; an alert of it that is on ends."""
+        """Replace a rule; an alert of it that is on ends. Another webhook is checked as that of a new rule is."""
         row = _row(rule)
+        known = await run_query(require(services.rules).find, number)
+        if known is not None and known["webhook"] != rule.webhook:
+            await _check_webhook(services, rule.webhook)
         if not await run_query(require(services.rules).change, number, row):
             raise HTTPException(404, f"there is no rule {number}")
         await require(services.notifier).show_alerts()
@@ -198,6 +208,25 @@ def _add_delivery_routes(routes: APIRouter, services: Services) -> None:
     async def unsubscribe(endpoint: Annotated[str, Query(max_length=500)]) -> None:
         """Notify a browser no longer; only the browser itself knows its endpoint."""
         await run_query(require(services.push).remove, endpoint)
+
+
+async def _check_webhook(services: Services, address: str) -> None:
+    """Raise `HTTPException` 422 for a webhook that would be refused at every alert.
+
+    A name without an address is let through: it may have one later, and what is sent is checked again.
+    """
+    if not address:
+        return
+    url = urlsplit(address)
+    try:
+        async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+            await services.allowed.resolve(
+                url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+            )
+    except PrivateAddressError as error:
+        raise HTTPException(422, f"{NOT_PUBLIC} {error.address}`") from None
+    except (RefusedAddressError, TimeoutError):
+        return
 
 
 def _row(rule: NewRule) -> dict[str, Any]:

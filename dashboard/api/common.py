@@ -16,6 +16,7 @@ from fastapi import HTTPException, Path, Query, Request
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard.alerts.addresses import AllowedAddresses
 from dashboard.alerts.notifier import Notifier
 from dashboard.alerts.push_store import PushStore
 from dashboard.alerts.rules import RuleStore
@@ -61,6 +62,8 @@ class Services:
     rules: RuleStore | None = None
     notifier: Notifier | None = None
     push: PushStore | None = None
+    allowed: AllowedAddresses = field(default_factory=AllowedAddresses)
+    """Where notifications may go."""
     mail: bool = False
     """Whether e-mails can be sent."""
     reachability: Reachability | None = None

@@ -23,7 +23,7 @@ describe("messages", () => {
 
 it("names both commands that take the mail server", () => {
   for (const table of [en, es])
-    expect(table.rule_email_off).toMatch(/\.\/run hub .* roomtone dashboard .* --smtp URL/);
+    expect(table.rule_email_off).toMatch(/`\.\/run hub` .* `roomtone dashboard` .* `--smtp URL`/);
 });
 
 describe("a refusal of the server", () => {

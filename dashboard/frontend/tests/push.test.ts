@@ -14,10 +14,16 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+const worker = { pushManager: { getSubscription: () => Promise.resolve(null) } };
+
 /** What the page says of this browser, in which a worker is registered so. */
-async function stateWith(register: () => Promise<unknown>): Promise<string> {
-  const worker = { pushManager: { getSubscription: () => Promise.resolve(null) } };
-  vi.stubGlobal("navigator", { serviceWorker: { register, ready: Promise.resolve(worker) } });
+async function stateWith(
+  register: () => Promise<unknown>,
+  { phones = false, ready = Promise.resolve<unknown>(worker) } = {},
+): Promise<string> {
+  vi.stubGlobal("navigator", { serviceWorker: { register, ready } });
+  const { hub } = await import("@/hub");
+  hub.phones = phones;
   const { usePush } = await import("@/lib/push");
   const { state } = usePush();
   expect(state.value).toBe("unknown");
@@ -26,10 +32,18 @@ async function stateWith(register: () => Promise<unknown>): Promise<string> {
   return state.value;
 }
 
-it("says that notifications cannot be had where the browser refuses the certificate of the worker", async () =>
-  expect(await stateWith(() => Promise.reject(new DOMException("certificate", "SecurityError")))).toBe(
-    "impossible",
-  ));
+const refuse = () => Promise.reject(new DOMException("certificate", "SecurityError"));
+
+it("says that the browser lacks the certificate of the hub where it refuses the worker for it", async () =>
+  expect(await stateWith(refuse, { phones: true })).toBe("untrusted"));
+
+it("says that notifications cannot be had where the certificate is known and there is no worker", async () =>
+  expect(await stateWith(refuse, { phones: false })).toBe("impossible"));
+
+it("does not wait for ever for a worker that is registered and never ready", async () =>
+  expect(
+    await stateWith(() => Promise.resolve({}), { phones: true, ready: new Promise(() => undefined) }),
+  ).toBe("untrusted"));
 
 it("offers notifications where there is a worker", async () =>
   expect(await stateWith(() => Promise.resolve({}))).toBe("off"));

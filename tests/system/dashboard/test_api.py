@@ -120,6 +120,31 @@ def test_a_viewer_may_look_and_nothing_more(hub):
     assert hub.viewer.get("/api/me").json() == {"name": "vera", "role": "viewer", "login": True}
 
 
+def test_a_webhook_that_is_not_allowed_is_refused_before_the_rule_is_kept(hub):
+    rule = {"name": "Shouting", "minutes": 10}
+    for webhook in ("http://192.168.1.5/hook", "https://localhost:8443/", "http://[::1]/"):
+        answer = hub.operator.post("/api/rules", json=rule | {"webhook": webhook})
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith("webhook: not a public address; start `./run hub`"), (
+            answer.text
+        )
+    assert "`--notify 192.168.1.5`" in hub.operator.post(
+        "/api/rules", json=rule | {"webhook": "http://192.168.1.5/hook"}
+    ).text  # fmt: skip
+    assert hub.operator.post("/api/rules", json=rule | {"webhook": "http://a:99999/"}).status_code == 422
+    assert hub.operator.get("/api/rules").json() == []
+    # A name that has no address now may have one when there is an alert.
+    kept = hub.operator.post("/api/rules", json=rule | {"webhook": "http://no-such-host.invalid/"}).json()
+    path = f"/api/rules/{kept['id']}"
+    assert hub.operator.put(path, json=rule | {"webhook": "http://10.0.0.1/"}).status_code == 422
+    # A rule that was made while its webhook was allowed can still be paused.
+    with sqlite3.connect(hub.file) as connection:
+        connection.execute("update rules set webhook = 'http://10.0.0.1/'")
+    answer = hub.operator.put(path, json=rule | {"webhook": "http://10.0.0.1/", "paused": True})
+    assert (answer.status_code, answer.json()["paused"]) == (200, True)
+    assert hub.operator.delete(path).status_code == 204
+
+
 def test_a_command_is_answered_by_the_room_and_written_down(hub):
     rooms = Rooms(hub.broker)
     heard = []

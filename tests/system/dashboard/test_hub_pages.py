@@ -136,6 +136,13 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, hub, rooms, 
     rooms.appear("kitchen", "Kitchen")
     with open_page(browser, url, "/alerts", **DESKTOP) as (page, trouble):
         page.get_by_label("Name").fill("Somebody shouts")
+        page.get_by_label("Webhook").fill("http://192.168.1.5/hook")
+        page.get_by_role("button", name="Create rule").click()
+        refused = page.locator("#rt-webhook-refused")
+        expect(refused).to_have_text(re.compile("^not a public address; .* --notify 192.168.1.5$"))
+        page.screenshot(path=artefacts / "alerts-refused.png", full_page=True)
+        assert [text for text in trouble if "422" not in text] == []
+        trouble.clear()
         page.get_by_label("Webhook").fill(f"http://127.0.0.1:{server.server_port}/hook")
         page.get_by_role("button", name="Create rule").click()
         expect(page.get_by_text("Angry for 10 min above 60 %")).to_be_visible()

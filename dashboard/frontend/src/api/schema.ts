@@ -431,7 +431,7 @@ export interface paths {
         put?: never;
         /**
          * Add
-         * @description Create a rule.
+         * @description Create a rule. 422 if its webhook is in a network that the hub does not send to.
          */
         post: operations["add_api_rules_post"];
         delete?: never;
@@ -450,7 +450,7 @@ export interface paths {
         get?: never;
         /**
          * Change
-         * @description Replace a rule; an alert of it that is on ends.
+         * @description Replace a rule; an alert of it that is on ends. Another webhook is checked as that of a new rule is.
          */
         put: operations["change_api_rules__number__put"];
         post?: never;

@@ -15,7 +15,7 @@ export const alerts = {
   value_loud: (value: number) => `${Math.round(value)} dBFS`,
   value_episode: (value: number) => `${Math.round(value)} min`,
   rule_email: "E-mail (optional)",
-  rule_email_off: "E-mails need an SMTP server: start ./run hub or roomtone dashboard with --smtp URL.",
+  rule_email_off: "E-mails need an SMTP server: start `./run hub` or `roomtone dashboard` with `--smtp URL`.",
   rule_push: "Notify browsers",
   edit: "Edit",
   rule_edit: (name: string) => `Edit rule ${name}`,
@@ -37,6 +37,8 @@ export const alerts = {
   browser_off: "This browser shows no notifications.",
   browser_cannot:
     "Notifications need HTTPS with a certificate that this browser knows, and a browser that has them.",
+  browser_untrusted:
+    "Notifications need the certificate of this hub in this browser: install it, then restart the browser.",
   browser_refused:
     "Notifications are blocked for this page. Allow them in the site settings next to the address.",
   browser_start: "Notify this browser",

@@ -8,6 +8,7 @@ export const errors = {
   password_plain: "a password has at least 5 different characters",
   role: "this needs the role operator",
   own_account: "this is your own account: another operator can change it",
+  not_public: "webhook: not a public address; start `./run hub` or `roomtone dashboard` with `--notify",
   rules: "there are too many rules; remove one first",
   attempts: "too many attempts; wait a minute",
   requests: "too many requests; wait a minute",

@@ -19,7 +19,7 @@ export const alerts: typeof english = {
   value_episode: (value: number) => `${Math.round(value)} min`,
   rule_email: "Correo (opcional)",
   rule_email_off:
-    "Los correos necesitan un servidor SMTP: inicie ./run hub o roomtone dashboard con --smtp URL.",
+    "Los correos necesitan un servidor SMTP: inicie `./run hub` o `roomtone dashboard` con `--smtp URL`.",
   rule_push: "Avisar a los navegadores",
   edit: "Editar",
   rule_edit: (name: string) => `Editar la regla ${name}`,
@@ -41,6 +41,8 @@ export const alerts: typeof english = {
   browser_off: "Este navegador no muestra avisos.",
   browser_cannot:
     "Los avisos necesitan HTTPS con un certificado que este navegador conozca, y un navegador que los tenga.",
+  browser_untrusted:
+    "Los avisos necesitan el certificado de este servidor en este navegador: instálelo y reinicie el navegador.",
   browser_refused:
     "Los avisos están bloqueados para esta página. Permítalos en los ajustes del sitio, junto a la dirección.",
   browser_start: "Avisar en este navegador",

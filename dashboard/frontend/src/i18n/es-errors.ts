@@ -7,6 +7,7 @@ export const errors = {
   password_plain: "una contraseña tiene al menos 5 caracteres distintos",
   role: "esto requiere el rol de operador",
   own_account: "es su propia cuenta: otro operador puede cambiarla",
+  not_public: "webhook: no es una dirección pública; inicie `./run hub` o `roomtone dashboard` con `--notify",
   rules: "hay demasiadas reglas; elimine antes una",
   attempts: "demasiados intentos; espere un minuto",
   requests: "demasiadas peticiones; espere un minuto",

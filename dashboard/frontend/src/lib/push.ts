@@ -3,9 +3,10 @@
 import { computed, ref } from "vue";
 
 import { call, type ChannelInfo } from "@/api/client";
+import { hub } from "@/hub";
 import { serviceWorker } from "@/lib/worker";
 
-export type PushState = "unknown" | "impossible" | "refused" | "off" | "on";
+export type PushState = "unknown" | "impossible" | "untrusted" | "refused" | "off" | "on";
 
 const isAble = "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
 
@@ -15,7 +16,9 @@ export function usePush() {
   const hasWorker = ref(true);
 
   const state = computed<PushState>(() => {
-    if (!isAble || !hasWorker.value) return "impossible";
+    if (!isAble) return "impossible";
+    // On a page whose certificate is the hub's own, that is what a browser refuses a worker for.
+    if (!hasWorker.value) return hub.phones ? "untrusted" : "impossible";
     if (Notification.permission === "denied") return "refused";
     if (subscription.value === undefined) return "unknown";
     return subscription.value ? "on" : "off";
