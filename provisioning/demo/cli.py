@@ -18,7 +18,7 @@ DESCRIPTION: Final = """Runs everything on this machine until Ctrl-C: a broker, 
 and a link for each room. All of it answers to this machine only, and nothing is left behind."""
 
 EPILOG: Final = """examples:
-  ./run demo                              recorded voices in three rooms (Debian's pocketsphinx-testdata)
+  ./run demo                              recorded voices in two rooms (Debian's pocketsphinx-testdata), noise in one
   ./run demo --mic                        your microphone
   ./run demo --playback ~/recordings      a folder of WAV, FLAC or Opus files, played in real time
   ./run demo --playback a --playback b --speed 4

@@ -104,15 +104,17 @@ def _deliver(site: Site, target: Deployment, prover: Prover) -> None:
 
 
 def _withdraw(site: Site, prover: Prover) -> None:
-    """Remove revoked devices from Home Assistant while it is connected.
+    """Remove revoked devices from Home Assistant and from the pages of the hub while those are connected.
 
-    After the restart it is away for some seconds, and a removal is not retained: it would keep them.
+    After the restart they are away for some seconds, and a removal is not retained: they would keep them.
     """
     removed = [(topic, payload) for topic, payload in device_announcement.announcements(site) if not payload]
-    if removed:
-        # A broker that does not run has no clients, and the announcements follow when it does.
+    for messages in (removed, list(device_announcement.removals(site))):
+        # A broker that does not run has no clients, and the announcements follow when it does. One with the rights of
+        # an earlier version does not take the second.
         with contextlib.suppress(NotInForceError):
-            prover.publish(removed)
+            if messages:
+                prover.publish(messages)
 
 
 def _check_remote(site: Site, prover: Prover, *, changed: bool) -> None:
@@ -131,6 +133,8 @@ def _check_remote(site: Site, prover: Prover, *, changed: bool) -> None:
 def _finish(site: Site, prover: Prover, timeout_s: float) -> None:
     took = prover.wait(timeout_s)
     prover.publish(device_announcement.announcements(site))
+    # Again: a device that was still connected may have published since.
+    prover.publish(device_announcement.removals(site))
     site.broker_updated()
     print_status(f"in force at the broker after {took:.1f} s")
 

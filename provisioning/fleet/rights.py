@@ -13,7 +13,8 @@ from edge.config.join_file import Role
 from edge.protocol.topics import TOPICS, VERBS
 
 FLEET_CLIENT: Final = "fleet"
-"""User name of `roomtone fleet` at the broker: it proves what is in force, and announces devices to Home Assistant."""
+"""User name of `roomtone fleet` at the broker: it proves what is in force, announces devices to Home Assistant, and
+removes what revoked ones retained."""
 EVERYTHING: Final = "#"
 BROKER_FIGURES: Final = "$SYS/broker/#"
 """What the broker says about itself; `#` does not include it."""
@@ -68,7 +69,10 @@ _OPERATOR: Final = Rights(
     subscribe_within=(EVERYTHING, BROKER_FIGURES),
 )
 _FLEET: Final = Rights(
-    publish=("{ha}/device/+/config",),
+    publish=(
+        "{ha}/device/+/config",
+        *(f"{{base}}/+/{topic.leaf}" for topic in TOPICS if topic.retain),
+    ),
     subscribe=("{base}/fleet/generation/{generation}",),
 )
 

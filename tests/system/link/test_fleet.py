@@ -158,7 +158,7 @@ def test_a_device_under_the_name_of_another_says_whose_certificate_it_has(site, 
 def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_path):
     """The device's own connection ends, by nothing but the command; and the command says so only then."""
     with FleetSite(tmp_path / "fleet") as site:
-        stolen, kitchen = site.device("stolen"), site.device("kitchen")
+        stolen, kitchen, page = site.device("stolen"), site.device("kitchen"), site.join("page", "operator")
         (tmp_path / "k").mkdir()
         with (
             LinkProcess(tmp_path, site.port, node="stolen", settings=stolen) as link,
@@ -178,6 +178,11 @@ def test_a_revoked_device_is_cut_off_within_seconds_and_comes_never_again(tmp_pa
             assert link.codes.count("connected") == 1
             print(f"cut off after {took:.2f} s; the others were back after {back:.1f} s")
             assert took < 5, "two seconds on a quiet machine"
+        # Nothing of it is retained: no page shows it as a device that is offline.
+        with Client(site.port, page) as reader:
+            reader.subscribe("roomtone/#")
+            until(lambda: any(one.topic == "roomtone/kitchen/info" for one in reader.messages))
+            assert not [one.topic for one in reader.messages if one.topic.startswith("roomtone/stolen/")]
         # The same name again, for the box that takes its place.
         site.fleet("enrol", "stolen", "--out", tmp_path / "again.join")
         site.unpack(tmp_path / "again.join", tmp_path / "again")
