@@ -88,6 +88,7 @@ def register(subparsers: Any) -> None:
     )
     _add_device_options(parser)
     _add_notification_options(parser)
+    parser.add_argument("--check-options", action="store_true", help="only check these options, and end")
     parser.set_defaults(run=run)
 
 
@@ -153,6 +154,8 @@ def notification_settings(options: argparse.Namespace) -> NotificationSettings:
     from dashboard.alerts.mail import MailServer
 
     mail = None
+    if options.mail_from and not options.smtp:
+        raise UserError("--mail-from is of no use without --smtp URL, the server that sends the e-mails")
     if options.smtp:
         mail = MailServer.parse(options.smtp, options.mail_from, os.environ.get(SMTP_PASSWORD, ""))
     allowed = AllowedAddresses(tuple(ip_network(network(text, "--notify")) for text in options.notify))
@@ -178,6 +181,9 @@ def run(options: argparse.Namespace) -> int:
     broker, base_topic = mqtt_options.from_options(options)
     proxies = tuple(network(text) for text in options.proxy)
     _check_inputs(options)
+    notifications = notification_settings(options)
+    if options.check_options:
+        return 0
     listener = server.listen(options.host, options.port)
     is_loopback = ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
     login = options.login or bool(proxies) or not is_loopback
@@ -214,7 +220,7 @@ def run(options: argparse.Namespace) -> int:
         public_host=public_host,
         max_rooms=options.max_rooms,
     )
-    return server.serve(settings, listener, notification_settings(options))
+    return server.serve(settings, listener, notifications)
 
 
 def _check_inputs(options: argparse.Namespace) -> None:
@@ -224,6 +230,10 @@ def _check_inputs(options: argparse.Namespace) -> None:
             f"--root-path {options.root_path}: these pages cannot be served below a path; "
             "give them a host name or a port of their own (docs/hub.md)"
         )
+    if options.database is not None:
+        from dashboard.db.engine import parse_url
+
+        parse_url(options.database)
     if options.max_rooms < 1:
         raise UserError("--max-rooms: at least 1")
     if options.updates is not None and not options.updates.is_dir():

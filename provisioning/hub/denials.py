@@ -54,7 +54,10 @@ _HANDSHAKES: Final[dict[str, Kind]] = {
 _HANDSHAKE: Final = re.compile(
     rf"(?:OpenSSL Error|Client connection from ).*SSL routines:.*:(?P<reason>{'|'.join(_HANDSHAKES)})\.?$"
 )
-_DEBUGGING: Final = ("Received ", "Sending ", "Denied ", "\t", "No will message ", "Will message ")
+# The last one is of a client that has gone meanwhile; mosquitto counts it among its debugging lines, too.
+_DEBUGGING: Final = (
+    "Received ", "Sending ", "Denied ", "\t", "No will message ", "Will message ", "Error in epoll re-registering ",
+)  # fmt: skip
 
 
 class Denial(msgspec.Struct, frozen=True):

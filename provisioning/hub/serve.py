@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -29,9 +30,12 @@ START_TIMEOUT_S: Final = 60.0
 CERTIFICATES_TIMEOUT_S: Final = 10.0
 OWN_BROKER: Final = "127.0.0.1"
 """Where the programs of the hub reach its broker."""
+ROOMTONE: Final = (sys.executable, "-m", "edge.cli.main")
 CADDYFILE: Final = Path(__file__).with_name("Caddyfile")
 _MOSQUITTO: Final = re.compile(r"\d+: (?P<text>.*)")
 """mosquitto's own lines begin with a time."""
+_LOCK: Final = '"msg":"unable to clean up lock"'
+"""Of caddy, which is ended while it obtains a certificate and cleans the same lock up twice: it is gone."""
 _ROUTINE: Final = re.compile(r"ready\b|(?:DEBUG|INFO) ")
 
 
@@ -108,6 +112,35 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what can never work, before anything is made and before the ports of another hub. Raises `UserError`."""
+    addresses.parse_hosts(options.host)
+    for option, port in (("--mqtt-port", options.mqtt_port), ("--https-port", options.https_port)):
+        if port is not None:
+            setup.require_port(port, option)
+    if options.https_port == options.mqtt_port:
+        raise UserError(f"--https-port {options.https_port}: the broker has this port; choose another one")
+    if options.dir.exists() and not options.dir.is_dir():
+        raise UserError(f"--dir {options.dir}: is no folder; name one that is there, or a new one")
+    passed_on = _options_of_pages(options)
+    if options.database is not None:
+        passed_on += ["--database", options.database]
+    if passed_on:
+        # The dashboard knows what they may be; it is not loaded into this process.
+        command = [*ROOMTONE, "dashboard", "--check-options", *passed_on]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["the dashboard cannot be started"])[-1]
+            raise UserError(last.removeprefix("roomtone: "))
+
+
+def _options_of_pages(options: argparse.Namespace) -> list[str]:
+    """Options of `roomtone dashboard` that are passed on as they are."""
+    found = [part for address in options.notify for part in ("--notify", address)]
+    found += ["--smtp", options.smtp] if options.smtp else []
+    return found + (["--mail-from", options.mail_from] if options.mail_from else [])
+
+
 def _check_ports(mqtt_port: int, https_port: int) -> None:
     """Refuse ports in use: two brokers or proxies would take turns at the connections, or end again and again."""
     for option, port in (("--mqtt-port", mqtt_port), ("--https-port", https_port)):
@@ -117,6 +150,7 @@ def _check_ports(mqtt_port: int, https_port: int) -> None:
 
 def _prepare(options: argparse.Namespace, folder: Path) -> tuple[list[str], int]:
     """Create or change what the options say; return the names of this hub and the broker's port. Raises `UserError`."""
+    _check_options(options)
     site = folder / "site"
     is_known = (site / "ca.key").exists()
     known, port = addresses.hosts_of(site) if is_known else ([], setup.DEFAULT_PORT)
@@ -138,10 +172,9 @@ def _processes(
     # Behind the proxy no user types it, and 8080 is that of an installed hub's pages.
     port = free_port(0 if caddy else 8080)
     env = os.environ | {"PYTHONUNBUFFERED": "1"}
-    roomtone = [sys.executable, "-m", "edge.cli.main"]
     data = ["--database", options.database or f"sqlite:///{folder}/data/roomtone.db"]
     page = [
-        *roomtone,
+        *ROOMTONE,
         "dashboard",
         "--port",
         str(port),
@@ -155,14 +188,12 @@ def _processes(
     page += ["--proxy", "127.0.0.1"] if caddy else []
     page += ["--try-it"] if options.try_it else []
     page += ["--guest-links"] if options.guest_links else []
-    page += [part for address in options.notify for part in ("--notify", address)]
-    page += ["--smtp", options.smtp] if options.smtp else []
-    page += ["--mail-from", options.mail_from] if options.mail_from else []
-    record = [*roomtone, "recorder", *data, "--join", str(folder / "recorder")]
+    page += _options_of_pages(options)
+    record = [*ROOMTONE, "recorder", *data, "--join", str(folder / "recorder")]
     listen = [] if options.lan else ["--listen", "127.0.0.1"]
     denials = str(folder / "data" / "broker-denials.json")
     page += ["--broker-denials", denials]
-    broker = [*roomtone, "hub", "broker", "--dir", str(folder / "broker"), "--denials", denials, *listen]
+    broker = [*ROOMTONE, "hub", "broker", "--dir", str(folder / "broker"), "--denials", denials, *listen]
     on_line = _print_line if options.verbose else _print_what_needs_attention
     processes = [
         ChildProcess("broker", broker, env, ("ready",), on_line),
@@ -233,6 +264,8 @@ def needs_attention(name: str, line: str) -> bool:
     Not each connection and subscription of the broker, and of caddy's log only the errors.
     """
     if name == "proxy":
+        if _LOCK in line:
+            return False
         return '"level":"error"' in line or '"level":"fatal"' in line or line.startswith("Error")
     if name == "broker" and (logged := _MOSQUITTO.match(line)):
         return logged["text"].startswith(("Error", "Warning"))

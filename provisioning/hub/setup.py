@@ -127,8 +127,8 @@ def prepare(
     owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
     # Before anything is created.
     checked_hosts([own_broker] if own_broker else [], "--own-broker")
-    if port is not None and not 1 <= port <= 65_535:
-        raise UserError(f"--mqtt-port {port}: from 1 to 65535")
+    if port is not None:
+        require_port(port, "--mqtt-port")
     new = not (site / "ca.key").exists()
     if new:
         sites.require_free(site)
@@ -153,6 +153,12 @@ def prepare(
     if own_site:
         _adopt_releases(site / sites.MODELS / "hub", folder / "updates")
     return new
+
+
+def require_port(port: int, option: str) -> None:
+    """Raise `UserError` for a number that no TCP port has."""
+    if not 1 <= port <= 65_535:
+        raise UserError(f"{option} {port}: from 1 to 65535")
 
 
 def _prepare_pages(caddy_data: Path, site: Path) -> None:

@@ -17,6 +17,15 @@ import pytest
 from tests.support.broker import free_port
 from tests.support.waiting import until
 
+PASSED_ON = (
+    ("--smtp", "http://mail"),
+    ("--smtp", "smtp://mail", "--mail-from", "hub"),
+    ("--mail-from", "hub@example.org"),
+    ("--notify", "everywhere"),
+    ("--database", "mysql://x"),
+)
+"""Wrong options that the dashboard knows; the message names the last one."""
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -51,6 +60,12 @@ def test_a_hub_prints_its_addresses_and_password_and_no_log_of_its_programs(fold
             second = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
             assert second.returncode == 2, second.stderr
             assert "--mqtt-port" in second.stderr
+            for words in PASSED_ON:
+                second = subprocess.run(
+                    [*command, *words], capture_output=True, text=True, timeout=180, check=False
+                )
+                assert second.returncode == 2
+                assert words[-2] in second.stderr and "is in use" not in second.stderr
         finally:
             process.send_signal(signal.SIGINT)
             status = process.wait(120)

@@ -127,3 +127,16 @@ def test_people_see_the_lines_that_the_configuration_asks_for(capsys):
     assert denials.report().total == 8
     assert len(printed) == 10, printed
     assert not [line for line in printed if "PUBLISH" in line or "Sending" in line or "\t" in line]
+
+
+def test_debugging_lines_are_not_passed_on(monkeypatch):
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+    lines = [
+        "1: Error in epoll re-registering to EPOLLOUT: Bad file descriptor",
+        "1: Received PINGREQ from kitchen",
+        "1: Error in epoll waiting: Bad file descriptor.",
+        "1: Error: Unable to open CRL file.",
+    ]
+    follow([f"{line}\n".encode() for line in lines], Denials())
+    assert said.getvalue().splitlines() == lines[2:]

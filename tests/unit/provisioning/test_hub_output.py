@@ -22,6 +22,7 @@ from provisioning.hub.serve import needs_attention
         ("dashboard", "Traceback (most recent call last):"),
         ("proxy", '{"level":"error","msg":"listener closed"}'),
         ("proxy", "Error: adapting config"),
+        ("proxy", '{"level":"error","ts":1.5,"msg":"unable to write","error":"unable to clean up lock"}'),
     ],
 )
 def test_what_needs_attention_is_printed(name: str, line: str) -> None:
@@ -39,6 +40,10 @@ def test_what_needs_attention_is_printed(name: str, line: str) -> None:
         ("dashboard", "ready http://127.0.0.1:8080/"),
         ("dashboard", ""),
         ("proxy", '{"level":"info","msg":"serving initial configuration"}'),
+        (
+            "proxy",
+            '{"level":"error","ts":1.5,"msg":"unable to clean up lock","lock":"x","error":"no such file"}',
+        ),
     ],
 )
 def test_routine_is_not_printed(name: str, line: str) -> None:
