@@ -101,7 +101,7 @@ def to_float(samples: NDArray[Any]) -> Float:
     if samples.ndim != 1:
         raise ValueError(f"samples must be one-dimensional (mono), not of shape {samples.shape}")
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(32768.0)
+        return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
     if samples.dtype.kind != "f":
         raise ValueError(f"samples must be int16 or float, not {samples.dtype}")
     result = samples.astype(np.float32, copy=False)
@@ -119,21 +119,28 @@ def log_mel(samples: Float, spec: FeatureSpec = DEFAULT) -> Float:
         raise ValueError(
             f"{samples.size} samples are too few for features, at least {MIN_SAMPLES} are needed"
         )
-    padded = np.pad(samples, spec.n_fft // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, spec.n_fft)[:: spec.hop][
-        : samples.size // spec.hop
-    ]
     window, filters = _hann(spec.n_fft), mel_filters(spec.sample_rate, spec.n_fft, spec.mels)
-    mel = np.empty((len(frames), spec.mels), np.float32)
-    for begin in range(0, len(frames), _BLOCK):
+    mel = np.empty((samples.size // spec.hop, spec.mels), np.float32)
+    for first in range(0, len(mel), _BLOCK):
+        frames = _frames(samples, first, min(first + _BLOCK, len(mel)), spec)
         # In double precision: in single, quiet bins would differ from the reference by more than 1e-4.
-        spectrum = np.fft.rfft(frames[begin : begin + _BLOCK] * window, axis=-1)
+        spectrum = np.fft.rfft(frames * window, axis=-1)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        mel[begin : begin + _BLOCK] = power.astype(np.float32) @ filters
+        mel[first : first + _BLOCK] = power.astype(np.float32) @ filters
     log = np.log10(np.maximum(mel, np.float32(1e-10)))
     log = np.maximum(log, log.max() - np.float32(8.0))
     result: Float = (log + np.float32(4.0)) / np.float32(4.0)
     return result
+
+
+def _frames(samples: Float, first: int, end: int, spec: FeatureSpec) -> Float:
+    """Frames `[end - first, n_fft]`, centred on every hop; the samples are mirrored at both ends."""
+    margin = spec.n_fft // 2
+    begin, stop = first * spec.hop - margin, (end - 1) * spec.hop + margin
+    piece = samples[max(begin, 0) : stop]
+    if begin < 0 or stop > samples.size:
+        piece = np.pad(piece, (max(-begin, 0), max(stop - samples.size, 0)), mode="reflect")
+    return np.lib.stride_tricks.sliding_window_view(piece, spec.n_fft)[:: spec.hop]
 
 
 def speech_bounds(
