@@ -101,7 +101,8 @@ def to_float(samples: NDArray[Any]) -> Float:
     if samples.ndim != 1:
         raise ValueError(f"samples must be one-dimensional (mono), not of shape {samples.shape}")
     if samples.dtype == np.int16:
-        return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        scaled: Float = np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        return scaled
     if samples.dtype.kind != "f":
         raise ValueError(f"samples must be int16 or float, not {samples.dtype}")
     result = samples.astype(np.float32, copy=False)
