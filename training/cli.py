@@ -123,11 +123,8 @@ def _with_libraries(run: Callable[[argparse.Namespace], int]) -> Callable[[argpa
 
 def _fit(options: argparse.Namespace) -> int:
     from training.networks import backend
-    from training.recipes import recipe
 
-    if options.recipe:
-        # A wrong name is said before a framework is loaded.
-        recipe.load(options.recipe)
+    _check_fit(options)
     backend.choose("torch", "tensorflow", "jax")
     from training.calibrate import added
     from training.fit import trainer as fit
@@ -151,6 +148,41 @@ def _fit(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_fit(options: argparse.Namespace) -> None:
+    """Refuse what cannot work before a framework is loaded, which takes seconds. Raises `UserError`."""
+    from edge.inference import bundle
+    from training.fit import retrain
+    from training.recipes import recipe
+
+    if options.recipe:
+        recipe.load(options.recipe)
+    _check_data(options)
+    start: str | None = options.start
+    is_bundle = start is not None and not start.endswith(".npz")
+    if options.add and not is_bundle:
+        raise UserError("--add goes with --from BUNDLE: new recordings are added to what a bundle has learnt")
+    retrain.recordings(options.add, ordinary=True)
+    if start is not None and is_bundle:
+        bundle.find(start)
+    elif start is not None and not Path(start).is_file():
+        raise UserError(f"--from {start}: no such file")
+
+
+def _check_data(options: argparse.Namespace) -> None:
+    """The options that `fit` and `tune` share. Raises `UserError`."""
+    from training.data import splits
+    from training.data.corpora import catalogue
+
+    if not options.data.is_dir():
+        raise UserError(f"--data {options.data}: no such folder; docs/model/base.md says what it holds")
+    for name in splits.load().corpora:
+        catalogue.folder_of(options.data, name)
+    if options.workers is not None and options.workers < 0:
+        raise UserError(f"--workers {options.workers}: 0 or more")
+    if options.out.exists() and not options.out.is_dir():
+        raise UserError(f"--out {options.out}: is no folder")
+
+
 def _job(options: argparse.Namespace) -> Any:
     """What `fit` is asked to do."""
     from edge.inference import bundle
@@ -161,8 +193,6 @@ def _job(options: argparse.Namespace) -> Any:
     chosen = recipe.load(options.recipe) if options.recipe else None
     own: dict[str, Any] = {"quiet": options.json, "workers": options.workers}
     start = options.start
-    if options.add and (start is None or start.endswith(".npz")):
-        raise UserError("--add goes with --from BUNDLE: new recordings are added to what a bundle has learnt")
     if start is None or start.endswith(".npz"):
         weights = checkpoint.load_weights(Path(start)) if start else None
         notes = {"from": start} if start else {}
@@ -194,6 +224,7 @@ def _tune(options: argparse.Namespace) -> int:
     from training.recipes import recipe
 
     chosen = recipe.load(options.recipe)
+    _check_data(options)
     backend.choose("torch", "tensorflow", "jax")
     from training.fit import tuning
     from training.fit.inputs import Job

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.util.errors import UserError
+from training.data.progress import progress
 
 Float = NDArray[np.float32]
 RATE: Final = 16000
@@ -43,7 +43,7 @@ def bank(count: int, seed: int, quiet: bool = False) -> list[Float]:
         ) from None
     return [
         simulate(np.random.default_rng([seed, 7, index]))
-        for index in tqdm(range(count), desc="rooms", unit="room", disable=quiet or None)
+        for index in progress(range(count), "rooms", "room", quiet=quiet)
     ]
 
 

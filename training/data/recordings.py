@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
+from training.data.progress import progress
 
 log = logging.getLogger(__name__)
 RATE = 16000
@@ -66,7 +66,7 @@ class Sounds:
         Raises `UserError` when most of them cannot be read.
         """
         wanted, bad = [path for path in paths if path not in self._held], []
-        for path in tqdm(wanted, desc=title, unit="file", disable=quiet or None):
+        for path in progress(wanted, title, "file", quiet=quiet):
             try:
                 self._held[path] = read(path)
             except UserError as error:

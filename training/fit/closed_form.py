@@ -17,10 +17,10 @@ import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip
+from training.data.progress import progress
 from training.data.task import Task
 from training.fit import batches, checkpoint, data_loader
 from training.networks.head import Solved
@@ -79,12 +79,15 @@ def gather(
     pooler, batch = Pooler(network), source.recipe.batch
     clean = msgspec.structs.replace(source.recipe, augment=CLEAN)
     unchanged = batches.Source(source.clips, source.labels, source.sounds, [], clean)
-    for turn, place, part in tqdm(
-        _parts(source, lengths), "frozen encoder", unit="part", disable=quiet or None
-    ):
+    left = [part for part in _parts(source, lengths) if not _part_file(out, part[0], part[1]).is_file()]
+    if left and not quiet:
+        log.info(
+            "frozen encoder: %d parts of up to %d clips; the first one says how long one takes",
+            len(left),
+            PART,
+        )
+    for turn, place, part in progress(left, "frozen encoder", "part", quiet=quiet):
         path = _part_file(out, turn, place)
-        if path.is_file():
-            continue
         groups = [part[start : start + batch] for start in range(0, len(part), batch)]
         tasks = [(group, [seed, turn, 3, place, step]) for step, group in enumerate(groups)]
         served = serve(tasks) if turn else data_loader.prefetch(unchanged.batch(task) for task in tasks)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edge.audio import files as audiofile
 from edge.util import atomic_file
 from edge.util.errors import UserError
+from training.networks.backend import import_quietly
 from training.vad.network import BLOCK, CONTEXT, UNITS, build, read_weights
 
 ONNX_NAME: Final = "silero_vad/data/silero_vad_16k_op15.onnx"
@@ -125,6 +126,7 @@ def _candidates(source: Path | None) -> Iterator[tuple[bytes, bytes]]:
 
 def convert(onnx_path: Path) -> bytes:
     """Convert the ONNX file to TFLite bytes: float32, named inputs and outputs, no operator of a late version."""
+    import_quietly("tensorflow")
     import tensorflow as tf
 
     step = build(read_weights(onnx_path))

@@ -54,6 +54,17 @@ CORPORA: dict[str, Corpus] = {
 }
 
 
+def folder_of(data: Path, name: str) -> Path:
+    """Return the folder of a corpus below a data folder. Raises `UserError` where it is missing."""
+    root = data / name
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is missing: put the corpus {name} there (or a link), or name another --data; "
+            "docs/model/base.md says where it comes from"
+        )
+    return root
+
+
 def read(data: Path, names: Iterable[str]) -> list[Found]:
     """Scan the named corpora in `data/<name>`, and return what each folder holds.
 
@@ -61,11 +72,7 @@ def read(data: Path, names: Iterable[str]) -> list[Found]:
     """
     result = []
     for name in names:
-        root = data / name
-        if not root.is_dir():
-            raise UserError(
-                f"{root} is missing: put the corpus {name} there (or a link), or name another --data"
-            )
+        root = folder_of(data, name)
         found = CORPORA[name].scan(root)
         if not found.clips:
             why = (
