@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, HTTPException, Request, Security
 from fastapi.exceptions import RequestValidationError
@@ -24,6 +24,7 @@ from dashboard.api import (
 )
 from dashboard.api.common import Services
 from dashboard.auth.open_sockets import OpenSockets
+from edge.util.text.patterns import words_for
 
 SECURITY: Final = [
     Security(APIKeyCookie(name="__Host-roomtone", scheme_name="session", auto_error=False)),
@@ -44,5 +45,11 @@ def install(application: FastAPI, services: Services, sockets: OpenSockets) -> N
 
     @application.exception_handler(RequestValidationError)
     async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
-        text = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        text = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {_in_words(one)}" for one in error.errors())
         return JSONResponse({"error": text[:500]}, 422)
+
+
+def _in_words(problem: Any) -> str:
+    """What Pydantic says, with words where it names a regular expression."""
+    words = words_for(str(problem.get("ctx", {}).get("pattern", "")))
+    return f"must be {words}" if words else str(problem["msg"])

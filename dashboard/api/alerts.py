@@ -16,9 +16,11 @@ from dashboard.api.common import Emotion, Services, record_action, require, run_
 from dashboard.auth.middleware import identity_of
 from dashboard.db.tables import EMOTIONS
 from dashboard.values import now_ms, printable
+from edge.util.text.patterns import pattern
 
 RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Kind = Literal["emotion", "loud", "episode"]
+NODE_OR_NONE: Final = pattern(r"^[a-z0-9_-]{0,64}$", "at most 64 of a-z, 0-9, `_` and `-`").pattern
 RESOLVE_TIMEOUT_S: Final = 5.0
 NOT_PUBLIC: Final = "webhook: not a public address; start `./run hub` or `roomtone dashboard` with `--notify"
 
@@ -27,7 +29,7 @@ class NewRule(BaseModel):
     """An alert rule such as "angry for 10 minutes above 60 %"."""
 
     name: str = Field(min_length=1, max_length=64)
-    node: str = Field(default="", pattern=r"^[a-z0-9_-]{0,64}$", description="empty: each room separately")
+    node: str = Field(default="", pattern=NODE_OR_NONE, description="empty: each room separately")
     kind: Kind = Field(
         default="emotion",
         description="emotion: a share of the utterances; loud: their mean level; episode: the device reports agitation",

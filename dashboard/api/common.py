@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import HTTPException, Path, Query, Request
 from sqlalchemy import Engine
@@ -33,6 +33,7 @@ from dashboard.db.records import Records
 from dashboard.live.feed import Feed
 from dashboard.releases.catalogue import Releases
 from edge.util import timestamps
+from edge.util.text.patterns import pattern
 
 if TYPE_CHECKING:
     from provisioning.publish.hub_repository import HubRepository
@@ -43,7 +44,8 @@ T = TypeVar("T")
 Emotion = Literal["neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised", "uncertain"]
 From = Annotated[str | None, Query(alias="from", description="ISO 8601, inclusive; default: the first event")]
 To = Annotated[str | None, Query(description="ISO 8601, exclusive; default: now")]
-Node = Annotated[str, Path(pattern=r"^[a-z0-9_-]{1,64}$", description="The node id of a room")]
+NODE: Final = pattern(r"^[a-z0-9_-]{1,64}$", "1 to 64 of a-z, 0-9, `_` and `-`").pattern
+Node = Annotated[str, Path(pattern=NODE, description="The node id of a room")]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import Response
@@ -18,10 +18,13 @@ from dashboard.releases.catalogue import MissingError, Model
 from edge.protocol import Announcement, encode
 from edge.releases.metadata import Release
 from edge.util.errors import UserError
+from edge.util.text.patterns import pattern
 from provisioning.publish import progress
 
-Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.-]{0,100}$", description="As `/api/models` says it")]
-Plot = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$")]
+NAME: Final = pattern(r"^[a-z0-9][a-z0-9.-]{0,100}$", "a model's name such as base-1.2.3").pattern
+PLOT: Final = pattern(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}\.png$", "the name of a picture, NAME.png").pattern
+Name = Annotated[str, Path(pattern=NAME, description="As `/api/models` says it")]
+Plot = Annotated[str, Path(pattern=PLOT)]
 
 
 class ModelOut(BaseModel):

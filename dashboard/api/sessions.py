@@ -11,12 +11,14 @@ from dashboard.api.common import Services, confirm_password, record_action, requ
 from dashboard.auth import passwords
 from dashboard.auth.accounts import OpenSession
 from dashboard.auth.middleware import identity_of
+from edge.util.text.patterns import pattern
 
 DAY_MS: Final = 86_400_000
 MAX_DAYS: Final = 3650
 ID_DIGITS: Final = 16
 """Hexadecimal digits of the hash of a session that name it in the API."""
-SessionId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", description="As `/api/sessions` says it")]
+SESSION_ID: Final = pattern(r"^[0-9a-f]{16}$", "16 hexadecimal digits, 0-9 and a-f").pattern
+SessionId = Annotated[str, Path(pattern=SESSION_ID, description="As `/api/sessions` says it")]
 
 
 class SessionOut(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from pydantic import BaseModel, Field
@@ -14,8 +14,13 @@ from dashboard.auth import passwords
 from dashboard.auth.accounts import UserRole
 from dashboard.auth.middleware import identity_of
 from edge.util.errors import UserError
+from edge.util.text.patterns import pattern
 
-UserName = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+USER_NAME: Final = pattern(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+    "1 to 64 of A-Z, a-z, 0-9, `.`, `_` and `-`, the first a letter or digit",
+).pattern
+UserName = Annotated[str, Path(pattern=USER_NAME)]
 Own = Annotated[str, Field(max_length=passwords.MAX_LENGTH, description="the operator's own password")]
 
 

@@ -28,10 +28,16 @@ MAX_VALUE: Final = 60
 def pattern(regex: str, words: str, *, min_length: int | None = None, max_length: int | None = None) -> Meta:
     r"""Return the constraint of a text, for `Annotated`.
 
-    `regex`: it begins with `^` and ends with `\Z`; `words`: completes the sentence "... must be".
+    `regex`: from `^` to `\Z`, or to `$` for Pydantic, which takes the `pattern` of what is returned; `words`: completes
+    the sentence "... must be".
     """
     _WORDS[regex] = words
     return Meta(pattern=regex, min_length=min_length, max_length=max_length, extra={"words": words})
+
+
+def words_for(regex: str) -> str:
+    """Return the words that `pattern` was given for a regular expression; empty for an unknown one."""
+    return _WORDS.get(regex, "")
 
 
 def words_of(meta: Meta) -> str:

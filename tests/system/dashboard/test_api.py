@@ -69,7 +69,7 @@ def test_events_come_page_by_page_and_each_once(hub):
         ("/api/rooms/kitchen/events?limit=0", 422, "limit"),
         ("/api/rooms/kitchen/events?after=xx", 422, "after"),
         ("/api/rooms/..%2f/events", 404, ""),
-        ("/api/rooms/KITCHEN", 422, "node"),
+        ("/api/rooms/KITCHEN", 422, "node: must be 1 to 64 of a-z, 0-9, `_` and `-`"),
         ("/api/rooms/nowhere", 404, "no room"),
         ("/api/rooms/nowhere/events", 404, "no room"),
         ("/api/rooms/nowhere/utterances", 404, "no room"),
@@ -132,6 +132,8 @@ def test_a_webhook_that_is_not_allowed_is_refused_before_the_rule_is_kept(hub):
         "/api/rules", json=rule | {"webhook": "http://192.168.1.5/hook"}
     ).text  # fmt: skip
     assert hub.operator.post("/api/rules", json=rule | {"webhook": "http://a:99999/"}).status_code == 422
+    answer = hub.operator.post("/api/rules", json=rule | {"node": "The Kitchen"})
+    assert answer.json()["error"] == "node: must be at most 64 of a-z, 0-9, `_` and `-`"
     assert hub.operator.get("/api/rules").json() == []
     # A name that has no address now may have one when there is an alert.
     kept = hub.operator.post("/api/rules", json=rule | {"webhook": "http://no-such-host.invalid/"}).json()

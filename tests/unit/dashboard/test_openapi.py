@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("fastapi", reason="fastapi is installed with roomtone[dashboard]")
 from dashboard import spa
 from dashboard.api import openapi
+from edge.util.text.patterns import words_for
 
 FRONTEND = Path(__file__).parents[3] / "dashboard" / "frontend"
 
@@ -55,3 +56,19 @@ def test_the_first_page_is_small_and_names_no_other_host():
     size = sum((spa.STATIC / manifest[key]["file"]).stat().st_size for key in loaded)
     assert size < 400_000, "bytes before compression; 250 KiB gzipped is the limit"
     assert "//" not in (spa.STATIC / "index.html").read_text().replace("<!--", "")
+
+
+def patterns(tree):
+    """All regular expressions of the document."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get("pattern"), str):
+            yield tree["pattern"]
+        tree = list(tree.values())
+    for part in tree if isinstance(tree, list) else ():
+        yield from patterns(part)
+
+
+def test_every_pattern_of_the_api_has_words():
+    found = set(patterns(openapi.document()))
+    assert len(found) > 3
+    assert [regex for regex in found if not words_for(regex)] == []
