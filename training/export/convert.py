@@ -49,6 +49,8 @@ def convert(
     if samples is not None:
         with np.load(samples, allow_pickle=False) as archive:
             net.split_for_int8((archive["features"], archive["mask"]))
+    if isinstance(net, transformer.Whisper):
+        net.fold()
     spec = features.DEFAULT
     signature = [
         tf.TensorSpec((1, spec.window_frames, spec.mels), tf.float32, name="features"),

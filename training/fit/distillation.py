@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from training.fit.batches import Batch
 from training.networks import transformer
+from training.networks.pretrained import WIDTH
 from training.recipes.recipe import Recipe
 
 FIRST: Final = 20
@@ -44,13 +45,9 @@ class DistillationModel(keras.Model):  # type: ignore[misc]
     def __init__(self, student: Any, teacher: Any) -> None:
         super().__init__(name="distillation")
         self.network, self.teacher = student, teacher
-        self.projection = layers.Dense(transformer.WIDTH, name="projection")
-        self.centre = self.add_weight(
-            shape=(transformer.WIDTH,), initializer="zeros", trainable=False, name="centre"
-        )
-        self.scale = self.add_weight(
-            shape=(transformer.WIDTH,), initializer="ones", trainable=False, name="scale"
-        )
+        self.projection = layers.Dense(WIDTH, name="projection")
+        self.centre = self.add_weight(shape=(WIDTH,), initializer="zeros", trainable=False, name="centre")
+        self.scale = self.add_weight(shape=(WIDTH,), initializer="ones", trainable=False, name="scale")
 
     def build(self, shape: Any = None) -> None:
         """Build the projection; both networks are built already."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
+from training.networks.pretrained import QUERY_SCALE
 from training.recipes.recipe import Recipe, from_document
 
 FILE: Final = "training.npz"
@@ -29,6 +30,8 @@ ORDERS: Final[dict[int, tuple[tuple[int, ...], ...]]] = {
     2: ((0, 1), (1, 0)), 3: ((0, 1, 2), (1, 2, 0)), 4: ((1, 2, 3, 0),)
 }  # fmt: skip
 """Axes of a tensor of the graph in the order of the network's weight, by its number of axes."""
+FACTORS: Final = (QUERY_SCALE, 1.0, 1.0)
+"""Of query, key and value in the graph, where each is a tensor of its own (`networks/folded.py`)."""
 Array = NDArray[np.float32]
 EMPTY: Final[dict[str, Array]] = {}
 
@@ -59,7 +62,9 @@ def write(
     places: list[dict[str, Any]] = []
     kept: dict[str, NDArray[Any]] = {}
     for index, weight in enumerate(weights):
-        found = (_find(weight, graph) or _borrowed(weight, encoder)) if weight.size >= LARGE else None
+        found = None
+        if weight.size >= LARGE:
+            found = _find(weight, graph) or _parts(weight, graph) or _borrowed(weight, encoder)
         places.append(found or {})
         if found is None:
             kept[f"weight{index:04d}"] = weight.astype(np.float16 if weight.size >= LARGE else np.float32)
@@ -80,6 +85,17 @@ def _find(weight: NDArray[Any], graph: dict[str, Array]) -> dict[str, Any] | Non
             if error <= TOLERANCE * float(np.sqrt(np.mean(np.square(weight)))):
                 return {"tensor": name, "axes": list(axes)}
     return None
+
+
+def _parts(weight: NDArray[Any], graph: dict[str, Array]) -> dict[str, Any] | None:
+    """The tensors that query, key and value of an attention layer are: the query has its scale in it."""
+    if weight.ndim != 2 or weight.shape[1] != 3 * weight.shape[0]:
+        return None
+    parts = [
+        _find(part * factor, graph) for part, factor in zip(np.split(weight, 3, axis=1), FACTORS, strict=True)
+    ]
+    found = [part for part in parts if part is not None]
+    return {"parts": found} if len(found) == len(parts) else None
 
 
 def _borrowed(weight: NDArray[Any], encoder: Mapping[str, Array]) -> dict[str, Any] | None:
@@ -108,10 +124,19 @@ def read(
     for index, place in enumerate(facts["places"]):
         if "encoder" in place:
             values = encoder()[place["encoder"]].transpose(2, 1, 0)
+        elif "parts" in place:
+            parts = [_tensor(part, graph) for part in place["parts"]]
+            values = np.concatenate(
+                [part / factor for part, factor in zip(parts, FACTORS, strict=True)], axis=1
+            )
         elif place:
-            values = graph[place["tensor"]]
-            values = values.reshape([size for size in values.shape if size != 1]).transpose(place["axes"])
+            values = _tensor(place, graph)
         else:
             values = kept[f"weight{index:04d}"].astype(np.float32)
         weights.append(np.ascontiguousarray(values))
     return from_document(facts["recipe"]), weights
+
+
+def _tensor(place: Mapping[str, Any], graph: Mapping[str, Array]) -> Array:
+    values = graph[place["tensor"]]
+    return values.reshape([size for size in values.shape if size != 1]).transpose(place["axes"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ from edge.util.errors import UserError
 
 FILE = "whisper-base-encoder.npz"
 SHA256 = "fd01f09f7d67dc1c7a2f9bd6a62cfe0f3cb1fc0778e190ca067708e8f3b7c718"
+HEADS: Final = 8
+WIDTH: Final = 512
+QUERY_SCALE: Final = (WIDTH // HEADS) ** -0.5
+"""What attention scores are multiplied by: 1/8, exact in every type."""
 
 
 def load(data: Path) -> dict[str, NDArray[np.float32]]:

@@ -8,7 +8,6 @@ would.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
@@ -18,12 +17,10 @@ from numpy.typing import NDArray
 
 from edge.inference import features
 from edge.protocol import LABELS
-from training.networks import small
+from training.networks import folded, small
 from training.networks.head import Solved, compress
+from training.networks.pretrained import HEADS, QUERY_SCALE, WIDTH
 from training.recipes.recipe import Recipe
-
-HEADS = 8
-WIDTH = 512
 
 
 class Block(layers.Layer):  # type: ignore[misc]
@@ -63,7 +60,7 @@ class Block(layers.Layer):  # type: ignore[misc]
             )
             for part in range(3)
         )
-        scores = ops.matmul(query * (1.0 / math.sqrt(WIDTH // HEADS)), ops.transpose(key, (0, 1, 3, 2)))
+        scores = ops.matmul(query * QUERY_SCALE, ops.transpose(key, (0, 1, 3, 2)))
         mixed = ops.matmul(ops.softmax(scores + bias, axis=-1), value)
         x = x + self.out(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (batch, tokens, WIDTH)))
         return x + self.down(ops.gelu(self.up(self.ffn_norm(x)), approximate=False))
@@ -102,6 +99,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
         for block in self.blocks[: recipe.freeze]:
             block.trainable = False
+        self.folded: list[folded.FoldedBlock] = []
         self.first_pooled = recipe.first_pooled
         size = 2 * WIDTH * (recipe.layers - recipe.first_pooled + 1)
         self.positions = self.add_weight(
@@ -149,7 +147,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
             x, mask = merge_tokens(x, mask, self.merge)
         bias = (1.0 - mask[:, None, None, :]) * -1e4
         outputs = []
-        for block in self.blocks:
+        for block in self.folded or self.blocks:
             x = block(x, bias)
             outputs.append(x)
         return outputs, mask
@@ -178,6 +176,13 @@ class Whisper(keras.Model):  # type: ignore[misc]
             return logits, embedding
         kernel, bias = self.arousal
         return logits, embedding, ops.sum(dropped[:, :, None] * kernel, axis=1) + bias
+
+    def fold(self) -> None:
+        """Compute with constants from now on, made of the present weights: the same outputs from fewer operators.
+
+        For a graph. The weights stay what they are, and no longer matter.
+        """
+        self.folded = [folded.FoldedBlock(block) for block in self.blocks]
 
     def install(self, head: Solved) -> None:
         """Set the weights of a solved head.
