@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +21,22 @@ DATA_HELP = "folder that holds the corpora as ravdess/, nemo/, ... and whisper-b
 EPILOG: Final = """examples:
   roomtone train corpora --data CORPORA
   roomtone train tune --data CORPORA --out TUNED
-  roomtone train fit --recipe base --data CORPORA --out RUN --from TUNED/tuned.npz
+  roomtone train fit --data CORPORA --out RUN --from TUNED/tuned.npz
   roomtone train export --run RUN --data CORPORA --version 0.5.0
   roomtone train vad --from silero_vad.onnx
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
   roomtone train STEP --help
+"""
+
+TUNE_EPILOG: Final = """stage 1: the network learns without labels to hear through rooms; an encoder what it gave for
+dry speech, a student the tokens of its teacher. stage 2: emotion against a baseline, for several seeds, and the mean.
+A killed command that is repeated goes on where it was.
+
+examples:
+  roomtone train tune --recipe base --data CORPORA --out TUNED
+  roomtone train fit --data CORPORA --out RUN --from TUNED/tuned.npz
+  roomtone train tune --recipe small --teacher TUNED/tuned.npz --data CORPORA --out TUNED-SMALL
+  roomtone train fit --data CORPORA --out RUN-SMALL --from TUNED-SMALL/tuned.npz
 """
 
 
@@ -41,15 +54,14 @@ def register(commands: Any) -> None:
 def register_on(steps: Any) -> None:
     """Add the sub-commands of `roomtone train` to a parser of their own."""
     fit = _step(steps, "fit", _fit, "fit a recipe; continues by itself after a kill")
-    fit.add_argument(
-        "--recipe", help="a shipped recipe or a .toml file (default: base, or that of the bundle of --from)"
-    )
+    fit.add_argument("--recipe", help="a shipped recipe or a .toml file (default: that of --from, or base)")
     fit.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     fit.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and history")
     fit.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
     fit.add_argument(
         "--from", dest="start", metavar="BUNDLE",
-        help="go on from a bundle (folder or name), or from the weights of an earlier run (epoch-NN.npz)",
+        help="go on from a bundle (folder or name), from the weights of an earlier run (epoch-NN.npz), or from tuned "
+        "ones (tuned.npz), on which the head alone is solved",
     )  # fmt: skip
     fit.add_argument(
         "--add", type=Path, action="append", default=[], metavar="DIR",
@@ -61,15 +73,7 @@ def register_on(steps: Any) -> None:
         help="go on where the added recordings make a head that tells recordings apart, not emotions",
     )  # fmt: skip
     fit.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
-    tune = _step(
-        steps, "tune", _tune, "tune the layers of the encoder, for `fit --from` (wants a graphics card)"
-    )
-    tune.add_argument("--recipe", default="base", help="with a relative head (default: %(default)s)")
-    tune.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    tune.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and tuned.npz")
-    tune.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
-    tune.add_argument("--steps", type=int, help="(default: 900)")
-    tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
+    _register_tune(steps)
     export = _step(
         steps, "export", _export, "make a bundle from a run: convert, calibrate, measure, describe"
     )
@@ -97,6 +101,31 @@ def register_on(steps: Any) -> None:
     )
     corpora.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     evaluation.register(steps, _step)
+
+
+def _register_tune(steps: Any) -> None:
+    tune = _step(
+        steps, "tune", _tune, "tune an encoder or a student, for `fit --from` (wants a graphics card)"
+    )
+    tune.epilog, tune.formatter_class = TUNE_EPILOG, argparse.RawDescriptionHelpFormatter
+    tune.add_argument("--recipe", default="base", help="with a relative head (default: %(default)s)")
+    tune.add_argument(
+        "--teacher", type=Path, metavar="TUNED.npz",
+        help="for a student: the weights of a tuned encoder, whose tokens and answers it learns",
+    )  # fmt: skip
+    tune.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    tune.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and tuned.npz")
+    tune.add_argument("--seed", type=int, default=1, help="the first of the seeds (default: %(default)s)")
+    tune.add_argument(
+        "--first-steps", type=int, help="of stage 1; 0 leaves it out (default: 1500; small: 6000)"
+    )
+    tune.add_argument("--steps", type=int, help="of stage 2, for each seed (default: 1000; small: 900)")
+    tune.add_argument("--seeds", type=int, help="so many times stage 2, and the mean (default: 5; small: 3)")
+    tune.add_argument(
+        "--kept", type=float, metavar="SHARE",
+        help="weight of the mean of the seeds against what stage 1 left (default: 0.6; small: 1)",
+    )  # fmt: skip
+    tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
 
 
 def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
@@ -188,24 +217,21 @@ def _job(options: argparse.Namespace) -> Any:
     from edge.inference import bundle
     from training.fit import checkpoint, retrain
     from training.fit.inputs import Job
+    from training.fit.tuning import command
     from training.recipes import recipe
 
     chosen = recipe.load(options.recipe) if options.recipe else None
     own: dict[str, Any] = {"quiet": options.json, "workers": options.workers}
     start = options.start
-    if start is None or start.endswith(".npz"):
-        weights = checkpoint.load_weights(Path(start)) if start else None
-        notes = {"from": start} if start else {}
-        chosen = chosen or recipe.load("base")
-        return Job(
-            chosen,
-            options.data,
-            options.out,
-            options.seed,
-            start=weights,
-            notes=notes,
-            **own,
-        )
+    if start is None:
+        return Job(chosen or recipe.load("base"), options.data, options.out, options.seed, **own)
+    if start.endswith(".npz"):
+        weights, tuned = checkpoint.load_weights(Path(start)), command.recipe_of(Path(start))
+        chosen = chosen or tuned or recipe.load("base")
+        if tuned is not None:
+            chosen = retrain.head_alone(chosen)
+        notes = {"from": start}
+        return Job(chosen, options.data, options.out, options.seed, start=weights, notes=notes, **own)
     plan = retrain.plan(bundle.load(bundle.find(start)), options.add, options.data, options.seed, chosen)
     return Job(
         plan.recipe,
@@ -224,15 +250,17 @@ def _tune(options: argparse.Namespace) -> int:
     from training.recipes import recipe
 
     chosen = recipe.load(options.recipe)
+    if options.teacher is not None and not os.path.isfile(options.teacher):  # noqa: PTH113 - no error for any name
+        raise UserError(f"--teacher {options.teacher}: no such file")
     _check_data(options)
     backend.choose("torch", "tensorflow", "jax")
-    from training.fit import tuning
     from training.fit.inputs import Job
+    from training.fit.tuning import command, settings
 
-    how = tuning.Tuning() if options.steps is None else tuning.Tuning(steps=options.steps)
-    made = tuning.run(
-        Job(chosen, options.data, options.out, options.seed, quiet=options.json, workers=options.workers), how
-    )
+    given = {name: getattr(options, name) for name in ("first_steps", "steps", "seeds", "kept")}
+    how = replace(settings.of(chosen), **{name: value for name, value in given.items() if value is not None})
+    job = Job(chosen, options.data, options.out, options.seed, quiet=options.json, workers=options.workers)
+    made = command.run(job, how, options.teacher)
     print(json.dumps({"weights": str(made)}) if options.json else made)
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ SIZES = (20, 40, 60)
 NO_NOISE, COLOURED_NOISE = -1, -2
 SHORTEST = 3200
 """Samples to which shorter speech is padded: 0.2 s."""
+ROOM_SHARE: Final = 0.55
+"""Share of households with a room."""
+TOKEN: Final = 2 * features.DEFAULT.hop
+"""Samples of one token: 20 ms."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,15 @@ class Acoustics:
     noises: Sequence[Float]
 
 
+class Dry(NamedTuple):
+    """The same stretch and voice without room, noise, codec and microphone, in step with what the household hears."""
+
+    mel: Float
+    """Log-mel features, float32 `[frames, 80]`."""
+    shift: int
+    """Tokens (20 ms) from the first of the household to the first of `mel`; negative where that is earlier."""
+
+
 def assign(speakers: Sequence[str], corpora: Sequence[str], seed: Sequence[int]) -> NDArray[np.int64]:
     """Deal clips into households of a few speakers of one corpus; returns the household number of each clip, int `[n]`.
 
@@ -85,10 +99,10 @@ def assign(speakers: Sequence[str], corpora: Sequence[str], seed: Sequence[int])
     return homes
 
 
-def condition(random: np.random.Generator, acoustics: Acoustics) -> Condition:
-    """Draw the acoustic condition of one household at random."""
+def condition(random: np.random.Generator, acoustics: Acoustics, room_share: float = ROOM_SHARE) -> Condition:
+    """Draw the acoustic condition of one household at random; `room_share` is the probability of a room."""
     response = None
-    if acoustics.responses and random.random() > 0.45:
+    if acoustics.responses and random.random() > 1.0 - room_share:
         response = int(random.integers(len(acoustics.responses)))
     draw = random.random()
     noise = NO_NOISE if draw < 0.35 else COLOURED_NOISE
@@ -116,16 +130,14 @@ def apply(
     acoustics: Acoustics,
     random: np.random.Generator,
     dry: bool = False,
-) -> tuple[Float, Float | None]:
+) -> tuple[Float, Dry | None]:
     """Log-mel features `[frames, 80]` of an int16 recording `[n]` at 16 kHz in a household, of at most 3 s.
 
-    `typical_power`: mean square of typical speech of its corpus. With `dry` the second result is the features of the
-    same stretch and voice without room, noise, codec and microphone, else None; the first does not depend on it. Both
-    are trimmed to the speech, so their lengths may differ.
+    `typical_power`: mean square of typical speech of its corpus. With `dry` the second result is the same speech
+    without room, noise, codec and microphone, else None; the first does not depend on it. Both are trimmed to the
+    speech, so their lengths may differ.
     """
-    piece = _stretch(features.to_float(recording), voice, random)
-    # A child of the generator, so that the numbers which it draws itself stay the same.
-    before = _spectrum(piece, voice, random.spawn(1)[0]) if dry else None
+    piece = original = _stretch(features.to_float(recording), voice, random)
     if how.response is not None:
         response = acoustics.responses[how.response].copy()
         # Another place in the same room: the direct sound is nearer or farther.
@@ -136,9 +148,23 @@ def apply(
     if how.codec is not None:
         piece = transforms.codec(piece, transforms.CODECS[how.codec])
     piece = np.clip(piece * np.float32(10 ** ((how.gain_db + random.uniform(-3, 3)) / 20)), -1.0, 1.0)
-    mel = _spectrum(piece, voice, random)
+    piece = _recorded(piece, random)
+    begin, end = features.speech_bounds(piece)
+    mel = _spectrum(piece[begin:end], voice)
     curve = np.interp(np.linspace(0, 5, mel.shape[1]), np.arange(6), how.curve_db / 40.0)
-    return np.maximum(mel + curve.astype(np.float32), mel.min()), before
+    received = np.maximum(mel + curve.astype(np.float32), mel.min())
+    # A child of the generator, so that the numbers which it draws itself stay the same.
+    return received, _in_step(_recorded(original, random.spawn(1)[0]), begin, voice) if dry else None
+
+
+def _in_step(piece: Float, begin: int, voice: Voice) -> Dry:
+    """Dry speech, cut at a whole number of tokens from sample `begin`, where what the household hears begins.
+
+    That is at most half a token from where trimming would cut it.
+    """
+    first, end = features.speech_bounds(piece)
+    shift = max(round((first - begin) / TOKEN), -(begin // TOKEN))
+    return Dry(_spectrum(piece[begin + shift * TOKEN : end], voice), shift)
 
 
 def _with_noise(
@@ -158,9 +184,13 @@ def _with_noise(
     return result
 
 
-def _spectrum(piece: Float, voice: Voice, random: np.random.Generator) -> Float:
-    """Log-mel features of a voice, with the noise of the microphone itself."""
-    piece = features.trim((piece + random.normal(0, 4 / 32768, piece.size)).astype(np.float32))
+def _recorded(piece: Float, random: np.random.Generator) -> Float:
+    """With the noise of the microphone itself."""
+    return (piece + random.normal(0, 4 / 32768, piece.size)).astype(np.float32)
+
+
+def _spectrum(piece: Float, voice: Voice) -> Float:
+    """Log-mel features of a voice."""
     mel = features.log_mel(np.pad(piece, (0, max(0, SHORTEST - piece.size))))
     return transforms.vocal_tract(mel, voice.vocal_tract) if voice.vocal_tract != 1.0 else mel
 

@@ -23,6 +23,18 @@ Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class DryBatch:
+    """The speech of a batch without room, noise, codec and microphone (`household.Dry`)."""
+
+    features: Float
+    """Float32 `[batch, frames, 80]`."""
+    mask: Float
+    """Float32 `[batch, frames // 2]`."""
+    shift: NDArray[np.int32]
+    """`[batch]`: tokens from the first of the household to the first dry one."""
+
+
+@dataclass(frozen=True)
 class Batch:
     """One batch, all float32.
 
@@ -32,8 +44,8 @@ class Batch:
     features: Float
     mask: Float
     targets: Float
-    dry: tuple[Float, Float] | None = None
-    """Features and mask of the same speech without room, noise, codec and microphone, where the source makes them."""
+    dry: DryBatch | None = None
+    """The same speech dry, where the source makes it."""
 
 
 def plan(clips: Sequence[Clip], draws: int, seed: int, epoch: int) -> list[int]:
@@ -87,6 +99,10 @@ def pad(mels: Sequence[Float]) -> tuple[Float, Float]:
     return stacked, mask
 
 
+def _dry_batch(dry: Sequence[household.Dry]) -> DryBatch:
+    return DryBatch(*pad([one.mel for one in dry]), np.array([one.shift for one in dry], np.int32))
+
+
 def mix(batch: Batch, alpha: float, random: np.random.Generator) -> Batch:
     """Apply mixup (Zhang et al.
 
@@ -115,6 +131,8 @@ class Source:
     rooms: Sequence[Float] = ()
     dry: bool = False
     """Whether batches hold dry speech, too; only with augmentation in households."""
+    room_shares: Sequence[float] = (household.ROOM_SHARE,)
+    """Share of households with a room: in round `n` that of place `n` modulo their number."""
 
     _homes: dict[tuple[int, int], NDArray[np.int64]] = field(default_factory=dict, compare=False)
     _power: dict[str, float] = field(default_factory=dict, compare=False)
@@ -137,7 +155,7 @@ class Source:
         indices, key = task
         how = self.recipe.augment
         random = np.random.default_rng(key)
-        dry: list[Float] = []
+        dry: list[household.Dry] = []
         if how.households:
             mels, dry = self._in_households(indices, key, random)
         else:
@@ -147,7 +165,7 @@ class Source:
             label = self.clips[index].label
             targets[row, 0 if label == ORDINARY else self.labels.index(label)] = 1.0
         stacked, mask = pad(mels)
-        batch = Batch(stacked, mask, targets, pad(dry) if dry else None)
+        batch = Batch(stacked, mask, targets, _dry_batch(dry) if dry else None)
         return mix(batch, how.mixup, random) if how.mixup > 0 else batch
 
     def _one_by_one(self, indices: Sequence[int], random: np.random.Generator) -> list[Float]:
@@ -162,9 +180,10 @@ class Source:
 
     def _in_households(
         self, indices: Sequence[int], key: list[int], random: np.random.Generator
-    ) -> tuple[list[Float], list[Float]]:
+    ) -> tuple[list[Float], list[household.Dry]]:
         """The clips in their households, and dry; the second is empty where it is not wanted."""
-        homes, mels, dry = self.homes(key[0], key[1]), list[Float](), list[Float]()
+        homes, mels, dry = self.homes(key[0], key[1]), list[Float](), list[household.Dry]()
+        room_share = self.room_shares[key[1] % len(self.room_shares)]
         for index in indices:
             clip, home = self.clips[index], int(homes[index])
             # Of a household as a whole: the same in every batch; a clip without one is a household of its own.
@@ -174,7 +193,8 @@ class Source:
             chosen = [int(place) for place in own.integers(len(self.noises), size=1)] if self.noises else []
             noises = [features.to_float(self.sounds[self.noises[place]]) for place in chosen]
             acoustics = household.Acoustics(self.rooms, noises)
-            how, voice = household.condition(own, acoustics), household.voice(seed, clip.speaker)
+            how = household.condition(own, acoustics, room_share)
+            voice = household.voice(seed, clip.speaker)
             samples, power = self.sounds[clip.path], self._typical_power(clip.corpus)
             mel, other = household.apply(
                 samples, how, voice, typical_power=power, acoustics=acoustics, random=random, dry=self.dry

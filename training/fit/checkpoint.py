@@ -71,12 +71,22 @@ def save(path: Path, model: Any, optimizer: Any, facts: dict[str, Any]) -> None:
 
 def facts_of(path: Path) -> dict[str, Any]:
     """Read only the facts of a checkpoint. Raises `UserError` if the file is no checkpoint."""
+    found = facts_in(path)
+    if found is None:
+        raise UserError(f"{path}: not a checkpoint of a training run: it has no facts")
+    return found
+
+
+def facts_in(path: Path) -> dict[str, Any] | None:
+    """Read only the facts of a checkpoint or of weights; None where the file has none.
+
+    Raises `UserError` for a file that is neither.
+    """
     try:
         with np.load(path) as archive:
-            facts: dict[str, Any] = json.loads(archive["facts"].tobytes())
-            return facts
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: not a checkpoint of a training run: {error}") from None
+            return json.loads(archive["facts"].tobytes()) if "facts" in archive.files else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not a checkpoint or weights of a training run: {error}") from None
 
 
 def restore(path: Path, model: Any, optimizer: Any) -> None:
@@ -87,12 +97,15 @@ def restore(path: Path, model: Any, optimizer: Any) -> None:
                 variable.assign(archive[f"{prefix}{index:04d}"])
 
 
-def save_weights(path: Path, weights: Sequence[NDArray[Any]]) -> None:
+def save_weights(path: Path, weights: Sequence[NDArray[Any]], facts: dict[str, Any] | None = None) -> None:
     """Save the weights of a finished epoch, float32 `[...]`, in the order of `network.weights`.
 
-    Raises `UserError` when the disk is full.
+    `facts` (plain JSON) are what `facts_of` reads. Raises `UserError` when the disk is full.
     """
-    write_arrays(path, {f"weight{index:04d}": array for index, array in enumerate(weights)})
+    arrays = {f"weight{index:04d}": array for index, array in enumerate(weights)}
+    if facts is not None:
+        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    write_arrays(path, arrays)
 
 
 def load_weights(path: Path) -> list[NDArray[Any]]:
@@ -102,6 +115,6 @@ def load_weights(path: Path) -> list[NDArray[Any]]:
     """
     try:
         with np.load(path) as archive:
-            return [archive[name] for name in sorted(archive.files)]
+            return [archive[name] for name in sorted(archive.files) if name != "facts"]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as weights: {error}") from None

@@ -1,4 +1,4 @@
-"""Feature distillation: a student network learns to predict, for every token (20 ms), the output of a Whisper layer.
+"""Feature distillation: a student network learns to predict, for every token (20 ms), the output of Whisper layers.
 
 FitNets (Romero et al. 2015, arXiv 1412.6550). Labels of two dozen speakers teach a small network those speakers; the
 output of a Whisper layer is 512 numbers fifty times a second, learnt from 680,000 hours, and a student that predicts it
@@ -8,7 +8,7 @@ the same augmented speech.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import keras
@@ -42,12 +42,15 @@ def encoder(depth: int, arrays: dict[str, NDArray[np.float32]]) -> Any:
 class DistillationModel(keras.Model):  # type: ignore[misc]
     """Student, a linear projection to the teacher's width, and the error between both, for `train_on_batch`."""
 
-    def __init__(self, student: Any, teacher: Any) -> None:
+    def __init__(self, student: Any, teacher: Any, learnt: Sequence[int] = ()) -> None:
+        """`learnt`: the layers of the teacher whose outputs are predicted, from 1 on; none named: its last."""
         super().__init__(name="distillation")
         self.network, self.teacher = student, teacher
-        self.projection = layers.Dense(WIDTH, name="projection")
-        self.centre = self.add_weight(shape=(WIDTH,), initializer="zeros", trainable=False, name="centre")
-        self.scale = self.add_weight(shape=(WIDTH,), initializer="ones", trainable=False, name="scale")
+        self.learnt = tuple(learnt) or (len(teacher.blocks),)
+        width = WIDTH * len(self.learnt)
+        self.projection = layers.Dense(width, name="projection")
+        self.centre = self.add_weight(shape=(width,), initializer="zeros", trainable=False, name="centre")
+        self.scale = self.add_weight(shape=(width,), initializer="ones", trainable=False, name="scale")
 
     def build(self, shape: Any = None) -> None:
         """Build the projection; both networks are built already."""
@@ -57,11 +60,15 @@ class DistillationModel(keras.Model):  # type: ignore[misc]
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Mean squared error of each clip in units of the teacher's variance, `[batch, 1]`."""
         mask = inputs[1]
-        layers_out, _ = self.teacher.tokens(inputs)
-        targets = (ops.stop_gradient(layers_out[-1]) - self.centre) * self.scale
+        targets = (ops.stop_gradient(self._wanted(inputs)) - self.centre) * self.scale
         predicted = self.projection(self.network.tokens(inputs))
         errors = ops.mean(ops.square(predicted - targets), axis=-1) * mask
         return ops.sum(errors, axis=1, keepdims=True) / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+
+    def _wanted(self, inputs: Any) -> Any:
+        """What the teacher gives for each token: `[batch, tokens, 512 * layers learnt]`."""
+        outputs, _ = self.teacher.tokens(inputs)
+        return ops.concatenate([outputs[layer - 1] for layer in self.learnt], axis=-1)
 
     def prepare(self, first: Iterable[Batch]) -> None:
         """Set the teacher's mean and deviation, and standardise the input of the student's first layer.
@@ -72,8 +79,10 @@ class DistillationModel(keras.Model):  # type: ignore[misc]
         teacher_out: list[NDArray[np.float32]] = []
         student_in: list[NDArray[np.float32]] = []
         for batch in first:
-            inputs, valid = (batch.features, batch.mask), batch.mask > 0
-            teacher_out.append(ops.convert_to_numpy(self.teacher.tokens(inputs)[0][-1])[valid])
+            # Converted here: a graphics card adds no array of NumPy to one of its own.
+            inputs = [ops.convert_to_tensor(part) for part in (batch.features, batch.mask)]
+            valid = batch.mask > 0
+            teacher_out.append(ops.convert_to_numpy(self._wanted(inputs))[valid])
             student_in.append(ops.convert_to_numpy(self.network.front(inputs))[valid])
         targets, sources = np.concatenate(teacher_out), np.concatenate(student_in)
         self.centre.assign(targets.mean(axis=0))

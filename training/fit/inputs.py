@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge.inference import features
 from edge.util.errors import UserError, reason
-from training.augment import room_simulation
+from training.augment import household, room_simulation
 from training.data.corpora import impulse_responses, noise
 from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
@@ -76,10 +76,12 @@ class Inputs:
     validator: Validator
 
 
-def read_inputs(job: Job, task: Task, *, dry: bool = False) -> Inputs:
+def read_inputs(
+    job: Job, task: Task, *, dry: bool = False, room_shares: Sequence[float] = (household.ROOM_SHARE,)
+) -> Inputs:
     """Read recordings, noise and impulse responses into memory and start the data loader. Raises `UserError`.
 
-    With `dry` its batches hold dry speech, too.
+    With `dry` its batches hold dry speech, too; `room_shares` are those of `batches.Source`.
     """
     sounds = Sounds()
     fitting = sounds.readable(task.fitting, "reading", job.quiet)
@@ -105,7 +107,7 @@ def read_inputs(job: Job, task: Task, *, dry: bool = False) -> Inputs:
     # The processes that augment are forked here, before the network takes threads and memory.
     simulated = room_simulation.bank(job.recipe.augment.rooms, job.seed, job.quiet)
     rooms = [*simulated, *(impulse_responses.training(job.data) if simulated else [])]
-    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, rooms, dry)
+    source = batches.Source(clips, task.labels, sounds, noises, job.recipe, rooms, dry, room_shares)
     loader = data_loader.DataLoader(source, job.workers)
     return Inputs(task, clips, lengths, source, loader, Validator(task.validation, task.labels, sounds))
 

@@ -55,6 +55,11 @@ def gentle(recipe: Recipe) -> Recipe:
     )
 
 
+def head_alone(recipe: Recipe) -> Recipe:
+    """Return the recipe for weights that are tuned: a student is not distilled again, its head alone is solved."""
+    return msgspec.structs.replace(recipe, epochs=0) if recipe.distil is not None else recipe
+
+
 def plan(
     bundle: Bundle, added: Sequence[Path], data: Path, seed: int, recipe: Recipe | None = None
 ) -> Further:

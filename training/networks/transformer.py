@@ -154,7 +154,10 @@ class Whisper(keras.Model):  # type: ignore[misc]
 
     def pool(self, inputs: Any) -> Any:
         """Return mean and deviation over the valid tokens of each pooled block, `[batch, pooled layers * 1024]`."""
-        outputs, mask = self.tokens(inputs)
+        return self.pool_outputs(*self.tokens(inputs))
+
+    def pool_outputs(self, outputs: list[Any], mask: Any) -> Any:
+        """Return the pooled features, as `pool` does, of what `tokens` has returned."""
         weights = (mask / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0))[:, :, None]
         pooled = []
         for x in outputs[self.first_pooled - 1 :]:

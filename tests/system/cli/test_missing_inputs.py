@@ -148,6 +148,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "train report --data": ("train", "report", "--data", "absent"),
     "train report --history": ("train", "report", "--data", "data", "--history", "absent"),
     "train tune --data": ("train", "tune", *TO_RUN, "--data", "absent"),
+    "train tune --teacher": ("train", "tune", *TO_RUN, "--data", "data", "--teacher", "absent"),
     "train vad --check": ("train", "vad", "--out", "new", "--check", "absent"),
     "train vad --from": ("train", "vad", "--out", "new", "--from", "absent"),
     "unmute --config": ("unmute", "--config", "absent"),

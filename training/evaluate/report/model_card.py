@@ -81,10 +81,12 @@ def architecture(recipe: Recipe, start: str = "") -> str:
     )
 
 
-def course(recipe: Recipe) -> str:
-    """Describe in words how the weights of a recipe were found."""
+def course(recipe: Recipe, start: str = "") -> str:
+    """Describe in words how the weights of a recipe were found; `start` as in `architecture`."""
     parts = []
-    if recipe.distil is not None:
+    if recipe.distil is not None and not recipe.epochs and start:
+        parts.append(f"the student as {start} has it")
+    elif recipe.distil is not None:
         parts.append(
             f"{recipe.epochs} epochs of {recipe.draws} clips, batch {recipe.batch}, of learning to predict layer "
             f"{recipe.distil.layers} of Whisper base"

@@ -1,0 +1,235 @@
+"""Tuning of a tiny encoder and a tiny student: what each stage does, what is averaged, and runs that were killed."""
+
+import dataclasses
+import importlib.util
+
+import msgspec
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is installed with roomtone[training] only")
+pytest.importorskip("keras", reason="keras is installed with roomtone[training] only")
+if not any(importlib.util.find_spec(name) for name in ("torch", "tensorflow", "jax")):
+    pytest.skip("no backend of keras is installed (roomtone[training])", allow_module_level=True)
+
+from training.networks import backend
+
+backend.choose("torch", "tensorflow", "jax")
+
+from keras import ops  # noqa: E402
+
+from edge.util.errors import UserError  # noqa: E402
+from tests.support.training.tiny_corpus import encoder as random_encoder  # noqa: E402
+from tests.support.training.tiny_tuning import ENCODER, HOW, HOW_STUDENT, STUDENT, data_in  # noqa: E402
+from training import cli  # noqa: E402
+from training.data import splits  # noqa: E402
+from training.data.corpora.clip import ORDINARY  # noqa: E402
+from training.fit import checkpoint, inputs  # noqa: E402
+from training.fit.tuning import alignment, command, households, phase, stages  # noqa: E402
+from training.fit.tuning.room_model import RoomModel  # noqa: E402
+from training.networks import pretrained, transformer  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = data_in(tmp_path_factory.mktemp("tuning") / "data")
+    return root, random_encoder(root)
+
+
+@pytest.fixture
+def data(place, monkeypatch):
+    root, digest = place
+    monkeypatch.setattr(pretrained, "SHA256", digest)
+    monkeypatch.setattr(phase, "SAVE_EVERY", 1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def tuned(place, tmp_path_factory):
+    """The folder of a whole run of the encoder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrained, "SHA256", place[1])
+        return tune(place[0], tmp_path_factory.mktemp("tuned") / "run").parent
+
+
+def tune(data, out, how=HOW, recipe=ENCODER, **more):
+    return command.run(inputs.Job(recipe, data, out, 1, quiet=True, workers=0), how, **more)
+
+
+def loaded(data):
+    job = inputs.Job(ENCODER, data, data, 1, quiet=True, workers=0)
+    found = inputs.read_inputs(
+        job, command.tasks.shipped(data, ordinary=True), dry=True, room_shares=HOW.rooms
+    )
+    found.loader.close()
+    return stages.Run(job, HOW, found)
+
+
+def test_only_the_blocks_change_and_the_result_is_between_stage_1_and_the_mean_of_the_seeds(data, tuned):
+    whole = checkpoint.load_weights(tuned / "tuned.npz")
+    network = transformer.make(ENCODER)
+    network.load_pretrained(pretrained.load(data))
+    blocks = {id(variable) for variable in network.blocks[-1].variables}
+    changed = {
+        id(variable)
+        for variable, new in zip(network.weights, whole, strict=True)
+        # The head of a new network is random.
+        if not transformer.is_head(variable.path) and not np.array_equal(np.asarray(variable), new)
+    }
+    assert changed and changed <= blocks
+    first, one, two = (
+        checkpoint.load_weights(tuned / f"{name}.npz")
+        for name in ("stage-1", "stage-2-seed-1", "stage-2-seed-2")
+    )
+    assert any(not np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    for start, a, b, result in zip(first, one, two, whole, strict=True):
+        np.testing.assert_allclose(result, 0.4 * start + 0.3 * a + 0.3 * b, atol=1e-6)
+    assert not list(tuned.glob("*-state.npz"))
+
+
+def test_the_mean_keeps_a_share_of_the_seeds():
+    first, seeds = [np.zeros(2, np.float32)], [[np.array([1.0, 2.0])], [np.array([3.0, 2.0])]]
+    np.testing.assert_allclose(stages.mean(first, seeds, 0.6)[0], [1.2, 1.2], rtol=1e-6)
+    np.testing.assert_array_equal(stages.mean(first, seeds, 1.0)[0], [2.0, 2.0])
+
+
+def test_stage_1_brings_speech_in_rooms_nearer_to_dry_speech(data, tmp_path):
+    run = loaded(data)
+    how = dataclasses.replace(HOW, first_steps=30, first_rate=1e-3, steps=1, seeds=1)
+    tune(data, tmp_path / "out", how)
+    network = transformer.make(ENCODER)
+    network.load_pretrained(pretrained.load(data))
+    before = network.get_weights()
+    scales = alignment.read(tmp_path / "out" / "scales.npz")
+    ((rows, key),) = households.utterances(run.inputs.source, HOW, 5, 1, stage=9)
+    batch = run.inputs.source.batch((rows, key))
+    parts = (batch.features, batch.mask, batch.dry.features, batch.dry.mask, batch.dry.shift)
+    given = tuple(ops.convert_to_tensor(part) for part in parts)
+
+    def error(weights):
+        model = RoomModel(run.network(weights, frozen=True), run.network(before, frozen=True), scales)
+        return float(np.mean(ops.convert_to_numpy(model.call(given))))
+
+    assert error(checkpoint.load_weights(tmp_path / "out" / "stage-1.npz")) < 0.9 * error(before)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("title", "step"), [("stage 1", 1), ("stage 2, seed 2", 1)])
+def test_a_run_that_is_killed_in_either_stage_ends_as_another(
+    data, tuned, tmp_path, monkeypatch, title, step
+):
+    steps, masks = phase._steps, households.mask_bands
+    now = ""
+
+    def titled(job, one, *given):
+        nonlocal now
+        now = one.title
+        steps(job, one, *given)
+
+    made = 0
+
+    def stop(*given):
+        nonlocal made
+        made += now == title
+        if made > step:
+            raise Killed
+        return masks(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phase, "_steps", titled)
+        patch.setattr(households, "mask_bands", stop)
+        with pytest.raises(Killed):
+            tune(data, tmp_path / "killed")
+    assert len(list((tmp_path / "killed").glob("*-state.npz"))) == 1
+    with pytest.raises(UserError, match="another run"):
+        tune(data, tmp_path / "killed", dataclasses.replace(HOW, utterances=5))
+    again = checkpoint.load_weights(tune(data, tmp_path / "killed"))
+    for one, other in zip(checkpoint.load_weights(tuned / "tuned.npz"), again, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_without_stage_1_an_encoder_is_tuned_as_it_came(data, tmp_path):
+    how = dataclasses.replace(HOW, first_steps=0, seeds=1, held_tokens=0.0, kept=0.5)
+    whole = checkpoint.load_weights(tune(data, tmp_path / "out", how))
+    assert not (tmp_path / "out" / "stage-1.npz").exists()
+    one = checkpoint.load_weights(tmp_path / "out" / "stage-2-seed-1.npz")
+    network = transformer.make(ENCODER)
+    network.load_pretrained(pretrained.load(data))
+    for variable, new, result in zip(network.weights, one, whole, strict=True):
+        if not transformer.is_head(variable.path):
+            np.testing.assert_allclose(result, 0.5 * (np.asarray(variable) + new), atol=1e-6)
+
+
+def test_a_student_is_tuned_by_a_teacher_and_only_its_head_is_solved_afterwards(data, tuned, tmp_path):
+    made = tune(data, tmp_path / "out", HOW_STUDENT, STUDENT, teacher=tuned / "tuned.npz")
+    whole, first = (checkpoint.load_weights(path) for path in (made, made.parent / "stage-1.npz"))
+    names = [variable.path for variable in transformer.make(STUDENT).weights]
+    moved = {
+        name.split("/")[-2]
+        for name, old, new in zip(names, first, whole, strict=True)
+        if not np.array_equal(old, new)
+    }
+    assert {"entry", "exit"} <= moved and not moved & {"conv1", "conv2", "embed_mean", "classify"}
+
+    assert command.recipe_of(made) == STUDENT and command.recipe_of(made.parent / "stage-1.npz") is None
+    options = ["fit", "--data", str(data), "--out", str(tmp_path / "run"), "--from", str(made)]
+    options += ["--workers", "0", "--json"]
+    assert cli.main(options) == 0
+    history = checkpoint.history_of(tmp_path / "run")
+    assert [entry["epoch"] for entry in history["history"]] == [1] and "macro_f1" in history["history"][0]
+    for name, old, new in zip(
+        names, whole, checkpoint.load_weights(tmp_path / "run" / "epoch-01.npz"), strict=True
+    ):
+        # Solving scales the last convolution; what the student has learnt before it stays.
+        if name.split("/")[-2] not in ("exit", "embed_mean", "embed_deviation", "classify", "arousal"):
+            np.testing.assert_array_equal(old, new)
+
+
+def test_a_student_needs_a_teacher_that_is_an_encoder(data, tuned, tmp_path):
+    with pytest.raises(UserError, match="--teacher TUNED"):
+        tune(data, tmp_path / "out", HOW_STUDENT, STUDENT)
+    with pytest.raises(UserError, match="has no teacher"):
+        tune(data, tmp_path / "out", teacher=tuned / "tuned.npz")
+    # Without facts it is taken for the weights of `base`.
+    with pytest.raises(UserError, match="not the weights of base"):
+        tune(data, tmp_path / "out", HOW_STUDENT, STUDENT, teacher=tuned / "stage-1.npz")
+    with pytest.raises(UserError, match="absent"):
+        tune(data, tmp_path / "out", HOW_STUDENT, STUDENT, teacher=tmp_path / "absent.npz")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_without_a_baseline_cannot_be_tuned(tmp_path):
+    plain = msgspec.structs.replace(ENCODER, relative=None, probe=None)
+    with pytest.raises(UserError, match="relative"):
+        command.run(inputs.Job(plain, tmp_path, tmp_path / "out", 1), HOW)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_speaker_of_calibrate_or_test_is_heard_in_either_stage(data):
+    split, source = splits.load(), loaded(data).inputs.source
+    known = {clip.speaker for clip in command.tasks.catalogue.read(data, ["ravdess"])[0].clips}
+    left_out = set(split.calibrate) | set(split.test)
+    assert known & set(split.calibrate) and known & set(split.test)
+    steps = [*households.utterances(source, HOW, 1, 20), *households.plan(source, HOW, 1)]
+    heard = {source.clips[row] for rows, _ in steps for row in rows}
+    assert heard and not {clip.speaker for clip in heard} & left_out
+    assert not any(clip.label == ORDINARY and splits.is_held_back(clip) for clip in heard)
+
+
+def test_every_step_of_stage_2_has_households_of_one_round_and_the_same_again(data):
+    source = loaded(data).inputs.source
+    plans = list(households.plan(source, HOW, 1))
+    assert plans == list(households.plan(source, HOW, 1)) and len(plans) == HOW.steps
+    assert plans != list(households.plan(source, HOW, 2))
+    for step, (rows, key) in enumerate(plans):
+        assert key == [1, 1 + step % HOW.rounds, 3, 0, step]
+        homes = source.homes(1, key[1])[rows]
+        assert len(np.unique(homes)) <= HOW.households and len(rows) <= HOW.households * HOW.utterances
+        label, home, counted = households.targets(source, key, np.array(rows), np.random.default_rng(0))
+        assert set(home) == set(range(len(np.unique(homes)))) and (label[counted > 0] <= 0).all()
+    for rows, key in households.utterances(source, HOW, 1, 3):
+        assert len(rows) == len(set(rows)) == HOW.first_batch and 1 <= key[1] <= HOW.rounds

@@ -1,0 +1,122 @@
+"""What both networks share: the step of stage 2 for several seeds, their mean, and the head that each begins with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.fit import closed_form, relative
+from training.fit.batches import Batch
+from training.fit.inputs import Inputs, Job
+from training.fit.tuning import households
+from training.fit.tuning.alignment import Scales
+from training.fit.tuning.households import Ints
+from training.fit.tuning.phase import Phase, weights_after
+from training.fit.tuning.relative_model import RelativeModel, Start, Teacher
+from training.fit.tuning.settings import Tuning
+from training.networks import transformer
+from training.recipes.recipe import Recipe
+
+log = logging.getLogger(__name__)
+Weights = list[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one run are made of."""
+
+    job: Job
+    how: Tuning
+    inputs: Inputs
+
+    def network(self, weights: Weights, *, frozen: bool = False, recipe: Recipe | None = None) -> Any:
+        """Make a network of the run's recipe, or of another, with these weights, float32 `[...]`."""
+        made = transformer.make(recipe or self.job.recipe, len(self.inputs.task.labels))
+        made.set_weights(weights)
+        if frozen:
+            made.trainable = False
+        else:
+            train_blocks(made)
+        return made
+
+
+def train_blocks(network: Any) -> None:
+    """Train the blocks of an encoder and nothing else; a student knows itself what is trained."""
+    if not isinstance(network, transformer.Whisper):
+        return
+    own = {id(variable) for block in network.blocks for variable in block.variables}
+    for block in network.blocks:
+        block.trainable = True
+    for variable in network.variables:
+        variable.trainable = id(variable) in own
+
+
+def in_rooms(batch: Batch, key: list[int], rows: Ints, random: np.random.Generator) -> tuple[Any, ...]:
+    """Return what the model of stage 1 of an encoder is given; some mel bands are masked."""
+    assert batch.dry is not None
+    dry = (batch.dry.features, batch.dry.mask, batch.dry.shift)
+    return households.mask_bands(batch.features, random), batch.mask, *dry
+
+
+def second(
+    run: Run, first: Weights, frozen: Weights, scales: Scales | None = None, teacher: Teacher | None = None
+) -> Weights:
+    """Run stage 2 from the weights `first` for every seed, and return the mean, all float32 `[...]`.
+
+    What `frozen` makes of dry speech is what the network is held near. Raises `UserError` as `phase.weights_after`.
+    """
+    job, how = run.job, run.how
+    start = solved(run, run.network(first, frozen=True), job.recipe, "pooled-stage-1")
+    anchor = run.network(frozen, frozen=True)
+
+    def given(batch: Batch, key: list[int], rows: Ints, random: np.random.Generator) -> tuple[Any, ...]:
+        return *in_rooms(batch, key, rows, random), *households.targets(run.inputs.source, key, rows, random)
+
+    found = []
+    for seed in range(job.seed, job.seed + how.seeds):
+        phase = Phase(
+            f"stage-2-seed-{seed}", f"stage 2, seed {seed}", seed,
+            list(households.plan(run.inputs.source, how, seed)), how.rate, given,
+        )  # fmt: skip
+
+        def build(seed: int = seed) -> RelativeModel:
+            return RelativeModel(
+                run.network(first), anchor, start, how, seed=seed, scales=scales, teacher=teacher
+            )
+
+        found.append(weights_after(job, phase, run.inputs, build))
+    return mean(first, found, how.kept)
+
+
+def mean(first: Weights, seeds: Sequence[Weights], kept: float) -> Weights:
+    """Return `first + kept * (mean of seeds - first)` for each array of weights, float32 `[...]`.
+
+    Wortsman et al. 2022 ("model soups", arXiv 2203.05482).
+    """
+    return [
+        (old + kept * (np.mean(new, axis=0, dtype=np.float64) - old)).astype(np.float32)
+        for old, *new in zip(first, *seeds, strict=True)
+    ]
+
+
+def solved(run: Run, network: Any, recipe: Recipe, folder: str) -> Start:
+    """Solve a head by a recipe in closed form on what a network gives in all rounds; features are kept in `folder`."""
+    job, inputs = run.job, run.inputs
+    assert recipe.probe is not None and recipe.relative is not None
+    pooled, _, homes = closed_form.gather(
+        network, inputs.source, inputs.loader.batches, inputs.lengths,
+        seed=job.seed, out=job.out / folder, quiet=job.quiet,
+    )  # fmt: skip
+    order = [inputs.clips[index] for index in closed_form.by_length(inputs.lengths)]
+    utterances = relative.describe(order, inputs.task.labels, homes, pooled)
+    log.info("solving the head to begin with, on %d features", pooled.shape[1])
+    head = relative.solve(
+        utterances, recipe.probe, recipe.relative, recipe.probe.components or recipe.embedding, job.seed
+    )
+    components = ((pooled - head.centre) * head.scale) @ head.components
+    return Start(head, relative.origin_of(components.astype(np.float32), utterances))
