@@ -123,7 +123,7 @@ def _register_tune(steps: Any) -> None:
     tune.add_argument("--seeds", type=int, help="so many times stage 2, and the mean (default: 5; small: 3)")
     tune.add_argument(
         "--kept", type=float, metavar="SHARE",
-        help="weight of the mean of the seeds against what stage 1 left (default: 0.6; small: 1)",
+        help="share that is kept of what the seeds moved, on average (default: 0.6; small: 1)",
     )  # fmt: skip
     tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
 

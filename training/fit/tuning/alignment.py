@@ -85,8 +85,8 @@ def places(shift: Any, mask: Any, dry_mask: Any) -> Any:
 def error(outputs: Sequence[Any], dry: Sequence[Any], scales: Float, pairs: Any) -> Any:
     """Mean squared error of tokens at the same moments, in units of their deviation, over all layers: a scalar.
 
-    `outputs` and `dry`: tokens of each layer, `[batch, tokens, width]`; `scales`: `[layers, width]`; `pairs`: as
-    `places` returns it.
+    `outputs` and `dry`: tokens of each layer, float32 `[batch, tokens, width]`; `scales`: float32 `[layers, width]`;
+    `pairs`: as `places` returns it.
     """
     counted = ops.sum(pairs, axis=2)
     total = 0.0

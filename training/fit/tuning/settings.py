@@ -1,4 +1,8 @@
-"""How a network is tuned: the settings of both stages. The defaults are what the shipped weights were made with."""
+"""How a network is tuned: the settings of both stages.
+
+The defaults are those of the shipped weights of `small`, and of the first of the two runs whose mean `base` is
+(docs/decisions/0033-rooms-first-then-several-seeds.md).
+"""
 
 from __future__ import annotations
 
@@ -44,8 +48,10 @@ class Tuning:
     """The same of the tokens, aligned in time; 0 for a student."""
     taught: float = 0.0
     """Weight of the teacher's answers as soft targets beside the labels; a student alone has a teacher."""
+    first_kept: float = 0.4
+    """Share that is kept of what stage 1 moved the weights of an encoder."""
     kept: float = 0.6
-    """Weight of the mean of the seeds against what stage 1 left: 1 takes the mean of the seeds alone."""
+    """Share that is kept of what the seeds moved the weights from there, on average."""
     rounds: int = 12
     """Times that all clips are dealt to households anew."""
     rooms: tuple[float, ...] = (0.85, 0.6, 0.6)

@@ -90,17 +90,20 @@ def second(
             )
 
         found.append(weights_after(job, phase, run.inputs, build))
-    return mean(first, found, how.kept)
+    return mean(frozen, first, found, how)
 
 
-def mean(first: Weights, seeds: Sequence[Weights], kept: float) -> Weights:
-    """Return `first + kept * (mean of seeds - first)` for each array of weights, float32 `[...]`.
+def mean(before: Weights, first: Weights, seeds: Sequence[Weights], how: Tuning) -> Weights:
+    """Return the weights `before` both stages, and the shares of what each moved, float32 `[...]`.
 
-    Wortsman et al. 2022 ("model soups", arXiv 2203.05482).
+    `first_kept` of what stage 1 moved to `first`, and `kept` of what the mean of the seeds moved from there (Wortsman
+    et al. 2022, "model soups", arXiv 2203.05482).
     """
     return [
-        (old + kept * (np.mean(new, axis=0, dtype=np.float64) - old)).astype(np.float32)
-        for old, *new in zip(first, *seeds, strict=True)
+        (
+            old + how.first_kept * (one - old) + how.kept * (np.mean(new, axis=0, dtype=np.float64) - one)
+        ).astype(np.float32)
+        for old, one, *new in zip(before, first, *seeds, strict=True)
     ]
 
 
