@@ -1,4 +1,4 @@
-"""Patterns of texts with the words that a person is told in their place.
+"""Patterns of texts with the words that are shown in their place.
 
 msgspec names the regular expression where a text does not match it. `pattern` keeps words for each one, and `in_words`
 puts them into the message.

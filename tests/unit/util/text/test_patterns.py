@@ -1,4 +1,4 @@
-"""Nobody reads a regular expression: each pattern has words, and each error of msgspec is told with them."""
+"""Nobody reads a regular expression: each pattern has words, and each error of msgspec is shown with them."""
 
 from __future__ import annotations
 
