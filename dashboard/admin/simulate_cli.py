@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard.admin.options import add_database
+from edge.util import timestamps
 from edge.util.errors import UserError
 
 
@@ -37,10 +38,9 @@ def run(options: argparse.Namespace) -> int:
         if not 1 <= getattr(options, name) <= most:
             raise UserError(f"--{name.replace('_', '-')}: from 1 to {most}")
     try:
-        until = datetime.fromisoformat(options.until) if options.until else datetime.now(UTC)
+        until = timestamps.parse(options.until) if options.until else datetime.now(UTC)
     except ValueError:
         raise UserError(f"--until {options.until}: write 2026-01-01T10:00:00Z") from None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
     from dashboard.admin.database import open_database
     from dashboard.admin.simulate import fill, simulated_rooms
     from dashboard.db import retention

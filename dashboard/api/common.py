@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import HTTPException, Path, Query, Request
@@ -112,16 +111,16 @@ async def require_room(services: Services, node: str) -> None:
 
 
 def parse_time(text: str | None, default: float) -> int:
-    """Return an ISO 8601 time in milliseconds since 1970; without an offset it is UTC.
+    """Return a time in milliseconds since 1970, as `timestamps.parse` reads it; without an offset it is UTC.
 
     `default` (seconds since 1970) is used if there is no text. Raises `HTTPException` 422.
     """
     if not text:
         return round(default * 1000)
+    text = text.strip()
     try:
         # An unescaped `+` in a query arrives as a blank.
-        at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = timestamps.parse(text.replace(" ", "+") if "T" in text.upper() else text)
         return max(0, min(round(at.timestamp() * 1000), 2**53))
     except (ValueError, OverflowError):
         raise HTTPException(
