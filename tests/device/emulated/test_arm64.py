@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.bundles.self_test import SELF_TEST
 from tests.support.machines.arm import (
     MARKS,
     PROBE,
@@ -18,7 +19,6 @@ from tests.support.machines.arm import (
     unpacked,
 )
 from tests.support.machines.raspberry_pi import PI_4, download_wheels
-from tests.support.self_test import SELF_TEST
 
 pytestmark = MARKS
 

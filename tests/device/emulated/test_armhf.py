@@ -16,6 +16,7 @@ import zipfile
 import pytest
 
 from tests.conftest import ROOT, SPEECH
+from tests.support.bundles.self_test import SELF_TEST
 from tests.support.machines.arm import (
     MARKS,
     PROBE,
@@ -25,7 +26,6 @@ from tests.support.machines.arm import (
     same_answer,
     unpacked,
 )
-from tests.support.self_test import SELF_TEST
 
 pytestmark = MARKS
 

@@ -1,9 +1,6 @@
 """Home Assistant's side, as its documentation describes it: templates rendered with Jinja as it does."""
 
-import contextlib
 import json
-import socket
-import threading
 import time
 from datetime import UTC, datetime
 
@@ -14,6 +11,7 @@ import pytest
 from edge.protocol import MicSignal, Mute, SpeechSignal, Unmute
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event_of, utterance
+from tests.support.relay import Relay
 from tests.support.waiting import until
 
 TOPIC = "homeassistant/device/kitchen/config"
@@ -267,41 +265,16 @@ def test_a_device_with_a_new_id_takes_the_old_one_away(tmp_path, broker):
     assert "homeassistant/device/study/config" in left
 
 
-class CutsTheFirstClear:
-    """A relay before a broker: it ends the first connection on which a message about the kitchen is sent."""
+class CutsTheFirstClear(Relay):
+    """Ends the first connection on which a message about the kitchen is sent."""
 
-    def __init__(self, port):
-        self._port = port
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self.cut = False
-        threading.Thread(target=self._accept, daemon=True).start()
+    cut = False
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                device, _ = self._server.accept()
-                broker = socket.create_connection(("127.0.0.1", self._port))
-                threading.Thread(target=self._forward, args=(device, broker), daemon=True).start()
-                threading.Thread(target=self._forward, args=(broker, device), daemon=True).start()
-
-    def _forward(self, source, target):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                if not self.cut and b"roomtone/kitchen/info" in data:
-                    self.cut = True
-                    break
-                target.sendall(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+    def request(self, data, number, client):
+        if self.cut or b"roomtone/kitchen/info" not in data:
+            return True
+        self.cut = True
+        return False
 
 
 def test_a_new_id_takes_the_old_one_away_when_the_connection_is_cut_off_meanwhile(tmp_path, broker):
@@ -311,7 +284,7 @@ def test_a_new_id_takes_the_old_one_away_when_the_connection_is_cut_off_meanwhil
         link.stop()
     assert TOPIC in retained_topics(broker.port)
     with (
-        CutsTheFirstClear(broker.port) as relay,
+        CutsTheFirstClear(broker) as relay,
         LinkProcess(tmp_path, relay.port, node="study", settings=(where,)) as link,
     ):
         until(lambda: relay.cut)

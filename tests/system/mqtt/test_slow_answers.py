@@ -1,9 +1,7 @@
 """A broker that answers SUBSCRIBE late: messages wait for the answer, so that it is clear what ended a connection."""
 
-import contextlib
 import select
 import socket
-import threading
 import time
 
 import pytest
@@ -11,56 +9,24 @@ import pytest
 from edge.mqtt.events import State
 from edge.mqtt.session import Subscription
 from tests.support.broker import Broker
+from tests.support.relay import Relay
 from tests.support.waiting import until
 
 ALL = Subscription("t/#")
 
 
-class SlowAnswers:
-    """A relay before a broker: what follows the broker's first answer comes late, and is lost where it has closed."""
+class SlowAnswers(Relay):
+    """What follows the broker's first answer comes late, and is lost where the broker has closed."""
 
     def __init__(self, broker, delay_s):
-        self._upstream = (broker.host, broker.port)
+        super().__init__(broker)
         self._delay_s = delay_s
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.host, self.port = self._server.getsockname()
-        self.connections = 0
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._server.close()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                device, _ = self._server.accept()
-                self.connections += 1
-                broker = socket.create_connection(self._upstream)
-                threading.Thread(target=self._forward, args=(device, broker), daemon=True).start()
-                threading.Thread(target=self._answer, args=(broker, device), daemon=True).start()
-
-    @staticmethod
-    def _forward(device, broker):
-        with contextlib.suppress(OSError):
-            while data := device.recv(65_536):
-                broker.sendall(data)
-            broker.shutdown(socket.SHUT_WR)
-
-    def _answer(self, broker, device):
-        with broker, device:
-            with contextlib.suppress(OSError):
-                device.sendall(broker.recv(65_536))
-                while data := broker.recv(65_536):
-                    time.sleep(self._delay_s)
-                    if select.select([broker], [], [], 0)[0] and not broker.recv(1, socket.MSG_PEEK):
-                        break
-                    device.sendall(data)
-            with contextlib.suppress(OSError):
-                device.shutdown(socket.SHUT_RDWR)
+    def answer(self, data, number, broker):
+        if not number:
+            return True
+        time.sleep(self._delay_s)
+        return not select.select([broker], [], [], 0)[0] or bool(broker.recv(1, socket.MSG_PEEK))
 
 
 @pytest.mark.parametrize("optional", [(), (Subscription("more/#"),)])

@@ -17,14 +17,14 @@ if not all(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "a
 from edge.inference import bundle as bundles
 from edge.inference.interpreter import Interpreter
 from tests.conftest import ROOT
-from tests.support.self_test import SELF_TEST
+from tests.support.bundles.self_test import SELF_TEST
 from tests.support.training import tiny_student
 
 OTHER = """
 import json, sys
 import numpy as np
 from edge.inference.interpreter import Interpreter
-from tests.support.self_test import SELF_TEST
+from tests.support.bundles.self_test import SELF_TEST
 net = Interpreter(sys.argv[1], reference=sys.argv[4] == "reference")
 with np.load(sys.argv[2]) as archive:
     mels, masks = archive["features"], archive["mask"]
