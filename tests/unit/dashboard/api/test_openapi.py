@@ -12,7 +12,7 @@ from dashboard import spa
 from dashboard.api import openapi
 from edge.util.text.patterns import words_for
 
-FRONTEND = Path(__file__).parents[3] / "dashboard" / "frontend"
+FRONTEND = Path(__file__).parents[4] / "dashboard" / "frontend"
 
 
 def test_the_front_ends_copy_of_the_openapi_document_is_that_of_the_api():
