@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from edge.mqtt import reason_codes
+from edge.mqtt import reason_codes, tls
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.connection import Connection
 from edge.mqtt.events import (
@@ -185,6 +185,8 @@ class Client:
             self._connection = None
             if self._stopping.is_set():
                 break
+            if ended.closed_soon:
+                ended = replace(ended, broker_gone=not tls.accepts(self._who.address))
             # Once may be a network that broke just then; twice in a row is the broker.
             optional_refused, was_refused = ended.optional_refused, optional_refused
             if optional_refused and was_refused:

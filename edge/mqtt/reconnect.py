@@ -15,7 +15,7 @@ FLOOR: Final = 1 / 3
 STABLE_S: Final = 20.0
 """A connection that lasted so long has proved itself: the next back-off begins with its first window."""
 SHORT_S: Final = 60.0
-"""Two connections in a row that were closed sooner than this, without a reason: another client has our id."""
+"""Two connections in a row that a broker closed sooner than this, without a reason: another client has our id."""
 OTHER_VERSION_S: Final = 0.1
 SMALL_BYTES: Final = 1024
 """No broker is suspected of a limit below this."""
@@ -67,7 +67,7 @@ class Ended:
     that we sent at the start. `code`: the reason code of MQTT, where it gave one. `silent`: it ended without any
     answer, as brokers do that do not understand a version. `optional_refused`: it ended instead of an answer to
     `ClientOptions.optional`. `unacknowledged_bytes`: size of the largest packet that was sent, where the broker has
-    taken none of that size.
+    taken none of that size. `broker_gone`: right afterwards the broker accepted no connection, so it has ended itself.
     """
 
     reason: Reason
@@ -77,6 +77,14 @@ class Ended:
     silent: bool = False
     optional_refused: bool = False
     unacknowledged_bytes: int = 0
+    broker_gone: bool = False
+
+    @property
+    def closed_soon(self) -> bool:
+        """Whether it was closed soon after CONNACK, without a reason: by a restart, or for another client's sake."""
+        lasted = self.connected_s
+        unexplained = self.reason.code == "connection_closed" and self.code is None and not self.silent
+        return unexplained and lasted is not None and lasted < SHORT_S
 
 
 @dataclass(frozen=True)
@@ -120,9 +128,9 @@ class ReconnectLogic:
             self._worked = self.attempt.version
         if ended.optional_refused:
             return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
-        closed_soon = was_connected and not ended.silent and ended.code is None and lasted < SHORT_S
-        self._short_lives = self._short_lives + 1 if closed_soon and reason.code == "connection_closed" else 0
-        if self._is_too_large(ended, closed_soon=closed_soon):
+        self._short_lives = self._short_lives + 1 if ended.closed_soon and not ended.broker_gone else 0
+        soon = was_connected and not ended.silent and ended.code is None and lasted < SHORT_S
+        if self._is_too_large(ended, closed_soon=soon):
             size, self._short_lives = ended.unacknowledged_bytes, 0
             self.attempt = replace(self.attempt, max_packet_bytes=size - 1)
             reason = reason_codes.too_large(self._who, size)

@@ -16,6 +16,8 @@ from edge.util.text.text_file import read_text
 
 CONNECT_TIMEOUT_S: Final = 10.0
 HANDSHAKE_ANSWER_S: Final = 2.0
+ACCEPT_S: Final = 0.5
+"""How long a connection has to be kept by a broker that is there; one that is gone has it closed at once."""
 
 
 def context(address: BrokerAddress) -> ssl.SSLContext | None:
@@ -55,6 +57,22 @@ def broker_waits(address: BrokerAddress) -> bool:
             except TimeoutError:
                 return True
     return False
+
+
+def accepts(address: BrokerAddress) -> bool:
+    """Whether a broker accepts connections now, which takes half a second; nothing is sent, not even a handshake.
+
+    What stands before a broker that is gone (a load balancer, Docker) accepts them, too, and closes them at once.
+    """
+    try:
+        with socket.create_connection((address.host, address.port), HANDSHAKE_ANSWER_S) as plain:
+            plain.settimeout(ACCEPT_S)
+            try:
+                return bool(plain.recv(1))
+            except TimeoutError:
+                return True
+    except OSError:
+        return False
 
 
 def refusal(address: BrokerAddress) -> ssl.SSLError | None:

@@ -10,7 +10,7 @@ import pytest
 
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
-from edge.mqtt.events import Acknowledged, Connected, Message, State
+from edge.mqtt.events import Acknowledged, Connected, Disconnected, Message, State
 from edge.mqtt.session import ClientOptions, Subscription, Will
 from tests.support.broker import Broker, free_port
 from tests.support.waiting import until
@@ -264,3 +264,14 @@ def test_another_client_with_the_same_id_is_named_as_the_reason(broker, connect)
     one = connect(broker, "same", version="5")
     connect(broker, "same", version="5")
     until(lambda: "client_id_conflict" in one.losses)
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_broker_that_is_restarted_again_and_again_is_no_other_client(broker, connect, version):
+    one = connect(broker, "one", version=version)
+    for number, end in enumerate((broker.kill, broker.stop, broker.kill, broker.kill), 1):
+        end()
+        until(lambda number=number: len([e for e in one.of(Disconnected) if e.was_connected]) == number)
+        broker.start()
+        assert one.client.wait_for(State.READY, 20)
+    assert "client_id_conflict" not in one.losses

@@ -1,5 +1,6 @@
 """Waiting between attempts to connect."""
 
+import dataclasses
 import random
 import statistics
 
@@ -133,6 +134,16 @@ def test_two_short_connections_in_a_row_mean_that_another_client_has_the_id():
     assert one.ended(worked(5)).reason.code == "connection_closed"
     assert one.ended(worked(5)).reason.code == "client_id_conflict"
     assert one.ended(worked(500)).reason.code == "connection_closed"
+
+
+def test_a_broker_that_is_restarted_again_and_again_is_no_conflict():
+    one = logic()
+    restarted = dataclasses.replace(worked(5), broker_gone=True)
+    assert [one.ended(restarted).reason.code for _ in range(3)] == ["connection_closed"] * 3
+    # A restart between two other closings, neither.
+    for ended in (worked(5), restarted, worked(5)):
+        assert one.ended(ended).reason.code == "connection_closed"
+    assert one.ended(worked(5)).reason.code == "client_id_conflict"
 
 
 def lost(seconds=1.0, size=11_000, code=None):
