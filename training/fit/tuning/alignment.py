@@ -64,6 +64,34 @@ def measure(encoder: Any, served: Iterable[Batch]) -> Scales:
     )
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a network makes of utterances in a household, and how far it is from what another makes of them, dry."""
+
+    pooled: Any
+    """`[batch, size]`."""
+    dry_pooled: Any
+    """Those of dry speech, `[batch, size]`, without a gradient."""
+    tokens: Any
+    """The error of the tokens, a scalar: see `error`."""
+
+
+def compare(network: Any, dry_tokens: Any, inputs: Any, dry: Any, *, shift: Any, scales: Scales) -> Compared:
+    """Compare what a network (`transformer.Whisper`) makes of `inputs` with what `dry_tokens` makes of `dry`.
+
+    `inputs` and `dry`: features and mask, as `network.tokens` and `dry_tokens`, that of a frozen network of the same
+    shape, take them; `shift`: see `places`.
+    """
+    outputs, _ = network.tokens(inputs)
+    wanted = [ops.stop_gradient(one) for one in dry_tokens(dry)[0]]
+    layers = [pooled_layers(network, some) for some in (outputs, wanted)]
+    return Compared(
+        network.pool_outputs(outputs, inputs[1]),
+        network.pool_outputs(wanted, dry[1]),
+        error(layers[0], layers[1], scales.tokens, places(shift, inputs[1], dry[1])),
+    )
+
+
 def pooled_layers(encoder: Any, outputs: Sequence[Any]) -> list[Any]:
     """Return those of the outputs of all blocks, `[batch, tokens, width]` each, that the encoder pools."""
     return list(outputs[encoder.first_pooled - 1 :])

@@ -21,9 +21,10 @@ from training.fit.tuning import alignment
 from training.fit.tuning.alignment import Scales
 from training.fit.tuning.settings import Tuning
 from training.networks.head import Solved
+from training.recipes.recipe import Relative
 
-PRIOR: Final = 5.0
-"""Neutral utterances for which the mean of all neutral speech stands in a baseline."""
+PRIOR: Final = Relative().prior
+"""Neutral utterances for which the mean of all neutral speech stands in a baseline: as many as for the head."""
 SMOOTHING: Final = 0.05
 NEUTRAL_WEIGHT: Final = 0.7
 AROUSAL_WEIGHT: Final = 0.3
@@ -120,14 +121,11 @@ class RelativeModel(keras.Model):  # type: ignore[misc]
             pooled, before = self.network.pool(inputs), ops.stop_gradient(self._dry_pooled(dry))
             return pooled, self._how.held * self._distance(pooled, before)
         assert self._scales is not None
-        outputs, _ = self.network.tokens(inputs)
-        wanted = [ops.stop_gradient(one) for one in self._dry_tokens(dry)[0]]
-        pooled = self.network.pool_outputs(outputs, inputs[1])
-        distance = self._distance(pooled, self.network.pool_outputs(wanted, dry[1]))
-        layers = [alignment.pooled_layers(self.network, some) for some in (outputs, wanted)]
-        pairs = alignment.places(shift, inputs[1], dry[1])
-        tokens = alignment.error(layers[0], layers[1], self._scales.tokens, pairs)
-        return pooled, self._how.held * distance + self._how.held_tokens * tokens
+        found = alignment.compare(
+            self.network, self._dry_tokens, inputs, dry, shift=shift, scales=self._scales
+        )
+        distance = self._distance(found.pooled, found.dry_pooled)
+        return found.pooled, self._how.held * distance + self._how.held_tokens * found.tokens
 
     def _distance(self, pooled: Any, before: Any) -> Any:
         return ops.mean(ops.square((pooled - before) * ops.convert_to_tensor(self._start.head.scale)), axis=1)

@@ -32,12 +32,8 @@ class RoomModel(keras.Model):  # type: ignore[misc]
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Map (features, mask, dry features, dry mask, shift `[n]` in tokens) to losses `[n, 1]`."""
         mel, mask, dry, dry_mask, shift = inputs
-        outputs, _ = self.network.tokens((mel, mask))
-        wanted, _ = self._dry((dry, dry_mask))
-        wanted = [ops.stop_gradient(one) for one in wanted]
-        moved = self.network.pool_outputs(outputs, mask) - self.network.pool_outputs(wanted, dry_mask)
-        pooled = ops.mean(ops.square(moved * ops.convert_to_tensor(self._scales.pooled)), axis=1)
-        layers = [alignment.pooled_layers(self.network, some) for some in (outputs, wanted)]
-        pairs = alignment.places(shift, mask, dry_mask)
-        tokens = alignment.error(layers[0], layers[1], self._scales.tokens, pairs)
-        return ops.reshape(pooled + tokens, (-1, 1))
+        found = alignment.compare(
+            self.network, self._dry, (mel, mask), (dry, dry_mask), shift=shift, scales=self._scales
+        )
+        moved = (found.pooled - found.dry_pooled) * ops.convert_to_tensor(self._scales.pooled)
+        return ops.reshape(ops.mean(ops.square(moved), axis=1) + found.tokens, (-1, 1))
