@@ -89,6 +89,8 @@ class Recorder:
 
     def run(self, ready: Callable[[], object] = lambda: None) -> None:
         """Record until `stop` is called. `ready` is called when it records: when the broker has subscribed it."""
+        # The clock of a new hub begins with the present time, not with that of events that a device has kept.
+        self._with_database(lambda: guarded_ms(self._engine))
         self._session.start()
         self._wait_until_subscribed()
         if not self._stop.is_set():

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from dashboard.db.clock import HubClock
 from edge import protocol
 from edge.protocol import Command, Info
+from edge.util.guarded_clock import JUMP_S
 from tests.support.broker import Broker, refusing_subscriptions
 from tests.support.dashboard import Recorder
 from tests.support.messages import event_of
@@ -53,6 +55,21 @@ def test_whoever_was_told_ready_may_publish(recorder, rooms):
         say(rooms, "kitchen", n)
     until(lambda: recorder.count() == 3, 15)
     assert recorder.query("select complete_to, asks from boots") in ([(0, 0)], [(3, 0)])
+
+
+def test_old_events_do_not_make_the_clock_of_a_new_hub_wrong(recorder, rooms):
+    recorder.wait_connected()
+    week_ago = time.time() - 7 * 86_400
+    message = event_of("happy", week_ago, seq=1)
+    rooms.client.publish(
+        protocol.topic("roomtone", "kitchen", protocol.EVENT), protocol.encode(message), qos=1
+    )
+    until(lambda: recorder.count() == 1, 15)
+    engine = create_engine(f"sqlite:///{recorder.file}")
+    try:
+        assert HubClock(engine).ahead_s() < JUMP_S
+    finally:
+        engine.dispose()
 
 
 def test_killed_again_and_again_under_load_it_loses_and_doubles_nothing(recorder, rooms):
