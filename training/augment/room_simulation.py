@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.util.errors import UserError
-from training.data.progress import progress
+from training.data.progress import Progress
 
 Float = NDArray[np.float32]
 RATE: Final = 16000
@@ -43,7 +43,7 @@ def bank(count: int, seed: int, quiet: bool = False) -> list[Float]:
         ) from None
     return [
         simulate(np.random.default_rng([seed, 7, index]))
-        for index in progress(range(count), "rooms", "room", quiet=quiet)
+        for index in Progress(range(count), "rooms", "room", quiet=quiet)
     ]
 
 

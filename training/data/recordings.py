@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
-from training.data.progress import progress
+from training.data.progress import Progress
 
 log = logging.getLogger(__name__)
 RATE = 16000
@@ -66,7 +66,7 @@ class Sounds:
         Raises `UserError` when most of them cannot be read.
         """
         wanted, bad = [path for path in paths if path not in self._held], []
-        for path in progress(wanted, title, "file", quiet=quiet):
+        for path in Progress(wanted, title, "file", quiet=quiet):
             try:
                 self._held[path] = read(path)
             except UserError as error:

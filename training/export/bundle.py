@@ -16,7 +16,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.inference import bundle as bundles
 from edge.inference import features
@@ -29,6 +28,7 @@ from training.calibrate import added, confidence, relative_head
 from training.data import splits
 from training.data.corpora import catalogue
 from training.data.corpora.clip import Clip
+from training.data.progress import Progress
 from training.data.recordings import Sounds
 from training.export import golden, graph
 from training.fit import checkpoint, out_of_fold, resume, retrain
@@ -271,7 +271,7 @@ def _outputs(
 ) -> tuple[list[Clip], NDArray[np.float64]]:
     """The clips that are long enough, and logits and arousal of the graph for the first 3 s of each, `[n, 8]`."""
     net, sounds, kept, rows = Interpreter(bundle.model), Sounds(), [], []
-    for clip in tqdm(clips, desc=title, unit="clip", disable=quiet or None):
+    for clip in Progress(clips, title, "clip", quiet=quiet):
         speech = features.trim(features.to_float(sounds[clip.path]))
         if speech.size < features.MIN_SAMPLES:
             continue

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip
-from training.data.progress import progress
+from training.data.progress import Progress
 from training.data.task import Task
 from training.fit import batches, checkpoint, data_loader
 from training.networks.head import Solved
@@ -86,7 +86,7 @@ def gather(
             len(left),
             PART,
         )
-    for turn, place, part in progress(left, "frozen encoder", "part", quiet=quiet):
+    for turn, place, part in Progress(left, "frozen encoder", "part", quiet=quiet):
         path = _part_file(out, turn, place)
         groups = [part[start : start + batch] for start in range(0, len(part), batch)]
         tasks = [(group, [seed, turn, 3, place, step]) for step, group in enumerate(groups)]

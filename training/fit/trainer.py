@@ -14,12 +14,12 @@ import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.util.errors import UserError
 from training.data import task as tasks
 from training.data.corpora import folder
 from training.data.corpora.clip import Clip
+from training.data.progress import Progress
 from training.data.task import Task
 from training.fit import batches, checkpoint, closed_form, distillation, optimizer, out_of_fold, relative
 from training.fit.inputs import Inputs, Job, read_inputs
@@ -210,11 +210,10 @@ def _epoch(
     state, epoch, network = job.out / "state.npz", facts["epoch"], model.network
     tasks = [(group, [job.seed, epoch, 2, step]) for step, group in enumerate(groups)][facts["step"] :]
     begun, losses = time.monotonic(), list(facts.get("losses", []))
-    bar = tqdm(
-        inputs.loader.batches(tasks), desc=f"epoch {epoch + 1}/{job.recipe.epochs}", unit="batch",
-        total=len(groups), initial=facts["step"], disable=job.quiet or None, mininterval=2.0,
-    )  # fmt: skip
-    for batch in bar:
+    title = f"epoch {epoch + 1}/{job.recipe.epochs}"
+    served = inputs.loader.batches(tasks)
+    steps = Progress(served, title, "step", total=len(groups), done=facts["step"], quiet=job.quiet)
+    for batch in steps:
         model.reset_metrics()
         losses.append(float(model.train_on_batch((batch.features, batch.mask), batch.targets)))
         facts["step"] += 1
@@ -222,7 +221,7 @@ def _epoch(
             raise UserError(
                 f"the loss is no number at epoch {epoch + 1}, step {facts['step']}: lower the rates"
             )
-        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
+        steps.note(f"loss {np.mean(losses[-50:]):.3f}")
         if facts["step"] % job.save_every == 0:
             checkpoint.save(state, model, model.optimizer, facts | {"losses": losses})
             log.info(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.inference import features
 from edge.inference.bundle import Bundle
@@ -15,6 +14,7 @@ from edge.inference.classifier import Classifier
 from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data.corpora.clip import Clip
+from training.data.progress import Progress
 from training.data.recordings import Sounds
 
 Float = NDArray[np.float32]
@@ -90,7 +90,7 @@ def predict(
         raise UserError(f"{title}: no recording that can be classified")
     classifier = Classifier(bundle)
     outputs, embeddings, enough_speech = [], [], []
-    for index, clip in enumerate(tqdm(clips, desc=title, unit="clip", disable=quiet or None)):
+    for index, clip in enumerate(Progress(clips, title, "clip", quiet=quiet)):
         speech = features.trim(features.to_float(sounds[clip.path]), spec)
         if change is not None:
             # Trimmed again, as the device would: an echo is longer than the speech.

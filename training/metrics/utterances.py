@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.audio.segmenter import BLOCK, Segmenter, Utterance
 from edge.audio.vad import Vad, make_vad
@@ -24,6 +23,7 @@ from edge.protocol import LABELS
 from edge.util import atomic_file
 from edge.util.errors import UserError
 from training.data.corpora.clip import ORDINARY, Clip
+from training.data.progress import Progress
 from training.data.recordings import Int16, Sounds
 from training.metrics.predictions import ORDINARY as ORDINARY_INDEX
 from training.metrics.predictions import Predictions
@@ -57,7 +57,7 @@ def predict(
     config = Config()
     vad, classifier = make_vad(config), Classifier(bundle)
     outputs, embeddings, enough, milliseconds, owners = [], [], [], [], []
-    for index, clip in enumerate(tqdm(clips, desc=title, unit="clip", disable=quiet or None)):
+    for index, clip in enumerate(Progress(clips, title, "clip", quiet=quiet)):
         for utterance in cut(sounds[clip.path], vad, config):
             found = classifier.classify(utterance.samples, utterance.duration_ms)
             outputs.append(found.outputs)

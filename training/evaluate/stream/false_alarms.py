@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.audio.segmenter import BLOCK, RATE, Segmenter
 from edge.audio.vad import make_vad
@@ -28,6 +27,7 @@ from edge.protocol import UNCERTAIN
 from edge.util.errors import UserError
 from training.augment import transforms
 from training.data.corpora import noise
+from training.data.progress import Progress
 from training.data.recordings import Sounds
 from training.evaluate.protocol_names import HOURS
 from training.metrics.intervals import poisson_upper
@@ -148,20 +148,18 @@ def listen(
     sources: Counter[str] = Counter()
     rest = np.zeros(0, np.int16)
     blocks = voiced = 0
-    with tqdm(total=round(hours * 60), desc="false-alarms", unit="min", disable=quiet or None) as bar:
-        for names, mixture in mixtures:
-            rest = np.concatenate((rest, mixture))
-            whole = rest.size // BLOCK * BLOCK
-            for block in rest[:whole].reshape(-1, BLOCK):
-                probability = detector.probability(block)
-                voiced += probability >= config.vad.onset
-                for utterance in segmenter.push(block, probability):
-                    events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
-                    sources.update(names)
-            rest = rest[whole:]
-            blocks += whole // BLOCK
-            bar.n = min(bar.total, round(blocks * BLOCK / RATE / 60))
-            bar.refresh()
+    count = round(hours * 3600 / (sum(SCENE_S) / 2))
+    for names, mixture in Progress(mixtures, "false-alarms", "mixture", total=count, quiet=quiet):
+        rest = np.concatenate((rest, mixture))
+        whole = rest.size // BLOCK * BLOCK
+        for block in rest[:whole].reshape(-1, BLOCK):
+            probability = detector.probability(block)
+            voiced += probability >= config.vad.onset
+            for utterance in segmenter.push(block, probability):
+                events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
+                sources.update(names)
+        rest = rest[whole:]
+        blocks += whole // BLOCK
     for utterance in segmenter.flush():
         events[classifier.classify(utterance.samples, utterance.duration_ms).event_type] += 1
     return StreamResult(events, sources, blocks * BLOCK / RATE, voiced * BLOCK / RATE)

@@ -12,9 +12,9 @@ import keras
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from edge.util.errors import UserError
+from training.data.progress import Progress
 from training.fit import checkpoint, optimizer
 from training.fit.batches import Batch
 from training.fit.inputs import Inputs, Job
@@ -92,11 +92,10 @@ def weights_after(
 def _steps(job: Job, phase: Phase, inputs: Inputs, model: Any, done: int) -> None:
     plan, total = list(phase.plan)[done:], len(phase.plan)
     losses: list[float] = []
-    bar = tqdm(
-        inputs.loader.batches(plan), desc=phase.title, unit="step", total=total, initial=done,
-        disable=job.quiet or None, mininterval=2.0,
-    )  # fmt: skip
-    for (indices, key), batch in zip(plan, bar, strict=True):
+    steps = Progress(
+        inputs.loader.batches(plan), phase.title, "step", total=total, done=done, quiet=job.quiet
+    )
+    for (indices, key), batch in zip(plan, steps, strict=True):
         random = np.random.default_rng([phase.seed, key[1], key[4], 5])
         given = phase.given(batch, key, np.array(indices), random)
         model.reset_metrics()
@@ -106,7 +105,7 @@ def _steps(job: Job, phase: Phase, inputs: Inputs, model: Any, done: int) -> Non
             raise UserError(
                 f"{phase.title}: the loss is no number at step {step}: are the recordings damaged?"
             )
-        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}")
+        steps.note(f"loss {np.mean(losses[-50:]):.3f}")
         if step % SAVE_EVERY == 0 and step < total:
             checkpoint.save(phase.state_file(job.out), model, model.optimizer, {"step": step})
             log.info("%s: step %d of %d: loss %.3f", phase.title, step, total, np.mean(losses[-50:]))

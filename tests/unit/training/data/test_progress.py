@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from training.data import progress as module
-from training.data.progress import progress
+from training.data.progress import Progress
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_long_loop_says_how_far_it_is(seconds: list[float], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    for _ in progress(range(10), "encoder", "part"):
+    for _ in Progress(range(10), "encoder", "part"):
         seconds[0] += 15.0
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == "encoder: 2 of 10 parts, about 2 min left"
@@ -29,12 +29,26 @@ def test_a_long_loop_says_how_far_it_is(seconds: list[float], caplog: pytest.Log
     assert len(lines) == 4
 
 
+def test_what_was_done_before_counts_and_a_note_is_shown(
+    seconds: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    steps = Progress(iter(range(3)), "stage 1", "step", total=10, done=7)
+    for _ in steps:
+        seconds[0] += 30.0
+        steps.note("loss 0.500")
+    assert [record.getMessage() for record in caplog.records] == [
+        "stage 1: 8 of 10 steps, about 60 s left, loss 0.500",
+        "stage 1: 9 of 10 steps, about 30 s left, loss 0.500",
+    ]
+
+
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_short_or_quiet_loop_says_nothing(
     seconds: list[float], caplog: pytest.LogCaptureFixture, quiet: bool
 ) -> None:
     caplog.set_level(logging.INFO)
-    for _ in progress(range(10), "encoder", "part", quiet=quiet):
+    for _ in Progress(range(10), "encoder", "part", quiet=quiet):
         seconds[0] += 100.0 if quiet else 1.0
     assert not caplog.records
-    assert list(progress([], "encoder", "part")) == []
+    assert list(Progress([], "encoder", "part")) == []

@@ -1,6 +1,7 @@
 """Every protocol really runs: the shipped bundle, the device's interpreter, a handful of clips."""
 
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from edge.protocol import LABELS
 from edge.util.errors import UserError
 from tests.support.bundles import tiny
 from training import cli
+from training.data import progress
 from training.evaluate import registry
 from training.evaluate.evaluator import CLIPS, Evaluator
 from training.evaluate.labelled import measures, quantisation
@@ -62,6 +64,14 @@ def test_adapting_keeps_the_plain_numbers_beside(base, recordings):
     assert adapted["adapt"] == "baseline" and adapted["orders"] == 5
     assert adapted["plain"]["accuracy"] == plain["accuracy"]
     assert adapted["gain"] == pytest.approx(100 * (adapted["accuracy"] - plain["accuracy"]), abs=0.01)
+
+
+def test_a_long_evaluation_says_in_a_log_how_far_it_is(base, recordings, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    registry.run_all("folder", Evaluator(base, recordings))
+    assert [r for r in caplog.records if r.getMessage().startswith("folder: 5 of 6 clips, about ")]
 
 
 def test_an_unreadable_recording_is_left_out_and_named(base, recordings, caplog):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import importlib.util
+import logging
+import re
 
 import msgspec
 import numpy as np
@@ -22,7 +24,7 @@ from edge.util.errors import UserError  # noqa: E402
 from tests.support.training.tiny_corpus import encoder as random_encoder  # noqa: E402
 from tests.support.training.tiny_tuning import ENCODER, HOW, HOW_STUDENT, STUDENT, data_in  # noqa: E402
 from training import cli  # noqa: E402
-from training.data import splits  # noqa: E402
+from training.data import progress, splits  # noqa: E402
 from training.data.corpora.clip import ORDINARY  # noqa: E402
 from training.fit import checkpoint, inputs  # noqa: E402
 from training.fit.tuning import alignment, command, households, phase, stages  # noqa: E402
@@ -116,6 +118,17 @@ def test_stage_1_brings_speech_in_rooms_nearer_to_dry_speech(data, tmp_path):
         return float(np.mean(ops.convert_to_numpy(model.call(given))))
 
     assert error(checkpoint.load_weights(tmp_path / "out" / "stage-1.npz")) < 0.9 * error(before)
+
+
+def test_a_long_run_says_in_a_log_how_far_it_is(data, tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    how = dataclasses.replace(HOW, seeds=1)
+    command.run(inputs.Job(ENCODER, data, tmp_path / "out", 1, workers=0), how)
+    lines = [record.getMessage() for record in caplog.records]
+    for stage in ("stage 1", "stage 2, seed 1"):
+        assert [line for line in lines if re.match(rf"{stage}: 1 of \d+ steps, about .* left, loss \d", line)]
 
 
 class Killed(Exception):
