@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -12,11 +13,15 @@ from dashboard.db.engine import connect, parse_url, require_folder, sqlite_file
 from dashboard.db.schema import migrate
 from edge.util.errors import UserError
 
+OF_RUN_HUB: Final = Path("hub/data/roomtone.db")
+"""What `./run hub` makes in a checkout."""
+
 
 def require_url(url: str | None) -> str:
     """Return the URL of the database. Raises `UserError` if none was given."""
     if not url:
-        raise UserError("no database: use --database URL or the variable ROOMTONE_DATABASE")
+        here = f"; that of this folder: --database sqlite:///{OF_RUN_HUB}" if OF_RUN_HUB.exists() else ""
+        raise UserError(f"no database: use --database URL or the variable ROOMTONE_DATABASE{here}")
     return url
 
 

@@ -45,6 +45,24 @@ class _Parser(argparse.ArgumentParser):
         """As in the base class; what the user gave is shown without control characters."""
         super().error(printable(message))
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in the base class; an unknown option is refused by the command that it was given to, with its usage."""
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self._asked(sys.argv[1:] if args is None else args).error(
+                f"unrecognized arguments: {' '.join(unknown)}"
+            )
+        return options
+
+    def _asked(self, given: Sequence[str]) -> argparse.ArgumentParser:
+        """Return the parser of the command, or of its verb, that these arguments name."""
+        found: argparse.ArgumentParser = self
+        for word in given:
+            verbs = next((a for a in found._actions if isinstance(a, argparse._SubParsersAction)), None)
+            if verbs is not None and word in verbs.choices:
+                found = verbs.choices[word]
+        return found
+
 
 def create_parser(only: str | None = None, *, summary: bool = False) -> argparse.ArgumentParser:
     """Create the command line with all installed commands; a command whose libraries are missing is left out.
@@ -142,7 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         summary = first in (None, "-h", "--help", "--version")
         with without_garbage_collection():
-            options = create_parser(only=first, summary=summary).parse_args(given)
+            parser = create_parser(only=first, summary=summary)
+            if not given:
+                parser.print_help(sys.stderr)
+                return UserError.status
+            options = parser.parse_args(given)
         status: int = options.run(options)
     except UserError as error:
         print(f"roomtone: {printable(str(error))}", file=sys.stderr)

@@ -136,7 +136,7 @@ def _finish(site: Site, prover: Prover, timeout_s: float) -> None:
     # Again: a device that was still connected may have published since.
     prover.publish(device_announcement.removals(site))
     site.broker_updated()
-    print_status(f"in force at the broker after {took:.1f} s")
+    print_status(f"certificates and rights: in force at the broker after {took:.1f} s")
 
 
 def copy_files(site: Site) -> None:

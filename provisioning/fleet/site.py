@@ -248,8 +248,11 @@ def broker_config(settings: SiteSettings, folder: str, data: str) -> str:
 def open_site(folder: Path) -> Iterator[Site]:
     """Open a site and lock it against other commands. Raises `UserError`."""
     if not (folder / "ca.key").is_file():
+        # What `./run hub` makes in a checkout.
+        of_hub = Path("hub/site")
+        here = f" (`./run hub` has made one: --site {of_hub})" if (of_hub / "ca.key").exists() else ""
         raise UserError(
-            f"{folder}: no site here; make one with `roomtone fleet init`, or name its folder with --site"
+            f"{folder}: no site here; make one with `roomtone fleet init`, or name its folder with --site{here}"
         )
     try:
         with (folder / "ca.key").open("rb") as file:

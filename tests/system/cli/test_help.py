@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,41 @@ def test_a_command_of_a_part_that_is_not_installed_is_named_with_the_remedy(
     monkeypatch.setitem(sys.modules, "provisioning.fleet.cli", None)
     assert main(["fleet", "list"]) == 2
     assert "./run setup" in capsys.readouterr().err
+
+
+def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "classify the emotion of a recording" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "program"),
+    [
+        (["demo", "--faster"], "roomtone demo"),
+        (["hub", "run", "--faster"], "roomtone hub run"),
+        (["classify", "--faster", "hub"], "roomtone classify"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_usage_of_its_command(
+    given: list[str], program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(given)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f"usage: {program} [-h]" in said
+    assert "--faster" in said.splitlines()[-1]
+
+
+def test_what_run_hub_has_made_is_named_where_it_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ROOMTONE_DATABASE", raising=False)
+    for file in ("hub/site/ca.key", "hub/data/roomtone.db"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
+    assert main(["fleet", "list"]) == 2
+    assert "--site hub/site" in capsys.readouterr().err
+    assert main(["hub", "user", "list"]) == 2
+    assert "--database sqlite:///hub/data/roomtone.db" in capsys.readouterr().err
