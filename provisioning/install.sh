@@ -312,6 +312,7 @@ heard() { systemctl show -P StatusText roomtone-ear.service | sed -n 's/.*, \([1
 end=$((SECONDS + wait_s))
 while [ -z "$(heard)" ] && [ $SECONDS -lt $end ]; do sleep 0.5; done
 if [ -n "$(heard)" ]; then say "it hears: $(heard)"; elif [ "$wait_s" -gt 0 ]; then
-  die "nothing was heard ($(systemctl show -P StatusText roomtone-ear.service)); see: roomtone devices"
+  state=$(systemctl show -P StatusText roomtone-ear.service)
+  die "nothing was heard (${state:-the ear is not ready: journalctl --namespace=+roomtone-ear -u roomtone-ear}); see: roomtone devices"
 fi
 [ -z "$refused" ] || die "installed and running, but the broker cannot be used yet (see above); change the options and run this again"
