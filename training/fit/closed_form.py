@@ -23,6 +23,7 @@ from training.data.corpora.clip import ORDINARY, Clip
 from training.data.progress import Progress
 from training.data.task import Task
 from training.fit import batches, checkpoint, data_loader
+from training.fit.regression import regress
 from training.networks.head import Solved
 from training.recipes.recipe import Augment, Probe
 
@@ -165,7 +166,6 @@ def solve(
     with little variance counts little.
     """
     from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
 
     centre, scale = pooled.mean(axis=0), 1.0 / (pooled.std(axis=0) + 1e-6)
     standard = (pooled - centre) * scale
@@ -173,8 +173,7 @@ def solve(
     analysis = PCA(size, svd_solver="covariance_eigh").fit(standard)
     components = analysis.components_.T.astype(np.float32)
     inputs = standard @ components
-    solver = LogisticRegression(C=1.0 / (how.penalty * len(inputs)), max_iter=300, tol=1e-4)
-    solver.fit(inputs, truth, sample_weight=weights)
+    solver = regress(inputs, truth, weights, how.penalty, steps=300)
     if not np.array_equal(solver.classes_, np.arange(solver.classes_.size)):
         raise UserError("a label has no recording to learn from")
     logits = solver.decision_function(inputs)

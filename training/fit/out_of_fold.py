@@ -78,9 +78,6 @@ def predict(
     `fit` makes a head of the utterances that it is passed; its second argument marks them, bool `[n]`. Returns None
     where no fold can be left out without a label losing its last recording.
     """
-    # Not at the top: export and evaluation of a finished run need no training framework here.
-    from sklearn.exceptions import ConvergenceWarning
-
     rounds = min(ROUNDS, len(utterances.label) // count)
     within = np.arange(len(utterances.label)) < rounds * count
     logits: NDArray[np.float64] | None = None
@@ -89,10 +86,7 @@ def predict(
         kept = within & np.tile(~tested, len(utterances.label) // count)
         if set(utterances.label[kept].tolist()) != set(utterances.label.tolist()):
             continue
-        with warnings.catch_warnings():
-            # Less data takes more steps than the solver allows; the calibration no longer changes by then.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            found = fit(utterances.take(kept), kept).logits(utterances.pooled[:count][tested])
+        found = fit(utterances.take(kept), kept).logits(utterances.pooled[:count][tested])
         logits = np.full((count, found.shape[1]), np.nan) if logits is None else logits
         logits[tested], done = found, done | tested
     if logits is None:

@@ -187,3 +187,16 @@ def test_probabilities_are_not_calibrated_on_recordings_of_the_field(left_out, m
     assert clear == doubtful
     clear, doubtful = decisions(left_out.rooms)
     assert clear.threshold == doubtful.threshold and clear.slope > doubtful.slope
+
+
+def test_a_head_that_has_not_converged_is_used_and_told_to_developers_alone(
+    utterances, monkeypatch, caplog, recwarn
+):
+    caplog.set_level("DEBUG", "training")
+    whole = relative.solve(utterances, PROBE, HOW, SIZE)
+    assert not caplog.records
+    monkeypatch.setattr(relative, "STEPS", 2)
+    short = relative.solve(utterances, PROBE, HOW, SIZE)
+    assert not list(recwarn)
+    assert [record.levelname for record in caplog.records] == ["DEBUG", "DEBUG"]
+    assert short.loss > whole.loss
