@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.dashboard import Dashboard, Rooms, health, open_page
+from tests.support.dashboard import AUTHORIZED, Dashboard, Rooms, health, open_page
 from tests.support.waiting import until
 
 
@@ -130,3 +133,18 @@ def test_a_flood_does_not_keep_the_page_from_answering(mosquitto, dashboard, url
     until(lambda: health(url)["ignored"] >= 2500)
     assert health(url)["rooms"] == 0
     rooms.close()
+
+
+def test_trying_it_can_be_switched_off(mosquitto, tmp_path):
+    headers = {"X-Roomtone": "try"} | AUTHORIZED
+    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--no-try-it")
+    try:
+        url = child.address()
+        with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
+            urllib.request.urlopen(urllib.request.Request(f"{url}/api/try", b"x", headers), timeout=5)
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{url}/api/hub", headers=AUTHORIZED), timeout=5
+        ) as hub:
+            assert json.load(hub)["try_it"] is False
+    finally:
+        child.kill()

@@ -73,6 +73,10 @@ def send(url, data, headers=PLAIN):
             return error.code, json.load(error)
 
 
+def upload(page, data):
+    page.set_input_files("input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": data})
+
+
 def classify(path, models):
     output = subprocess.run(
         [sys.executable, "-m", "edge.cli.main", "classify", "--json", path],
@@ -125,9 +129,7 @@ def test_what_the_microphone_of_a_browser_records_gets_the_answer_of_its_file(
         page.set_input_files("input[type=file]", speech)
         expect(page.locator(".rt-answer .rt-emotion")).to_have_text(word)
         assert not trouble, trouble
-        page.set_input_files(
-            "input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": b"not sound"}
-        )
+        upload(page, b"not sound")
         expect(page.get_by_role("alert")).to_contain_text("cannot be read")
         expect(page.locator(".rt-answer")).to_have_count(0)
         page.set_input_files(
@@ -172,6 +174,30 @@ def test_what_phones_record_is_decoded_in_the_browser(tried_once, speech, tmp_pa
         page.close()
 
 
+def test_a_recording_that_is_cut_off_and_one_with_too_little_speech_say_so(tried_once, speech):
+    url, browser = tried_once
+    whole = speech.read_bytes()
+    page = browser.new_page(locale="en-GB")
+    try:
+        page.goto(url)
+        for data, there in ((whole, False), (whole[: len(whole) * 3 // 4], True)):
+            upload(page, data)
+            expect(page.locator(".rt-answer audio")).to_be_visible(timeout=20_000)
+            expect(page.get_by_text("The recording is cut off")).to_have_count(int(there))
+        answer = send(url.partition("/try?")[0], whole)[1]
+        page.route("**/api/try", lambda route: route.fulfill(json=answer))
+        for reason, words, bars in (
+            ("too_short", "Too little speech: 0.3 s", 0),
+            ("unclear", "0.3 s of speech", 7),
+        ):
+            answer |= {"event_type": "uncertain", "uncertain": reason, "speech_s": 0.3}
+            upload(page, whole)
+            expect(page.get_by_text(words)).to_be_visible(timeout=20_000)
+            expect(page.locator(".rt-bars li")).to_have_count(bars)
+    finally:
+        page.close()
+
+
 def test_errors_are_in_the_language_of_the_page(tried_once):
     url, browser = tried_once
     page = browser.new_page(locale="es-ES")
@@ -181,18 +207,16 @@ def test_errors_are_in_the_language_of_the_page(tried_once):
             page.set_input_files("input[type=file]", {"name": name, "mimeType": "audio/wav", "buffer": data})
             expect(page.get_by_role("alert")).to_contain_text("no se puede leer")
         long = wav(b"\0\1" * 61 * 8000, 8000)
-        page.set_input_files("input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": long})
+        upload(page, long)
         expect(page.get_by_role("alert")).to_contain_text("más de un minuto")
         # A page cannot know what is wrong with a file: the server says it.
         infinite = wav_of_floats(np.full(16_000, np.inf, np.float32))
-        page.set_input_files(
-            "input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": infinite}
-        )
+        upload(page, infinite)
         expect(page.get_by_role("alert")).to_contain_text(
             "no se puede leer como sonido: contains NaN or infinity"
         )
         short = wav(b"\0\1" * 16, 16_000)
-        page.set_input_files("input[type=file]", {"name": "x.wav", "mimeType": "audio/wav", "buffer": short})
+        upload(page, short)
         expect(page.get_by_role("alert")).to_contain_text("menos de una décima de segundo")
     finally:
         page.close()
@@ -309,17 +333,3 @@ def test_no_more_bodies_are_received_at_once_than_there_are_places(tried):
         for one in held:
             one.close()
     until(lambda: send(tried, b"x")[0] == 415, 15)
-
-
-def test_it_can_be_switched_off(mosquitto, tmp_path):
-    child = Dashboard(tmp_path, "--broker", mosquitto.url, "--no-try-it")
-    try:
-        url = child.address()
-        with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
-            urllib.request.urlopen(urllib.request.Request(f"{url}/api/try", b"x", PLAIN), timeout=5)
-        with urllib.request.urlopen(
-            urllib.request.Request(f"{url}/api/hub", headers=AUTHORIZED), timeout=5
-        ) as hub:
-            assert json.load(hub)["try_it"] is False
-    finally:
-        child.kill()

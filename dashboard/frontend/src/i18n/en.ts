@@ -99,6 +99,9 @@ export const en = {
   try_none: "No microphone found.",
   try_failed: "Failed",
   try_no_speech: "No speech detected",
+  try_too_short: (time: string) => `Too little speech: ${time}`,
+  try_cut_off: (there: string, whole: string) =>
+    `The recording is cut off: ${there} of ${whole} are there. Copy or record it again.`,
   try_speech: (time: string) => `${time} of speech`,
   try_promise:
     "The recording is sent to this dashboard only. It is classified in memory by the same program that runs on the devices, and then discarded: nothing is stored or used for training.",

@@ -102,6 +102,9 @@ export const es: Messages = {
   try_none: "No se encuentra ningún micrófono.",
   try_failed: "Error",
   try_no_speech: "No se detecta voz",
+  try_too_short: (time: string) => `Muy poca voz: ${time}`,
+  try_cut_off: (there: string, whole: string) =>
+    `La grabación está cortada: hay ${there} de ${whole}. Cópiela o grábela de nuevo.`,
   try_speech: (time: string) => `${time} de voz`,
   try_promise:
     "La grabación se envía solo a este servidor. La clasifica en memoria el mismo programa que se ejecuta en los dispositivos y después se descarta: no se guarda ni se usa para entrenar.",
