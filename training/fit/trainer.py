@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -93,6 +94,9 @@ def _facts(job: Job, task: Task, state: Path) -> dict[str, Any]:
 
 def run(job: Job) -> dict[str, Any]:
     """Train a network, or continue a run that was interrupted in `job.out`. Returns its history. Raises `UserError`."""
+    if job.start is None:
+        # Only `tune` removes units: an encoder as it came has all of them.
+        job = dataclasses.replace(job, recipe=job.recipe.wide)
     recipe, state = job.recipe, job.out / "state.npz"
     task = job.task or tasks.shipped(job.data, ordinary=recipe.relative is not None)
     if job.also and not recipe.is_frozen:

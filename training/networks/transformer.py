@@ -8,7 +8,7 @@ would.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -20,26 +20,30 @@ from edge.protocol import LABELS
 from training.networks import folded, small
 from training.networks.head import Solved, compress
 from training.networks.pretrained import HEADS, QUERY_SCALE, WIDTH
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import WHISPER_UNITS, Recipe
+
+MASKED: Final = -1e4
+"""What is added to attention scores of a token that is none."""
 
 
 class Block(layers.Layer):  # type: ignore[misc]
     """One pre-norm transformer block of Whisper: self-attention and feed-forward, exact GELU."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, units: int = WHISPER_UNITS, **options: Any) -> None:
         super().__init__(**options)
+        self.units = units
         self.attention_norm = layers.LayerNormalization(epsilon=1e-5, name="attention_norm")
         self.qkv = layers.Dense(3 * WIDTH, name="qkv")
         self.out = layers.Dense(WIDTH, name="out")
         self.ffn_norm = layers.LayerNormalization(epsilon=1e-5, name="ffn_norm")
-        self.up = layers.Dense(4 * WIDTH, name="up")
+        self.up = layers.Dense(units, name="up")
         self.down = layers.Dense(WIDTH, name="down")
 
     def build(self, shape: Any) -> None:
         """Create the weights; all shapes are fixed, `[batch, tokens, 512]`."""
         for layer in (self.attention_norm, self.qkv, self.out, self.ffn_norm, self.up):
             layer.build((None, None, WIDTH))
-        self.down.build((None, None, 4 * WIDTH))
+        self.down.build((None, None, self.units))
         self.built = True
 
     def call(self, x: Any, bias: Any) -> Any:
@@ -47,6 +51,11 @@ class Block(layers.Layer):  # type: ignore[misc]
 
         `bias` `[batch, 1, 1, tokens]` is added to the attention scores: 0, or very negative where a token is masked.
         """
+        x = self.attend(x, bias)
+        return x + self.down(self.hidden(x))
+
+    def attend(self, x: Any, bias: Any) -> Any:
+        """The first half of `call`: self-attention, `[batch, tokens, 512]`."""
         # `ops.shape`, not `x.shape`: TensorFlow trains on a graph whose batch and length are not known.
         batch, tokens = ops.shape(x)[0], ops.shape(x)[1]
         qkv = self.qkv(self.attention_norm(x))
@@ -62,8 +71,11 @@ class Block(layers.Layer):  # type: ignore[misc]
         )
         scores = ops.matmul(query * QUERY_SCALE, ops.transpose(key, (0, 1, 3, 2)))
         mixed = ops.matmul(ops.softmax(scores + bias, axis=-1), value)
-        x = x + self.out(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (batch, tokens, WIDTH)))
-        return x + self.down(ops.gelu(self.up(self.ffn_norm(x)), approximate=False))
+        return x + self.out(ops.reshape(ops.transpose(mixed, (0, 2, 1, 3)), (batch, tokens, WIDTH)))
+
+    def hidden(self, x: Any) -> Any:
+        """Return the values of the units of the feed-forward part, `[batch, tokens, units]`, for what `attend` gave."""
+        return ops.gelu(self.up(self.ffn_norm(x)), approximate=False)
 
 
 def merge_tokens(x: Any, mask: Any, size: int) -> tuple[Any, Any]:
@@ -96,7 +108,7 @@ class Whisper(keras.Model):  # type: ignore[misc]
         self.conv2 = layers.Conv1D(
             WIDTH, 3, strides=2, padding="valid", name="conv2", trainable=recipe.train_front
         )
-        self.blocks = [Block(name=f"block_{index}") for index in range(recipe.layers)]
+        self.blocks = [Block(recipe.feed_forward, name=f"block_{index}") for index in range(recipe.layers)]
         for block in self.blocks[: recipe.freeze]:
             block.trainable = False
         self.folded: list[folded.FoldedBlock] = []
@@ -138,19 +150,22 @@ class Whisper(keras.Model):  # type: ignore[misc]
         Return the outputs of each block, each `[batch, tokens, 512]`, and the mask `[batch, tokens]`:
         such a token is `merge` of those of the given mask.
         """
-        mel, mask = inputs
-        tokens = ops.shape(mel)[1] // 2
-        x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
-        x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
-        x = x + self.positions[:tokens]
-        if self.merge > 1:
-            x, mask = merge_tokens(x, mask, self.merge)
-        bias = (1.0 - mask[:, None, None, :]) * -1e4
+        x, mask = self.front(inputs)
+        bias = (1.0 - mask[:, None, None, :]) * MASKED
         outputs = []
         for block in self.folded or self.blocks:
             x = block(x, bias)
             outputs.append(x)
         return outputs, mask
+
+    def front(self, inputs: Any) -> tuple[Any, Any]:
+        """Return what the first block is given, `[batch, tokens, 512]`, and the mask, as `tokens` does."""
+        mel, mask = inputs
+        tokens = ops.shape(mel)[1] // 2
+        x = ops.gelu(self.conv1(ops.pad(mel, ((0, 0), (1, 1), (0, 0)))), approximate=False)
+        x = ops.gelu(self.conv2(ops.pad(x, ((0, 0), (1, 0), (0, 0)))), approximate=False)
+        x = x + self.positions[:tokens]
+        return merge_tokens(x, mask, self.merge) if self.merge > 1 else (x, mask)
 
     def pool(self, inputs: Any) -> Any:
         """Return mean and deviation over the valid tokens of each pooled block, `[batch, pooled layers * 1024]`."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from edge.util.errors import UserError, reason
 
 ARCHITECTURES = ("whisper", "student")
+WHISPER_UNITS: Final = 2048
+"""Of the feed-forward part of each block of Whisper base."""
 FOLDER = Path(__file__).parents[1] / "recipes"
 
 
@@ -121,6 +123,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """So many neighbouring tokens (20 ms each) are averaged into one before the first block."""
     first_pooled: int = 1
     """The first of the layers whose tokens are pooled; those before it are computed only."""
+    feed_forward: int = WHISPER_UNITS
+    """Units of the feed-forward part of each block; with fewer than it came with, `tune` removes the others."""
     freeze: int = 0
     """The first so many blocks stay as they came: less to compute, and unseen speakers are recognised no worse."""
     embedding: int = 512
@@ -155,6 +159,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.architecture == "whisper" and self.freeze >= self.layers and self.epochs == 0
 
     @property
+    def wide(self) -> Recipe:
+        """The recipe with all the units of the encoder as it came, which is where a narrower one begins."""
+        return msgspec.structs.replace(self, feed_forward=WHISPER_UNITS)
+
+    @property
     def last_epoch(self) -> int:
         """The number of the epoch whose weights are the result; a student's head is solved after its last epoch."""
         return self.epochs + 1 if self.distil else self.epochs
@@ -163,8 +172,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Hash all settings; shows whether a checkpoint belongs to this recipe."""
         document = msgspec.to_builtins(self)
         # What a recipe does not use is no part of it: so checkpoints from before these keys still belong to theirs.
-        if document["first_pooled"] == 1:
-            del document["first_pooled"]
+        for key, plain in (("first_pooled", 1), ("feed_forward", WHISPER_UNITS)):
+            if document[key] == plain:
+                del document[key]
         for key in ("student", "distil", "relative"):
             if document[key] is None:
                 del document[key]
@@ -201,6 +211,8 @@ def load(name: str) -> Recipe:
         raise UserError(
             f"{path}: a student needs [distil], which trains it, and [probe], which solves its head"
         )
+    if not 1 <= recipe.feed_forward <= WHISPER_UNITS:
+        raise UserError(f"{path}: feed_forward is between 1 and {WHISPER_UNITS}, not {recipe.feed_forward}")
     if recipe.architecture == "whisper" and (recipe.student or recipe.distil):
         raise UserError(f'{path}: [student] and [distil] go with architecture = "student" alone')
     return recipe

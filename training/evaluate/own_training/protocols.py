@@ -81,6 +81,8 @@ def run(protocol: str, job: Job) -> list[dict[str, Any]]:
     Raises `UserError` where the recordings are missing (an actor of RAVDESS, or all corpora of
     `random-split`), and where `job.out` holds folds of another recipe or seed.
     """
+    # Nothing is tuned here, and only `tune` removes units: an encoder as it came has all of them.
+    job = replace(job, recipe=job.recipe.wide)
     if protocol == "ravdess-si":
         labels, folds, notes = ravdess_folds(job.data)
     else:

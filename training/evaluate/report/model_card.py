@@ -9,7 +9,7 @@ from typing import Any
 from edge.protocol import LABELS
 from training.evaluate.report import household_card, plots
 from training.evaluate.report.tables import household_rows
-from training.recipes.recipe import Recipe, Student
+from training.recipes.recipe import WHISPER_UNITS, Recipe, Student
 
 HEAD = """\
 # {name}
@@ -75,9 +75,10 @@ def architecture(recipe: Recipe, start: str = "") -> str:
     tuned = "as they came" if recipe.freeze >= recipe.layers else "fine-tuned"
     if start:
         tuned = f"as {start} has them"
+    units = f" with {recipe.feed_forward:,} of {WHISPER_UNITS:,} units each" if recipe != recipe.wide else ""
     return (
-        f"The first {recipe.layers} layers of the encoder of Whisper base, {tuned}; mean and deviation over time of "
-        f"layers\n{recipe.first_pooled} to {recipe.layers}, principal components of these"
+        f"The first {recipe.layers} layers of the encoder of Whisper base{units}, {tuned};\nmean and deviation over "
+        f"time of layers {recipe.first_pooled} to {recipe.layers}, principal components of these"
     )
 
 

@@ -1,4 +1,4 @@
-"""`roomtone train tune`: what is asked for is checked, both stages are run, and `tuned.npz` is written.
+"""`roomtone train tune`: what is asked for is checked, all stages are run, and `tuned.npz` is written.
 
 Every file in the folder of the run is that of one set of settings, recordings and weights to begin with
 (`tuning.json`); a killed command that is repeated goes on where it was.

@@ -1,4 +1,4 @@
-"""How a network is tuned: the settings of both stages.
+"""How a network is tuned: the settings of all stages.
 
 The defaults are those of the shipped weights of `small`, and of the first of the two runs whose mean `base` is
 (docs/decisions/0033-rooms-first-then-several-seeds.md).
@@ -14,7 +14,7 @@ from training.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Tuning:
-    """The settings of both stages; the defaults are those of `base`, `STUDENT` has those of `small`.
+    """The settings of all stages; the defaults are those of `base`, `STUDENT` has those of `small`.
 
     What docs/decisions/0027-all-layers-are-tuned-on-dry-speech.md describes is
     `Tuning(first_steps=0, steps=900, seeds=1, held_tokens=0, kept=0.5, rounds=3, rooms=(0.55,))`.
@@ -52,6 +52,14 @@ class Tuning:
     """Share that is kept of what stage 1 moved the weights of an encoder."""
     kept: float = 0.6
     """Share that is kept of what the seeds moved the weights from there, on average."""
+    narrow_steps: int = 3000
+    """Steps of stage 3, for an encoder with fewer units than it came with; batch and rate are those of stage 1."""
+    narrow_taught: float = 1.0
+    """As `taught`, in stage 4 of such an encoder, whose teacher is the wide one; all else is as in stage 2."""
+    narrow_first_kept: float = 0.4
+    """As `first_kept`, of what stage 3 moved the weights of the encoder whose units were removed."""
+    narrow_kept: float = 0.4
+    """As `kept`, of what the seeds of stage 4 moved."""
     rounds: int = 12
     """Times that all clips are dealt to households anew."""
     rooms: tuple[float, ...] = (0.85, 0.6, 0.6)

@@ -1,11 +1,11 @@
-"""What both networks share: the step of stage 2 for several seeds, their mean, and the head that each begins with."""
+"""What all networks share: the step of stage 2 for several seeds, their mean, and the head that each begins with."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training.fit import closed_form, relative
 from training.fit.batches import Batch
 from training.fit.inputs import Inputs, Job
-from training.fit.tuning import households
+from training.fit.tuning import alignment, households
 from training.fit.tuning.alignment import Scales
 from training.fit.tuning.households import Ints
 from training.fit.tuning.phase import Phase, weights_after
@@ -23,6 +23,8 @@ from training.networks import transformer
 from training.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
+MEASURED: Final = 4
+"""Batches from which the scales are taken."""
 Weights = list[NDArray[Any]]
 
 
@@ -63,16 +65,32 @@ def in_rooms(batch: Batch, key: list[int], rows: Ints, random: np.random.Generat
     return households.mask_bands(batch.features, random), batch.mask, *dry
 
 
-def second(
-    run: Run, first: Weights, frozen: Weights, scales: Scales | None = None, teacher: Teacher | None = None
-) -> Weights:
-    """Run stage 2 from the weights `first` for every seed, and return the mean, all float32 `[...]`.
+def scales(run: Run, network: Any, name: str) -> Scales:
+    """Return the scales of what an encoder makes of dry speech, measured once and kept in the file `name`."""
+    path = run.job.out / name
+    if not path.is_file():
+        steps = households.utterances(run.inputs.source, run.how, run.job.seed, MEASURED, stage=8)
+        alignment.measure(network, run.inputs.loader.batches(list(steps))).write(path)
+    return alignment.read(path)
 
-    What `frozen` makes of dry speech is what the network is held near. Raises `UserError` as `phase.weights_after`.
+
+def second(
+    run: Run,
+    first: Weights,
+    before: Weights,
+    anchor: Any,
+    *,
+    scales: Scales | None = None,
+    teacher: Teacher | None = None,
+    stage: int = 2,
+) -> Weights:
+    """Run stage 2 (or that of another number) from the weights `first` for every seed, and return the mean.
+
+    Weights are float32 `[...]`; `before` are those before stage 1. What the network `anchor` makes of dry speech is
+    what the one in training is held near. Raises `UserError` as `phase.weights_after`.
     """
     job, how = run.job, run.how
-    start = solved(run, run.network(first, frozen=True), job.recipe, "pooled-stage-1")
-    anchor = run.network(frozen, frozen=True)
+    start = solved(run, run.network(first, frozen=True), job.recipe, f"pooled-stage-{stage - 1}")
 
     def given(batch: Batch, key: list[int], rows: Ints, random: np.random.Generator) -> tuple[Any, ...]:
         return *in_rooms(batch, key, rows, random), *households.targets(run.inputs.source, key, rows, random)
@@ -80,7 +98,7 @@ def second(
     found = []
     for seed in range(job.seed, job.seed + how.seeds):
         phase = Phase(
-            f"stage-2-seed-{seed}", f"stage 2, seed {seed}", seed,
+            f"stage-{stage}-seed-{seed}", f"stage {stage}, seed {seed}", seed,
             list(households.plan(run.inputs.source, how, seed)), how.rate, given,
         )  # fmt: skip
 
@@ -90,7 +108,7 @@ def second(
             )
 
         found.append(weights_after(job, phase, run.inputs, build))
-    return mean(frozen, first, found, how)
+    return mean(before, first, found, how)
 
 
 def mean(before: Weights, first: Weights, seeds: Sequence[Weights], how: Tuning) -> Weights:

@@ -45,7 +45,7 @@ def tune(run: Run, recipe: Recipe, weights: Weights) -> Weights:
 
     first = weights_after(job, phase, inputs, build, prepare)
     start = stages.solved(run, teacher, recipe, "pooled-teacher")
-    return stages.second(run, first, first, teacher=Teacher(teacher, start))
+    return stages.second(run, first, first, run.network(first, frozen=True), teacher=Teacher(teacher, start))
 
 
 def _features(batch: Batch, key: list[int], rows: Ints, random: np.random.Generator) -> tuple[Any, ...]:

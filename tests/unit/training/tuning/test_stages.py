@@ -26,10 +26,11 @@ from tests.support.training.tiny_tuning import ENCODER, HOW, HOW_STUDENT, STUDEN
 from training import cli  # noqa: E402
 from training.data import progress, splits  # noqa: E402
 from training.data.corpora.clip import ORDINARY  # noqa: E402
-from training.fit import checkpoint, inputs  # noqa: E402
+from training.fit import checkpoint, inputs, trainer  # noqa: E402
 from training.fit.tuning import alignment, command, households, phase, stages  # noqa: E402
 from training.fit.tuning.room_model import RoomModel  # noqa: E402
 from training.networks import pretrained, transformer  # noqa: E402
+from training.recipes import recipe as recipes  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,36 @@ def test_every_step_of_stage_2_has_households_of_one_round_and_the_same_again(da
         assert set(home) == set(range(len(np.unique(homes)))) and (label[counted > 0] <= 0).all()
     for rows, key in households.utterances(source, HOW, 1, 3):
         assert len(rows) == len(set(rows)) == HOW.first_batch and 1 <= key[1] <= HOW.rounds
+
+
+def test_a_narrower_encoder_learns_from_the_wide_one_that_was_tuned(data, tuned, tmp_path):
+    recipe = msgspec.structs.replace(ENCODER, feed_forward=1792)
+    how = dataclasses.replace(HOW, narrow_steps=2)
+    out = tune(data, tmp_path / "out", how, recipe).parent
+    # The first two stages are those of the wide one.
+    for name in ("stage-1", "stage-2-seed-2"):
+        for one, other in zip(
+            checkpoint.load_weights(tuned / f"{name}.npz"),
+            checkpoint.load_weights(out / f"{name}.npz"),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    removed, third, one, two, result = (
+        checkpoint.load_weights(out / f"{name}.npz")
+        for name in ("narrowed", "stage-3", "stage-4-seed-1", "stage-4-seed-2", "tuned")
+    )
+    variables = transformer.make(recipe).weights
+    assert [tuple(variable.shape) for variable in variables] == [weight.shape for weight in result]
+    for variable, before, first, a, b, last in zip(variables, removed, third, one, two, result, strict=True):
+        if not transformer.is_head(variable.path):
+            wanted = before + 0.4 * (first - before) + 0.4 * (0.5 * (a + b) - first)
+            np.testing.assert_allclose(last, wanted, atol=1e-6)
+            assert "block" in variable.path or np.array_equal(before, last)
+    assert any(not np.array_equal(before, last) for before, last in zip(removed, result, strict=True))
+    assert command.recipe_of(out / "tuned.npz") == recipe
+
+
+def test_what_was_not_tuned_has_all_units(data, tmp_path):
+    recipe = msgspec.structs.replace(ENCODER, feed_forward=1792)
+    trainer.run(inputs.Job(recipe, data, tmp_path / "run", 1, quiet=True, workers=0))
+    assert recipes.from_document(checkpoint.history_of(tmp_path / "run")["recipe"]) == ENCODER
