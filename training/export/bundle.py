@@ -182,8 +182,10 @@ def _write_graph(folder: Path, source: _Source, fitting: list[Clip]) -> None:
     """Convert the weights, or copy the graph of an earlier export with what was made from it."""
     job = source.job
     if job.graph_of is not None:
-        for name in (bundles.MODEL, bundles.GOLDEN, resume.FILE):
+        for name in (bundles.MODEL, bundles.GOLDEN):
             shutil.copyfile(job.graph_of.path / name, folder / name)
+        # Trained further, the new bundle is to keep its own operating point.
+        resume.copy(job.graph_of.path / resume.FILE, folder / resume.FILE, source.recipe)
         return
     log.info("converting epoch %d", source.epoch)
     graph.write(

@@ -16,10 +16,17 @@ from tests.support.training import tiny_corpus
 from training.calibrate import relative_head
 from training.export import bundle as export
 from training.export import golden
-from training.fit import checkpoint, out_of_fold
+from training.fit import checkpoint, out_of_fold, resume
 from training.recipes import recipe
 
 SHIPPED = bundles.load(bundles.find("base"))
+
+
+def pretrained_like(bundle):
+    """Zeros in place of the weights that a bundle only names."""
+    with np.load(bundle.path / resume.FILE) as archive:
+        places = json.loads(archive["facts"].tobytes())["places"]
+    return {place["encoder"]: np.zeros((2, 3, 4), np.float32) for place in places if "encoder" in place}
 
 
 @pytest.fixture
@@ -58,6 +65,19 @@ def test_constants_are_chosen_anew_for_the_same_graph(job):
     assert new.baseline.origin != old.baseline.origin and np.isfinite(new.baseline.origin).all()
     assert new.decision.threshold != old.decision.threshold
     assert made.manifest.metrics == {"ordinary": {"called": 0.5}}
+
+
+def test_a_bundle_that_is_trained_further_keeps_the_operating_point_of_its_own_recipe(job):
+    history = json.loads((job.run / "history.json").read_text())
+    history["recipe"]["relative"]["kept_share"] = 0.9
+    (job.run / "history.json").write_text(json.dumps(history))
+    made = bundles.load(export.run(job, lambda bundle, facts: {}))
+    weights = pretrained_like(SHIPPED)
+    own, new = resume.read(made, lambda: weights)
+    old, before = resume.read(SHIPPED, lambda: weights)
+    assert own.relative is not None and own.relative.kept_share == 0.9
+    assert old.relative is not None and old.relative.kept_share != 0.9
+    assert all(np.array_equal(a, b) for a, b in zip(new, before, strict=True))
 
 
 def test_the_origin_hears_nothing_of_a_source_that_is_left_out(job):
