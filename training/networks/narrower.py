@@ -16,6 +16,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from training.networks import transformer
+from training.networks.pretrained import WIDTH
 from training.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def narrow(wide: Any, recipe: Recipe, served: Sequence[tuple[Any, Any]]) -> list
             tokens = np.concatenate([tokens, np.ones((len(tokens), 1))], axis=1)
             products += tokens.T @ tokens
             halves.append((ops.convert_to_numpy(half), mask))
-        down = np.concatenate([ops.convert_to_numpy(part).reshape(-1, 512) for part in block.down.weights])
+        down = np.concatenate([ops.convert_to_numpy(part).reshape(-1, WIDTH) for part in block.down.weights])
         kept, rest, error = remaining(products, down.astype(np.float64), narrower.units)
         kernel, bias = (ops.convert_to_numpy(part) for part in block.up.weights)
         narrower.up.set_weights([kernel[:, kept], bias[kept]])

@@ -14,9 +14,7 @@ import keras
 
 from training.fit import checkpoint
 from training.fit.tuning import households, stages
-from training.fit.tuning.phase import Phase, weights_after
 from training.fit.tuning.relative_model import Teacher
-from training.fit.tuning.room_model import RoomModel
 from training.fit.tuning.stages import Run, Weights
 from training.networks import narrower
 
@@ -29,19 +27,14 @@ def tune(run: Run, wide: Run, weights: Weights) -> Weights:
 
     `run` is that of the narrower recipe, `wide` that of the wide one, whose tuned weights are given.
     """
-    job, how, inputs = run.job, run.how, run.inputs
+    job, how = run.job, run.how
     keras.utils.set_random_seed(job.seed)
     teacher = wide.network(weights, frozen=True)
     before = _narrowed(run, wide, weights)
     first = before
     scales = stages.scales(wide, teacher, "scales-wide.npz")
     if how.narrow_steps:
-        plan = list(households.utterances(inputs.source, how, job.seed, how.narrow_steps, stage=9))
-        phase = Phase(
-            "stage-3", "stage 3", job.seed, plan, how.first_rate, stages.in_rooms, how.first_warm_up,
-            how.first_decay,
-        )  # fmt: skip
-        first = weights_after(job, phase, inputs, lambda: RoomModel(run.network(before), teacher, scales))
+        first = stages.first(run, before, teacher, scales, steps=how.narrow_steps, stage=3)
     lesson = Teacher(teacher, stages.solved(wide, teacher, job.recipe, "pooled-wide"))
     how = dataclasses.replace(
         how, taught=how.narrow_taught, first_kept=how.narrow_first_kept, kept=how.narrow_kept

@@ -1,4 +1,4 @@
-"""What all networks share: the step of stage 2 for several seeds, their mean, and the head that each begins with."""
+"""What networks share: stage 1 of encoders, stage 2 for several seeds, their mean, the head that each begins with."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from training.fit.tuning.alignment import Scales
 from training.fit.tuning.households import Ints
 from training.fit.tuning.phase import Phase, weights_after
 from training.fit.tuning.relative_model import RelativeModel, Start, Teacher
+from training.fit.tuning.room_model import RoomModel
 from training.fit.tuning.settings import Tuning
 from training.networks import transformer
 from training.recipes.recipe import Recipe
@@ -72,6 +73,21 @@ def scales(run: Run, network: Any, name: str) -> Scales:
         steps = households.utterances(run.inputs.source, run.how, run.job.seed, MEASURED, stage=8)
         alignment.measure(network, run.inputs.loader.batches(list(steps))).write(path)
     return alignment.read(path)
+
+
+def first(run: Run, before: Weights, teacher: Any, scales: Scales, *, steps: int, stage: int = 1) -> Weights:
+    """Run stage 1 (or that of another number) from the weights `before`, and return those that it ends in.
+
+    Weights are float32 `[...]`. What the encoder `teacher` makes of dry speech is learnt. Raises `UserError` as
+    `phase.weights_after`.
+    """
+    job, how, source = run.job, run.how, run.inputs.source
+    plan = list(households.utterances(source, how, job.seed, steps, stage=6 + stage))
+    phase = Phase(
+        f"stage-{stage}", f"stage {stage}", job.seed, plan, how.first_rate, in_rooms, how.first_warm_up,
+        how.first_decay,
+    )  # fmt: skip
+    return weights_after(job, phase, run.inputs, lambda: RoomModel(run.network(before), teacher, scales))
 
 
 def second(
