@@ -80,11 +80,15 @@ class Ended:
     broker_gone: bool = False
 
     @property
+    def ended_soon(self) -> bool:
+        """Whether it ended soon after CONNACK, and the broker gave no reason."""
+        soon = self.connected_s is not None and self.connected_s < SHORT_S
+        return soon and self.code is None and not self.silent
+
+    @property
     def closed_soon(self) -> bool:
-        """Whether it was closed soon after CONNACK, without a reason: by a restart, or for another client's sake."""
-        lasted = self.connected_s
-        unexplained = self.reason.code == "connection_closed" and self.code is None and not self.silent
-        return unexplained and lasted is not None and lasted < SHORT_S
+        """Whether the broker closed it so: by a restart, or for another client's sake."""
+        return self.ended_soon and self.reason.code == "connection_closed"
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,7 @@ class ReconnectLogic:
         if ended.optional_refused:
             return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
         self._short_lives = self._short_lives + 1 if ended.closed_soon and not ended.broker_gone else 0
-        soon = was_connected and not ended.silent and ended.code is None and lasted < SHORT_S
-        if self._is_too_large(ended, closed_soon=soon):
+        if self._is_too_large(ended):
             size, self._short_lives = ended.unacknowledged_bytes, 0
             self.attempt = replace(self.attempt, max_packet_bytes=size - 1)
             reason = reason_codes.too_large(self._who, size)
@@ -147,13 +150,13 @@ class ReconnectLogic:
                 return Retry(self.attempt, OTHER_VERSION_S, reason, report=False, repeated=False)
         return self._retry(reason, self._backoff.next(), was_connected)
 
-    def _is_too_large(self, ended: Ended, *, closed_soon: bool) -> bool:
+    def _is_too_large(self, ended: Ended) -> bool:
         """A broker may have a limit that it does not announce, and close the connection on a larger message.
 
         Once may be chance, where it does not say so; twice in a row, before it has taken the message, is not.
         """
         large = ended.unacknowledged_bytes > SMALL_BYTES
-        self._large = self._large + 1 if large and closed_soon else 0
+        self._large = self._large + 1 if large and ended.ended_soon else 0
         found = self._large > 1 or (large and ended.code == reason_codes.PACKET_TOO_LARGE)
         if found:
             self._large = 0
