@@ -128,6 +128,13 @@ def _register_tune(steps: Any) -> None:
     tune.add_argument("--workers", type=int, help="processes that augment (default: by the number of cores)")
 
 
+def check(options: argparse.Namespace) -> None:
+    """Refuse a folder of data that is not there, before libraries are loaded or installed. Raises `UserError`."""
+    data: Path | None = getattr(options, "data", None)
+    if data is not None and not data.is_dir():
+        raise UserError(f"--data {data}: no such folder; docs/model/base.md says what it holds")
+
+
 def _step(steps: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
     parser = steps.add_parser(name, help=text, description=text)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -202,8 +209,7 @@ def _check_data(options: argparse.Namespace) -> None:
     from training.data import splits
     from training.data.corpora import catalogue
 
-    if not options.data.is_dir():
-        raise UserError(f"--data {options.data}: no such folder; docs/model/base.md says what it holds")
+    check(options)
     for name in splits.load().corpora:
         catalogue.folder_of(options.data, name)
     if options.workers is not None and options.workers < 0:
@@ -288,8 +294,7 @@ def _export(options: argparse.Namespace) -> int:
 def _corpora(options: argparse.Namespace) -> int:
     from training.data.corpora import catalogue
 
-    if not options.data.is_dir():
-        raise UserError(f"{options.data}: no such folder")
+    check(options)
     rows = catalogue.table(options.data)
     if options.json:
         print(json.dumps(rows))

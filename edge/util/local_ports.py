@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 
@@ -24,6 +25,18 @@ def free_port(preferred: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise UserError("no free port on 127.0.0.1")
+
+
+def bind_error(port: int, address: str = "127.0.0.1") -> int:
+    """Return 0 where this user can listen at this port of an address of this machine, else the `errno` of why not."""
+    with socket.socket() as probe:
+        # What an earlier listener has closed is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno or errno.EADDRINUSE
+    return 0
 
 
 def accepts_connections(port: int) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.util.service.stop_signals import call_on_signals
+from provisioning.demo import playback_dirs
 
 if TYPE_CHECKING:
     from provisioning.demo.session import DemoSession
@@ -113,6 +114,11 @@ def port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
         raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, or 0 for a free one, not '{text}'")
     return int(text)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse folders that are not there, before anything is installed. Raises `UserError`."""
+    playback_dirs.require_folders(options.playback)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.config import template
 from edge.util.errors import UserError
 
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
@@ -60,12 +59,17 @@ def from_options(
         Room("mic" if not device else _slug(device), device or "Microphone", _microphone(device))
         for device in microphones
     ]
+    require_folders(folders)
+    paths = [folder.resolve() for folder in folders]
+    rooms += [Room(_slug(path.name), path.name[:64], _recordings(path, speed, loop=loop)) for path in paths]
+    return _unique(rooms or default_rooms(scratch, speed, loop=loop))
+
+
+def require_folders(folders: list[Path]) -> None:
+    """Raise `UserError` for a folder of `--playback` that is not there."""
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"--playback {folder}: no such folder; it must hold WAV, FLAC or Opus files")
-        path = folder.resolve()
-        rooms.append(Room(_slug(path.name), path.name[:64], _recordings(path, speed, loop=loop)))
-    return _unique(rooms or default_rooms(scratch, speed, loop=loop))
 
 
 def default_rooms(scratch: Path, speed: float, *, loop: bool) -> list[Room]:
@@ -105,6 +109,9 @@ def _recordings(folder: Path, speed: float, *, loop: bool) -> dict[str, Any]:
 
 def write_config(room: Room, port: int, model: str, folder: Path) -> Path:
     """Write the configuration of the room's ear and link into `folder`; return its path. `port`: the broker's."""
+    # Not at the top: `provisioning.preflight` has the standard library only.
+    from edge.config import template
+
     sections = {
         "node": {"id": room.node, "name": room.name},
         "audio": room.audio,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,12 +19,6 @@ from provisioning.fleet.site import Site
 from provisioning.publish.catalogue import Catalogue
 
 LOOPBACK: Final = ("localhost", "127.0.0.1")
-
-
-def parse_hosts(given: Iterable[str]) -> list[str]:
-    """Return the names of `--host`, of which each may be a list such as `hub.local, https://192.168.1.10`."""
-    words = (word for text in given for word in re.split(r"[,\s]+", text))
-    return list(checked_hosts((word.removeprefix("https://") for word in words if word), "--host"))
 
 
 def hosts_of(site_folder: Path) -> tuple[list[str], int]:

@@ -18,12 +18,12 @@ from typing import Any, Final
 
 from edge.util.child_processes import ChildProcess, wait_ready
 from edge.util.errors import UserError
-from edge.util.local_ports import accepts_connections, find_server, free_port
+from edge.util.local_ports import find_server, free_port
 from edge.util.service.stop_signals import call_on_signals
 from edge.util.text.terminal import printable
 from provisioning.fleet import deployment
 from provisioning.fleet import site as sites
-from provisioning.hub import addresses, setup, welcome
+from provisioning.hub import addresses, run_options, setup, welcome
 from provisioning.hub.welcome import FirstPassword, Hub
 
 START_TIMEOUT_S: Final = 60.0
@@ -41,39 +41,7 @@ _ROUTINE: Final = re.compile(r"ready\b|(?:DEBUG|INFO) ")
 
 def register(verbs: Any) -> None:
     """Add `run` to the commands of `roomtone hub`."""
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        "run",
-        help="broker, recorder, dashboard and TLS proxy on this machine, until Ctrl-C",
-        description="Runs a whole hub from Debian's mosquitto and caddy, without Docker.",
-    )
-    setup.add_options(parser)
-    parser.add_argument(
-        "--lan",
-        action="store_true",
-        help="accept devices and browsers of the network (default: this machine only)",
-    )
-    parser.add_argument("--https-port", type=int, default=8443, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--database", metavar="URL", help="(default: SQLite in DIR/data)")
-    parser.add_argument(
-        "--guest-links",
-        action="store_true",
-        help="let operators invite a guest to *Try it*, by a link that works once within ten minutes",
-    )
-    parser.add_argument(
-        "--try-it", action="store_true", help="with the page *Try it* even with a public certificate"
-    )
-    group = parser.add_argument_group("notifications of alerts, as in `roomtone dashboard --help`")
-    group.add_argument("--notify", action="append", default=[], metavar="ADDRESS")
-    group.add_argument(
-        "--smtp", metavar="URL", help="smtp://user@host; the password is in $ROOMTONE_SMTP_PASSWORD"
-    )
-    group.add_argument("--mail-from", metavar="ADDRESS")
-    parser.add_argument(
-        "--verbose",
-        action="store_true",
-        help="print every line of every program, such as the broker's connections (default: what needs attention)",
-    )
-    parser.set_defaults(run=run)
+    run_options.add_parser(verbs, "run").set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,14 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_options(options: argparse.Namespace) -> None:
     """Refuse what can never work, before anything is made and before the ports of another hub. Raises `UserError`."""
-    addresses.parse_hosts(options.host)
-    for option, port in (("--mqtt-port", options.mqtt_port), ("--https-port", options.https_port)):
-        if port is not None:
-            setup.require_port(port, option)
-    if options.https_port == options.mqtt_port:
-        raise UserError(f"--https-port {options.https_port}: the broker has this port; choose another one")
-    if options.dir.exists() and not options.dir.is_dir():
-        raise UserError(f"--dir {options.dir}: is no folder; name one that is there, or a new one")
+    run_options.check(options)
     passed_on = _options_of_pages(options)
     if options.database is not None:
         passed_on += ["--database", options.database]
@@ -141,20 +102,13 @@ def _options_of_pages(options: argparse.Namespace) -> list[str]:
     return found + (["--mail-from", options.mail_from] if options.mail_from else [])
 
 
-def _check_ports(mqtt_port: int, https_port: int) -> None:
-    """Refuse ports in use: two brokers or proxies would take turns at the connections, or end again and again."""
-    for option, port in (("--mqtt-port", mqtt_port), ("--https-port", https_port)):
-        if accepts_connections(port):
-            raise UserError(f"port {port} is in use: does a hub run here already? Another port: {option} N")
-
-
 def _prepare(options: argparse.Namespace, folder: Path) -> tuple[list[str], int]:
     """Create or change what the options say; return the names of this hub and the broker's port. Raises `UserError`."""
     _check_options(options)
     site = folder / "site"
     is_known = (site / "ca.key").exists()
-    known, port = addresses.hosts_of(site) if is_known else ([], setup.DEFAULT_PORT)
-    _check_ports(options.mqtt_port or port, options.https_port)
+    known, port = addresses.hosts_of(site) if is_known else ([], run_options.DEFAULT_PORT)
+    run_options.check_ports(options, options.mqtt_port or port)
     addresses.require_same_pages(site, [*options.host, *known], options.https_port)
     setup.prepare(folder, options.host, options.mqtt_port, own_broker=OWN_BROKER)
     return addresses.hosts_of(site)

@@ -26,16 +26,14 @@ import msgspec
 
 from edge.config import join_file
 from edge.config.join_file import ABOUT, Role
-from edge.util.errors import UserError
 from provisioning.fleet import authority, commands, deployment
 from provisioning.fleet import site as sites
 from provisioning.fleet.authority import now_utc
 from provisioning.fleet.console import checked_hosts, print_status
 from provisioning.fleet.records import Deployment, SiteSettings
-from provisioning.hub import addresses, page_authority
+from provisioning.hub import addresses, page_authority, run_options
 from provisioning.hub.broker import USER as BROKER_USER
 
-DEFAULT_PORT: Final = 8883
 DAYS: Final = 730
 """How long certificates are valid."""
 CLIENTS: Final[tuple[tuple[str, Role], ...]] = (("dashboard", "operator"), ("recorder", "recorder"))
@@ -50,7 +48,7 @@ def register(verbs: Any) -> None:
         help="create a site with the certificates and the configuration of its hub, in one folder",
         description="Creates everything that a hub needs in one folder; a second run renews what expires soon.",
     )
-    add_options(parser)
+    run_options.add_machine_options(parser)
     parser.add_argument("--site", type=Path, metavar="DIR", help="folder of the site (default: DIR/site)")
     parser.add_argument(
         "--own-broker",
@@ -70,25 +68,6 @@ def register(verbs: Any) -> None:
         "--owner", default="", metavar="USER", help="user of the broker, as root (default: mosquitto)"
     )
     parser.set_defaults(run=run)
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options for the folder and the names of the machine."""
-    parser.add_argument("--dir", type=Path, default=Path("hub"), help="(default: ./hub)")
-    parser.add_argument(
-        "--host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="name or address by which devices and browsers reach this machine; can be given more than once "
-        "(default: as at the first start)",
-    )
-    parser.add_argument(
-        "--mqtt-port",
-        type=int,
-        metavar="N",
-        help=f"(default: as at the first start, which takes {DEFAULT_PORT})",
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -123,12 +102,12 @@ def prepare(
     Of a site that is there already, other hosts and another port are applied everywhere, or refused.
     """
     site = site or folder / "site"
-    hosts = addresses.parse_hosts(hosts)
+    hosts = run_options.parse_hosts(hosts)
     owner = owner or (BROKER_USER if os.geteuid() == 0 else str(os.getuid()))
     # Before anything is created.
     checked_hosts([own_broker] if own_broker else [], "--own-broker")
     if port is not None:
-        require_port(port, "--mqtt-port")
+        run_options.require_port(port, "--mqtt-port")
     new = not (site / "ca.key").exists()
     if new:
         sites.require_free(site)
@@ -142,7 +121,9 @@ def prepare(
     if new:
         names = [*(hosts or ["localhost"]), *addresses.LOOPBACK, *([own_broker] if own_broker else [])]
         data = broker_data or f"{_broker_data(folder, owner)}/"
-        _create_site(site, names, port or DEFAULT_PORT, _deployment(folder, data, owner, own_broker))
+        _create_site(
+            site, names, port or run_options.DEFAULT_PORT, _deployment(folder, data, owner, own_broker)
+        )
     else:
         addresses.apply_changes(site, hosts, port, programs, DAYS)
         _renew_expiring(site)
@@ -153,12 +134,6 @@ def prepare(
     if own_site:
         _adopt_releases(site / sites.MODELS / "hub", folder / "updates")
     return new
-
-
-def require_port(port: int, option: str) -> None:
-    """Raise `UserError` for a number that no TCP port has."""
-    if not 1 <= port <= 65_535:
-        raise UserError(f"{option} {port}: from 1 to 65535")
 
 
 def _prepare_pages(caddy_data: Path, site: Path) -> None:

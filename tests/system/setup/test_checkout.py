@@ -50,6 +50,38 @@ def test_an_unknown_command_is_refused(checkout: Path) -> None:
         assert "nosuch" in done.stderr
 
 
+WRONG = {
+    "hub": ("--https-port", "0"),
+    "demo": ("--playback", "absent"),
+    "train": ("corpora", "--data", "absent"),
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_options_that_cannot_work_are_refused_before_anything_is_installed(
+    tmp_path: Path, command: str
+) -> None:
+    venv = tmp_path / "environment"
+    environ = os.environ | {"ROOMTONE_VENV": str(venv), "ROOMTONE_PYTHON": sys.executable}
+    done = subprocess.run(
+        [ROOT / "run", command, *WRONG[command]],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("run: --")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_they_are_refused_by_a_python_without_any_package(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-B", "-m", "provisioning.preflight", command, *WRONG[command]],
+        cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("run: --"), done.stderr
+
+
 @pytest.mark.timeout(900)
 def test_an_environment_is_made_anew_when_it_is_not_whole_or_was_moved(checkout: Path) -> None:
     assert in_setup(checkout, "venv_works") == 1
