@@ -307,12 +307,35 @@ elif [ ${#configure[@]} -gt 0 ] && [ -d "$worked" ]; then
   activate "$new" || true
   die "the broker cannot be used with these options (see above); the configuration that worked is back in place"
 fi
-heard() { systemctl show -P StatusText roomtone-ear.service | sed -n 's/.*, \([1-9][0-9]* utterances.*\)/\1/p'; }
-[ "$wait_s" -eq 0 ] || say "please speak in the room (waiting up to $wait_s s)"
-end=$((SECONDS + wait_s))
-while [ -z "$(heard)" ] && [ $SECONDS -lt $end ]; do sleep 0.5; done
-if [ -n "$(heard)" ]; then say "it hears: $(heard)"; elif [ "$wait_s" -gt 0 ]; then
-  state=$(systemctl show -P StatusText roomtone-ear.service)
-  die "nothing was heard (${state:-the ear is not ready: journalctl --namespace=+roomtone-ear -u roomtone-ear}); see: roomtone devices"
-fi
+status() { systemctl show -P StatusText roomtone-ear.service; } # "microphone: ok, 3 utterances"
+heard() { status | sed -n 's/.*, \([1-9][0-9]* utterances.*\)/\1/p'; }
+# still STATE SECONDS: whether the microphone is in this state for so long; a sound server or a USB device takes a moment.
+still() {
+  local end=$((SECONDS + $2))
+  while [[ $(status) == "microphone: $1"* ]]; do
+    [ $SECONDS -lt $end ] || return 0
+    sleep 0.5
+  done
+  return 1
+}
+# wait_for_speech SECONDS: ends at once where nobody can be heard, however long they speak.
+wait_for_speech() {
+  local asked='' state end=$((SECONDS + $1))
+  until [ -n "$(heard)" ] || [ $SECONDS -ge $end ]; do
+    if still lost 3; then
+      state=$(status)
+      die "installed and running, but there is nothing to hear with: ${state%, * utterances}. The ear opens the microphone by itself as soon as it can; see: roomtone devices"
+    elif still muted 0; then
+      say "the microphone is muted, so nobody is heard: by sudo roomtone mute, a button, the broker or quiet hours"
+      return
+    fi
+    [ -n "$asked" ] || say "please speak in the room (waiting up to $1 s)"
+    asked=1
+    sleep 0.5
+  done
+  state=$(status)
+  [ -n "$(heard)" ] || die "nothing was heard (${state:-the ear is not ready: journalctl --namespace=+roomtone-ear -u roomtone-ear}); see: roomtone devices"
+  say "it hears: $(heard)"
+}
+[ "$wait_s" -eq 0 ] || wait_for_speech "$wait_s"
 [ -z "$refused" ] || die "installed and running, but the broker cannot be used yet (see above); change the options and run this again"

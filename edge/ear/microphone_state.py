@@ -14,6 +14,7 @@ from typing import Final
 from edge.ear.signal_check import Fault
 from edge.ear.watchdog import Watchdog
 from edge.protocol import MicState
+from edge.util.text.terminal import printable
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class MicrophoneState:
         self._on_change = on_change
         self._watchdog = watchdog
         self._state: MicState = "starting"
+        self._reason = ""
         self._last_sound = now
         self._silent = False
 
@@ -43,6 +45,11 @@ class MicrophoneState:
     def state(self) -> MicState:
         """The state that is published."""
         return self._state
+
+    @property
+    def described(self) -> str:
+        """The state in one line, with the reason where it is lost: `lost (no microphone is connected; plug one in)`."""
+        return f"lost ({printable(self._reason)})" if self._state == "lost" else self._state
 
     def on_block(self, now: float, *, fault: Fault | None = None) -> None:
         """Register a processed block; `fault`: why it contains no sound, None where it does."""
@@ -76,5 +83,5 @@ class MicrophoneState:
         if state == self._state:
             return
         log.info("[microphone_%s] microphone: %s -> %s (%s)", state, self._state, state, reason)
-        self._state = state
+        self._state, self._reason = state, reason
         self._on_change(state)

@@ -306,7 +306,7 @@ class Ear:
             notify("READY=1")
 
     def _notify_status(self) -> None:
-        notify(f"STATUS=microphone: {self._microphone.state}, {self._pipeline.utterances} utterances")
+        notify(f"STATUS=microphone: {self._microphone.described}, {self._pipeline.utterances} utterances")
 
     def _handle_command(self, command: EarCommand) -> None:
         """Handle a command of the link; called by the uplink's thread."""

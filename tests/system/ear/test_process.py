@@ -66,9 +66,16 @@ def test_it_ends_cleanly_and_at_once_when_it_is_told_to(
 
 def test_a_missing_microphone_is_a_state_and_not_a_crash(tmp_path: Path, link: Link, ears: list[Ear]) -> None:
     pytest.importorskip("pyaudio")
-    ear = start(ears, tmp_path, {"audio.device": "usb:dead:beef:0"})
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "manager"))
+    ear = start(
+        ears, tmp_path, {"audio.device": "usb:dead:beef:0"}, {"NOTIFY_SOCKET": str(tmp_path / "manager")}
+    )
     link.accept()
     link.wait_for("lost")
+    with manager:
+        manager.settimeout(20.0)
+        assert manager.recv(1024).startswith(b"STATUS=microphone: lost (no microphone")
     time.sleep(2.0)
     assert ear.process.poll() is None
     lines = [line for line in ear.lines if "-> lost" in line]

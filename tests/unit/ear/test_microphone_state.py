@@ -63,6 +63,15 @@ def test_a_transition_is_reported_once_and_logged_in_one_line(
     assert codes(caplog) == ["microphone_ok", "microphone_lost", "microphone_ok", "microphone_muted"]
 
 
+def test_it_says_in_one_line_why_it_is_lost(live: WatchedMicrophone) -> None:
+    to_ok(live)
+    assert live.described == "ok"
+    live.on_lost(2.0, "no microphone matches\nREADY=1")
+    assert live.described == r"lost (no microphone matches\nREADY=1)"
+    live.on_muted(3.0)
+    assert live.described == "muted"
+
+
 def test_in_ok_it_is_alive_only_while_blocks_arrive(live: WatchedMicrophone) -> None:
     to_ok(live)
     assert live.alive(1.1 + BLOCK_LIMIT_S)
