@@ -318,7 +318,7 @@ still() {
   done
   return 1
 }
-# wait_for_speech SECONDS: ends at once where nobody can be heard, however long they speak.
+# wait_for_speech SECONDS: ends at once where no speech can be heard, however long one waits.
 wait_for_speech() {
   local asked='' state end=$((SECONDS + $1))
   until [ -n "$(heard)" ] || [ $SECONDS -ge $end ]; do
@@ -326,7 +326,7 @@ wait_for_speech() {
       state=$(status)
       die "installed and running, but there is nothing to hear with: ${state%, * utterances}. The ear opens the microphone by itself as soon as it can; see: roomtone devices"
     elif still muted 0; then
-      say "the microphone is muted, so nobody is heard: by sudo roomtone mute, a button, the broker or quiet hours"
+      say "the microphone is muted, so no speech is heard: by sudo roomtone mute, a button, the broker or quiet hours"
       return
     fi
     [ -n "$asked" ] || say "please speak in the room (waiting up to $1 s)"

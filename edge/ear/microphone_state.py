@@ -82,6 +82,9 @@ class MicrophoneState:
     def _enter(self, state: MicState, reason: str) -> None:
         if state == self._state:
             return
-        log.info("[microphone_%s] microphone: %s -> %s (%s)", state, self._state, state, reason)
+        if state == "lost":
+            log.warning("[microphone_lost] microphone: %s -> lost (%s)", self._state, reason)
+        else:
+            log.info("[microphone_%s] microphone: %s -> %s (%s)", state, self._state, state, reason)
         self._state, self._reason = state, reason
         self._on_change(state)

@@ -91,7 +91,11 @@ class DemoSession:
         return child
 
     def _on_line(self, name: str, line: str) -> None:
-        if self.options.verbose or "WARNING" in line or "ERROR" in line:
+        _, lost, why = line.partition(NO_MICROPHONE)
+        if lost and not self.options.verbose:
+            text = f"{name}: the microphone is lost: {why.strip().removeprefix('(').removesuffix(')')}"
+            print(printable(f"  {text}"), file=sys.stderr, flush=True)
+        elif self.options.verbose or "WARNING" in line or "ERROR" in line:
             print(printable(f"  [{name}] {line}"), file=sys.stderr, flush=True)
 
     def _start_broker(self, port: int) -> None:
@@ -135,12 +139,7 @@ class DemoSession:
         return page
 
     def _on_ready(self, child: ChildProcess) -> None:
-        missing = next((line for line in child.last_lines if NO_MICROPHONE in line), None)
-        if missing is not None:
-            self.print(
-                f"  {child.name} has no microphone yet: {missing.partition(NO_MICROPHONE)[2].strip(' ()')}"
-            )
-        elif self.options.verbose:
+        if self.options.verbose and not any(NO_MICROPHONE in line for line in child.last_lines):
             self.print(f"  {child.name} is ready")
 
     def _listen(self) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 
 from edge import protocol
 from edge.ear.uplink.counter import UtteranceCounter
+from edge.ear.uplink.link_log import REFUSED, LinkLog
 from edge.ear.uplink.unacknowledged import UnacknowledgedUtterances
 from edge.ear.uplink.wakeup import Wakeup
 from edge.protocol import (
@@ -49,7 +50,6 @@ BACK_OFF_S: Final = (0.1, 5.0)
 """First and longest pause between attempts to connect; short, as the link is on the same device."""
 LASTING_S: Final = 1.0
 """A connection that ends within so many seconds counts as refused."""
-REFUSED: Final = "it closes the connection at once: is another ear connected?"
 LEVEL_PERIOD_S: Final = 0.5
 COUNTS_PERIOD_S: Final = 5.0
 """Prediction counts are sent no more often: they use the rate limit of the utterances."""
@@ -94,7 +94,7 @@ class Uplink:
         self._level_until = self._level_due = 0.0
         self._stopped = False
         self._connected = False
-        self._last_logged = ""
+        self._link_log = LinkLog(path)
         # Not created with the connection: a new one must not allow more than the protocol does.
         self._reports = TokenBucket(protocol.REPORTS_PER_SECOND, protocol.REPORTS_BURST)
         self._signals = TokenBucket(protocol.SIGNALS_PER_SECOND, protocol.SIGNALS_BURST)
@@ -197,26 +197,17 @@ class Uplink:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC) as channel:
                     channel.setblocking(False)
                     channel.connect(self._path)
-                    if REFUSED not in self._last_logged:
-                        self._log_change(f"[link_connected] connected to the link at {self._path}")
+                    self._link_log.on_connected(answered=False)
                     self._serve(channel)
             except OSError as error:
                 broken = isinstance(error, BrokenPipeError | ConnectionResetError)
                 why = REFUSED if broken and time.monotonic() - begun < LASTING_S else reason(error)
-                code = "link_closes" if why == REFUSED else "link_missing"
-                self._log_change(
-                    f"[{code}] no link at {self._path} ({why}); keeping utterances, trying again"
-                )
+                self._link_log.on_missing(why, time.monotonic())
             # A link that closes at once (another ear is connected) must not be tried ten times a second.
             if time.monotonic() - begun > LASTING_S:
                 pause = first
             self._wakeup.sleep(pause * random.uniform(0.7, 1.3), lambda: self._stopped)
             pause = min(longest, pause * 2)
-
-    def _log_change(self, text: str) -> None:
-        if text != self._last_logged:
-            self._last_logged = text
-            log.info("%s", text)
 
     def _serve(self, channel: socket.socket) -> None:
         with self._lock:
@@ -235,7 +226,7 @@ class Uplink:
                 if not self._receive_all(channel):
                     early = time.monotonic() - begun < LASTING_S
                     raise ConnectionError(REFUSED if early else "the link has closed the connection")
-                self._log_change(f"[link_connected] connected to the link at {self._path}")
+                self._link_log.on_connected(answered=True)
 
     def _send_all(self, channel: socket.socket) -> tuple[float | None, bool]:
         """Send what the limits allow; returns the seconds to wait (None: no need) and whether the socket is full."""

@@ -201,7 +201,8 @@ def test_without_a_microphone_it_says_so_and_ends_when_told(tmp_path: Path) -> N
             break
     demo.send_signal(signal.SIGINT)
     _, rest = demo.communicate(timeout=30)
-    assert any("has no microphone yet" in line for line in lines), lines
+    assert sum("the microphone is lost: no microphone" in line for line in lines) == 1, lines
+    assert not any("[microphone_lost]" in line for line in lines), lines
     assert demo.returncode == 1
     assert "Traceback" not in rest
     assert processes_of(tmp_path) == []

@@ -61,6 +61,7 @@ def test_a_transition_is_reported_once_and_logged_in_one_line(
     live.on_muted(5.0)
     assert transitions == ["ok", "lost", "ok", "muted"]
     assert codes(caplog) == ["microphone_ok", "microphone_lost", "microphone_ok", "microphone_muted"]
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO", "INFO"]
 
 
 def test_it_says_in_one_line_why_it_is_lost(live: WatchedMicrophone) -> None:
