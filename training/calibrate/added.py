@@ -14,6 +14,7 @@ from typing import Any, Final
 from edge.util.errors import UserError
 from training.calibrate import relative_head
 from training.fit import checkpoint, out_of_fold
+from training.recipes import recipe
 
 FILE: Final = "household.json"
 LEAST_KEPT: Final = 0.85
@@ -36,7 +37,8 @@ def measure(run: Path, history: dict[str, Any], *, force: bool = False) -> dict[
         left_out = out_of_fold.read(run / name)
         if left_out is None or not bias:
             return None
-        head = relative_head.choose(left_out, bias[:7], None, "arousal")
+        how = recipe.from_document(history["recipe"]).relative or recipe.Relative()
+        head = relative_head.choose(left_out, bias[:7], None, "arousal", how=how)
         terms.append(relative_head.in_household_terms(left_out, head))
     before, after = terms
     found = {"before": before, "after": after, "reasons": reasons(before, after), "forced": force}

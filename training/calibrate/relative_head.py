@@ -85,14 +85,15 @@ def choose(
     `bias` `[7]` is that of relative logits, `origin` `[8]` are the graph's outputs of ordinary speech (None: those of
     the predictions), `output` is the name of its arousal output. `unseen` are predictions of speakers that neither the
     encoder nor the head was fitted to; they stand for their rooms in place of those of `left_out`, whose head has not
-    heard the speakers, but whose encoder may have. `how` has the shares of the operating point.
+    heard the speakers, but whose encoder may have. `how` has the shares of the operating point, and the
+    prior of the baseline.
     """
     if unseen is not None:
         left_out = left_out.with_rooms_of(unseen)
     rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
     if not rooms:
         raise UserError("no room of ordinary speech is among the out-of-fold predictions")
-    spec = _baseline(left_out, rooms, bias)
+    spec = _baseline(left_out, rooms, bias, how.prior)
     head = RelativeHead(
         arousal=output, baseline=spec,
         arousal_scale=ArousalScale(low=-CALM_SHARE, high=1.0, spread_power=AROUSAL_SPREAD_POWER),
@@ -134,7 +135,7 @@ def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:
     return found
 
 
-def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) -> BaselineSpec:
+def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float], prior: float) -> BaselineSpec:
     """Typical deviations of ordinary speech around its own room's mean; the origin is that of the predictions."""
     scatter, means, medians, below, arousals, odds = [], [], [], [], [], []
     for name in rooms:
@@ -162,7 +163,7 @@ def _baseline(left_out: OutOfFold, rooms: Sequence[str], bias: Sequence[float]) 
     )  # fmt: skip
     return BaselineSpec(
         origin=tuple(np.mean(means, axis=0).tolist()), bias=tuple(float(value) for value in bias),
-        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=5.0, memory=300.0, step_limit=1.0, spread=spread,
+        scatter=tuple(np.mean(scatter, axis=0).tolist()), prior=prior, memory=300.0, step_limit=1.0, spread=spread,
         arousal_odds=found,
     )  # fmt: skip
 

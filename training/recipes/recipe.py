@@ -75,7 +75,7 @@ class Relative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     most_neutral: int = 30
     """Neutral utterances that a simulated baseline has learnt from, at most; drawn with equal odds per octave."""
     prior: float = 5.0
-    """Utterances for which the mean of all neutral speech stands in a simulated baseline."""
+    """Utterances for which the mean of all neutral speech stands in a baseline: in `fit`, `tune` and on the device."""
     absolute_share: float = 0.08
     """Share of examples whose baseline has learnt nothing yet."""
     draws: int = 2

@@ -20,6 +20,9 @@ from training.recipes.recipe import Probe, Relative
 SIZE = 12
 
 
+RECIPE = {"name": "base", "architecture": "whisper", "epochs": 0, "draws": 1}
+
+
 def utterances(own_offset: float) -> relative.Utterances:
     """Two acted corpora, ordinary speech, and recordings of the user's own; clean and once more in households."""
     random = np.random.default_rng(5)
@@ -75,7 +78,7 @@ def run_of(folder_: Path, before_shift: float, after_shift: float) -> dict:
         out_of_fold.OutOfFold(outputs, truth, np.array([f"s{n % 8}" for n in range(560)]), rooms).write(
             folder_ / name
         )
-    return {"relative_bias": [0.0] * 8, "relative_bias_before": [0.0] * 8}
+    return {"relative_bias": [0.0] * 8, "relative_bias_before": [0.0] * 8, "recipe": RECIPE}
 
 
 def test_a_detector_of_corpora_is_not_exported_unless_forced(tmp_path, monkeypatch):
@@ -84,8 +87,7 @@ def test_a_detector_of_corpora_is_not_exported_unless_forced(tmp_path, monkeypat
     found = added.measure(tmp_path, history)
     assert found["before"]["acted-a"]["kept"] > 0.9 > 0.85 > found["after"]["acted-a"]["kept"]
     assert len(found["reasons"]) == 1 and "acted-a" in found["reasons"][0]
-    recipe = {"name": "base", "architecture": "whisper", "epochs": 0, "draws": 1}
-    (tmp_path / "history.json").write_text(json.dumps({"recipe": recipe, "history": [{"epoch": 0}]}))
+    (tmp_path / "history.json").write_text(json.dumps({"recipe": RECIPE, "history": [{"epoch": 0}]}))
     job = export.Job(tmp_path, tmp_path, tmp_path / "models", "1.0.0")
     with pytest.raises(UserError, match="tells recordings apart"):
         export.run(job, lambda bundle, facts: {})

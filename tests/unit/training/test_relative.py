@@ -84,6 +84,12 @@ def test_the_graph_answers_as_if_the_room_were_ordinary_in_general(utterances):
     assert origin @ head.kernel + head.bias == pytest.approx(head.relative_bias, abs=1e-4)
 
 
+def test_the_device_begins_with_the_prior_of_the_recipe(left_out):
+    for how in (HOW, msgspec.structs.replace(HOW, prior=9.0)):
+        head = relative_head.choose(left_out, np.zeros(7), np.zeros(8), "arousal", how=how)
+        assert head.baseline.prior == how.prior
+
+
 def test_unseen_speakers_are_told_apart_at_one_operating_point(left_out):
     bias = np.zeros(7)
     head = relative_head.choose(left_out, bias, np.zeros(8), "arousal")

@@ -21,10 +21,7 @@ from training.fit.tuning import alignment
 from training.fit.tuning.alignment import Scales
 from training.fit.tuning.settings import Tuning
 from training.networks.head import Solved
-from training.recipes.recipe import Relative
 
-PRIOR: Final = Relative().prior
-"""Neutral utterances for which the mean of all neutral speech stands in a baseline: as many as for the head."""
 SMOOTHING: Final = 0.05
 NEUTRAL_WEIGHT: Final = 0.7
 AROUSAL_WEIGHT: Final = 0.3
@@ -45,6 +42,8 @@ class Start:
     head: Solved
     origin: NDArray[np.float32]
     """Components of average neutral speech, `[components]`."""
+    prior: float
+    """Neutral utterances for which the origin stands in a baseline: as many as the head was solved with."""
 
     def components(self, pooled: Any) -> Any:
         """Map pooled features, `[n, size]`, to components, `[n, components]`."""
@@ -104,7 +103,7 @@ class RelativeModel(keras.Model):  # type: ignore[misc]
         pooled, losses = self._held((mel, mask), (dry, dry_mask), shift)
         same = _neighbours(home, counted)
         components = self._start.components(pooled)
-        away = self.drop(components - _baseline(components, same, self._start.origin), training=training)
+        away = self.drop(components - _baseline(components, same, self._start), training=training)
         outputs = ops.matmul(away, self.head_kernel) + self.head_bias
         truth = ops.one_hot(ops.maximum(ops.cast(label, "int32"), 0), len(LABELS))
         losses = (
@@ -135,7 +134,7 @@ class RelativeModel(keras.Model):  # type: ignore[misc]
         assert self._taught is not None
         start = self._teacher_start
         components = start.components(ops.stop_gradient(self._taught(dry)))
-        away = components - _baseline(components, same, start.origin)
+        away = components - _baseline(components, same, start)
         wanted = ops.matmul(away, start.head.kernel) + ops.convert_to_tensor(start.head.relative_bias)
         count = len(LABELS)
         labels = -ops.sum(ops.softmax(wanted[:, :count]) * ops.log_softmax(outputs[:, :count]), axis=1)
@@ -150,10 +149,10 @@ def _neighbours(home: Any, counted: Any) -> Any:
     return same * (1.0 - ops.eye(ops.shape(home)[0])) * counted[None, :]
 
 
-def _baseline(components: Any, same: Any, origin: NDArray[np.float32]) -> Any:
+def _baseline(components: Any, same: Any, start: Start) -> Any:
     """Mean of the other counted utterances of the household of each, shrunk towards the origin."""
-    total = ops.matmul(same, components) + PRIOR * ops.convert_to_tensor(origin)
-    return total / (ops.sum(same, axis=1, keepdims=True) + PRIOR)
+    total = ops.matmul(same, components) + start.prior * ops.convert_to_tensor(start.origin)
+    return total / (ops.sum(same, axis=1, keepdims=True) + start.prior)
 
 
 def _emotion(logits: Any, truth: Any) -> Any:

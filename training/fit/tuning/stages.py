@@ -156,4 +156,5 @@ def solved(run: Run, network: Any, recipe: Recipe, folder: str) -> Start:
         utterances, recipe.probe, recipe.relative, recipe.probe.components or recipe.embedding, job.seed
     )
     components = ((pooled - head.centre) * head.scale) @ head.components
-    return Start(head, relative.origin_of(components.astype(np.float32), utterances))
+    origin = relative.origin_of(components.astype(np.float32), utterances)
+    return Start(head, origin, recipe.relative.prior)

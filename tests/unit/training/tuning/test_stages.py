@@ -28,6 +28,7 @@ from training.data import progress, splits  # noqa: E402
 from training.data.corpora.clip import ORDINARY  # noqa: E402
 from training.fit import checkpoint, inputs, trainer  # noqa: E402
 from training.fit.tuning import alignment, command, households, phase, stages  # noqa: E402
+from training.fit.tuning.relative_model import RelativeModel  # noqa: E402
 from training.fit.tuning.room_model import RoomModel  # noqa: E402
 from training.networks import pretrained, transformer  # noqa: E402
 from training.recipes import recipe as recipes  # noqa: E402
@@ -119,6 +120,39 @@ def test_stage_1_brings_speech_in_rooms_nearer_to_dry_speech(data, tmp_path):
         return float(np.mean(ops.convert_to_numpy(model.call(given))))
 
     assert error(checkpoint.load_weights(tmp_path / "out" / "stage-1.npz")) < 0.9 * error(before)
+
+
+def test_in_stage_2_the_mean_of_neutral_speech_stands_for_the_utterances_of_the_recipe_s_prior(
+    data, tmp_path
+):
+    given = loaded(data)
+    job = dataclasses.replace(given.job, out=tmp_path)
+    run = dataclasses.replace(given, job=job)
+    network = transformer.make(ENCODER)
+    network.load_pretrained(pretrained.load(data))
+    source = run.inputs.source
+    rows, key = next(iter(households.plan(source, HOW, 1)))
+    batch = source.batch((rows, key))
+    label, home, counted = households.targets(source, key, np.array(rows), np.random.default_rng(0))
+    # Of one household, in which all count.
+    label, home, all_count = np.zeros_like(label), np.zeros_like(home), np.ones_like(counted)
+
+    def losses(prior, counted):
+        relative = msgspec.structs.replace(ENCODER.relative, prior=prior)
+        recipe = msgspec.structs.replace(ENCODER, relative=relative)
+        start = dataclasses.replace(
+            stages.solved(run, network, recipe, "pooled"),
+            head=stages.solved(run, network, ENCODER, "pooled").head,
+        )
+        how = dataclasses.replace(HOW, held_tokens=0.0)
+        model = RelativeModel(run.network(network.get_weights()), network, start, how, seed=1)
+        parts = (batch.features, batch.mask, batch.dry.features, batch.dry.mask, batch.dry.shift)
+        parts += (label, home, counted)
+        return ops.convert_to_numpy(model.call(tuple(ops.convert_to_tensor(part) for part in parts)))
+
+    alone = losses(5.0, np.zeros_like(counted))
+    np.testing.assert_allclose(losses(1e7, all_count), alone, rtol=1e-3)
+    assert not np.allclose(losses(5.0, all_count), alone, rtol=1e-2)
 
 
 def test_a_long_run_says_in_a_log_how_far_it_is(data, tmp_path, monkeypatch, caplog):
