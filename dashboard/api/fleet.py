@@ -85,6 +85,7 @@ class BrokerOut(BaseModel):
     tls: bool
     state: str = Field(description="connecting, connected or lost")
     detail: str
+    code: str = Field(description="`detail` in one word for programs, such as `connection_refused`; or empty")
     version: str
     figures: dict[str, float] = Field(
         description="clients, received_per_min, sent_per_min, dropped, retained, stored, uptime_s"
@@ -189,6 +190,7 @@ def _broker(services: Services, devices_online: int, denied: list[Denied] | None
         tls=broker.address.tls,
         state=connection.state,
         detail=connection.detail,
+        code=connection.code,
         version=broker.figures.version,
         figures=figures,
         devices_online=devices_online,

@@ -98,7 +98,7 @@ class Accounts:
             created = connection.execute(statement).scalar()
         if created is None:
             raise UserError(
-                f"there is a user {name} already; `roomtone hub user passwd {name}` changes the password"
+                f"a user of this name exists already: `roomtone hub user passwd {name}` changes the password"
             )
 
     def create_first_operator(self) -> tuple[str, str] | None:

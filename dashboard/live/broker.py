@@ -17,7 +17,15 @@ from dashboard.live.refusals import Refusals
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
 from edge.mqtt.client import Client
-from edge.mqtt.events import CapabilitiesChanged, Connected, Disconnected, Event, Message, Subscribed
+from edge.mqtt.events import (
+    Capabilities,
+    CapabilitiesChanged,
+    Connected,
+    Disconnected,
+    Event,
+    Message,
+    Subscribed,
+)
 from edge.mqtt.reconnect import Backoff
 from edge.mqtt.request import Requests
 from edge.mqtt.session import ClientOptions, Subscription
@@ -41,6 +49,13 @@ class Connection:
     state: Literal["connecting", "connected", "lost"]
     detail: str = ""
     """For people: why it is lost, or what the broker lacks or refuses."""
+    code: str = ""
+    """The same in one word, by which pages translate it: of a `Reason`, or `lacks` or `subscriptions_refused`."""
+
+
+def _connected(capabilities: Capabilities) -> Connection:
+    missing = capabilities.missing()
+    return Connection("connected", missing, "lacks" if missing else "")
 
 
 class Broker:
@@ -120,18 +135,18 @@ class Broker:
     def _handle(self, event: Event) -> None:
         match event:
             case Connected(capabilities=capabilities):
-                self._set(Connection("connected", capabilities.missing()))
+                self._set(_connected(capabilities))
             case CapabilitiesChanged(capabilities):
                 if self.connection.state == "connected" and not self._refused:
-                    self._set(Connection("connected", capabilities.missing()))
+                    self._set(_connected(capabilities))
             case Subscribed(refused):
                 self._refused = bool(refused)
                 if refused:
                     detail = f"{len(refused)} subscriptions are refused: {refused[0][1].text}"
-                    self._set(Connection("connected", detail))
+                    self._set(Connection("connected", detail, "subscriptions_refused"))
                 self.first_attempt_ended.set()
             case Disconnected(reason):
-                self._set(Connection("lost", reason.text))
+                self._set(Connection("lost", reason.text, reason.code))
                 self.first_attempt_ended.set()
             case Message():
                 self._receive(event)

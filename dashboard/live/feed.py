@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from dashboard.live.broker import Broker, Connection
@@ -125,7 +125,7 @@ class Feed:
     def connection(self) -> Connection:
         """The connection to the broker; lost also when the broker does not answer."""
         if self._frozen and self.broker.connection.state == "connected":
-            return Connection("lost", "the broker does not answer")
+            return Connection("lost", "the broker does not answer", "broker_silent")
         return self.broker.connection
 
     @property
@@ -233,7 +233,7 @@ class Feed:
         connection = self.connection
         if page.connection != connection:
             page.connection = connection
-            view["broker"] = {"state": connection.state, "detail": connection.detail}
+            view["broker"] = asdict(connection)
         if view:
             # The browser's clock may be wrong: ages are computed from the server's.
             view["now"] = round(time.time() * 1000)

@@ -73,9 +73,16 @@ export interface SoundLevel {
   at: number;
 }
 
+export interface BrokerView {
+  state: BrokerState;
+  detail: string;
+  /** Of the detail, for `brokerReason`. */
+  code: string;
+}
+
 export interface Patch {
   now?: number;
-  broker?: { state: BrokerState; detail: string };
+  broker?: BrokerView;
   rooms?: RoomView[];
   gone?: string[];
   levels?: Record<string, [dbfs: number, speech: boolean]>;
@@ -94,7 +101,7 @@ interface LiveState {
   rooms: Record<string, RoomView>;
   levels: Record<string, SoundLevel>;
   events: Utterance[];
-  broker: { state: BrokerState; detail: string };
+  broker: BrokerView;
   /** Whether the hub's own socket is open. */
   hub: "connecting" | "connected" | "lost";
   totals: Totals;
@@ -106,7 +113,7 @@ const state = reactive<LiveState>({
   rooms: {},
   levels: {},
   events: [],
-  broker: { state: "connecting", detail: "" },
+  broker: { state: "connecting", detail: "", code: "" },
   hub: "connecting",
   totals: { rooms: 0, attention: 0, matching: 0, first: 0, size: 0 },
   now: Date.now(),

@@ -37,3 +37,27 @@ describe("a refusal of the server", () => {
     expect(translateError("something else")).toBe("something else");
   });
 });
+
+describe("why the broker is lost", () => {
+  const detail = "nothing listens on mqtt://hub:1883: start the broker";
+  it("is said in the page's language, with the server's words behind it", async () => {
+    document.cookie = "rt-language=es";
+    vi.resetModules();
+    const { brokerReason } = await import("@/i18n");
+    document.cookie = "rt-language=; max-age=0";
+    expect(brokerReason({ code: "connection_refused", detail })).toBe(
+      `el broker no está en marcha o usa otro puerto (${detail})`,
+    );
+    expect(brokerReason({ code: "broker_certificate_expired", detail })).toContain("ha caducado");
+    expect(brokerReason({ code: "broker_certificate_18", detail })).toContain("no se acepta");
+    expect(brokerReason({ code: "mqtt_0xff", detail })).toBe(detail);
+    expect(brokerReason({ code: "", detail: "" })).toBe("");
+  });
+  it("needs no other words in English", async () => {
+    document.cookie = "rt-language=en";
+    vi.resetModules();
+    const { brokerReason } = await import("@/i18n");
+    document.cookie = "rt-language=; max-age=0";
+    expect(brokerReason({ code: "timeout", detail })).toBe(detail);
+  });
+});

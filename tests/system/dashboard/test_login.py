@@ -309,7 +309,7 @@ def test_users_come_and_go_at_the_terminal_and_all_of_it_is_written_down(guarded
     password = guarded.user("ann")
     assert guarded.log_in("ann", password)[1].status_code == 303
     said = guarded.hub("user", "add", "ann", "--stdin", text="a long password\n")
-    assert (said.returncode, "there is a user ann already" in said.stderr) == (2, True)
+    assert (said.returncode, "a user of this name exists already" in said.stderr) == (2, True)
     for bad, words in (
         ("short\n", "at least 10"),
         ("annannann1\n", "must not contain"),

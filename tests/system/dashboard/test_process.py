@@ -93,6 +93,9 @@ def test_it_starts_without_a_broker_and_finds_it_later(tmp_path):
         try:
             url = child.address()
             assert until(lambda: health(url)["broker"] == "lost")
+            request = urllib.request.Request(f"{url}/api/fleet", headers=AUTHORIZED)
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                assert json.load(answer)["broker"]["code"] == "connection_refused"
             broker.start()
             until(lambda: health(url)["broker"] == "connected", 15)
             assert child.codes.count("connection_refused") == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
 
 from dashboard.auth import passwords
+from edge.link.mute_commands import REASONS
 from tests.conftest import ROOT
 
 TEXTS = dict(
@@ -16,14 +18,22 @@ TEXTS = dict(
         re.MULTILINE,
     )
 )
-SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "dashboard").rglob("*.py")))
+FOLDERS = (ROOT / "dashboard", ROOT / "edge" / "link", ROOT / "edge" / "mqtt")
+"""The hub's own, what devices answer to commands, and what their common client says."""
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8") for folder in FOLDERS for path in sorted(folder.rglob("*.py"))
+)
+FOR_PROGRAMS = ("", "`from` and `to`: ", "`after` must be the `next` of the previous page")
+"""Beginnings of refusals of what no page asks for; the first is that of a time, which is repeated."""
 
 
 def test_there_are_some():
     assert len(TEXTS) > 10
 
 
-@pytest.mark.parametrize("text", [text for key, text in TEXTS.items() if not key.startswith("password_")])
+@pytest.mark.parametrize(
+    "text", [text for key, text in TEXTS.items() if not key.startswith(("password_", "muted_"))]
+)
 def test_the_server_says_so(text):
     assert f'"{text}' in SOURCES
 
@@ -33,3 +43,39 @@ def test_the_server_says_so(text):
 )
 def test_a_password_is_refused_so(key, password):
     assert passwords.problem_with(password, "operator") == TEXTS[f"password_{key}"]
+
+
+@pytest.mark.parametrize("reason", ["device", "quiet_hours"])
+def test_a_device_refuses_to_unmute_so(reason):
+    assert f"still muted: {REASONS[reason]}".startswith(TEXTS[f"muted_{reason}"])
+
+
+def refusals_of_the_api():
+    """The text of each refusal in `dashboard/api`, as far as it is always the same."""
+    for path in sorted((ROOT / "dashboard" / "api").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="HTTPException"),
+                    args=[_, ast.Constant(value=text) | ast.JoinedStr(values=[ast.Constant(value=text), *_])],
+                ):
+                    yield text
+
+
+def test_every_refusal_of_the_api_is_translated():
+    found = list(refusals_of_the_api())
+    assert len(found) > 15
+    known = tuple(TEXTS.values())
+    assert [text for text in found if not text.startswith(known) and text not in FOR_PROGRAMS] == []
+
+
+def codes_of_reasons():
+    """Every word in the modules that say why there is no connection."""
+    return set(re.findall(r'"([a-z]\w+)"', SOURCES)) | {"broker_certificate_18"}
+
+
+def test_the_codes_that_the_pages_translate_are_codes_of_the_server():
+    table = (ROOT / "dashboard/frontend/src/i18n/es-broker.ts").read_text(encoding="utf-8")
+    wanted = re.findall(r'^  (\w+): "', table, re.MULTILINE)
+    assert len(wanted) > 15
+    assert [one for one in wanted if not any(code.startswith(one) for code in codes_of_reasons())] == []

@@ -722,6 +722,11 @@ export interface components {
             /** Address */
             address: string;
             /**
+             * Code
+             * @description `detail` in one word for programs, such as `connection_refused`; or empty
+             */
+            code: string;
+            /**
              * Denied
              * @description what the broker itself refused since its start, the last one first; null: not known, since the broker is not this hub's own
              */

@@ -2,6 +2,7 @@
 
 import { en, type Messages } from "./en";
 import { es } from "./es";
+import { brokerReasons } from "./es-broker";
 
 const YEAR_S = 31_536_000;
 const tables: Record<string, Messages> = { en, es };
@@ -20,6 +21,15 @@ export function translateError(message: string): string {
   if (!known) return message;
   const [key, words] = known;
   return text.errors[key as keyof typeof en.errors] + message.slice(words.length);
+}
+
+/** Why the broker is lost, or what it lacks: in the page's language, with what the server says of it behind. */
+export function brokerReason(broker: { code: string; detail: string }): string {
+  if (language === "en") return broker.detail;
+  // The longest that fits: `certificate` stands for all of its kinds.
+  const known = Object.keys(brokerReasons).filter((code) => broker.code.startsWith(code));
+  const best = known.sort((a, b) => b.length - a.length)[0];
+  return best === undefined ? broker.detail : `${brokerReasons[best]} (${broker.detail})`;
 }
 
 /** Keeps the reader's choice for a year and loads the page again in that language. */

@@ -1,0 +1,26 @@
+// Why the broker is lost, or what it lacks, by the server's code or the beginning of one. In English its detail is enough.
+
+export const brokerReasons: Record<string, string> = {
+  unreachable: "no se llega al broker desde aquí",
+  unknown_host: "no se conoce el nombre del broker",
+  connection_refused: "el broker no está en marcha o usa otro puerto",
+  connection_reset: "el broker corta la conexión enseguida",
+  connection_closed: "el broker ha cerrado la conexión",
+  closed_unanswered: "el broker cierra la conexión sin responder",
+  timeout: "el broker no responde",
+  no_answer: "el servidor no responde como un broker MQTT",
+  not_mqtt: "el servidor no responde como un broker MQTT",
+  broker_silent: "el broker ha dejado de responder",
+  bad_files: "no se puede leer la clave o el certificado de este panel",
+  tls_: "no se puede establecer una conexión cifrada con el broker",
+  certificate_: "el broker no acepta el certificado de este panel",
+  broker_certificate_: "el certificado del broker no se acepta",
+  broker_certificate_expired: "el certificado del broker ha caducado",
+  bad_user_or_password: "el broker no acepta el usuario o la contraseña",
+  not_authorized: "el broker no da permiso a este panel",
+  client_id_conflict: "otro cliente usa el mismo identificador",
+  server_: "el broker no está disponible ahora",
+  packet_too_large: "un mensaje es demasiado grande para el broker",
+  lacks: "al broker le faltan funciones",
+  subscriptions_refused: "el broker rechaza suscripciones",
+};
