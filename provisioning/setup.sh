@@ -132,8 +132,8 @@ readonly DEBIANS_PYTHON=(python3 python3-venv python3-pyaudio)
 find_python() {
   local candidate
   for candidate in ${ROOMTONE_PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
-      "$candidate" -c 'import sys; print(sys.executable)'
+    if "$candidate" -B -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
+      "$candidate" -B -c 'import sys; print(sys.executable)'
       return
     fi
   done

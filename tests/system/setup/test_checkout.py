@@ -63,6 +63,7 @@ def test_options_that_cannot_work_are_refused_before_anything_is_installed(
 ) -> None:
     venv = tmp_path / "environment"
     environ = os.environ | {"ROOMTONE_VENV": str(venv), "ROOMTONE_PYTHON": sys.executable}
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         [ROOT / "run", command, *WRONG[command]],
         cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
