@@ -47,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
     place = folder(config)
     requests = MuteState(place, config.audio.quiet_hours)
     try:
+        # To withdraw a request needs no folder, and yet would say that there is an ear.
+        place.stat()
         requests.set_local(options.muted)
     except FileNotFoundError:
         raise UserError(f"{place}: no such folder; start the ear first, or name it in --config") from None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.cli.main import main
 from edge.config.load import ConfigError, load
 from edge.config.settings import Button
 from edge.ear.mute import button as buttons
@@ -91,6 +92,16 @@ def test_what_is_no_span_of_hours_is_refused_with_an_example(span: str) -> None:
 
 def test_without_pins_there_is_no_panel(tmp_path: Path) -> None:
     assert isinstance(attach(Button(), MuteState(tmp_path)), NoPanel)
+
+
+@pytest.mark.parametrize("verb", ["mute", "unmute"])
+def test_without_the_folder_of_an_ear_there_is_nothing_to_mute_or_unmute(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    place = tmp_path / "absent"
+    assert main([verb, "--set", f"runtime.ear_state_dir={place}"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, f"{place}: no such folder" in said.err) == ("", True)
 
 
 def test_the_button_mutes_and_unmutes_and_the_light_follows(tmp_path: Path) -> None:
