@@ -42,8 +42,18 @@ REMEDIES: Final = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """As in the base class; what the user gave is shown without control characters."""
+        """As in the base class; what the user gave is shown without control characters.
+
+        Where a command is given without the verb that it needs, its help is shown: which verbs there are.
+        """
+        verbs = self._verbs()
+        if verbs is not None and message.endswith(f"required: {verbs.metavar or verbs.dest}"):
+            self.print_help(sys.stderr)
+            self.exit(UserError.status)
         super().error(printable(message))
+
+    def _verbs(self) -> argparse._SubParsersAction[Any] | None:
+        return next((one for one in self._actions if isinstance(one, argparse._SubParsersAction)), None)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in the base class; an unknown option is refused by the command that it was given to, with its usage."""
@@ -54,11 +64,11 @@ class _Parser(argparse.ArgumentParser):
             )
         return options
 
-    def _asked(self, given: Sequence[str]) -> argparse.ArgumentParser:
+    def _asked(self, given: Sequence[str]) -> _Parser:
         """Return the parser of the command, or of its verb, that these arguments name."""
-        found: argparse.ArgumentParser = self
+        found = self
         for word in given:
-            verbs = next((a for a in found._actions if isinstance(a, argparse._SubParsersAction)), None)
+            verbs = found._verbs()
             if verbs is not None and word in verbs.choices:
                 found = verbs.choices[word]
         return found
