@@ -15,6 +15,7 @@ usage: sudo provisioning/install.sh [OPTIONS]
 
   --join FILE              the site that `roomtone fleet enrol` made this file for
   --code CODE              what `roomtone fleet enrol` showed with it (the first file of a site needs it; default: asked for)
+  --key FILE               the private key, where it was made at this device (docs/fleet.md)
   --accept-unconfirmed     take the first file of a site without its code
   --new-site               the device belongs to another site already, and changes over to that of the join file
   --broker URL             any broker: mqtts://USER@HOST, mqtt://HOST:PORT; the password is asked for. Given again: further
@@ -58,7 +59,7 @@ units_in() {
 configure=() wait_s=60 gpio=0 wheels='' lock=device
 while [ $# -gt 0 ]; do
   case $1 in
-    --join | --password-file | --ca)
+    --join | --key | --password-file | --ca)
       # Later steps run in another folder: a relative path is the caller's.
       [ -r "${2:?$1 needs a file}" ] || die "$1 $2: there is no such file in $PWD, or it cannot be read"
       configure+=("$1" "$(realpath "$2")") && shift

@@ -11,9 +11,10 @@ from typing import Any, Final
 from edge.util.errors import UserError
 
 EPILOG: Final = """examples:
-  roomtone join kitchen.join --to /etc/roomtone/site --code ABCDE-FGHIJ-KLMNO
-  roomtone join kitchen.join --to /etc/roomtone/site --key kitchen.key    with a key that was made here
-  roomtone join kitchen.join --to /etc/roomtone/site                      again after a renewal; keeps the key
+  roomtone join kitchen.join --to kitchen-site --code ABCDE-FGHIJ-KLMNO
+  roomtone join kitchen.join --to kitchen-site --key kitchen.key    with a key that was made here
+  roomtone join kitchen.join --to kitchen-site                      again after a renewal; keeps the key
+A device that was installed takes the file by: sudo provisioning/install.sh --join kitchen.join
 """
 
 

@@ -33,6 +33,7 @@ def main() -> int:
     which.add_argument("--broker", action="append")
     which.add_argument("--join", type=Path)
     configure.add_argument("--code")
+    configure.add_argument("--key", type=Path)
     configure.add_argument("--new-site", action="store_true")
     configure.add_argument("--accept-unconfirmed", action="store_true")
     configure.add_argument("--password-file", type=Path)
@@ -90,7 +91,7 @@ def _configure(options: argparse.Namespace) -> None:
 
 def _join(options: argparse.Namespace) -> dict[str, Any]:
     consent = Consent(options.code, options.new_site, options.accept_unconfirmed, ask_at_terminal)
-    settings, note = connection.from_join(options.join, options.credentials, consent)
+    settings, note = connection.from_join(options.join, options.credentials, consent, options.key)
     if note:
         print(f"install.sh: {note}", file=sys.stderr)
     if options.node not in {None, settings.get("node.id")}:

@@ -78,14 +78,18 @@ def from_addresses(addresses: Sequence[str], ca: bool) -> dict[str, Any]:
     return first | ({"mqtt.more_hosts": more} if more else {})
 
 
-def from_join(file: Path, credentials: Path, consent: Consent) -> tuple[dict[str, Any], str]:
+def from_join(
+    file: Path, credentials: Path, consent: Consent, key: Path | None = None
+) -> tuple[dict[str, Any], str]:
     """Write certificate and key of a join file to `credentials`; return its settings, and what to show to the user.
 
-    Raises `UserError`.
+    `key`: file of the private key, where the join file has none and it is not in `credentials` yet. Raises `UserError`.
     """
     join = read(file)
+    if join.key and key is not None:
+        raise UserError(f"{file} contains a key: omit --key")
     note = join_trust.check(join, credentials, consent)
-    found = unpack(join, credentials)
+    found = unpack(join, credentials, key)
     return {
         key: str(SEEN_AS / f"site_{Path(value).name}") if key.endswith("_file") else value
         for key, value in found.items()

@@ -125,7 +125,7 @@ def _write_new_join(site: Site, out: Path, join: Join) -> None:
         raise UserError(f"{out}: {reason(error)}; nothing was enrolled") from None
     secret = "a secret: it holds the private key" if join.key else "no secret: the key is at the device"
     print_status(f"{join.name}: enrolled as {join.role} until {join.expires[:10]}")
-    print_status(f"{out} is {secret}; at the client: {_join_command(out, join)}")
+    print_status(f"{out} is {secret}; {_next_step(out, join, own_key=not join.key)}")
     print(out, flush=True)
 
 
@@ -262,14 +262,17 @@ def renew_one(site: Site, old: IssuedCertificate, days: int) -> None:
         join = msgspec.structs.replace(join, key=read(out).key)
     _write_join(out, join)
     secret = "a secret, the key is still in it" if join.key else "no secret"
-    print_status(
-        f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; at the client: {_join_command(out, join)}"
-    )
+    print_status(f"{old.name}: renewed until {join.expires[:10]}; {out} is {secret}; {_next_step(out, join)}")
     print(out)
 
 
-def _join_command(out: Path, join: Join) -> str:
-    return f"roomtone join {out.name} --to {join.name}-site --code {code_of(join)}"
+def _next_step(out: Path, join: Join, *, own_key: bool = False) -> str:
+    """What is typed where the file goes; `own_key`: the key was made there, and is in no folder of a site yet."""
+    key, code = f" --key {join.name}.key" if own_key else "", f" --code {code_of(join)}"
+    if join.role != "device":
+        return f"at the client: roomtone join {out.name} --to {join.name}-site{key}{code}"
+    by_hand = f"roomtone join {out.name} --to {join.name}-site{key}"
+    return f"at the device: sudo provisioning/install.sh --join {out.name}{key}{code} (by hand: {by_hand})"
 
 
 def _signed(site: Site, join: Join) -> Join:

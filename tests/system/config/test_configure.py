@@ -9,6 +9,7 @@ import pytest
 
 from edge.config.load import load
 from edge.releases.join_trust import Consent
+from edge.util.errors import UserError
 from provisioning.device import connection
 
 
@@ -118,6 +119,27 @@ def test_a_join_file_brings_where_models_come_from_and_whose_they_may_be(tmp_pat
     assert root.read_bytes() == (folder / "models" / "metadata" / "1.root.json").read_bytes()
     text = connection.merged(tmp_path / "roomtone.toml", settings, anew=True)
     assert 'url = "https://hub.local/updates"' in text
+
+
+def test_a_key_that_was_made_at_the_device_stays_there_and_a_renewal_keeps_it(tmp_path: Path, capsys) -> None:
+    from edge.cli.main import main
+
+    folder, credentials, key = tmp_path / "site", tmp_path / "credentials", tmp_path / "attic.key"
+    request, join = str(tmp_path / "attic.csr"), folder / "joins" / "attic.join"
+    assert main(["fleet", "request", "attic", "--key", str(key), "--out", request]) == 0
+    assert main(["fleet", "--site", str(folder), "init", "--broker", "hub.local"]) == 0
+    assert main(["fleet", "--site", str(folder), "enrol", "attic", "--csr", request]) == 3
+    assert "sudo provisioning/install.sh --join attic.join --key attic.key --code " in capsys.readouterr().err
+    consent = Consent(unconfirmed=True)
+    with pytest.raises(UserError, match="--key"):
+        connection.from_join(join, credentials, consent)
+    connection.from_join(join, credentials, consent, key)
+    first = (credentials / "client.crt").read_bytes()
+    assert main(["fleet", "--site", str(folder), "renew", "attic"]) in {0, 3}
+    assert "install.sh --join attic.join --code " in capsys.readouterr().err
+    connection.from_join(join, credentials, Consent())
+    assert (credentials / "client.crt").read_bytes() != first
+    assert (credentials / "client.key").read_text() == key.read_text()
 
 
 def test_a_join_file_brings_the_authority_of_the_hub_where_it_is_another(tmp_path: Path) -> None:
