@@ -45,6 +45,6 @@ def _microphone(config: Config) -> Check:
     except (NoSuchDeviceError, OSError) as error:
         # A warning, not a failure: the ear waits for its microphone, and a device is often set up before it has one.
         held = "; ".join(one.description for one in device_holder.holders())
-        remedy = held or "plug one in; `roomtone devices` shows what is there"
+        remedy = held or "`roomtone devices` shows what is there"
         return Check("microphone", "warn", str(error), remedy)
     return Check("microphone", "ok", f"{device.name} [{device.identity}]")
