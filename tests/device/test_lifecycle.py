@@ -76,6 +76,18 @@ def test_after_all_that_it_installs(box: Box) -> None:
     box.speak_until_heard(30.0)
 
 
+def test_without_a_microphone_it_says_so_and_does_not_wait_for_speech(box: Box) -> None:
+    box.microphone.kill()
+    try:
+        said = box.install("--wait 600", check=False)
+    finally:
+        box.microphone.start()
+    assert "there is nothing to hear with: microphone: lost (" in said
+    assert "nothing was heard" not in said
+    assert "please speak" not in said
+    box.speak_until_heard(30.0)
+
+
 def other_version(box: Box, name: str, edits: dict[str, tuple[str, str]]) -> str:
     """A folder like the one that was installed from, with another number and some lines changed. Its path inside."""
     place = box.outside(f"/srv/{name}")
