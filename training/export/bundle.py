@@ -32,6 +32,7 @@ from training.data.progress import Progress
 from training.data.recordings import Sounds
 from training.export import golden, graph
 from training.fit import checkpoint, out_of_fold, resume, retrain
+from training.metrics import utterances
 from training.metrics.predictions import predict
 from training.networks import head
 from training.networks import pretrained as encoder
@@ -234,10 +235,14 @@ def _relative(
     unheard = source.history.get("notes", {}).get(out_of_fold.LEFT_OUT)
     ordinary = [clip for clip in talk.clips if not splits.is_held_back(clip) and clip.corpus != unheard]
     origin = _origin(bundle, _evenly(neutral + ordinary), arousal, job.run, job.quiet)
-    chosen_on = _unseen(bundle, unseen, arousal, job.quiet)
     how = source.recipe.relative
     assert how is not None
-    head = relative_head.choose(predicted, bias[: len(LABELS)], origin, arousal, chosen_on, how=how)
+    bias = bias[: len(LABELS)]
+    # The device's parts need a relative head to ask for the arousal; its constants do not matter for the outputs.
+    first = relative_head.choose(predicted, bias, origin, arousal, how=how)
+    asked = bundles.Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, relative=first))
+    chosen_on = _unseen(asked, unseen, job.quiet) if unseen else None
+    head = relative_head.choose(predicted, bias, origin, arousal, chosen_on, how=how)
     return msgspec.structs.replace(bundle.manifest, relative=head)
 
 
@@ -262,7 +267,7 @@ def _origin(
     means: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     for name in sorted({clip.corpus for clip in clips} - set(means)):
         own = [clip for clip in clips if clip.corpus == name]
-        _, rows = _outputs(bundle, own, arousal, f"origin, {name}", quiet)
+        rows = _outputs(bundle, own, arousal, f"origin, {name}", quiet)
         means[name] = rows.mean(axis=0).tolist()
         checkpoint.write_bytes(file, json.dumps(means).encode())
     return [float(value) for value in np.mean(list(means.values()), axis=0)]
@@ -270,27 +275,29 @@ def _origin(
 
 def _outputs(
     bundle: bundles.Bundle, clips: list[Clip], arousal: str, title: str, quiet: bool
-) -> tuple[list[Clip], NDArray[np.float64]]:
-    """The clips that are long enough, and logits and arousal of the graph for the first 3 s of each, `[n, 8]`."""
-    net, sounds, kept, rows = Interpreter(bundle.model), Sounds(), [], []
+) -> NDArray[np.float64]:
+    """Logits and arousal of the graph for the first 3 s of each clip that is long enough, `[n, 8]`."""
+    net, sounds, rows = Interpreter(bundle.model), Sounds(), []
     for clip in Progress(clips, title, "clip", quiet=quiet):
         speech = features.trim(features.to_float(sounds[clip.path]))
         if speech.size < features.MIN_SAMPLES:
             continue
         mel, mask = features.network_input(features.windows(speech)[0])
         found = net.run({"features": mel, "mask": mask})
-        kept.append(clip)
         rows.append(np.append(found[bundle.manifest.logits][0], found[arousal][0]))
-    return kept, np.array(rows, np.float64).reshape(len(rows), len(LABELS) + 1)
+    return np.array(rows, np.float64).reshape(len(rows), len(LABELS) + 1)
 
 
-def _unseen(bundle: bundles.Bundle, clips: list[Clip], arousal: str, quiet: bool) -> out_of_fold.OutOfFold:
-    """Predictions of the graph for speakers that no part of the training has heard."""
-    kept, rows = _outputs(bundle, clips, arousal, "speakers of calibrate", quiet)
+def _unseen(bundle: bundles.Bundle, clips: list[Clip], quiet: bool) -> out_of_fold.OutOfFold:
+    """Outputs for the speakers of `calibrate`, whom no part of the training has heard, cut as the device cuts.
+
+    What is cut is less clear than a whole recording: an operating point that was chosen on these would be too low.
+    """
+    found = utterances.predict(bundle, clips, Sounds(), "speakers of calibrate", quiet=quiet)
+    found = found.take(np.flatnonzero(found.enough_speech))
     return out_of_fold.OutOfFold(
-        rows, np.array([LABELS.index(clip.label) for clip in kept], np.int64),
-        np.array([clip.speaker for clip in kept], np.str_), np.array([clip.corpus for clip in kept], np.str_),
-    )  # fmt: skip
+        found.outputs, found.truth, np.array(found.speakers, np.str_), np.array(found.rooms, np.str_)
+    )
 
 
 def _corpora(clips: list[Clip], split: splits.Splits, own: list[Clip]) -> tuple[dict[str, Any], ...]:

@@ -14,6 +14,8 @@ from edge.inference import bundle as bundles
 from edge.util.errors import UserError
 from tests.support.training import tiny_corpus
 from training.calibrate import relative_head
+from training.data import splits
+from training.data.corpora import catalogue
 from training.export import bundle as export
 from training.export import golden
 from training.fit import checkpoint, out_of_fold, resume
@@ -99,3 +101,24 @@ def test_the_graph_of_another_run_is_refused(job):
     with pytest.raises(UserError, match="not that of the graph"):
         export.run(job, lambda bundle, facts: {})
     assert not (job.out / "base-9.0.0").exists()
+
+
+def test_the_operating_point_is_chosen_on_speech_as_the_device_cuts_it(job, monkeypatch):
+    split = splits.load()
+    clips = catalogue.clips(catalogue.read(job.data, split.corpora))
+    own = [clip for clip in split.select(clips, "calibrate") if clip.label == "neutral"]
+    pause = np.zeros(32000, np.int16)
+    four = [part for number in (0, 2, 3, 4) for part in (golden.voice(number), pause)]
+    soundfile.write(own[0].path, np.concatenate(four), 16000)
+    seen, choose = [], relative_head.choose
+    monkeypatch.setattr(
+        relative_head, "choose", lambda *given, **how: seen.append(given[4:]) or choose(*given, **how)
+    )
+    export.run(job, lambda bundle, facts: {})
+    (unseen,) = seen[-1]
+    # Four utterances of one recording, each with its arousal.
+    assert (unseen.speakers == own[0].speaker).sum() > sum(clip.speaker == own[0].speaker for clip in clips)
+    assert (
+        unseen.logits.shape == (len(unseen.truth), 8)
+        and (unseen.truth[unseen.speakers == own[0].speaker] >= 0).all()
+    )
