@@ -21,11 +21,11 @@ examples:
   roomtone train evaluate --protocol ordinary --bundle base --data CORPORA
   roomtone train evaluate --protocol household --bundle base --data CORPORA --cache /tmp/outputs
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
-  roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.8.0 --data CORPORA --json
+  roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.8.1 --data CORPORA --json
   roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
   roomtone train evaluate --protocol noise --every 5 --data CORPORA    # a quick look
   roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
-  roomtone train evaluate --protocol quantisation --bundle models/base-0.8.0 --run RUN --data CORPORA
+  roomtone train evaluate --protocol quantisation --bundle models/base-0.8.1 --run RUN --data CORPORA
   roomtone train evaluate --protocol ravdess-si --recipe base --out FOLDS --data CORPORA
   roomtone train evaluate --protocol ordinary-left-out --run RUN --out LEFT-OUT --data CORPORA
 
@@ -39,7 +39,7 @@ percentage points.
 """
 COMPARE = """\
 examples:
-  roomtone train compare base-0.7.0 models/base-0.8.0 --data CORPORA
+  roomtone train compare base-0.8.0 models/base-0.8.1 --data CORPORA
   roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt baseline
   roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
 
@@ -53,7 +53,7 @@ exit status: 0 NEW is better or equal, 1 NEW is worse, 2 it could not be measure
 """
 REPORT = """\
 examples:
-  roomtone train report --bundle models/base-0.8.0 --data CORPORA --out report
+  roomtone train report --bundle models/base-0.8.1 --data CORPORA --out report
   roomtone train report --bundle base --data CORPORA --history RUN/history.json --every 5
 
 Writes into --out, which must not exist yet: report.json (every object of every protocol), numbers.md (the numbers of

@@ -32,15 +32,15 @@ def angry(age_s: float = 0.0, **changes):
 def test_a_new_room_is_uncertain_as_soon_as_a_model_is_known(world):
     world.room.update()
     assert world.states == []
-    world.room.set_model("base-0.8.0")
+    world.room.set_model("base-0.8.1")
     world.room.update()
     assert [(state.emotion, state.confidence, state.model) for state in world.states] == [
-        ("uncertain", 0, "base-0.8.0")
+        ("uncertain", 0, "base-0.8.1")
     ]
 
 
 def test_a_room_where_nothing_is_said_is_published_every_minute(world):
-    world.room.set_model("base-0.8.0")
+    world.room.set_model("base-0.8.1")
     for _ in range(6):
         world.now += 30
         world.room.update()
@@ -49,7 +49,7 @@ def test_a_room_where_nothing_is_said_is_published_every_minute(world):
 
 @pytest.mark.parametrize("age_s", [RECENT_S + 5, 3600, 400 * 86_400])
 def test_what_was_said_long_ago_says_nothing_about_now(world, age_s):
-    world.room.set_model("base-0.8.0")
+    world.room.set_model("base-0.8.1")
     for _ in range(20):
         world.room.add(angry(age_s))
     world.room.update()
@@ -69,7 +69,7 @@ def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
 
 
 def test_an_episode_that_is_under_way_ends_with_the_link(world):
-    world.room.set_model("base-0.8.0")
+    world.room.set_model("base-0.8.1")
     for _ in range(10):
         world.room.add(angry())
     world.room.end()
