@@ -1,4 +1,4 @@
-"""The end of the installer of a device: it waits for speech where somebody can be heard, and only there."""
+"""The end of the installer of a device: it waits where speech can be heard, and only there."""
 
 from __future__ import annotations
 
