@@ -215,6 +215,9 @@ class RoomRegistry:
             silent = room.availability == "online" and now - max(room.seen, connected_at) > SILENT_S
             if silent != room.silent:
                 room.silent = silent
+                if silent:
+                    # Without a last will, as after a power cut of device and broker.
+                    room.state = room.agitated_since = None
                 self._changed(room)
         return self.revision != before
 

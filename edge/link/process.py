@@ -113,10 +113,7 @@ class Link:
         self._handlers = CommandHandlers(config, self, self._loop, self._mute)
         self._commands = Commands(self._handlers.table, self._publisher.publish_response, system_clock.synced)
         self._room = RoomState(
-            config.state.half_life_s,
-            self._publisher.publish_state,
-            self._publisher.publish_episode,
-            self._loop.time,
+            config.state.half_life_s, self._publisher.publish_state, self._publisher.episodes, self._loop.time
         )
         self._limited = LimitedPublisher(self._publisher, self._loop)
         self._stopping = asyncio.Event()
@@ -251,7 +248,10 @@ class Link:
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
         if event.number == self._offline:
             self._offline_acknowledged.set()
-        elif not self._former_names.acknowledged(event.number):
+        elif not (
+            self._former_names.acknowledged(event.number)
+            or self._publisher.episodes.acknowledged(event.number)
+        ):
             self._outbox.on_acknowledged(event.number, code)
 
     def _on_message(self, message: Message) -> None:
@@ -309,7 +309,9 @@ class Link:
         self._update_room(anew=True)
 
     def _update_room(self, *, anew: bool = False) -> None:
-        if self.mic != "lost":
+        if self.mic == "lost":
+            self._room.expire()
+        else:
             self._room.update(anew=anew)
 
     def _health(self) -> Health:

@@ -208,6 +208,8 @@ class Episode(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     peak: Signed
     """Highest mean arousal so far."""
     model: ModelName
+    interrupted: Literal[True] | UnsetType = UNSET
+    """Present only where it ended because the device was stopped: the message may come much later than the stop."""
 
 
 UpdateState = Literal["idle", "checking", "downloading", "unpacking", "validating", "switching", "probation"]

@@ -52,6 +52,11 @@ class Episodes:
         """Whether an episode is under way."""
         return self._started_s is not None
 
+    @property
+    def under_way(self) -> Episode | None:
+        """The episode that is under way."""
+        return None if self._started_s is None else Episode(False, self._started_s, self._peak)
+
     def add(self, arousal: float, now_s: float) -> Episode | None:
         """Add the arousal of an utterance at a time in seconds; returns an episode that starts or ends with it.
 

@@ -19,13 +19,14 @@ from edge.ear.uplink.counter import UtteranceCounter
 from edge.inference import bundle as bundles
 from edge.inference.classifier import Result
 from edge.link.delivery.entry import Entry
+from edge.link.delivery.episodes import EpisodeMessages
 from edge.link.delivery.journal import Journal
 from edge.link.delivery.spool import Spool
 from edge.link.state import published_names
 from edge.link.state.clock import Clock
 from edge.link.state.numbering import Numbering
 from edge.link.state.published_names import Identity
-from edge.protocol import LABELS
+from edge.protocol import LABELS, Episode
 from edge.releases.store.model_store import Store
 from edge.releases.store.state import Slot
 from edge.util.service.restarts import Restarts
@@ -43,6 +44,7 @@ WRITERS = {
     "edge/ear/uplink/counter.py": "count",
     "edge/ear/saved_state.py": "copies what the others write: tests/unit/ear/test_saved_state.py",
     "edge/link/delivery/entry.py": "spool, journal",
+    "edge/link/delivery/episodes.py": "episode",
     "edge/ear/model_selection.py": "start attempts",
     "edge/ear/baseline_file.py": "baseline",
     "edge/releases/store/model_store.py": "model store, floor",
@@ -203,6 +205,14 @@ def start_numbering(folder: Path) -> object:
     return before
 
 
+def start_episode(folder: Path) -> object:
+    messages = EpisodeMessages(folder / "kitchen.episode", lambda _: None)
+    found = messages.unpublished_end
+    stamp = "2026-01-01T10:00:00.000Z"
+    messages.publish(Episode(event_type="started", started_at=stamp, peak=0.4, model="base-0.8.1"))
+    return found
+
+
 def start_counter(folder: Path) -> object:
     counter = UtteranceCounter(folder / "count")
     return counter.next()
@@ -216,6 +226,7 @@ STATE_FILES = [
     StateFile("clock", "clock", start_clock),
     StateFile("spool", "spool", start_spool),
     StateFile("journal", "journal", start_journal),
+    StateFile("episode", "kitchen.episode", start_episode),
     StateFile("baseline", "kitchen.baseline.json", start_baseline),
     StateFile("model store", "state.json", start_store),
     StateFile("floor", "floor", start_floor),

@@ -11,8 +11,9 @@ import msgspec
 from edge import protocol
 from edge.config.settings import Config
 from edge.link.delivery.entry import Entry
+from edge.link.delivery.episodes import EpisodeMessages
+from edge.link.state.directories import state_dir
 from edge.protocol import (
-    Episode,
     Health,
     Info,
     LastEvent,
@@ -62,8 +63,11 @@ class Publisher:
         self._speech = Speech(speaking=False, since=from_unix(time.time()))
         self._speech_is_news = False
         """Whether there was no connection when speech began or ended last."""
-        self._missed_end: Episode | None = None
-        """An episode whose end was not published, as there was no connection."""
+        self.episodes = EpisodeMessages(
+            state_dir(config) / f"{config.node.id}.episode",
+            lambda episode: self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S),
+        )
+        """Publishes that episodes of agitation have started or ended."""
 
     @property
     def mic(self) -> MicState:
@@ -83,8 +87,7 @@ class Publisher:
         if self._model is not None:
             self._publish(protocol.MODEL, encode(self._model))
         self.publish_online()
-        if self._missed_end is not None:
-            self.publish_episode(self._missed_end)
+        self.episodes.connected()
 
     def publish_online(self) -> None:
         """Publish that we are online."""
@@ -144,11 +147,6 @@ class Publisher:
             retain=retain,
             expiry_s=None if retain else 2 * MOMENT_EXPIRY_S,
         )
-
-    def publish_episode(self, episode: Episode) -> None:
-        """Publish that an episode of agitation has started or ended."""
-        sent = self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S)
-        self._missed_end = episode if sent is None and episode.event_type == "ended" else None
 
     def publish_event(self, entry: Entry) -> int | None:
         """Publish an event; returns the number of the message, None without a connection."""

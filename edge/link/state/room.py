@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import UNSET, structs
 
@@ -22,27 +22,41 @@ CONFIDENCE_STEP: Final = 0.1
 """A change of the confidence that is worth a message."""
 
 
-class RoomState:
-    """`publish` gets every state that is worth a message, `publish_episode` the start and end of each episode.
+class EpisodePublisher(Protocol):
+    """The interface of what publishes episodes, and knows on disk which one is under way."""
 
-    `clock` returns monotonic seconds.
-    """
+    @property
+    def unpublished_end(self) -> Episode | None:
+        """At the start, the end of an episode in which the link before was killed."""
+
+    def publish(self, episode: Episode) -> None:
+        """Publish the start or end of an episode."""
+
+    def note(self, episode: Episode) -> None:
+        """Note how high the peak of the episode that is under way has become."""
+
+
+class RoomState:
+    """`publish` gets every state that is worth a message; `clock` returns monotonic seconds."""
 
     def __init__(
         self,
         half_life_s: float,
         publish: Callable[[State], None],
-        publish_episode: Callable[[Episode], None],
+        episodes: EpisodePublisher,
         clock: Callable[[], float],
     ) -> None:
         self._smoother = Smoother(half_life_s)
         self._episodes = Episodes()
         self._model = ""
         self._publish = publish
-        self._publish_episode = publish_episode
+        self._messages = episodes
         self._clock = clock
         self._published: State | None = None
         self._published_at = -math.inf
+        if episodes.unpublished_end is not None:
+            # The state that was published last says that the room is agitated, and an ear may never connect again.
+            self.set_model(episodes.unpublished_end.model)
 
     def set_model(self, model: str) -> None:
         """Set the name of the model that the ear runs; from then on the room has a state, `uncertain` at first."""
@@ -57,8 +71,13 @@ class RoomState:
         self._smoother.add(event, now)
         self._model = event.model
         self._on_change(self._episodes.expire(now), now)
-        if event.arousal is not UNSET:
-            self._on_change(self._episodes.add(event.arousal, now), now)
+        if event.arousal is UNSET:
+            return
+        before = self._episodes.under_way
+        self._on_change(self._episodes.add(event.arousal, now), now)
+        after = self._episodes.under_way
+        if before is not None and after is not None and after.peak > before.peak:
+            self._messages.note(self._message(after, now))
 
     def update(self, *, anew: bool = False) -> None:
         """Publish the state if it has changed or is due; `anew`: in any case, for subscribers that know nothing."""
@@ -81,19 +100,30 @@ class RoomState:
             self._published, self._published_at = state, now
             self._publish(state)
 
+    def expire(self) -> None:
+        """End an episode without speech, and publish that and nothing else: for a room that is not heard."""
+        now = self._clock()
+        change = self._episodes.expire(now)
+        if change is not None:
+            self._on_change(change, now)
+            self.update()
+
     def end(self) -> None:
-        """End an episode that is under way: no message would say later that it is over."""
-        self._on_change(self._episodes.end(), self._clock())
+        """End an episode that is under way, as the link stops: no message would say later that it is over."""
+        now = self._clock()
+        change = self._episodes.end()
+        if change is not None:
+            self._messages.publish(structs.replace(self._message(change, now), interrupted=True))
 
     def _on_change(self, change: Change | None, now: float) -> None:
-        if change is None:
-            return
+        if change is not None:
+            self._messages.publish(self._message(change, now))
+
+    def _message(self, change: Change, now: float) -> Episode:
         started = time.time() - (now - change.started_s)
-        self._publish_episode(
-            Episode(
-                event_type="ended" if change.ended else "started",
-                started_at=from_unix(started),
-                peak=round(change.peak, 3),
-                model=self._model,
-            )
+        return Episode(
+            event_type="ended" if change.ended else "started",
+            started_at=from_unix(started),
+            peak=round(change.peak, 3),
+            model=self._model,
         )

@@ -1,5 +1,6 @@
 """A broker that is late, goes away, hangs or forgets: nothing is lost, and the order stays."""
 
+import json
 import subprocess
 import sys
 import time
@@ -74,6 +75,28 @@ def test_events_on_disk_survive_the_death_of_the_link(tmp_path):
     with link, broker, Subscriber(broker.port) as subscriber:
         until(lambda: len(subscriber.events()) >= 5, 30)
         assert subscriber.numbers() == [one.n for one in told]
+
+
+def test_an_episode_in_which_the_link_is_killed_ends_with_the_next_link(tmp_path, broker):
+    link = LinkProcess(tmp_path, broker.port)
+    with Subscriber(broker.port) as subscriber:
+        with link, EarClient(link.socket) as ear:
+            until(lambda: "connected" in link.codes)
+            while not subscriber.of("episode"):
+                ear.report()
+            until(lambda: json.loads(subscriber.last("state"))["agitated"])
+            link.kill()
+        with link:
+            until(lambda: len(subscriber.of("episode")) == 2)
+            until(lambda: not json.loads(subscriber.last("state"))["agitated"])
+            until(lambda: not (tmp_path / "kitchen.episode").exists())
+        started, ended = (json.loads(message.payload) for message in subscriber.of("episode"))
+        assert (started["event_type"], ended["event_type"], ended["interrupted"]) == (
+            "started",
+            "ended",
+            True,
+        )
+        assert "interrupted" not in started
 
 
 def test_an_event_that_nobody_has_subscribed_to_waits_for_somebody(link, ear, broker):

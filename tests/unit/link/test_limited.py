@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -96,16 +97,17 @@ class Broken(Sent):
         return super().__call__(topic, payload) if self.connected else None
 
 
-def test_an_end_that_nobody_could_be_told_of_is_published_with_the_next_connection() -> None:
+def test_an_end_that_nobody_could_be_told_of_is_published_with_the_next_connection(tmp_path: Path) -> None:
     sent = Broken()
-    publisher = Publisher(load(), sent)
+    publisher = Publisher(load(overrides={"runtime.state_dir": str(tmp_path)}), sent)
     publisher.set_speaking(True)
-    publisher.publish_episode(EPISODE)
+    publisher.episodes.publish(EPISODE)
     sent.connected = False
     publisher.set_speaking(False)
-    publisher.publish_episode(msgspec.structs.replace(EPISODE, event_type="ended"))
+    publisher.episodes.publish(msgspec.structs.replace(EPISODE, event_type="ended"))
     sent.connected = True
     publisher.publish_all()
+    assert publisher.episodes.acknowledged(len(sent.messages))
     publisher.publish_all()
     publisher.publish_speech_again()
     publisher.publish_speech_again()

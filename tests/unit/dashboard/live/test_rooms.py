@@ -303,3 +303,14 @@ def test_a_room_is_silent_until_its_device_says_something(registry):
     registry.rooms["kitchen"].silent = True
     assert registry.apply(Incoming("kitchen", "event", first), NOW + 1)
     assert not registry.rooms["kitchen"].silent
+
+
+def test_a_silent_room_is_not_agitated_for_ever(registry):
+    announce(registry, "kitchen", availability="online")
+    agitated = State(
+        emotion="neutral", confidence=0.5, since=timestamp(NOW), model=MODEL, arousal=0.6, agitated=True
+    )
+    registry.apply(Incoming("kitchen", "state", agitated), NOW)
+    assert registry.agitated_since() == {"kitchen": NOW}
+    registry.find_silent(NOW + 3600, NOW)
+    assert registry.agitated_since() == {} and "agitated" not in room_view(registry.rooms["kitchen"])

@@ -7,21 +7,29 @@ import time
 import msgspec
 import pytest
 
+from edge.link.delivery.episodes import EpisodeMessages
 from edge.link.state.room import RECENT_S, RoomState
+from edge.util.episodes import MAX_GAP_S
 from edge.util.timestamps import from_unix
 from tests.support.messages import event
 
 
 class World:
-    def __init__(self):
+    def __init__(self, folder):
         self.now = 1000.0
+        self.file = folder / "kitchen.episode"
         self.states, self.episodes = [], []
-        self.room = RoomState(60, self.states.append, self.episodes.append, lambda: self.now)
+        self.room = self.start()
+
+    def start(self):
+        """As a new link does it."""
+        messages = EpisodeMessages(self.file, self.episodes.append)
+        return RoomState(60, self.states.append, messages, lambda: self.now)
 
 
 @pytest.fixture
-def world():
-    return World()
+def world(tmp_path):
+    return World(tmp_path)
 
 
 def angry(age_s: float = 0.0, **changes):
@@ -60,7 +68,7 @@ def test_what_was_said_long_ago_says_nothing_about_now(world, age_s):
 def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
     for changes in ({}, {"clock": "unsynced"}):
         world.episodes.clear()
-        room = RoomState(60, world.states.append, world.episodes.append, lambda: world.now)
+        room = world.start()
         for _ in range(20):
             room.add(angry(400 * 86_400 if changes else 1, **changes))
         room.update()
@@ -74,4 +82,38 @@ def test_an_episode_that_is_under_way_ends_with_the_link(world):
         world.room.add(angry())
     world.room.end()
     world.room.end()
-    assert [one.event_type for one in world.episodes] == ["started", "ended"]
+    assert [(one.event_type, one.interrupted) for one in world.episodes] == [
+        ("started", msgspec.UNSET),
+        ("ended", True),
+    ]
+
+
+def test_an_episode_ends_also_while_the_microphone_is_lost(world):
+    world.room.set_model("base-0.8.1")
+    for _ in range(10):
+        world.room.add(angry())
+    world.room.update()
+    assert world.states[-1].agitated
+    for _ in range(3):
+        world.now += MAX_GAP_S / 2
+        world.room.expire()
+    assert [(one.event_type, one.interrupted) for one in world.episodes] == [
+        ("started", msgspec.UNSET),
+        ("ended", msgspec.UNSET),
+    ]
+    assert [state.agitated for state in world.states] == [True, False]
+
+
+def test_after_a_power_cut_the_end_has_the_last_peak_and_the_room_is_calm(world):
+    world.room.set_model("base-0.8.1")
+    for _ in range(3):
+        world.room.add(angry())
+    low = world.episodes[0].peak
+    for _ in range(5):
+        world.room.add(angry())
+    world.states.clear()
+    after = world.start()
+    end = EpisodeMessages(world.file, world.episodes.append).unpublished_end
+    assert end.interrupted and end.peak > low
+    after.update()  # before any ear is connected
+    assert [(state.emotion, state.agitated) for state in world.states] == [("uncertain", False)]
