@@ -1,6 +1,6 @@
 """The state of the microphone as the link publishes it: what the ear says, without the gap of a restart.
 
-An ear that is restarted is away for some seconds. Until one has been missing for `EAR_GRACE_S`, the microphone is
+An ear that is restarted is away for some seconds. Until one has been missing for `RESTART_GRACE_S`, the microphone is
 `starting`, or stays `muted`: without an ear it is closed.
 """
 
@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
 
-from edge.protocol import MicSignal, MicState
+from edge.protocol import RESTART_GRACE_S, MicSignal, MicState
 
 log = logging.getLogger(__name__)
-
-EAR_GRACE_S: Final = 15.0
-"""How long the microphone is `starting` before a missing ear means `lost`."""
 
 
 class MicrophoneState:
@@ -66,7 +62,7 @@ class MicrophoneState:
 
     def _expect_ear(self) -> None:
         self.close()
-        self._missing = self._loop.call_later(EAR_GRACE_S, self._on_missing)
+        self._missing = self._loop.call_later(RESTART_GRACE_S, self._on_missing)
 
     def _on_missing(self) -> None:
         log.warning("[ear_missing] no ear is connected to %s: is `roomtone ear` running?", self._socket)

@@ -20,6 +20,7 @@ from edge.protocol.ear_link import (
     MAX_SIGNAL_BYTES,
     REPORTS_BURST,
     REPORTS_PER_SECOND,
+    RESTART_GRACE_S,
     SIGNALS_BURST,
     SIGNALS_PER_SECOND,
     UTTERANCES_BURST,

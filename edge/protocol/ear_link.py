@@ -36,6 +36,9 @@ UTTERANCES_BURST: Final = 60
 SIGNALS_PER_SECOND: Final = 4.0
 SIGNALS_BURST: Final = 8
 
+RESTART_GRACE_S: Final = 15.0
+"""How long ear and link wait for the other one, which may be restarting, before they report it as missing."""
+
 # --- the socket: messages of the ear to the link ---
 
 BLOCK_MS: Final = 32

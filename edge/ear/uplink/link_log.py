@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from edge.protocol import RESTART_GRACE_S
+
 log = logging.getLogger(__name__)
 
-GRACE_S: Final = 15.0
-"""How long a link may be missing without a warning: it may be starting, too. As `edge.link.microphone.EAR_GRACE_S`."""
 REFUSED: Final = "it closes the connection at once: is another ear connected?"
 
 
@@ -34,7 +34,7 @@ class LinkLog:
         code = "link_closes" if why == REFUSED else "link_missing"
         self._log_change(f"[{code}] no link at {self._path} ({why}); keeping utterances, trying again")
         missing_s = now - self._missing_since
-        if missing_s >= GRACE_S and not self._warned:
+        if missing_s >= RESTART_GRACE_S and not self._warned:
             self._warned = True
             log.warning("[link_missing] no link at %s for %.0f s (%s)", self._path, missing_s, why)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.link.microphone import EAR_GRACE_S, MicrophoneState
-from edge.protocol import MicSignal
+from edge.link.microphone import MicrophoneState
+from edge.protocol import RESTART_GRACE_S, MicSignal
 
 
 class Loop:
@@ -56,9 +56,9 @@ def world():
 def test_a_restart_of_the_ear_is_no_problem_of_the_microphone(world):
     world.connect(MicSignal("starting"), MicSignal("ok"))
     world.mic.on_ear_disconnected()
-    world.loop.advance(EAR_GRACE_S - 1)
+    world.loop.advance(RESTART_GRACE_S - 1)
     world.connect(MicSignal("starting"), MicSignal("ok"))
-    world.loop.advance(2 * EAR_GRACE_S)
+    world.loop.advance(2 * RESTART_GRACE_S)
     assert "lost" not in world.told
     assert world.mic.state == "ok"
 
@@ -84,12 +84,12 @@ def test_an_ear_that_stays_away_is_a_lost_microphone(world, signals, caplog):
     if signals:
         world.connect(*signals)
         world.mic.on_ear_disconnected()
-    world.loop.advance(EAR_GRACE_S + 1)
+    world.loop.advance(RESTART_GRACE_S + 1)
     assert world.told[-1] == "lost"
     assert "[ear_missing]" in caplog.text
 
 
 def test_nothing_is_reported_after_the_end(world):
     world.mic.close()
-    world.loop.advance(2 * EAR_GRACE_S)
+    world.loop.advance(2 * RESTART_GRACE_S)
     assert world.told == []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge.ear.uplink.link_log import GRACE_S, REFUSED, LinkLog
+from edge.ear.uplink.link_log import REFUSED, LinkLog
+from edge.protocol import RESTART_GRACE_S
 
 
 def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -15,10 +16,10 @@ def test_a_warning_comes_once_and_when_it_lasts(caplog: pytest.LogCaptureFixture
     caplog.set_level("INFO")
     log = LinkLog("link.sock")
     log.on_missing("No such file or directory", 100.0)
-    log.on_missing("No such file or directory", 99.0 + GRACE_S)
+    log.on_missing("No such file or directory", 99.0 + RESTART_GRACE_S)
     assert levels(caplog) == ["INFO"]
-    log.on_missing("No such file or directory", 100.0 + GRACE_S)
-    log.on_missing("Connection refused", 200.0 + GRACE_S)
+    log.on_missing("No such file or directory", 100.0 + RESTART_GRACE_S)
+    log.on_missing("Connection refused", 200.0 + RESTART_GRACE_S)
     assert levels(caplog) == ["INFO", "WARNING", "INFO"]
     assert "[link_missing] no link at link.sock for 15 s" in caplog.text
     log.on_connected(answered=False)
@@ -30,7 +31,7 @@ def test_a_connection_in_between_ends_it(caplog: pytest.LogCaptureFixture) -> No
     log = LinkLog("link.sock")
     log.on_missing("gone", 0.0)
     log.on_connected(answered=True)
-    log.on_missing("gone", GRACE_S + 1.0)
+    log.on_missing("gone", RESTART_GRACE_S + 1.0)
     assert set(levels(caplog)) == {"INFO"}
 
 
