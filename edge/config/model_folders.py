@@ -14,6 +14,17 @@ PACKAGE: Final = "roomtone_models"
 """The package that is installed with the shipped bundles (models/pyproject.toml)."""
 
 
+def has_bundle(name: str) -> bool:
+    """Whether a folder with a manifest is there by this path, full name (`base-0.1.0`) or family (`base`).
+
+    With the standard library alone; whether the bundle is whole is not looked at.
+    """
+    if (Path(name) / MANIFEST).is_file():
+        return True
+    found = [manifest.parent.name for place in places() for manifest in place.glob(f"*-*/{MANIFEST}")]
+    return name in found or name in {folder.rpartition("-")[0] for folder in found}
+
+
 def places() -> list[Path]:
     """Folders that are searched for bundles, in this order."""
     result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.config import model_folders
+from edge.util.errors import UserError
 from edge.util.service.stop_signals import call_on_signals
 from provisioning.demo import playback_dirs
 
@@ -41,7 +43,12 @@ def register(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_rooms(parser)
-    parser.add_argument("--model", default="base", metavar="BUNDLE", help="the model bundle (default: base)")
+    parser.add_argument(
+        "--model",
+        default="base",
+        metavar="BUNDLE",
+        help="the model: base, small, or a folder (default: base)",
+    )
     parser.add_argument(
         "--seconds",
         type=number(86_400),
@@ -117,8 +124,13 @@ def port(text: str) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse folders that are not there, before anything is installed. Raises `UserError`."""
+    """Refuse folders and models that are not there, before anything is installed. Raises `UserError`."""
     playback_dirs.require_folders(options.playback)
+    if not model_folders.has_bundle(options.model):
+        searched = ", ".join(map(str, model_folders.places()))
+        raise UserError(
+            f"--model {options.model}: no such model bundle, neither as a folder nor in {searched}"
+        )
 
 
 def run(options: argparse.Namespace) -> int:

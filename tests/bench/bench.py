@@ -1,9 +1,4 @@
-"""`./run bench`: figures of the ear as a whole process and, in the same run, of the usual way to do the same.
-
-The usual way is wav2vec2-base in `transformers`. It and Roomtone are measured in turn, and ratios are those of each
-pair. Latency is from the end of speech to the event at a subscriber, without the hang-over (the silence that has to
-pass before speech counts as ended): arrival - (started_at + duration_ms) - hang_over_ms.
-"""
+"""`./run bench`: figures of the ear and of wav2vec2-base, which `tests.bench.options` describes."""
 
 from __future__ import annotations
 
@@ -11,11 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from edge.util.version import VERSION
 from tests.bench import history, machine, pairs
+from tests.bench import options as command_line
 from tests.bench.ear import classify_figures, ear_figures, event_latency, runtime_folder
 
 # key, what it is, unit, target (None: no target of its own); less is better
@@ -119,52 +114,9 @@ def rounded(found: Any) -> Any:
     return float(f"{found:.4g}") if isinstance(found, float) else found
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        prog="./run bench",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  ./run bench\n  ./run bench --json > figures.json\n"
-        "  ./run bench --only utterance --rounds 3\n  ./run bench --no-peer --seconds 10\n  ./run bench --check\n\n"
-        "Exit status: 0; with --check 1 where a figure got more than 10 % worse, 2 where there is nothing to compare.",
-    )
-    made.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    made.add_argument(
-        "--seconds", type=float, default=30, help="length of each CPU measurement (default: 30)"
-    )
-    made.add_argument("--events", type=int, default=40, help="events for the latency (default: 40)")
-    made.add_argument(
-        "--rounds", type=int, default=5, help="pairs of Roomtone and wav2vec2-base (default: 5)"
-    )
-    made.add_argument("--no-peer", action="store_true", help="leave out wav2vec2-base (PyTorch)")
-    made.add_argument(
-        "--only",
-        action="append",
-        choices=("ear", "utterance", "event"),
-        help="only this part: the ear's process, 3 s of speech, or end of speech to event",
-    )
-    made.add_argument(
-        "--check",
-        action="store_true",
-        help="compare ratios with those of the last version in docs/benchmarks",
-    )
-    made.add_argument(
-        "--record", action="store_true", help="keep the figures of this version there, and draw the plot anew"
-    )
-    made.add_argument(
-        "--figures",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="take the figures from files of --json (parts, each of its own run), measure nothing",
-    )
-    return made
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure, show, keep, compare."""
-    options = parser().parse_args(arguments)
+    options = command_line.ear().parse_args(arguments)
     figures = [json.loads(file.read_text()) for file in options.figures or ()] or [measure(options)]
     result = merged(figures)
     if options.json:

@@ -1,17 +1,14 @@
-"""`./run fuzz`: atheris looks for bytes that break a target, guided by the code that they reach.
-
-Each target runs in a process of its own for its share of the time, begins with examples, and exits with 0 when
-nothing was found. What breaks it is kept as `artefacts/fuzz/TARGET-crash-...`.
-"""
+"""`./run fuzz`: runs atheris on each target, as `tests.fuzz.options` describes."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.fuzz.options import TARGETS, parser
 
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -64,17 +61,11 @@ def one(target: str, seconds: int, corpus: Path) -> None:
 
 def main() -> int:
     """Runs the targets one after another."""
-    parser = argparse.ArgumentParser(prog="./run fuzz", description=__doc__)
-    parser.add_argument(
-        "--seconds", type=int, default=300, help="for all targets together (default: %(default)s)"
-    )
-    parser.add_argument("--target", choices=("intake", "command", "configuration"), help="only this one")
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser().parse_args()
     if options.worker is not None:
         one(options.target, options.seconds, options.worker)
         return 0
-    chosen = [options.target] if options.target else ["intake", "command", "configuration"]
+    chosen = [options.target] if options.target else list(TARGETS)
     (ROOT / "artefacts" / "fuzz").mkdir(parents=True, exist_ok=True)
     status = 0
     for target in chosen:

@@ -1,13 +1,7 @@
-"""`./run bench arm`: instructions per utterance and second of sound on emulated Raspberry Pis, and the time they take.
-
-Counts are exact and repeatable; milliseconds are an estimate, a range (tests/bench/arm/estimate.py). On x86-64 the same
-work is also counted as x86 instructions and timed, which checks whether such a range holds the measured time.
-Needs root, for the /proc/cpuinfo of the emulated processor. Instructions of the kernel are not counted.
-"""
+"""`./run bench arm`: counted instructions and estimated times, which `tests.bench.options` describes."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -25,6 +19,7 @@ import soundfile
 from edge.ear.watchdog import SELF_TEST_PERIOD_S
 from edge.inference import bundle
 from provisioning.demo import playback_dirs
+from tests.bench import options
 from tests.bench.arm import count, estimate
 from tests.bench.arm.count import Count
 from tests.bench.process import Measured
@@ -152,26 +147,9 @@ def show(result: Mapping[str, Any]) -> None:
         )
 
 
-def options() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="./run bench arm",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  ./run bench arm\n  ./run bench arm --json > arm.json\n"
-        "  ./run bench arm --only pi4 --no-silence",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--only", choices=("pi4", "pi5", "check"), help="only one of the machines")
-    parser.add_argument(
-        "--no-silence", action="store_true", help="without the whole ear (two minutes for each Pi)"
-    )
-    return parser
-
-
 def main() -> int:
     """Count, estimate, check; 1 where the check fails."""
-    chosen = options().parse_args()
+    chosen = options.arm().parse_args()
     bundles = list(bundle.families().values())
     result: dict[str, Any] = {"share_of_width": estimate.SHARE_OF_WIDTH, "boards": {}}
     with tempfile.TemporaryDirectory(prefix="roomtone-arm-") as name:

@@ -1,8 +1,4 @@
-"""`./run bench hub`: the recorder under load, open pages, and how long a room's month takes to draw.
-
-A real mosquitto, real processes, real browsers. On a machine that does other work, too, the figures of CPU time are
-those to compare.
-"""
+"""`./run bench hub`: the figures of the hub, which `tests.bench.options` describes."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.bench import options as command_line
 from tests.bench.hub.load import load
 from tests.bench.hub.memory import memory
 from tests.bench.hub.month import month
@@ -21,25 +18,7 @@ from tests.support.machines.postgres import Postgres, programs
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="./run bench hub",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  ./run bench hub\n  ./run bench hub --only postgresql --rate 3000 --seconds 60\n"
-        "  ./run bench hub --only memory --json",
-    )
-    parser.add_argument("--rate", type=int, default=2000, help="events a second (default: %(default)s)")
-    parser.add_argument("--rooms", type=int, default=10_000, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=300, help="(default: %(default)s)")
-    parser.add_argument(
-        "--month", type=int, default=100_000, help="events of the month (default: %(default)s)"
-    )
-    parser.add_argument("--sockets", type=int, default=50, help="open pages (default: %(default)s)")
-    parser.add_argument("--browsers", type=int, default=10, help="real ones besides (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=10, help="first pages (default: %(default)s)")
-    parser.add_argument("--only", choices=("sqlite", "postgresql", "month", "memory", "pages"))
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = command_line.hub().parse_args()
     as_installed()
     result: dict[str, Any] = {}
     for kind in ("sqlite", "postgresql"):

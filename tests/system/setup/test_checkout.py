@@ -54,7 +54,10 @@ WRONG = {
     "hub": ("--https-port", "0"),
     "demo": ("--playback", "absent"),
     "train": ("corpora", "--data", "absent"),
+    "bench": ("--figures", "absent"),
+    "fuzz": ("--target", "absent"),
 }
+SAYS = {"bench": "./run bench: error: argument --figures", "fuzz": "./run fuzz: error: argument --target"}
 
 
 @pytest.mark.parametrize("command", WRONG)
@@ -69,18 +72,32 @@ def test_options_that_cannot_work_are_refused_before_anything_is_installed(
         cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("run: --")
+    assert SAYS.get(command, "run: --") in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", WRONG)
 def test_they_are_refused_by_a_python_without_any_package(command: str) -> None:
+    module = "tests.preflight" if command in SAYS else "provisioning.preflight"
     done = subprocess.run(
-        [sys.executable, "-S", "-B", "-m", "provisioning.preflight", command, *WRONG[command]],
+        [sys.executable, "-S", "-B", "-m", module, command, *WRONG[command]],
         cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.startswith("run: --"), done.stderr
+    assert SAYS.get(command, "run: --") in done.stderr
+
+
+@pytest.mark.parametrize("command", [*WRONG, "bench hub", "bench arm"])
+def test_help_shows_the_options_of_a_command_before_there_is_an_environment(
+    tmp_path: Path, command: str
+) -> None:
+    environ = os.environ | {"ROOMTONE_VENV": str(tmp_path / "none"), "ROOMTONE_PYTHON": sys.executable}
+    done = subprocess.run(
+        [ROOT / "run", *command.split(), "--help"],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(f"usage: ./run {command} [")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.timeout(900)

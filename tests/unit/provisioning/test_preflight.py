@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from provisioning import preflight
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
     ("words", "text"),
     [
         (("demo", "--playback", "absent"), "--playback absent: no such folder"),
+        (("demo", "--model", "nosuch"), "--model nosuch: no such model bundle"),
         (("train", "fit", "--data", "absent", "--out", "run"), "--data absent: no such folder"),
         (
             ("train", "evaluate", "--protocol", "held-out", "--data", "absent"),
@@ -20,7 +22,7 @@ from provisioning import preflight
         ),
     ],
 )
-def test_a_folder_that_is_not_there_is_refused(
+def test_a_folder_or_model_that_is_not_there_is_refused(
     capsys: pytest.CaptureFixture[str], words: tuple[str, ...], text: str
 ) -> None:
     assert preflight.main(words) == 2
@@ -44,5 +46,7 @@ def test_an_unknown_option_is_refused_with_the_usage_of_run(
 
 def test_what_is_right_is_not_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert preflight.main(["demo", "--playback", str(tmp_path), "--seconds", "5", "--mic"]) == 0
+    for model in ("small", "base-0.8.1", str(ROOT / "models" / "base-0.8.1")):
+        assert preflight.main(["demo", "--model", model]) == 0
     assert preflight.main(["train", "corpora", "--data", str(tmp_path), "--json"]) == 0
     assert capsys.readouterr() == ("", "")
