@@ -22,7 +22,7 @@ def register(verbs: Any) -> None:
         description="Writes the whole database (events, accounts, rules) into one file, while everything is running.",
     )
     add_database(parser)
-    parser.add_argument("--to", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="where the backup goes")
     parser.add_argument("--replace", action="store_true", help="replace FILE where it exists")
     parser.set_defaults(run=run)
 

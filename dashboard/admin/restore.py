@@ -28,7 +28,7 @@ def register(verbs: Any) -> None:
         description="Replaces the database by a backup, as a whole or not at all. Stop recorder and dashboard first.",
     )
     add_database(parser)
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=Path, metavar="FILE", help="from `roomtone hub backup`")
     parser.add_argument("--replace", action="store_true", help="even if the database is not empty")
     parser.set_defaults(run=run)
 

@@ -21,13 +21,27 @@ def register(verbs: Any) -> None:
         description="Fills the database with simulated rooms (their ids begin with `sim-`), the same for each seed.",
     )
     add_database(parser)
-    parser.add_argument("--rooms", type=int, default=12, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--days", type=int, default=30, metavar="N", help="up to now (default: %(default)s)")
     parser.add_argument(
-        "--per-day", type=int, default=150, metavar="N", help="utterances (default: %(default)s)"
+        "--rooms", type=int, default=12, metavar="N", help="how many rooms (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--until", metavar="TIME", help="ISO 8601 (default: now)")
+    parser.add_argument(
+        "--days", type=int, default=30, metavar="N", help="how many days, up to now (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--per-day",
+        type=int,
+        default=150,
+        metavar="N",
+        help="utterances of a room in a day (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the same seed makes the same data (default: %(default)s)",
+    )
+    parser.add_argument("--until", metavar="TIME", help="last moment of the data, as ISO 8601 (default: now)")
     parser.add_argument("--remove", action="store_true", help="delete the simulated rooms instead")
     parser.set_defaults(run=run)
 

@@ -31,7 +31,7 @@ def register(verbs: Any) -> None:
         sub = actions.add_parser(action, help=text, description=text[:1].upper() + text[1:] + ".")
         add_database(sub)
         if action != "list":
-            sub.add_argument("name")
+            sub.add_argument("name", help="of the user")
         if action in ("add", "role"):
             sub.add_argument(
                 "--role",

@@ -38,7 +38,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="instead: the folder that `roomtone join FILE --to DIR` has made",
     )
-    parser.add_argument("--base-topic", metavar="TOPIC", help="(default: roomtone, or that of the site)")
+    parser.add_argument(
+        "--base-topic",
+        metavar="TOPIC",
+        help="first level or levels of every topic (default: roomtone, or that of the site)",
+    )
 
 
 def from_options(options: argparse.Namespace) -> tuple[BrokerAddress, str]:

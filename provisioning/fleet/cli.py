@@ -72,10 +72,18 @@ def _init(verbs: Any) -> None:
     parser.add_argument(
         "--name", default="home", help="what the certificates call the site (default: %(default)s)"
     )
-    parser.add_argument("--port", type=int, default=8883, help="(default: %(default)s)")
-    parser.add_argument("--base-topic", default="roomtone", metavar="TOPIC", help="(default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8883, help="port of the broker (default: %(default)s)")
     parser.add_argument(
-        "--homeassistant-prefix", default="homeassistant", metavar="TOPIC", help="(default: %(default)s)"
+        "--base-topic",
+        default="roomtone",
+        metavar="TOPIC",
+        help="first level or levels of every topic (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--homeassistant-prefix",
+        default="homeassistant",
+        metavar="TOPIC",
+        help="first level of Home Assistant's discovery topics (default: %(default)s)",
     )
     _days(parser)
 
@@ -93,7 +101,8 @@ def _deploy(verbs: Any) -> None:
     parser.add_argument(
         "--restart",
         metavar="COMMAND",
-        help="(default: systemctl restart mosquitto; empty: the broker restarts when DIR/generation changes)",
+        help="what restarts the broker (default: systemctl restart mosquitto; empty: the broker restarts when "
+        "DIR/generation changes)",
     )
     parser.add_argument(
         "--address",
@@ -121,7 +130,7 @@ def _enrol(verbs: Any) -> None:
     parser = _command(
         verbs, "request", _run("request"), "at the device: make a key and a signing request for `enrol --csr`"
     )
-    parser.add_argument("node")
+    parser.add_argument("node", help="the node id of this device")
     parser.add_argument(
         "--key", type=Path, required=True, metavar="FILE", help="where the new private key goes (0600)"
     )

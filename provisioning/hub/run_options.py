@@ -36,22 +36,34 @@ def add_parser(verbs: Any, name: str) -> argparse.ArgumentParser:
         action="store_true",
         help="accept devices and browsers of the network (default: this machine only)",
     )
-    parser.add_argument("--https-port", type=int, default=8443, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--database", metavar="URL", help="(default: SQLite in DIR/data)")
+    parser.add_argument(
+        "--https-port", type=int, default=8443, metavar="N", help="port of the pages (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--database", metavar="URL", help="as of `roomtone recorder` (default: SQLite in DIR/data)"
+    )
     parser.add_argument(
         "--guest-links",
         action="store_true",
         help="let operators invite a guest to *Try it*, by a link that works once within ten minutes",
     )
     parser.add_argument(
-        "--try-it", action="store_true", help="with the page *Try it* even with a public certificate"
+        "--try-it",
+        action="store_true",
+        help="with the page *Try it*, which classifies what a browser records, even with a public certificate",
     )
     group = parser.add_argument_group("notifications of alerts, as in `roomtone dashboard --help`")
-    group.add_argument("--notify", action="append", default=[], metavar="ADDRESS")
+    group.add_argument(
+        "--notify",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="address or network that may be notified, too",
+    )
     group.add_argument(
         "--smtp", metavar="URL", help="smtp://user@host; the password is in $ROOMTONE_SMTP_PASSWORD"
     )
-    group.add_argument("--mail-from", metavar="ADDRESS")
+    group.add_argument("--mail-from", metavar="ADDRESS", help="sender of e-mails")
     parser.add_argument(
         "--verbose",
         action="store_true",
@@ -62,7 +74,12 @@ def add_parser(verbs: Any, name: str) -> argparse.ArgumentParser:
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the folder and the names of the machine."""
-    parser.add_argument("--dir", type=Path, default=Path("hub"), help="(default: ./hub)")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("hub"),
+        help="folder for everything that the hub keeps (default: ./hub)",
+    )
     parser.add_argument(
         "--host",
         action="append",
@@ -75,7 +92,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--mqtt-port",
         type=int,
         metavar="N",
-        help=f"(default: as at the first start, which takes {DEFAULT_PORT})",
+        help=f"port of the broker (default: as at the first start, which takes {DEFAULT_PORT})",
     )
 
 

@@ -65,7 +65,7 @@ def register(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
     withdraw.add_argument("version", help="such as 1.1.0 or base-1.1.0")
     _signing(withdraw)
     group = verb(verbs, "group", _run("commands", "group"), "name a set of devices for `push --to`")
-    group.add_argument("name")
+    group.add_argument("name", help="of the group")
     group.add_argument("nodes", nargs="*", metavar="NODE", help="none: remove the group")
 
 
@@ -109,7 +109,10 @@ def _keys(verbs: Any, verb: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _publishing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--channel", choices=("stable", "beta"), default="stable", help="(default: %(default)s)"
+        "--channel",
+        choices=("stable", "beta"),
+        default="stable",
+        help='beta: only for devices with `updates.channel = "beta"` (default: %(default)s)',
     )
     parser.add_argument(
         "--data", type=Path, metavar="DIR", help="recordings for the comparison with what runs now"
@@ -128,7 +131,10 @@ def _publishing(parser: argparse.ArgumentParser) -> None:
 
 def _signing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--targets-key", type=Path, metavar="FILE", help="(default: targets.key in the site's folder)"
+        "--targets-key",
+        type=Path,
+        metavar="FILE",
+        help="the key that signs (default: targets.key in the site's folder)",
     )
     _passphrase(parser)
     _clock_and_hub(parser)
