@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         print(msgspec.json.encode(found).decode())
     else:
         warned = sum(check.state == "warn" for check in found)
-        print(f"{len(found)} checks: {failed} failed, {warned} warnings")
+        print(f"{len(found)} checks: {failed} failed, {warned} warning{'' if warned == 1 else 's'}")
     return 1 if failed else 0
 
 

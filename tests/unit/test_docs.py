@@ -100,3 +100,21 @@ def test_the_architecture_answers_at_least_25_questions_with_a_file() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", table, re.MULTILINE)
     assert len(rows) >= 25
     assert all((ROOT / path).is_file() for path in rows)
+
+
+def test_the_log_of_the_ear_is_looked_for_where_it_is() -> None:
+    """Without its namespace `journalctl` shows when the ear was started, and nothing that it said."""
+    unit = (ROOT / "provisioning/systemd/roomtone-ear.service").read_text(encoding="utf-8")
+    assert "LogNamespace=roomtone-ear\n" in unit
+    texts = [ROOT / page for page in PAGES] + [
+        path
+        for folder, ending in (("provisioning", "*.sh"), ("edge", "*.py"), ("dashboard/frontend/src", "*.ts"))
+        for path in (ROOT / folder).rglob(ending)
+    ]
+    commands = [
+        (path.name, command)
+        for path in texts
+        for command in re.findall(r"journalctl[^`)\"]*-u\s+roomtone-ear\b", path.read_text(encoding="utf-8"))
+    ]
+    assert len(commands) > 4
+    assert [found for found in commands if "--namespace=+roomtone-ear" not in found[1]] == []

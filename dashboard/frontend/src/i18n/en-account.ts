@@ -45,7 +45,7 @@ export const account = {
   user_add_question: (name: string, role: string) =>
     `Create the user ${name}, who ${role}? A password is made and shown once.`,
   user_role_question: (name: string, role: string) =>
-    `Change the role: ${name} then ${role}? ${name} has to log in again.`,
+    `Change the role, so that ${name} ${role}? ${name} has to log in again.`,
   user_password_question: (name: string) =>
     `Make a new password for ${name}? Sessions and API tokens of ${name} end.`,
   user_remove_question: (name: string) => `Delete ${name}, with all sessions and API tokens?`,

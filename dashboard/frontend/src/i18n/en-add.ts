@@ -11,11 +11,11 @@ export const adding = {
   add_topic: "Its topic:",
   add_no_id: "Use at least one letter from a to z or digit.",
   add_taken: "A device of this name is connected already. Choose another name.",
-  add_local: ["Other computers do not reach this broker. A hub that is started with", "lets devices in."],
+  add_local: "Other computers cannot reach this broker. Devices can connect to a hub that is started with",
   add_host: "NAME",
   add_at_hub: "At the hub, in a terminal",
   add_at_hub_hint:
-    "Only there is the key that lets devices in: these pages have none. It makes a file, and shows a code.",
+    "This command needs the key of the authority, which these pages do not have. It writes a file and shows a code.",
   add_carry: "Carry the file to the device",
   add_carry_hint: "By scp or a USB stick; it holds the key of the device:",
   add_at_device: "At the device, in a checkout of Roomtone",
@@ -29,6 +29,6 @@ export const adding = {
   add_open: "Open the room",
   on_phone: "On a phone",
   on_phone_hint:
-    "Scan this with the phone: it then knows this hub's certificate, and gives it its microphone.",
+    "Scan this with the phone and follow the steps: its browser then trusts this hub, and may use the microphone here.",
   on_phone_link: "Steps, and the certificate",
 };

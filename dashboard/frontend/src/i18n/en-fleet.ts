@@ -15,7 +15,7 @@ export const fleet = {
   broker_states: { connecting: "connecting", connected: "connected", lost: "not connected" },
   broker_tls: "encrypted (TLS)",
   broker_plain: "not encrypted",
-  broker_silent: "This broker does not say how it is ($SYS is not readable for this hub).",
+  broker_silent: "There are no figures of this broker: this hub cannot read its topics below $SYS.",
   clients: "Clients",
   devices_online: "Devices online",
   other_clients: "Other clients (recorder, Home Assistant …)",

@@ -167,7 +167,7 @@ export const en = {
     ],
     ear_lost: (): Problem => [
       "The program that listens is not running",
-      "Restart the device, or see `journalctl -u roomtone-ear` on it.",
+      "Restart the device, or see `journalctl --namespace=+roomtone-ear -u roomtone-ear` on it.",
     ],
     muted: (): Problem => [
       "Muted",

@@ -13,11 +13,12 @@ export const adding: typeof english = {
   add_topic: "Su tema:",
   add_no_id: "Use al menos una letra de la a a la z o una cifra.",
   add_taken: "Ya hay un dispositivo conectado con este nombre. Elija otro.",
-  add_local: ["Otros ordenadores no llegan a este broker. Un servidor iniciado con", "admite dispositivos."],
+  add_local:
+    "Otros ordenadores no llegan a este broker. Los dispositivos pueden conectarse a un servidor iniciado con",
   add_host: "NOMBRE",
   add_at_hub: "En el servidor, en una terminal",
   add_at_hub_hint:
-    "Solo allí está la clave que admite dispositivos: estas páginas no la tienen. Crea un archivo y muestra un código.",
+    "Esta orden necesita la clave de la autoridad, que estas páginas no tienen. Crea un archivo y muestra un código.",
   add_carry: "Lleve el archivo al dispositivo",
   add_carry_hint: "Por scp o con una memoria USB; contiene la clave del dispositivo:",
   add_at_device: "En el dispositivo, en una copia de Roomtone",
@@ -31,6 +32,6 @@ export const adding: typeof english = {
   add_open: "Abrir la sala",
   on_phone: "En un teléfono",
   on_phone_hint:
-    "Escanéelo con el teléfono: así conocerá el certificado de este servidor y le dará su micrófono.",
+    "Escanéelo con el teléfono y siga los pasos: su navegador confiará en este servidor y podrá usar el micrófono aquí.",
   on_phone_link: "Pasos y certificado",
 };

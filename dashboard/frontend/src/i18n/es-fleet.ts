@@ -17,7 +17,7 @@ export const fleet: typeof english = {
   broker_states: { connecting: "conectando", connected: "conectado", lost: "sin conexión" },
   broker_tls: "cifrado (TLS)",
   broker_plain: "sin cifrar",
-  broker_silent: "Este broker no dice cómo está (este servidor no puede leer $SYS).",
+  broker_silent: "No hay datos de este broker: este servidor no puede leer sus temas bajo $SYS.",
   clients: "Clientes",
   devices_online: "Dispositivos conectados",
   other_clients: "Otros clientes (registro, Home Assistant…)",

@@ -175,7 +175,7 @@ export const es: Messages = {
     ],
     ear_lost: (): Problem => [
       "El programa que escucha no está en marcha",
-      "Reinicie el dispositivo, o mire `journalctl -u roomtone-ear` en él.",
+      "Reinicie el dispositivo, o mire `journalctl --namespace=+roomtone-ear -u roomtone-ear` en él.",
     ],
     muted: (): Problem => [
       "Silenciado",
