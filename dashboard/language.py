@@ -15,7 +15,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login": "Log in",
         "name": "Name",
         "password": "Password",
-        "login_hint": "No account? The administrator of this hub can create one: roomtone hub user add NAME",
+        "login_hint": "No account? At the hub, this command creates one: roomtone hub user add NAME",
         "token": "Token",
         "token_hint": "This dashboard has no login. Open the address with the token that it printed at its start.",
         "login_refused": "Name or password is wrong.",
@@ -23,8 +23,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_busy": "Too many login attempts at the moment. Try again later.",
         "login_database": "The database does not answer. Try again later.",
         "phone": "On this phone or computer",
-        "phone_why": "This hub signs its pages itself. Install its certificate once, and this browser knows them: no "
-        "warning, a microphone for Try it, and notifications.",
+        "phone_why": "Browsers do not know who signed this hub’s certificate. Install this one once, and this browser "
+        "trusts the hub: no warning, a microphone for Try it, and notifications.",
         "phone_get": "Certificate of this hub",
         "phone_android": "Android|Open the certificate above.|Settings, search for “CA certificate”, install anyway.|"
         "Choose the file roomtone-ca.crt.",
@@ -37,7 +37,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "this home only: names below .local, .lan and .home.arpa, private addresses, and this hub.",
         "phone_open": "Then open the pages",
         "guest": "Try it",
-        "guest_text": "Record a sentence, and this hub says which emotion it takes it for. The recording is not kept.",
+        "guest_text": "Record a sentence, and this hub classifies its emotion. The recording is not kept.",
         "guest_submit": "Begin",
         "guest_over": "This link has been used already, or its ten minutes are over. Ask for a new one.",
     },
@@ -45,7 +45,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login": "Iniciar sesión",
         "name": "Nombre",
         "password": "Contraseña",
-        "login_hint": "¿Sin cuenta? El administrador de este servidor puede crearla: roomtone hub user add NOMBRE",
+        "login_hint": "¿Sin cuenta? En el servidor, esta orden crea una: roomtone hub user add NOMBRE",
         "token": "Token",
         "token_hint": "Este panel no tiene inicio de sesión. Abra la dirección con el token que mostró al arrancar.",
         "login_refused": "El nombre o la contraseña no son correctos.",
@@ -53,8 +53,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "login_busy": "Demasiados inicios de sesión en este momento. Inténtelo más tarde.",
         "login_database": "La base de datos no responde. Inténtelo más tarde.",
         "phone": "En este teléfono u ordenador",
-        "phone_why": "Este servidor firma sus páginas él mismo. Instale su certificado una vez y el navegador "
-        "las reconoce: sin avisos, con micrófono para Pruébelo y con notificaciones.",
+        "phone_why": "Los navegadores no conocen a quien firmó el certificado de este servidor. Instale este una vez "
+        "y el navegador confiará en el servidor: sin avisos, con micrófono para Pruébelo y con notificaciones.",
         "phone_get": "Certificado de este servidor",
         "phone_android": "Android|Abra el certificado de arriba.|Ajustes, busque «certificado de CA», instálelo de "
         "todos modos.|Elija el archivo roomtone-ca.crt.",
@@ -67,7 +67,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "firmar para esta casa: nombres bajo .local, .lan y .home.arpa, direcciones privadas y este servidor.",
         "phone_open": "Después abra las páginas",
         "guest": "Pruébelo",
-        "guest_text": "Grabe una frase y este servidor le dirá qué emoción le parece. La grabación no se guarda.",
+        "guest_text": "Grabe una frase y este servidor clasificará su emoción. La grabación no se guarda.",
         "guest_submit": "Empezar",
         "guest_over": "Este enlace ya se ha usado o han pasado sus diez minutos. Pida otro.",
     },

@@ -125,7 +125,9 @@ def describe_bounds(hint: Any) -> str:
     if hint is bool:
         return "true or false"
     return (
-        " ".join(filter(None, map(describe_bounds, arguments))) if arguments and origin is not tuple else ""
+        " or ".join(filter(None, map(describe_bounds, arguments)))
+        if arguments and origin is not tuple
+        else ""
     )
 
 

@@ -94,7 +94,7 @@ DELIVERY: Final = """
 - Events are delivered at least once. Drop an event whose `id` was received before.
 - `seq` counts from 1 without gaps within one `boot`, which changes when the device is started and not with a restart of
   ear or link. Sort by `seq`; a gap is a missing event. `info.last_event` has the last number that was given, at most a
-  minute old: if nothing follows, a missing tail is noticed by it.
+  minute old: if nothing follows, it shows whether the last events are missing.
 - Request missing events with `cmd/replay`. The link stores the last 2,000 events that the broker acknowledged; the
   response has the number of events that are published again (at most 500) and the first `seq` of them. Older events
   are no longer stored, and `health.drops` counts the events that were dropped before delivery.
@@ -112,7 +112,7 @@ state, and a silent room returns to `uncertain`. `emotion` is the label with the
 share; a label appears from a share of 0.35 and stays until it is below 0.25 or another one is ahead by 0.05.
 `arousal` is an exponential mean over the last utterances (six of them, roughly) in relation to what is usual in the
 room, and `agitated` is true from a mean of 0.2 until it is below 0.1 or there was no speech for five minutes: one
-utterance is weak evidence, a quarrel is ten. `episode` says when that begins and ends.
+utterance is weak evidence, ten are strong. `episode` says when that begins and ends.
 Nothing is published while the microphone is lost, except that an episode ends; a new or muted room is `uncertain`.
 Every episode that has started gets its `ended`. Where the device stops meanwhile (also when it is killed, or the power
 fails), that has `"interrupted": true`: it is published at the stop or after the next start, which can be hours later,

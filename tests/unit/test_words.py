@@ -6,12 +6,14 @@ import ast
 import io
 import re
 import tokenize
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dashboard.auth.accounts import UserRole
 from tests.conftest import ROOT
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -136,3 +138,12 @@ def test_a_retired_word_is_found_wherever_it_stands(source: str) -> None:
 @pytest.mark.parametrize("source", ["def obtain(): ...", "x = 'a sandbox'", "x = y.tell()", "x = 'tell'"])
 def test_parts_of_words_and_the_names_of_others_are_no_use(source: str) -> None:
     assert not uses_in(source, ".py", glossary())
+
+
+def test_the_glossary_has_the_roles_that_a_user_may_have() -> None:
+    (row,) = [
+        line
+        for line in GLOSSARY.read_text(encoding="utf-8").splitlines()
+        if line.startswith("|") and "roles of a user" in line
+    ]
+    assert set(row.split("|")[1].strip().split(", ")) == set(typing.get_args(UserRole))
