@@ -200,6 +200,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
                     " [ ! -e /etc/systemd/system/mosquitto.service.d ] || ss -ltn | grep -q ':1883 ' ||"
                     " (mosquitto -p 1883 >/dev/null 2>&1 &);"
                     f" mosquitto_pub -t roomtone/kitchen/event -m '{EVENT}';"
+                    ' mosquitto_pub -t roomtone/kitchen/episode -m \'{"event_type":"started"}\';'
                     ' mosquitto_pub -t roomtone/kitchen/state -m \'{"emotion":"angry"}\'; done'
                 )
             )

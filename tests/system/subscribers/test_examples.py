@@ -58,6 +58,14 @@ def test_mosquitto_sub_prints_the_emotion_of_the_room(tmp_path, broker, ear):
         until(lambda: output().endswith("happy\n"))
 
 
+def test_mosquitto_sub_prints_that_a_room_becomes_agitated(tmp_path, broker, ear):
+    with running(shell(2, broker), tmp_path) as output:
+        until(lambda: "roomtone/+/episode" in broker.log)
+        for _ in range(3):
+            ear.report("angry")
+        until(lambda: output().startswith('roomtone/kitchen/episode {"v":1,"event_type":"started",'))
+
+
 @pytest.fixture(scope="session")
 def python():
     """`python(number, packages)`: how an example is run with packages that are installed once for it alone."""
