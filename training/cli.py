@@ -57,7 +57,7 @@ def register_on(steps: Any) -> None:
     fit.add_argument("--recipe", help="a shipped recipe or a .toml file (default: that of --from, or base)")
     fit.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     fit.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints and history")
-    fit.add_argument("--seed", type=int, default=1, help="(default: %(default)s)")
+    fit.add_argument("--seed", type=int, default=1, help="of all that is random (default: %(default)s)")
     fit.add_argument(
         "--from", dest="start", metavar="BUNDLE",
         help="go on from a bundle (folder or name), from the weights of an earlier run (epoch-NN.npz), or from tuned "
@@ -79,9 +79,11 @@ def register_on(steps: Any) -> None:
     )
     export.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
     export.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    export.add_argument("--out", type=Path, default=Path("models"), help="(default: %(default)s)")
+    export.add_argument(
+        "--out", type=Path, default=Path("models"), help="folder for the bundle (default: %(default)s)"
+    )
     export.add_argument("--version", required=True, help="such as 0.1.0")
-    export.add_argument("--epoch", type=int, help="(default: the last)")
+    export.add_argument("--epoch", type=int, help="epoch whose weights are taken (default: the last)")
     export.add_argument(
         "--protocol", action="append", default=[], metavar="NAME",
         help="measure only this one for the model card; may be repeated (default: all)",

@@ -42,7 +42,12 @@ def _socket(config: Config) -> Check:
             f"no link listens on {path}, and this user could not make the socket",
             "start the service, or run the link as the user who owns the directory",
         )
-    return Check("socket", "warn", f"no link listens on {path}", "start it: roomtone link")
+    return Check(
+        "socket",
+        "warn",
+        f"no link listens on {path}",
+        "start it: roomtone link, with the same --config as here",
+    )
 
 
 def _is_listening(path: Path) -> bool:

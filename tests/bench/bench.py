@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from edge.util.version import VERSION
@@ -94,6 +95,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return rounded(result)
 
 
+def figures_in(file: Path) -> dict[str, Any]:
+    """The object that `--json` printed into a file. Raises `history.HistoryError` for any other file."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise history.HistoryError(f"{file} cannot be read: {error}") from None
+    if not isinstance(found, dict) or not {"machine", "version"} <= found.keys():
+        raise history.HistoryError(f"{file} does not hold figures: make it with ./run bench --json > {file}")
+    return found
+
+
 def merged(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Figures of parts that were measured one after the other, with those that need two of them."""
     result: dict[str, Any] = {}
@@ -117,7 +129,11 @@ def rounded(found: Any) -> Any:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, show, keep, compare."""
     options = command_line.ear().parse_args(arguments)
-    figures = [json.loads(file.read_text()) for file in options.figures or ()] or [measure(options)]
+    try:
+        figures = [figures_in(file) for file in options.figures or ()] or [measure(options)]
+    except history.HistoryError as error:
+        say(f"./run bench: {error}")
+        return 2
     result = merged(figures)
     if options.json:
         print(json.dumps(result))

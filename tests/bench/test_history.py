@@ -102,3 +102,10 @@ def test_a_reader_is_told_that_the_last_version_was_measured_elsewhere(folder, m
     assert "another machine" not in capsys.readouterr().err
     assert bench.compare(FIGURES | {"machine": "one with VNNI"}) == 0
     assert "0.2.0 was measured on another machine: a machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"machine": "a machine"}'])
+def test_a_file_that_holds_no_figures_is_refused(tmp_path, capsys, text):
+    (tmp_path / "figures.json").write_text(text)
+    assert bench.main(["--figures", str(tmp_path / "figures.json")]) == 2
+    assert "figures.json" in capsys.readouterr().err

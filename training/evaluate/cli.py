@@ -97,10 +97,10 @@ def register(steps: Any, step: Step) -> None:
     evaluate.add_argument(
         "--seed", type=int, default=1, help="of ravdess-si and random-split (default: %(default)s)"
     )
-    compare = step(steps, "compare", _compare, "champion against challenger, on the same protocols and clips")
+    compare = step(steps, "compare", _compare, "compare two bundles by the same protocols, on the same clips")
     _epilog(compare, COMPARE)
-    compare.add_argument("old", help="champion: a bundle's folder or name")
-    compare.add_argument("new", help="challenger: a bundle's folder or name")
+    compare.add_argument("old", help="old bundle, with which it is compared: a folder or name")
+    compare.add_argument("new", help="new bundle: a folder or name")
     _common(compare, bundle=False)
     compare.add_argument(
         "--protocol", action="append", metavar="NAME",
@@ -108,12 +108,17 @@ def register(steps: Any, step: Step) -> None:
         "(default: ordinary, household and held-out)",
     )  # fmt: skip
     _cache(compare)
-    compare.add_argument("--adapt", choices=["baseline"], help="both adapted to the room")
-    compare.add_argument("--margin", type=float, default=2.0, help="in points (default: %(default)s)")
+    compare.add_argument("--adapt", choices=["baseline"], help="adapt both to the room")
+    compare.add_argument(
+        "--margin",
+        type=float,
+        default=2.0,
+        help="points that NEW may lose, as long as chance explains them (default: %(default)s)",
+    )
     report = step(steps, "report", _report, "measure all protocols of a bundle, draw all plots")
     _epilog(report, REPORT)
     _common(report)
-    report.add_argument("--out", type=Path, help="(default: report-<bundle>)")
+    report.add_argument("--out", type=Path, help="folder of the report (default: report-<bundle>)")
     report.add_argument("--history", type=Path, help="history.json of the run, for the training curves")
     report.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
 

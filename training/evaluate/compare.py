@@ -1,4 +1,4 @@
-"""Champion and challenger on the same clips: differences with intervals over speakers, and a plain sentence.
+"""Two bundles, old and new, on the same clips: differences with intervals over speakers, and a plain sentence.
 
 Paired: both models hear the same clips, and a draw of speakers counts for both (Bisani & Ney 2004, ICASSP, for word
 errors). The unit that is drawn is the speaker, because a model does well or badly by whole people.
@@ -39,7 +39,7 @@ NAMES = {
 }  # fmt: skip
 LOWER_IS_BETTER = ("called",)
 DEFAULT_MARGIN = 2.0
-"""Points that a challenger may be below the champion, without proof, before it is called worse."""
+"""Points by which the new bundle may be below the old one by chance before it is called worse."""
 DRAWS = 10_000
 
 

@@ -50,14 +50,12 @@ def test_every_command_and_sub_command_has_an_example_of_itself() -> None:
 
 
 def test_every_option_says_what_it_is_and_not_only_its_default() -> None:
-    """Of the commands for users; those of `roomtone train` are for who builds models."""
     without = [
         f"{' '.join(words)} {' '.join(action.option_strings) or action.dest}"
         for words, parser in parsers(create_parser()).items()
         for action in parser._actions
         if not isinstance(action, argparse._SubParsersAction)
         and (not action.help or action.help.startswith("(default"))
-        and words[:1] != ("train",)
     ]
     assert without == []
 
