@@ -310,7 +310,7 @@ class Link:
 
     def _update_room(self, *, anew: bool = False) -> None:
         if self.mic == "lost":
-            self._room.expire()
+            self._room.expire(anew=anew)
         else:
             self._room.update(anew=anew)
 

@@ -54,6 +54,10 @@ class RoomState:
         self._clock = clock
         self._published: State | None = None
         self._published_at = -math.inf
+        self._has_ended = episodes.unpublished_end is not None
+        """Whether the state that the broker retains may still say that the room is agitated, though it is not."""
+        self._started_at = ""
+        """Of the last episode: both messages have the same, though the clock is set or slewed in between."""
         if episodes.unpublished_end is not None:
             # The state that was published last says that the room is agitated, and an ear may never connect again.
             self.set_model(episodes.unpublished_end.model)
@@ -77,7 +81,7 @@ class RoomState:
         self._on_change(self._episodes.add(event.arousal, now), now)
         after = self._episodes.under_way
         if before is not None and after is not None and after.peak > before.peak:
-            self._messages.note(self._message(after, now))
+            self._messages.note(self._message(after))
 
     def update(self, *, anew: bool = False) -> None:
         """Publish the state if it has changed or is due; `anew`: in any case, for subscribers that know nothing."""
@@ -100,30 +104,36 @@ class RoomState:
             self._published, self._published_at = state, now
             self._publish(state)
 
-    def expire(self) -> None:
-        """End an episode without speech, and publish that and nothing else: for a room that is not heard."""
+    def expire(self, *, anew: bool = False) -> None:
+        """End an episode without speech, and publish that and nothing else: for a room that is not heard.
+
+        `anew`: for subscribers that know nothing, publish a state that is not agitated where an episode has ended.
+        """
         now = self._clock()
         change = self._episodes.expire(now)
-        if change is not None:
-            self._on_change(change, now)
-            self.update()
+        self._on_change(change, now)
+        if change is not None or (anew and self._has_ended and not self._episodes.agitated):
+            self.update(anew=anew)
 
     def end(self) -> None:
         """End an episode that is under way, as the link stops: no message would say later that it is over."""
-        now = self._clock()
         change = self._episodes.end()
         if change is not None:
-            self._messages.publish(structs.replace(self._message(change, now), interrupted=True))
+            self._messages.publish(structs.replace(self._message(change), interrupted=True))
+            self.update()
 
     def _on_change(self, change: Change | None, now: float) -> None:
         if change is not None:
-            self._messages.publish(self._message(change, now))
+            if change.ended:
+                self._has_ended = True
+            else:
+                self._started_at = from_unix(time.time() - (now - change.started_s))
+            self._messages.publish(self._message(change))
 
-    def _message(self, change: Change, now: float) -> Episode:
-        started = time.time() - (now - change.started_s)
+    def _message(self, change: Change) -> Episode:
         return Episode(
             event_type="ended" if change.ended else "started",
-            started_at=from_unix(started),
+            started_at=self._started_at,
             peak=round(change.peak, 3),
             model=self._model,
         )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge.link.delivery.spool import Spool
-from edge.protocol import encode
+from edge.protocol import Episode, MicSignal, encode
 from tests.support.broker import Broker, free_port
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import event, utterance
@@ -97,6 +97,22 @@ def test_an_episode_in_which_the_link_is_killed_ends_with_the_next_link(tmp_path
             True,
         )
         assert "interrupted" not in started
+
+
+def test_after_a_power_cut_a_broker_that_is_late_and_no_microphone_leave_no_room_agitated(tmp_path):
+    broker = Broker(folder=tmp_path)
+    stamp = "2026-01-01T10:00:00.000Z"
+    end = Episode(event_type="ended", started_at=stamp, peak=0.4, model="base-0.8.1", interrupted=True)
+    (tmp_path / "kitchen.episode").write_bytes(encode(end))
+    with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
+        ear.say(MicSignal("lost"))
+        ear.tell(utterance(1))
+        until(lambda: len(ear.acks) == 1, what="acknowledged from disk, and the microphone before it")
+        with broker, Subscriber(broker.port) as subscriber:
+            until(lambda: subscriber.of("episode"), 30)
+            until(lambda: subscriber.of("state"))
+            assert subscriber.last("mic") == "lost"
+            assert not json.loads(subscriber.last("state"))["agitated"]
 
 
 def test_an_event_that_nobody_has_subscribed_to_waits_for_somebody(link, ear, broker):

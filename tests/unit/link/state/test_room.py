@@ -117,3 +117,42 @@ def test_after_a_power_cut_the_end_has_the_last_peak_and_the_room_is_calm(world)
     assert end.interrupted and end.peak > low
     after.update()  # before any ear is connected
     assert [(state.emotion, state.agitated) for state in world.states] == [("uncertain", False)]
+
+
+def test_a_room_that_is_not_heard_is_not_agitated_for_those_who_connect_later(world):
+    world.room.set_model("base-0.8.1")
+    for _ in range(10):
+        world.room.add(angry())
+    world.room.update()
+    world.room.expire(anew=True)
+    assert [state.agitated for state in world.states] == [True]
+    after = world.start()
+    for room in (world.room, after):  # the microphone is lost before the broker is back
+        world.now += MAX_GAP_S
+        room.expire()
+        world.states.clear()
+        room.expire()
+        assert world.states == []
+        room.expire(anew=True)
+        room.expire(anew=True)
+        assert [state.agitated for state in world.states] == [False, False]
+
+
+def test_a_room_is_not_agitated_while_the_link_is_stopped(world):
+    world.room.set_model("base-0.8.1")
+    for _ in range(10):
+        world.room.add(angry())
+    world.room.update()
+    world.room.end()
+    assert [state.agitated for state in world.states] == [True, False]
+
+
+def test_both_messages_of_an_episode_say_the_same_start_though_the_clock_is_set(world, monkeypatch):
+    for _ in range(10):
+        world.room.add(angry())
+    wall = time.time()
+    monkeypatch.setattr(time, "time", lambda: wall + 3600)
+    world.now += MAX_GAP_S
+    world.room.expire()
+    started, ended = world.episodes
+    assert (ended.event_type, ended.started_at) == ("ended", started.started_at)
