@@ -113,10 +113,11 @@ share; a label appears from a share of 0.35 and stays until it is below 0.25 or 
 `arousal` is an exponential mean over the last utterances (six of them, roughly) in relation to what is usual in the
 room, and `agitated` is true from a mean of 0.2 until it is below 0.1 or there was no speech for five minutes: one
 utterance is weak evidence, ten are strong. `episode` says when that begins and ends.
-Nothing is published while the microphone is lost, except that an episode ends; a new or muted room is `uncertain`.
-Every episode that has started gets its `ended`. Where the device stops meanwhile (also when it is killed, or the power
-fails), that has `"interrupted": true`: it is published at the stop or after the next start, which can be hours later,
-and does not say when the room became calm.
+Nothing is published while the microphone is lost, except that an episode has ended; a new or muted room is
+`uncertain`.
+Every episode whose `started` was published gets its `ended`, with the same `started_at`. Where the device stops
+meanwhile (also when it is killed, or the power fails), that has `"interrupted": true`: it is published at the stop or
+after the next start, which can be hours later, and does not say when the room became calm.
 
 ## Commands
 

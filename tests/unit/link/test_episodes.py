@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.link.delivery.episodes import EpisodeMessages
+from edge.link.delivery.episodes import MAX_ENDS, EpisodeMessages
 from edge.protocol import Episode
 
 STARTED = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.8.1")
@@ -74,9 +74,51 @@ def test_an_end_without_a_connection_survives_a_restart_as_it_was(link: Link) ->
 def test_the_answer_to_an_earlier_end_does_not_remove_the_note_of_the_next_episode(link: Link) -> None:
     link.messages.publish(ENDED)
     link.messages.publish(STARTED)
-    assert not link.messages.acknowledged(1)
+    assert link.messages.acknowledged(1)
     link.restart()
-    assert link.messages.unpublished_end == INTERRUPTED
+    link.messages.connected()
+    assert link.sent == [ENDED, STARTED, INTERRUPTED]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_next_episode_does_not_replace_an_end_that_is_not_acknowledged(link: Link, killed: bool) -> None:
+    link.messages.publish(STARTED)
+    if killed:
+        link.restart()
+    else:
+        link.messages.publish(ENDED)
+    first = [*link.sent[1:]] or [INTERRUPTED]
+    second = msgspec.structs.replace(STARTED, started_at="2026-01-01T11:00:00.000Z")
+    link.messages.publish(second)
+    end = msgspec.structs.replace(second, event_type="ended")
+    link.messages.publish(end)
+    link.sent.clear()
+    link.messages.connected()
+    assert link.sent == [*first, end]
+    assert link.messages.acknowledged(1)
+    link.restart()
+    assert link.messages.unpublished_end == end
+    link.messages.connected()
+    assert link.sent == [*first, end, end]
+
+
+def test_of_an_episode_within_an_outage_nothing_is_published(link: Link, tmp_path: Path) -> None:
+    link.connected = False
+    link.messages.publish(STARTED)
+    link.messages.publish(ENDED)
+    link.connected = True
+    link.messages.connected()
+    assert link.sent == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ends_that_are_never_acknowledged_are_bounded(link: Link) -> None:
+    for _ in range(2 * MAX_ENDS):
+        link.messages.publish(ENDED)
+    link.restart()
+    link.sent.clear()
+    link.messages.connected()
+    assert len(link.sent) == MAX_ENDS
 
 
 def test_an_ended_episode_leaves_no_file(link: Link, tmp_path: Path) -> None:
