@@ -76,6 +76,21 @@ def test_options_that_cannot_work_are_refused_before_anything_is_installed(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["bench", "demo"])
+def test_folders_with_the_names_of_ours_are_not_taken_for_them(tmp_path: Path, command: str) -> None:
+    for name in ("tests", "provisioning"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    # Without the checkout installed in it, as a system's is.
+    environ = os.environ | {"ROOMTONE_VENV": str(tmp_path / "none"), "ROOMTONE_PYTHON": sys._base_executable}
+    done = subprocess.run(
+        [ROOT / "run", command, *WRONG[command]],
+        cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert SAYS.get(command, "run: --") in done.stderr
+
+
 @pytest.mark.parametrize("command", WRONG)
 def test_they_are_refused_by_a_python_without_any_package(command: str) -> None:
     module = "tests.preflight" if command in SAYS else "provisioning.preflight"
