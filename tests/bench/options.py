@@ -78,16 +78,20 @@ def hub() -> argparse.ArgumentParser:
         "  ./run bench hub --only memory --json",
     )
     made.add_argument("--rate", type=count, default=2000, help="events a second (default: %(default)s)")
-    made.add_argument("--rooms", type=count, default=10_000, help="(default: %(default)s)")
-    made.add_argument("--seconds", type=above_zero, default=300.0, help="(default: 300)")
+    made.add_argument(
+        "--rooms", type=count, default=10_000, help="rooms of the events (default: %(default)s)"
+    )
+    made.add_argument("--seconds", type=above_zero, default=300.0, help="length of the load (default: 300)")
     made.add_argument(
         "--month", type=count, default=100_000, help="events of the month (default: %(default)s)"
     )
     made.add_argument("--sockets", type=int, default=50, help="open pages (default: %(default)s)")
     made.add_argument("--browsers", type=int, default=10, help="real ones besides (default: %(default)s)")
     made.add_argument("--rounds", type=count, default=10, help="first pages (default: %(default)s)")
-    made.add_argument("--only", choices=("sqlite", "postgresql", "month", "memory", "pages"))
-    made.add_argument("--json", action="store_true")
+    made.add_argument(
+        "--only", choices=("sqlite", "postgresql", "month", "memory", "pages"), help="only this part"
+    )
+    made.add_argument("--json", action="store_true", help="one JSON object on standard output")
     return made
 
 
