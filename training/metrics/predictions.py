@@ -27,7 +27,7 @@ class Predictions:
     """Outputs and embeddings of `n` clips, with true label, speaker, room, name and enough-speech flag of each."""
 
     outputs: NDArray[np.float64]
-    """`[n, 7]` logits of an absolute head, `[n, 8]` logits and arousal of a relative one; neither calibrated."""
+    """`[n, labels]` logits of an absolute head, with a last column of arousal of a relative one; not calibrated."""
     embeddings: NDArray[np.float64]
     """`[n, size]`."""
     truth: NDArray[np.int64]
@@ -40,11 +40,13 @@ class Predictions:
     """`[n]`: whether there was speech enough for an answer."""
     speech_ms: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """`[n]`: length of the speech; empty where recordings were not cut by the device's parts."""
+    label_count: int = len(LABELS)
+    """Labels of the bundle: those of a protocol may be others than the device's."""
 
     @property
     def logits(self) -> NDArray[np.float64]:
         """The outputs for the labels, without arousal: float64 `[n, labels]`."""
-        return self.outputs if self.outputs.shape[1] != len(LABELS) + 1 else self.outputs[:, : len(LABELS)]
+        return self.outputs[:, : self.label_count]
 
     def take(self, places: NDArray[np.intp]) -> Predictions:
         """Return the predictions of the clips at these indices, int64 `[k]`, in that order."""
@@ -53,7 +55,7 @@ class Predictions:
             self.outputs[chosen], self.embeddings[chosen], self.truth[chosen],
             tuple(self.speakers[place] for place in chosen), tuple(self.rooms[place] for place in chosen),
             tuple(self.names[place] for place in chosen), self.enough_speech[chosen],
-            self.speech_ms[chosen] if self.speech_ms.size else self.speech_ms,
+            self.speech_ms[chosen] if self.speech_ms.size else self.speech_ms, self.label_count,
         )  # fmt: skip
 
 
@@ -103,5 +105,5 @@ def predict(
     return Predictions(
         np.array(outputs), np.array(embeddings), np.array([labels.index(clip.label) for clip in clips], np.int64),
         tuple(clip.speaker for clip in clips), tuple(clip.corpus for clip in clips),
-        tuple(str(clip.path) for clip in clips), np.array(enough_speech),
+        tuple(str(clip.path) for clip in clips), np.array(enough_speech), label_count=len(labels),
     )  # fmt: skip

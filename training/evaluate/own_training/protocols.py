@@ -150,7 +150,7 @@ def _facts(job: Job, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _held(job: Job, name: str, labels: Sequence[str]) -> tuple[Float, NDArray[np.int64]] | None:
-    """The predictions of a fold that is done. Raises `UserError` for those of another recipe or seed."""
+    """The predictions of a fold that is done, or None. Raises `UserError` for those of another recipe or seed."""
     path = job.out / name / RESULT
     if not path.exists():
         return None
@@ -159,7 +159,9 @@ def _held(job: Job, name: str, labels: Sequence[str]) -> tuple[Float, NDArray[np
             f"{path} belongs to another recipe or seed: name another --out, or remove that folder"
         )
     with np.load(path) as archive:
-        return archive["logits"], archive["truth"]
+        logits, truth = archive["logits"], archive["truth"]
+    # Earlier versions left out the eighth label: such a fold is tested again.
+    return (logits, truth) if logits.shape[1] == len(labels) else None
 
 
 def ravdess_folds(data: Path) -> tuple[tuple[str, ...], list[Fold], dict[str, Any]]:
