@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tests.bench.options import count
+
 TARGETS = ("intake", "command", "configuration")
 
 DESCRIPTION = """atheris looks for bytes that break a target, guided by the code that they reach.
@@ -22,15 +24,8 @@ def parser() -> argparse.ArgumentParser:
         prog="./run fuzz", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument(
-        "--seconds", type=seconds, default=300, metavar="N", help="for all targets together (default: 300)"
+        "--seconds", type=count, default=300, metavar="N", help="for all targets together (default: 300)"
     )
     made.add_argument("--target", choices=TARGETS, help="only this one")
     made.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     return made
-
-
-def seconds(text: str) -> int:
-    """An `argparse` type: a whole number from 1 on."""
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not '{text}'")
-    return int(text)
