@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from dashboard.live.broker_figures import ROOT, BrokerFigures
-from dashboard.live.decode import IDENTIFYING, LEAVES, Incoming, decode, decode_response, is_cleared
+from dashboard.live.decode import IDENTIFYING, LEAVES, Incoming, decode, decode_response
 from dashboard.live.refusals import Refusals
 from edge import protocol
 from edge.mqtt.address import BrokerAddress
@@ -164,9 +164,9 @@ class Broker:
                 node, response = decode_response(self.base_topic, message.topic, message.payload)
                 self._requests.answered((node, response.transaction), response)
                 return
-            if is_cleared(message.topic, message.payload):
-                return
             incoming = decode(self.base_topic, message.topic, message.payload)
+            if incoming is None:
+                return
             if message.retain and incoming.leaf == protocol.EVENT.leaf:
                 raise ContractError("a retained event: it would come again at every start")
         except (ContractError, UnicodeDecodeError) as error:

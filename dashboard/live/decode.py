@@ -30,7 +30,7 @@ MAX_BYTES: Final = 4096
 """Four times the largest message of the contract; larger ones are not even parsed."""
 
 Message = Event | State | Level | Health | Info | ModelStatus | MuteReasons | str | None
-"""`str` is a microphone state or an availability; `None`: the retained topic was cleared, the room is gone."""
+"""`str` is a microphone state or an availability; `None`: its availability was cleared, the room is gone."""
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
@@ -55,15 +55,10 @@ The others are short, as `online` and `ok`, or of the kind that Home Assistant e
 """
 
 
-CLEARED: Final = frozenset(
+_CLEARED: Final = frozenset(
     topic.leaf for topic in (protocol.INFO, protocol.MIC, protocol.MUTED_BY, protocol.MODEL, protocol.STATE)
 )
 """Retained topics that a device clears when it is renamed or removed; its availability says that it is gone."""
-
-
-def is_cleared(topic: str, payload: bytes) -> bool:
-    """Whether a message only clears a retained topic: there is nothing in it to decode."""
-    return not payload and topic.rpartition("/")[2] in CLEARED
 
 
 class Incoming(NamedTuple):
@@ -90,9 +85,14 @@ def decode_response(base: str, topic: str, payload: bytes) -> tuple[str, Respons
         raise ContractError(f"answer: {in_words(error)}") from None
 
 
-def decode(base: str, topic: str, payload: bytes) -> Incoming:
-    """Decode and validate a message of a device by its topic. Raises `ContractError`."""
+def decode(base: str, topic: str, payload: bytes) -> Incoming | None:
+    """Decode and validate a message of a device by its topic; None: it only clears a retained topic.
+
+    Raises `ContractError`.
+    """
     prefix, _, leaf = topic.rpartition("/")
+    if not payload and leaf in _CLEARED:
+        return None
     node = prefix[len(base) + 1 :]
     if not prefix.startswith(f"{base}/") or _NODE.fullmatch(node) is None:
         raise ContractError(f"not a topic of a room: {topic[:100]!r}")

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard.db import retention
 from dashboard.db.clock import guarded_ms
 from dashboard.db.engine import describe_error
-from dashboard.live.decode import Incoming, decode, is_cleared
+from dashboard.live.decode import Incoming, decode
 from dashboard.recorder.admission import MAX_HELD, MAX_HELD_PER_DEVICE, Admission, RefusedRanges
 from dashboard.recorder.gaps import Gap, GapTracker
 from dashboard.recorder.presence import Presence
@@ -190,8 +190,6 @@ class Recorder:
             arrived.acknowledge()
 
     def _decode(self, arrived: Message) -> Incoming | None:
-        if is_cleared(arrived.topic, arrived.payload):
-            return None
         try:
             return decode(self._base_topic, arrived.topic, arrived.payload)
         except ContractError as error:

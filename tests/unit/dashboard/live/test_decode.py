@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.live.decode import MAX_BYTES, decode, is_cleared
+from dashboard.live.decode import MAX_BYTES, decode
 from dashboard.live.level_requests import LevelRequests
 from dashboard.live.registry import Room
 from edge.protocol import ContractError, Info, Level, encode
@@ -70,10 +70,10 @@ def test_rooms_are_asked_for_their_level_in_time_and_again_when_they_were_away()
 
 @pytest.mark.parametrize("leaf", ["info", "mic", "muted_by", "model", "state"])
 def test_a_retained_topic_that_is_cleared_is_no_broken_message(leaf):
-    assert is_cleared(f"roomtone/kitchen/{leaf}", b"")
-    assert not is_cleared(f"roomtone/kitchen/{leaf}", b"{}")
+    assert decode("roomtone", f"roomtone/kitchen/{leaf}", b"") is None
 
 
-@pytest.mark.parametrize("leaf", ["event", "availability", "health", "x"])
-def test_what_is_not_retained_is_not_cleared(leaf):
-    assert not is_cleared(f"roomtone/kitchen/{leaf}", b"")
+@pytest.mark.parametrize("leaf", ["event", "level", "health", "x"])
+def test_an_empty_message_where_nothing_is_retained_is_refused(leaf):
+    with pytest.raises(ContractError):
+        decode("roomtone", f"roomtone/kitchen/{leaf}", b"")
