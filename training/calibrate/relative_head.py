@@ -71,6 +71,23 @@ class _Stream:
     truth: NDArray[np.int64]
 
 
+def initial(
+    left_out: OutOfFold, bias: Sequence[float], output: str, *, how: Relative = DEFAULT
+) -> RelativeHead:
+    """Return a head of which only the baseline is chosen: enough to ask a graph for its outputs.
+
+    Arguments as for `choose`. Raises `UserError` without ordinary speech.
+    """
+    return RelativeHead(
+        arousal=output, baseline=_baseline(left_out, _rooms(left_out), bias, how.prior),
+        arousal_scale=ArousalScale(low=-CALM_SHARE, high=1.0, spread_power=AROUSAL_SPREAD_POWER),
+        decision=DecisionSpec(
+            threshold=0.0, slope=1.0, offset=-2.0, temperature=1.0, label_weight=LABEL_WEIGHT,
+            spread_power=SPREAD_POWER,
+        ),
+    )  # fmt: skip
+
+
 def choose(
     left_out: OutOfFold,
     bias: Sequence[float],
@@ -90,18 +107,9 @@ def choose(
     """
     if unseen is not None:
         left_out = left_out.with_rooms_of(unseen)
-    rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
-    if not rooms:
-        raise UserError("no room of ordinary speech is among the out-of-fold predictions")
-    spec = _baseline(left_out, rooms, bias, how.prior)
-    head = RelativeHead(
-        arousal=output, baseline=spec,
-        arousal_scale=ArousalScale(low=-CALM_SHARE, high=1.0, spread_power=AROUSAL_SPREAD_POWER),
-        decision=DecisionSpec(
-            threshold=0.0, slope=1.0, offset=-2.0, temperature=1.0, label_weight=LABEL_WEIGHT,
-            spread_power=SPREAD_POWER,
-        ),
-    )  # fmt: skip
+    rooms = _rooms(left_out)
+    head = initial(left_out, bias, output, how=how)
+    spec = head.baseline
     acted = [name for name in rooms if (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST]
     strict = [name for name in acted if unseen is not None and name in unseen.rooms]
     for _ in range(ROUNDS):
@@ -128,6 +136,14 @@ def choose(
             head.arousal_scale, low=-round(CALM_SHARE * high, 4), high=high
         ),
     )
+
+
+def _rooms(left_out: OutOfFold) -> list[str]:
+    """The rooms with ordinary speech enough to choose constants on. Raises `UserError` where there is none."""
+    rooms = [name for name in np.unique(left_out.rooms) if _ordinary(left_out, name).sum() >= FEWEST]
+    if not rooms:
+        raise UserError("no room of ordinary speech is among the out-of-fold predictions")
+    return rooms
 
 
 def _ordinary(left_out: OutOfFold, room: str) -> NDArray[np.bool_]:

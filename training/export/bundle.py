@@ -239,7 +239,7 @@ def _relative(
     assert how is not None
     bias = bias[: len(LABELS)]
     # The device's parts need a relative head to ask for the arousal; its constants do not matter for the outputs.
-    first = relative_head.choose(predicted, bias, origin, arousal, how=how)
+    first = relative_head.initial(predicted, bias, arousal, how=how)
     asked = bundles.Bundle(bundle.path, msgspec.structs.replace(bundle.manifest, relative=first))
     chosen_on = _unseen(asked, unseen, job.quiet) if unseen else None
     head = relative_head.choose(predicted, bias, origin, arousal, chosen_on, how=how)

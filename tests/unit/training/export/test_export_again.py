@@ -115,7 +115,7 @@ def test_the_operating_point_is_chosen_on_speech_as_the_device_cuts_it(job, monk
         relative_head, "choose", lambda *given, **how: seen.append(given[4:]) or choose(*given, **how)
     )
     export.run(job, lambda bundle, facts: {})
-    (unseen,) = seen[-1]
+    ((unseen,),) = seen  # the constants are chosen once
     # Four utterances of one recording, each with its arousal.
     assert (unseen.speakers == own[0].speaker).sum() > sum(clip.speaker == own[0].speaker for clip in clips)
     assert (
