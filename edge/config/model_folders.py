@@ -10,6 +10,8 @@ from typing import Final
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.tflite"
 CARD: Final = "MODEL_CARD.md"
+PROJECT: Final = "pyproject.toml"
+"""Of the shipped bundles: it is in the folder `models` of a checkout, and in no package."""
 PACKAGE: Final = "roomtone_models"
 """The package that is installed with the shipped bundles (models/pyproject.toml)."""
 
@@ -28,7 +30,10 @@ def has_bundle(name: str) -> bool:
 def places() -> list[Path]:
     """Folders that are searched for bundles, in this order."""
     result = [Path(part) for part in os.environ.get("ROOMTONE_MODELS", "").split(os.pathsep) if part]
-    result.append(Path(__file__).resolve().parents[2] / "models")
+    checkout = Path(__file__).resolve().parents[2] / "models"
+    # Installed, this is beside all other packages, and a folder of that name belongs to another one.
+    if (checkout / PROJECT).is_file():
+        result.append(checkout)
     package = find_spec(PACKAGE)
     result.extend(Path(place) for place in (package and package.submodule_search_locations) or ())
     return result

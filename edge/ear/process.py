@@ -171,10 +171,10 @@ class Ear:
             self._microphone.on_block(time.monotonic(), fault=fault)
         if not self._ready and self._microphone.state == "ok":
             self._ready = True
-            seconds = seconds_since_start()
+            seconds, bundle = seconds_since_start(), self._classifier.bundle
             log.info(
-                "[ready] ready after %.2f s (model %s, vad %s, %.0f MB)",
-                seconds, self._classifier.bundle.full_name, self._vad.engine, rss_mb_or_zero(),
+                "[ready] ready after %.2f s (model %s in %s, vad %s, %.0f MB)",
+                seconds, bundle.full_name, bundle.path, self._vad.engine, rss_mb_or_zero(),
             )  # fmt: skip
             self._on_ready(seconds)
 

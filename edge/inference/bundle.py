@@ -251,12 +251,12 @@ def families() -> dict[str, Path]:
 def find(name_or_path: str | Path) -> Path:
     """Find the folder of a bundle by path, full name (`base-0.1.0`) or family (`base`: its highest version).
 
-    Raises `BundleError` with the folders that were searched.
+    A text that is a name means an installed bundle first: a folder `base` where a command happens to be started is used
+    only where there is none of that name. Raises `BundleError` with the folders that were searched.
     """
-    direct = Path(name_or_path)
-    if (direct / MANIFEST).is_file():
+    direct, name = Path(name_or_path), str(name_or_path)
+    if isinstance(name_or_path, Path) and (direct / MANIFEST).is_file():
         return direct
-    name = str(name_or_path)
     for place in model_folders.places():
         if BundleName.parse_or_none(name) is not None and (place / name / MANIFEST).is_file():
             return place / name
@@ -270,6 +270,8 @@ def find(name_or_path: str | Path) -> Path:
             ]
             if versions:
                 return max(versions)[1]
+    if (direct / MANIFEST).is_file():
+        return direct.absolute()
     searched = ", ".join(str(place) for place in model_folders.places())
     hint = "install roomtone_models-*.whl, or set model.bundle to a folder"
     raise BundleError(f"no model bundle {name} in {searched}; {hint}")

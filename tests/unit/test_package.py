@@ -72,6 +72,9 @@ def test_bundles_are_found_in_the_package_where_there_is_no_checkout(
     (package / "small-9.9.9").mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('it is not imported')\n")
     (package / "small-9.9.9" / bundle.MANIFEST).write_text("{}")
+    other = tmp_path / "lib" / "models" / "small-10.0.0"  # of another distribution, beside the installed code
+    other.mkdir(parents=True)
+    (other / bundle.MANIFEST).write_text("{}")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(
         model_folders, "__file__", str(tmp_path / "lib" / "edge" / "config" / "model_folders.py")

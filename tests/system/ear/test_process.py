@@ -19,6 +19,7 @@ from edge.config.settings import Audio
 from edge.ear.capture.playback import PlaybackSource
 from edge.ear.capture.source import SourceEndedError
 from edge.ear.process import EXIT_RESTART
+from edge.inference import bundle as bundles
 from edge.protocol import (
     InfoReport,
     MicSignal,
@@ -49,7 +50,8 @@ def test_recorded_speech_becomes_events_and_the_end_of_the_room_a_clean_end(
     assert link.numbers == list(range(1, len(events) + 1))
     assert len(events) >= 2
     assert ear.wait() == 0
-    assert any(re.search(r"ready after \d", line) for line in ear.lines)
+    (ready,) = (line for line in ear.lines if re.search(r"ready after \d", line))
+    assert str(bundles.find("base")) in ready
     assert not [line for line in ear.lines if "ALSA" in line or "jack" in line or "XNNPACK" in line]
 
 

@@ -140,6 +140,18 @@ def test_a_family_finds_its_highest_version(tmp_path, monkeypatch):
     assert bundle.find(tmp_path / "base-0.2.0") == tmp_path / "base-0.2.0"
 
 
+def test_a_name_means_an_installed_bundle_and_no_folder_where_a_command_is_started(tmp_path, monkeypatch):
+    installed, here = tmp_path / "installed" / "base-0.9.0", tmp_path / "here"
+    for folder in (installed, here / "base", here / "base-0.9.0", here / "own"):
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    monkeypatch.setenv("ROOMTONE_MODELS", str(installed.parent))
+    monkeypatch.chdir(here)
+    assert bundle.find("base") == bundle.find("base-0.9.0") == installed
+    assert bundle.find("./base") == here / "base" and bundle.find(Path("base")) == Path("base")
+    assert bundle.find("own") == here / "own", "of no installed name: and logs say the whole path"
+
+
 def test_a_bundle_that_is_not_there_is_said_with_the_places(tmp_path, monkeypatch):
     monkeypatch.setenv("ROOMTONE_MODELS", str(tmp_path))
     with pytest.raises(bundle.BundleError, match=str(tmp_path)):
