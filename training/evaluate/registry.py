@@ -67,12 +67,15 @@ def _household(evaluator: Evaluator, adapt: str | None) -> Objects:
 
 
 def _episodes(evaluator: Evaluator, adapt: str | None) -> Objects:
-    return episodes.run(evaluator.bundle, evaluator.utterances("labelled"))
+    return episodes.run(evaluator.bundle, evaluator.utterances("labelled"), _talk(evaluator))
 
 
 def _arousal(evaluator: Evaluator, adapt: str | None) -> Objects:
-    talk = evaluator.utterances("ordinary") if (evaluator.data / "ordinary").is_dir() else None
-    return arousal.run(evaluator.bundle, evaluator.utterances("labelled"), talk)
+    return arousal.run(evaluator.bundle, evaluator.utterances("labelled"), _talk(evaluator))
+
+
+def _talk(evaluator: Evaluator) -> Predictions | None:
+    return evaluator.utterances("ordinary") if (evaluator.data / "ordinary").is_dir() else None
 
 
 def _one_emotion(evaluator: Evaluator, adapt: str | None) -> Objects:

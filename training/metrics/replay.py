@@ -16,7 +16,7 @@ from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle, BundleError
 from edge.inference.decision import decide, evidence_of, scaled_arousal, score
 from edge.inference.relative_head import RelativeHead
-from edge.protocol import LABELS, UNCERTAIN
+from edge.protocol import AROUSAL_STEPS, LABELS, UNCERTAIN
 from training.metrics.predictions import Predictions, softmax
 
 Float = NDArray[np.float64]
@@ -44,7 +44,7 @@ class Decisions:
     relative_arousal: Float
     """`[n]`: neither scaled nor clipped."""
     arousal: Float
-    """`[n]`: published, -1 to 1."""
+    """`[n]`: published, -1 to 1, in the steps of an event."""
 
 
 def head_of(bundle: Bundle) -> RelativeHead:
@@ -81,19 +81,22 @@ def replay(
         balanced[index] = softmax(found.logits / head.decision.temperature)
         scores[index], evidence[index] = score(found, head), evidence_of(found, head)
         relative[index] = scaled_arousal(found, head)
-        arousal[index] = decision.arousal
+        arousal[index] = round(decision.arousal * AROUSAL_STEPS) / AROUSAL_STEPS
         if enough_speech[index] and (learn is None or learn[index]):
             room.add(output)
     return Decisions(labels, probabilities, balanced, scores, evidence, relative, arousal)
 
 
-def published(bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_]) -> Decisions:
+def published(
+    bundle: Bundle, outputs: Float, enough_speech: NDArray[np.bool_], *, baseline: bool = True
+) -> Decisions:
     """Return what the device publishes for utterances with these outputs, float64 `[n, 7 or 8]`.
 
-    They come one after the other in a new room.
+    They come one after the other in a new room. Without `baseline` nothing is learnt of it.
     """
     if bundle.manifest.relative is not None:
-        return replay(bundle.manifest.relative, outputs, enough_speech)
+        learn = None if baseline else np.zeros(len(outputs), np.bool_)
+        return replay(bundle.manifest.relative, outputs, enough_speech, learn=learn)
     shares = softmax(outputs / bundle.manifest.temperature)
     sure = enough_speech & (shares.max(axis=1) >= bundle.manifest.abstain_below)
     labels = np.where(sure, shares.argmax(axis=1), UNCERTAIN_INDEX).astype(np.int64)

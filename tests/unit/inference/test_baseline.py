@@ -6,6 +6,7 @@ from edge.inference.baseline import LARGEST, Baseline, BaselineState, Relative, 
 from edge.inference.decision import arousal_of, decide, evidence_of, score
 from edge.inference.relative_head import ArousalOdds, RelativeHead
 from edge.protocol import LABELS
+from tests.conftest import ROOT
 from tests.support.bundles.tiny import RELATIVE
 
 HEAD = msgspec.convert(RELATIVE, RelativeHead)
@@ -226,3 +227,12 @@ def test_the_spread_of_a_room_is_that_of_its_calm_half(random):
     assert spread(lively) > spread(flat)
     assert spread(shouting) < spread(lively)
     assert spread(10 * lively) == 1.6
+
+
+def test_what_is_kept_of_a_room_is_as_many_numbers_as_people_are_told():
+    state = msgspec.structs.astuple(Baseline(SPEC).to_state())
+    assert sum(len(value) if isinstance(value, tuple) else 1 for value in state) == 14
+    page = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    assert "Fourteen numbers, in one file" in page
+    assert "fourteen numbers" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "catorce números" in (ROOT / "docs" / "es" / "sala.md").read_text(encoding="utf-8")

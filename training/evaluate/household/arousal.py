@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
 from edge.inference.relative_head import HIGH_AROUSAL, LOW_AROUSAL
@@ -14,6 +16,9 @@ from training.evaluate.household.households import LENGTH, ROOMS, SHARES
 from training.metrics import intervals, replay
 from training.metrics.classification import area_under_curve
 from training.metrics.predictions import Predictions
+
+LEVELS: Final = (-1.0, -0.3, -0.1, 0.1, 0.2, 0.3, 0.5, 1.0)
+"""Bounds of the published arousal for which it is said how often speech was agitated."""
 
 
 def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> list[dict[str, Any]]:
@@ -26,16 +31,14 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> lis
         []
         if ordinary is None
         else [
-            rooms.decide(bundle, ordinary, rooms.permuted(ordinary, room, 1)).decisions.relative_arousal[
-                rooms.WARM_UP :
-            ]
+            rooms.decide(bundle, ordinary, rooms.permuted(ordinary, room, 1)).decisions
             for room in sorted(set(ordinary.rooms))
         ]
     )
     return [_one(bundle, found, room, talk) for room in sorted(set(found.rooms))]
 
 
-def _one(bundle: Bundle, found: Predictions, room: str, talk: list[Any]) -> dict[str, Any]:
+def _one(bundle: Bundle, found: Predictions, room: str, talk: list[replay.Decisions]) -> dict[str, Any]:
     drawn = rooms.household(found, room, SHARES[0], rooms=ROOMS, length=LENGTH)
     made = rooms.decide(bundle, found, drawn)
     counted = made.position >= rooms.WARM_UP
@@ -54,14 +57,35 @@ def _one(bundle: Bundle, found: Predictions, room: str, talk: list[Any]) -> dict
         else (0.0, 1.0)
     )
     published = made.decisions.arousal[counted]
+    usual = np.concatenate([one.arousal[rooms.WARM_UP :] for one in talk]) if talk else None
     return {
         "protocol": "arousal", "bundle": bundle.full_name, "set": room, "n": int(counted.sum()),
         "auc": area_under_curve(score[high], score[low]), "mean_of_speakers": float(np.mean(each)) if each else None,
         "low_95": interval[0], "high_95": interval[1],
         "auc_against_neutral": area_under_curve(score[high], score[truth == 0]),
-        "auc_against_ordinary": area_under_curve(score[high], np.concatenate(talk)) if talk else None,
+        "auc_against_ordinary": (
+            area_under_curve(score[high], np.concatenate([one.relative_arousal[rooms.WARM_UP :] for one in talk]))
+            if talk else None
+        ),
+        "by_arousal": _by_arousal(published, high, usual),
         "mean_by_label": {LABELS[label]: float(published[truth == label].mean()) for label in np.unique(truth)},
     }  # fmt: skip
+
+
+def _by_arousal(
+    published: NDArray[np.float64], high: NDArray[np.bool_], usual: NDArray[np.float64] | None
+) -> list[dict[str, Any]]:
+    """How often speech of a published arousal was agitated, and how much ordinary speech has that arousal."""
+    rows = []
+    for low, top in itertools.pairwise(LEVELS):
+        # 1 itself belongs to the last one.
+        top_one = np.inf if top == LEVELS[-1] else top
+        own = (published >= low) & (published < top_one)
+        rows.append({
+            "from": low, "to": top, "n": int(own.sum()), "agitated": float(high[own].mean()) if own.any() else None,
+            "ordinary": None if usual is None else float(((usual >= low) & (usual < top_one)).mean()),
+        })  # fmt: skip
+    return rows
 
 
 def _among(truth: Any, names: tuple[str, ...]) -> Any:

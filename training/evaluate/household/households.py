@@ -54,6 +54,7 @@ def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[st
     speakers = np.array(found.speakers)[made.places]
     emotional, neutral = counted & (truth > 0), counted & (truth == 0)
     named = labels == truth
+    unadapted = rooms.decide(bundle, found, drawn, baseline=False).decisions.labels
     probabilities = made.decisions.probabilities[counted]
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth[counted]
@@ -62,6 +63,10 @@ def _one(bundle: Bundle, found: Predictions, room: str, share: float) -> dict[st
         "n": int(counted.sum()), "rooms": ROOMS,
         "named": _share(named[emotional], speakers[emotional]),
         "kept": _share((labels <= 0)[neutral], speakers[neutral]),
+        "without_baseline": {
+            "named": float((unadapted == truth)[emotional].mean()),
+            "kept": float((unadapted <= 0)[neutral].mean()),
+        },
         "called_neutral": float((labels == 0)[neutral].mean()),
         "called_emotional": float((labels > 0)[emotional].mean()),
         "ece": classification.expected_calibration_error(confidence, right),

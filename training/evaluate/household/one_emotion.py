@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.inference.baseline import Baseline
 from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
-from training.metrics import replay
+from training.metrics import intervals, replay
 from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
@@ -31,6 +31,7 @@ def run(bundle: Bundle, found: Predictions, orders: int = ORDERS) -> dict[str, A
     head = replay.head_of(bundle)
     rooms = np.array(found.rooms)
     days: list[dict[str, Any]] = []
+    lost, speakers = [], []
     for room in sorted(set(found.rooms)):
         neutral = np.flatnonzero((rooms == room) & (found.truth <= 0))
         for label in range(1, len(LABELS)):
@@ -39,8 +40,14 @@ def run(bundle: Bundle, found: Predictions, orders: int = ORDERS) -> dict[str, A
                 continue
             for order in range(orders):
                 random = np.random.default_rng([replay.SEED, order, label, len(days)])
-                day = _day(found, head, replay.repeat(neutral, random, BEFORE), replay.repeat(own, random))
-                days.append({"label": LABELS[label], "room": room} | day)
+                ordinary, day = replay.repeat(neutral, random, BEFORE), replay.repeat(own, random)
+                hits = _day(found, head, ordinary, day)
+                days.append(
+                    {"label": LABELS[label], "room": room}
+                    | {name: float(each.mean()) for name, each in hits.items()}
+                )
+                lost.append(hits["fixed"].astype(float) - hits["learning"])
+                speakers.append(np.array(found.speakers)[day])
     pairs = sorted({(day["label"], day["room"]) for day in days})
     each = {pair: _mean([day for day in days if (day["label"], day["room"]) == pair]) for pair in pairs}
     worst = max(pairs, key=lambda pair: float(each[pair]["loss"]))
@@ -49,14 +56,15 @@ def run(bundle: Bundle, found: Predictions, orders: int = ORDERS) -> dict[str, A
     return {
         "protocol": "one-emotion", "bundle": bundle.full_name, "n": LENGTH * len(days), "before": BEFORE,
         "length": LENGTH, "orders": orders, **_mean(days),
+        **_interval(np.concatenate(lost), np.concatenate(speakers)),
         "worst": {"label": worst[0], "room": worst[1], "loss": each[worst]["loss"]}, "per_label": labels,
     }  # fmt: skip
 
 
 def _day(
     found: Predictions, head: Any, ordinary: NDArray[np.intp], own: NDArray[np.intp]
-) -> dict[str, float]:
-    """Shares of the 200 utterances that are rightly named."""
+) -> dict[str, NDArray[np.bool_]]:
+    """Which of the 200 utterances are rightly named, bool `[200]`."""
     before = Baseline(head.baseline)
     replay.replay(head, found.outputs[ordinary], found.enough_speech[ordinary], baseline=before)
     frozen = np.zeros(len(own), np.bool_)
@@ -66,10 +74,18 @@ def _day(
     before.restore(start)
     learning = replay.replay(head, outputs, enough_speech, baseline=before).labels
     first = replay.replay(head, outputs, enough_speech).labels
-    return {
-        "fixed": float((fixed == truth).mean()), "learning": float((learning == truth).mean()),
-        "from_first": float((first == truth).mean()),
-    }  # fmt: skip
+    return {"fixed": fixed == truth, "learning": learning == truth, "from_first": first == truth}
+
+
+def _interval(lost: NDArray[np.float64], speakers: NDArray[np.str_]) -> dict[str, float]:
+    """95 % interval of the loss in points, drawing whole speakers, whatever they said."""
+    names, place = np.unique(speakers, return_inverse=True)
+    if len(names) < 2:
+        return {"loss_low_95": -100.0, "loss_high_95": 100.0}
+    sums = np.zeros((len(names), 2))
+    np.add.at(sums, place, np.stack([lost, np.ones(len(lost))], axis=1))
+    low, high = intervals.bootstrap(sums, lambda total: total[..., 0] / np.maximum(total[..., 1], 1.0), 2000)
+    return {"loss_low_95": points(low), "loss_high_95": points(high)}
 
 
 def _mean(days: list[dict[str, Any]]) -> dict[str, float]:

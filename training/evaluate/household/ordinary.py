@@ -25,14 +25,19 @@ LENGTHS_MS: Final = (0, 500, 1000, 2000, 4000, 60_000)
 
 def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
     """Measure how often ordinary speech is called an emotion: by source, by length, pooled, worst; one JSON object."""
-    sources, parts = {}, []
+    sources, parts, without = {}, [], []
     for room in sorted(set(found.rooms)):
-        made = rooms.decide(bundle, found, rooms.permuted(found, room, ORDERS))
+        drawn = rooms.permuted(found, room, ORDERS)
+        made = rooms.decide(bundle, found, drawn)
         total = len(made.places) // ORDERS
         counted = made.position >= min(rooms.WARM_UP, total // 3)
-        sources[room] = _shares(found, made, counted) | {"utterances": total}
+        unadapted = (rooms.decide(bundle, found, drawn, baseline=False).decisions.labels > 0)[counted]
+        sources[room] = _shares(found, made, counted) | {
+            "called_without_baseline": float(unadapted.mean()), "utterances": total,
+        }  # fmt: skip
         if room != SYNTHETIC:
             parts.append((made, counted))
+            without.append(unadapted)
     places = np.concatenate([made.places for made, _ in parts])
     called = np.concatenate([made.decisions.labels > 0 for made, _ in parts])
     counted = np.concatenate([mask for _, mask in parts])
@@ -44,6 +49,8 @@ def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
         "protocol": "ordinary", "bundle": bundle.full_name, "n": len(places) // ORDERS, "orders": ORDERS,
         "called": float(called[counted].mean()), "low_95": low, "high_95": high,
         "called_from_first": float(called.mean()),
+        "called_an_hour": _an_hour(found, places[counted], called[counted]),
+        "called_without_baseline": float(np.concatenate(without).mean()),
         "mean_of_sources": float(np.mean([one["called"] for one in people.values()])),
         "worst": {"source": worst, "called": people[worst]["called"]}, "sources": sources,
         "by_length": _by_length(found, places[counted], called[counted]),
@@ -59,9 +66,17 @@ def _shares(found: Predictions, made: rooms.Rooms, counted: NDArray[np.bool_]) -
         "called": float((labels > 0)[counted].mean()), "low_95": low, "high_95": high,
         "called_from_first": float((labels > 0).mean()),
         "from_first_low_95": first_low, "from_first_high_95": first_high,
+        "called_an_hour": _an_hour(found, made.places[counted], (labels > 0)[counted]),
         "uncertain": float((labels == -1)[counted].mean()),
         "as": {LABELS[label]: float((labels == label)[counted].mean()) for label in range(1, len(LABELS))},
     }  # fmt: skip
+
+
+def _an_hour(found: Predictions, places: NDArray[np.intp], called: NDArray[np.bool_]) -> float | None:
+    """How many utterances are called an emotion in an hour of speech; None where lengths are not known."""
+    if not found.speech_ms.size:
+        return None
+    return float(called.sum()) / (float(found.speech_ms[places].sum()) / 3_600_000)
 
 
 def _by_length(

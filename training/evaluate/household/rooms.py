@@ -56,12 +56,16 @@ def permuted(found: Predictions, room: str, orders: int) -> list[NDArray[np.intp
     return [np.random.default_rng([SEED, order, 2]).permutation(own) for order in range(orders)]
 
 
-def decide(bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]]) -> Rooms:
+def decide(
+    bundle: Bundle, found: Predictions, drawn: list[NDArray[np.intp]], *, baseline: bool = True
+) -> Rooms:
     """Replay the utterances of each room, int64 indices `[n]`, and return what the device publishes.
 
-    Each room starts with a new baseline.
+    Each room starts with a new baseline; without `baseline` it learns nothing, as with `baseline.enabled = false`.
     """
-    each = [replay.published(bundle, found.outputs[p], found.enough_speech[p]) for p in drawn]
+    each = [
+        replay.published(bundle, found.outputs[p], found.enough_speech[p], baseline=baseline) for p in drawn
+    ]
     joined = {
         name: np.concatenate([getattr(one, name) for one in each])
         for name in (

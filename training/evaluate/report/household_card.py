@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.protocol import LABELS
-from training.evaluate.report.household_tables import length
+from training.evaluate.report.household_tables import arousal_rows, baseline_rows, in_ordinary, length
 
 Found = Mapping[str, list[dict[str, Any]]]
 
@@ -41,17 +41,22 @@ def _ordinary(measured: list[dict[str, Any]]) -> list[str]:
     one = measured[0]
     rows = [
         [name, str(source["utterances"]), _percent(source["called"]), _interval(source),
-         _percent(source["called_from_first"])]
+         _percent(source["called_from_first"]), _percent(source["called_without_baseline"])]
         for name, source in one["sources"].items()
     ]  # fmt: skip
     rows.append(["**pooled, without synthetic**", str(one["n"]), f"**{_percent(one['called'])}**", _interval(one),
-                 _percent(one["called_from_first"])])  # fmt: skip
+                 _percent(one["called_from_first"]), _percent(one["called_without_baseline"])])  # fmt: skip
+    an_hour = one["called_an_hour"]
     return [
         "### Ordinary speech that is called an emotion\n\nSpeech that was not acted, of speakers that no training "
         "heard, cut by the device's own parts;\neach source is a room, and counts after 20 utterances.",
         _table(
-            ["source", "utterances", "called an emotion", "95 % interval", "from the first utterance"], rows
+            ["source", "utterances", "called an emotion", "95 % interval", "from the first utterance",
+             "without a baseline"], rows
         ),
+        *([] if an_hour is None else [f"Pooled, that is {an_hour:.0f} in an hour of speech."]),
+        "Speech of a source that neither head nor constants have heard: `--protocol ordinary-left-out --run RUN`; "
+        "results in\n`docs/model`.",
         "By length of speech:",
         _table(["length", "utterances", "called an emotion"], [
             [length(entry), str(entry["n"]), _percent(entry["called"])] for entry in one["by_length"]
@@ -62,7 +67,7 @@ def _ordinary(measured: list[dict[str, Any]]) -> list[str]:
 def _household(measured: list[dict[str, Any]]) -> list[str]:
     rows = [
         [one["set"], _percent(one["neutral_share"]), _percent(one["named"]["share"]), _interval(one["named"]),
-         _percent(one["kept"]["share"]), f"{one['ece']:.3f}"]
+         _percent(one["kept"]["share"]), _interval(one["kept"]), f"{one['ece']:.3f}"]
         for one in measured
     ]  # fmt: skip
     first = measured[0]["neutral_share"]
@@ -75,7 +80,11 @@ def _household(measured: list[dict[str, Any]]) -> list[str]:
         "### Households\n\nRooms where most of what is said is neutral, of speakers that no training heard, with a "
         "causal baseline.\nRightly named: of emotional utterances. Kept: neutral ones called `neutral` or "
         "`uncertain`.",
-        _table(["set", "neutral", "rightly named", "95 % interval", "neutral kept", "ECE"], rows),
+        _table(
+            ["set", "neutral", "rightly named", "95 % interval", "neutral kept", "95 % interval", "ECE"], rows
+        ),
+        "What the baseline does, and how soon: neutral kept by the number of the utterance in its room.",
+        _table(*baseline_rows(measured)),
         f"Each label where {_percent(first)} is neutral:",
         _table(["set", "label", "recall", "precision"], labels),
         "By length of speech:",
@@ -88,14 +97,27 @@ def _household(measured: list[dict[str, Any]]) -> list[str]:
 
 def _episodes(measured: list[dict[str, Any]]) -> list[str]:
     rows = [
-        [one["set"], _percent(one["found"]), f"{one['false_per_1000']:.1f}", _percent(one["found_at_1"]),
-         _percent(one["found_at_5"]), _percent(one["by_emotion"].get("angry"))]
+        [one["set"], _percent(one["found"]), _interval(one), f"{one['false_per_1000']:.1f}",
+         _percent(one["found_at_1"]), _percent(one["found_at_5"]), _percent(one["by_emotion"].get("angry"))]
         for one in measured
     ]  # fmt: skip
+    usual = measured[0]["ordinary"]
     return [
         "### Episodes\n\nTen utterances, six of one agitated emotion and four neutral, after 60 ordinary ones: found "
         "before the tenth has ended.",
-        _table(["set", "found", "false in 1,000", "found at 1 false", "found at 5 false", "angry"], rows),
+        _table(
+            [
+                "set",
+                "found",
+                "95 % interval",
+                "false in 1,000",
+                "found at 1 false",
+                "found at 5 false",
+                "angry",
+            ],
+            rows,
+        ),
+        *([] if usual is None else [in_ordinary(usual)]),
     ]
 
 
@@ -110,13 +132,18 @@ def _arousal(measured: list[dict[str, Any]]) -> list[str]:
         "### Arousal\n\nArea under the curve of agitated speech (angry, happy, fearful, surprised) against calm "
         "(neutral, sad).",
         _table(["set", "AUC", "mean of speakers, 95 %", "against neutral", "against ordinary"], rows),
+        "What a published arousal means: how often speech was agitated where 85 % is neutral, and the share of "
+        "ordinary speech that has it.",
+        _table(*arousal_rows(measured)),
     ]
 
 
 def _one_emotion(measured: list[dict[str, Any]]) -> list[str]:
     one = measured[0]
+    interval = f"95 %: {one['loss_low_95']:+.1f} to {one['loss_high_95']:+.1f}"
     return [
         f"### One emotion for a day\n\n{one['length']} utterances of one label after {one['before']} ordinary ones: "
-        f"{one['loss']:+.1f} points are lost, as the room\nbecomes its own normal (worst: {one['worst']['label']} of "
-        f"{one['worst']['room']}, {one['worst']['loss']:+.1f}); from the first minute {one['loss_from_first']:+.1f}."
+        f"{one['loss']:+.1f} points are lost ({interval}), as the room\nbecomes its own normal (worst: "
+        f"{one['worst']['label']} of {one['worst']['room']}, {one['worst']['loss']:+.1f}); from the first minute "
+        f"{one['loss_from_first']:+.1f}."
     ]

@@ -26,18 +26,22 @@ def _optional(value: float | None) -> str:
 def ordinary(measured: Sequence[dict[str, Any]]) -> str:
     """Format how often ordinary speech is called an emotion, by source and by length, as tables."""
     first = measured[0]
-    head = ["source", "utterances", "called an emotion", "95 % interval", "from the first", "uncertain"]
+    head = ["source", "utterances", "called an emotion", "95 % interval", "from the first", "without a baseline",
+            "uncertain"]  # fmt: skip
     rows = [
         [name, str(one["utterances"]), percent(one["called"]), between(one), percent(one["called_from_first"]),
-         percent(one["uncertain"])]
+         percent(one["called_without_baseline"]), percent(one["uncertain"])]
         for name, one in first["sources"].items()
     ]  # fmt: skip
     rows.append(["pooled", str(first["n"]), percent(first["called"]), between(first),
-                 percent(first["called_from_first"]), ""])  # fmt: skip
+                 percent(first["called_from_first"]), percent(first["called_without_baseline"]), ""])  # fmt: skip
+    an_hour = first["called_an_hour"]
     lengths = [[length(one), str(one["n"]), percent(one["called"])] for one in first["by_length"]]
     return (
         f"{first['bundle']}, ordinary speech, each source a room (synthetic voices are not in the pooled share)\n\n"
-        + grid(head, rows) + "\n\n" + grid(["length", "utterances", "called an emotion"], lengths)
+        + grid(head, rows) + "\n\n"
+        + ("" if an_hour is None else f"pooled, {an_hour:.0f} in an hour of speech\n\n")
+        + grid(["length", "utterances", "called an emotion"], lengths)
     )  # fmt: skip
 
 
@@ -57,10 +61,10 @@ def ordinary_left_out(measured: Sequence[dict[str, Any]]) -> str:
 
 
 def household(measured: Sequence[dict[str, Any]]) -> str:
-    """Format the objects of the protocol `household` as three tables.
+    """Format the objects of the protocol `household` as four tables.
 
-    They are: emotions rightly named and neutral speech kept, by set and share of neutral speech;
-    recall and precision of each label; named and kept by length.
+    They are: emotions rightly named and neutral speech kept, by set and share of neutral speech; how soon the baseline
+    is good; recall and precision of each label; named and kept by length.
     """
     head = ["set", "neutral", "rightly named", "95 % interval", "neutral kept", "95 % interval", "ECE"]
     rows = [
@@ -78,9 +82,22 @@ def household(measured: Sequence[dict[str, Any]]) -> str:
         for one in measured if one["neutral_share"] == measured[0]["neutral_share"] for entry in one["by_length"]
     ]  # fmt: skip
     return "\n\n".join([
-        grid(head, rows), grid(["set", "label", "recall", "precision"], labels),
+        grid(head, rows), "neutral kept, by the number of the utterance in its room\n" + grid(*baseline_rows(measured)),
+        grid(["set", "label", "recall", "precision"], labels),
         grid(["set", "length", "rightly named", "neutral kept"], lengths),
     ])  # fmt: skip
+
+
+def baseline_rows(measured: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table: named and kept without a baseline, and kept by position, at the first share."""
+    own = [one for one in measured if one["neutral_share"] == measured[0]["neutral_share"]]
+    positions = [f"{entry['from'] + 1} to {entry['to']}" for entry in own[0]["kept_by_position"]]
+    head = ["set", "without a baseline: named", "kept", *(f"kept, {place}" for place in positions)]
+    return head, [
+        [one["set"], percent(one["without_baseline"]["named"]), percent(one["without_baseline"]["kept"]),
+         *(_optional(entry["share"]) for entry in one["kept_by_position"])]
+        for one in own
+    ]  # fmt: skip
 
 
 def length(entry: dict[str, Any]) -> str:
@@ -96,14 +113,37 @@ def episodes(measured: Sequence[dict[str, Any]]) -> str:
          percent(one["found_at_1"]), percent(one["found_at_5"])]
         for one in measured
     ]  # fmt: skip
+    usual = measured[0]["ordinary"]
     by = [
         [one["set"], label, percent(share)] for one in measured for label, share in one["by_emotion"].items()
     ]
-    return grid(head, rows) + "\n\n" + grid(["set", "emotion", "found"], by)
+    found = [grid(head, rows), grid(["set", "emotion", "found"], by)]
+    return "\n\n".join(found if usual is None else [*found, in_ordinary(usual)])
+
+
+def in_ordinary(usual: dict[str, Any]) -> str:
+    """Say how many episodes start in speech that was not acted."""
+    each = ", ".join(f"{name} {rate:.1f}" for name, rate in usual["sources"].items())
+    mean = usual["false_per_1000"]
+    rate = "-" if mean is None else f"{mean:.1f}"
+    return (
+        f"In 1,000 utterances of ordinary speech {rate} episodes start, as shipped (mean of the sources without "
+        f"synthetic voices: {each})."
+    )
+
+
+def arousal_rows(measured: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table: by level of the published arousal, how often speech was agitated."""
+    head = ["arousal", *(one["set"] for one in measured), "of ordinary speech"]
+    return head, [
+        [f"{entry['from']:g} to {entry['to']:g}",
+         *(_optional(one["by_arousal"][place]["agitated"]) for one in measured), _optional(entry["ordinary"])]
+        for place, entry in enumerate(measured[0]["by_arousal"])
+    ]  # fmt: skip
 
 
 def arousal(measured: Sequence[dict[str, Any]]) -> str:
-    """Format areas under the ROC curve by set as a table."""
+    """Format areas under the ROC curve by set, and what a published arousal means, as two tables."""
     head = [
         "set",
         "AUC, high against low",
@@ -111,12 +151,15 @@ def arousal(measured: Sequence[dict[str, Any]]) -> str:
         "against neutral",
         "against ordinary",
     ]
-    return grid(head, [
+    areas = grid(head, [
         [one["set"], f"{one['auc']:.3f}", f"{one['low_95']:.3f} to {one['high_95']:.3f}",
          f"{one['auc_against_neutral']:.3f}",
          "" if one["auc_against_ordinary"] is None else f"{one['auc_against_ordinary']:.3f}"]
         for one in measured
     ])  # fmt: skip
+    return (
+        areas + "\n\nagitated, by published arousal, where 85 % is neutral\n" + grid(*arousal_rows(measured))
+    )
 
 
 def one_emotion(measured: Sequence[dict[str, Any]]) -> str:
@@ -131,7 +174,8 @@ def one_emotion(measured: Sequence[dict[str, Any]]) -> str:
     title = (
         f"{first['length']} utterances of one label after {first['before']} ordinary ones, rightly named\n"
     )
-    return title + grid(head, rows)
+    interval = f"{first['loss_low_95']:+.1f} to {first['loss_high_95']:+.1f}"
+    return title + grid(head, rows) + f"\n\n95 % interval of the mean loss, over speakers: {interval} points"
 
 
 def vad(measured: Sequence[dict[str, Any]]) -> str:

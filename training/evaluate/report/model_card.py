@@ -104,7 +104,10 @@ def course(recipe: Recipe, start: str = "") -> str:
 def shipped(recipe: Recipe, epoch: int) -> str:
     """Describe which epoch's weights were taken, and why."""
     if not recipe.epochs or recipe.distil is not None:
-        return "Nothing was chosen by a score."
+        return (
+            "No weight and no constant was fitted to them; which of\nseveral trainings and rules is shipped was "
+            "decided with their figures in view, EMOVO's too (`docs/decisions`)."
+        )
     chosen = "the last: none was picked by a score" if epoch == recipe.epochs else "chosen on `calibrate`"
     return f"Epoch {epoch} of {recipe.epochs} is shipped, {chosen}."
 

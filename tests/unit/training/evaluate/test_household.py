@@ -1,16 +1,20 @@
 """The protocols of a household on made-up outputs of a shipped bundle: what they count, and where it is written."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
 
 from edge.inference import bundle
+from edge.protocol import AROUSAL_STEPS
 from training.metrics.predictions import Predictions
 
 pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] only")
 
 from training.evaluate.household import arousal, episodes, households, one_emotion, ordinary
 from training.evaluate.report import describe, household_card, household_tables
+from training.metrics import replay
 
 BASE = bundle.load(bundle.find("base"))
 
@@ -66,12 +70,69 @@ def test_ordinary_speech_is_counted_by_source_and_by_length():
     assert worse["called"] > one["called"]
 
 
+def test_ordinary_speech_that_is_called_an_emotion_is_counted_an_hour():
+    one = ordinary.run(BASE, utterances())
+    counted = sum(entry["n"] for entry in one["by_length"])
+    # Half of the utterances last 0.7 s, half 1.5 s.
+    assert one["called_an_hour"] == pytest.approx(one["called"] * 3600 / 1.1, rel=0.02)
+    assert one["sources"]["acted"]["called_an_hour"] == pytest.approx(one["called_an_hour"])
+    assert counted > 300
+
+
+def elsewhere(*, ordinary: bool = False) -> Predictions:
+    """The same in a room whose microphone shifts all outputs towards `angry` and agitated."""
+    shift = np.array([-3.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 3.0])
+    found = utterances(ordinary=ordinary)
+    return dataclasses.replace(found, outputs=found.outputs + shift)
+
+
+def test_what_the_baseline_is_worth_is_measured_beside_it():
+    one = ordinary.run(BASE, elsewhere(ordinary=True))
+    assert one["called"] < 0.2 and one["called_without_baseline"] > 0.8
+    assert one["sources"]["reading"]["called_without_baseline"] > 0.8
+    first = households.run(BASE, elsewhere())[0]
+    assert first["kept"]["share"] > 0.9 and first["without_baseline"]["kept"] < 0.2
+    card = "\n".join(household_card.section({"household": [first]}, BASE.full_name))
+    assert f"{100 * first['without_baseline']['kept']:.1f} %" in card
+    assert "kept, 11 to 20" in card and "kept, 11 to 20" in household_tables.text([first])
+
+
+def test_an_arousal_of_the_protocols_has_the_steps_of_an_event():
+    found = utterances()
+    arousals = replay.published(BASE, found.outputs, found.enough_speech).arousal
+    assert np.allclose(arousals * AROUSAL_STEPS, np.rint(arousals * AROUSAL_STEPS))
+    assert 0 < np.abs(arousals).max() <= 1
+
+
 def test_agitated_speech_is_found_by_arousal_and_as_an_episode():
     (area,) = arousal.run(BASE, utterances(), utterances(ordinary=True))
     assert area["auc"] > 0.95 and area["auc_against_ordinary"] > 0.95
+    levels = [row for row in area["by_arousal"] if row["n"]]
+    assert sum(row["n"] for row in levels) == area["n"]
+    assert levels[0]["agitated"] == 0.0 and levels[-1]["agitated"] > 0.9
+    assert sum(row["ordinary"] for row in area["by_arousal"]) == pytest.approx(1.0)
     (found,) = episodes.run(BASE, utterances())
     assert found["found"] > 0.9 and found["by_emotion"]["angry"] > found["by_emotion"]["sad"]
     assert episodes.run(BASE, utterances(0.0))[0]["found"] < 0.2
+
+
+def test_false_episodes_are_counted_in_speech_that_was_not_acted_too():
+    (calm,) = episodes.run(BASE, utterances(), utterances(ordinary=True))
+    assert calm["ordinary"] == {"false_per_1000": 0.0, "sources": {"reading": 0.0}}
+    lively = utterances()
+    (loud,) = episodes.run(BASE, utterances(), lively)
+    assert loud["ordinary"]["false_per_1000"] > 5 and list(loud["ordinary"]["sources"]) == ["acted"]
+    assert f"{loud['ordinary']['false_per_1000']:.1f} episodes start" in household_tables.text([loud])
+    synthetic = dataclasses.replace(lively, rooms=(ordinary.SYNTHETIC,) * len(lively.rooms))
+    assert episodes.run(BASE, utterances(), synthetic)[0]["ordinary"]["false_per_1000"] is None
+
+
+def test_the_loss_of_a_long_run_of_one_emotion_has_an_interval_over_speakers():
+    loss = one_emotion.run(BASE, utterances())
+    assert loss["loss_low_95"] <= loss["loss"] <= loss["loss_high_95"]
+    assert loss["loss_high_95"] - loss["loss_low_95"] < 100
+    single = dataclasses.replace(utterances(), speakers=("x/1",) * 400)
+    assert one_emotion.run(BASE, single)["loss_high_95"] == 100.0
 
 
 def test_every_protocol_has_a_table_and_a_place_in_the_card():
