@@ -28,7 +28,7 @@ Progress = Callable[[AudioFile], Iterator[Samples]]
 """Wraps the iteration over a file, to show the progress."""
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
+class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A stretch of speech in a recording."""
 
     start_s: float
@@ -36,6 +36,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     event_type: str
     confidence: float
     probabilities: dict[str, float]
+    arousal: float | None = None
+    """-1 (far calmer than ordinary speech) to 1 (far more agitated); absent without enough speech."""
 
 
 class RecordingResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -134,6 +136,7 @@ class RecordingClassifier:
                 event_type=result.event_type,
                 confidence=round(result.confidence, 3),
                 probabilities={label: round(share, 6) for label, share in result.probabilities.items()},
+                arousal=None if result.arousal is None else round(result.arousal, 3),
             )
         )
 

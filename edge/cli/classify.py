@@ -120,10 +120,15 @@ def format_result(result: RecordingResult) -> str:
     ]
     for label, share in sorted(result.probabilities.items(), key=lambda pair: -pair[1]):
         lines.append(f"  {label:<10} {'█' * round(share * BAR):<{BAR}} {share:4.0%}")
+    if result.arousal is not None:
+        lines.append(
+            f"  arousal    {result.arousal:+.2f} (-1 far calmer than ordinary speech, 1 far more agitated)"
+        )
     for segment in result.segments or ():
         minutes, seconds = divmod(segment.start_s, 60)
         place = f"{minutes:3.0f}:{seconds:05.2f}  {segment.duration_s:5.2f} s"
-        lines.append(f"  {place}  {segment.event_type:<10} {segment.confidence:4.0%}")
+        arousal = "" if segment.arousal is None else f"  {segment.arousal:+.2f}"
+        lines.append(f"  {place}  {segment.event_type:<10} {segment.confidence:4.0%}{arousal}")
     return "\n".join(lines)
 
 

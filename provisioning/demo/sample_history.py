@@ -17,8 +17,8 @@ import msgspec
 
 from edge.util.child_processes import ended_with_parent
 
-RULE: Final = {"name": "Often angry", "emotion": "angry", "share": 0.3, "minutes": 10}
-"""The alert rule: at least 30 % of the utterances of ten minutes."""
+RULE: Final = {"name": "Agitated", "kind": "episode", "minutes": 1}
+"""The alert rule: an episode of agitation that lasts a minute."""
 SIMULATION: Final = ("--rooms", "3", "--days", "30", "--per-day", "100")
 ADD_RULE_TIMEOUT_S: Final = 30.0
 NICENESS: Final = 10

@@ -23,3 +23,18 @@ it("shows any other refusal below the form", () => {
   expect(form.findAll("[role=alert]").map((alert) => alert.classes("rt-banner"))).toEqual([true]);
   expect(form.get("input[type=url]").attributes("aria-describedby")).toBeUndefined();
 });
+
+it("begins with an episode, and asks for the minutes that suit the kind until some are typed", async () => {
+  const form = formWith("");
+  const kinds = form.findAll("select").find((each) => each.find("option[value=episode]").exists());
+  const minutes = () => form.get<HTMLInputElement>("input[max='1440']");
+  expect(kinds?.element.value).toBe("episode");
+  expect(minutes().element.value).toBe("1");
+  await kinds?.setValue("emotion");
+  expect(minutes().element.value).toBe("10");
+  await kinds?.setValue("episode");
+  expect(minutes().element.value).toBe("1");
+  await minutes().setValue(7);
+  await kinds?.setValue("loud");
+  expect(minutes().element.value).toBe("7");
+});

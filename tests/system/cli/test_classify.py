@@ -66,8 +66,18 @@ def test_people_get_a_line_and_a_bar_for_each_label(wav: Path) -> None:
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith(f"{wav}: ")
-    assert sorted(line.split()[0] for line in lines[1:]) == sorted(LABELS)
+    assert sorted(line.split()[0] for line in lines[1:-1]) == sorted(LABELS)
     assert "█" in lines[1]
+    assert lines[-1].startswith("  arousal    ")
+
+
+def test_how_agitated_speech_is_is_said_of_the_whole_and_of_each_stretch(wav: Path) -> None:
+    (found,) = answers(roomtone("classify", "--json", "--segments", wav))
+    arousals = [segment["arousal"] for segment in found["segments"]]  # type: ignore[attr-defined]
+    assert arousals and all(-1 <= arousal <= 1 for arousal in arousals)
+    assert min(arousals) - 0.05 <= found["arousal"] <= max(arousals) + 0.05  # type: ignore[operator]
+    lines = roomtone("classify", "--segments", wav).stdout.splitlines()
+    assert [line.split()[-1] for line in lines[-len(arousals) :]] == [f"{one:+.2f}" for one in arousals]
 
 
 @pytest.mark.parametrize(

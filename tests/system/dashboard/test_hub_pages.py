@@ -136,6 +136,7 @@ def test_an_alert_reaches_page_broker_and_webhook_and_ends(browser, hub, rooms, 
     rooms.appear("kitchen", "Kitchen")
     with open_page(browser, url, "/alerts", **DESKTOP) as (page, trouble):
         page.get_by_label("Name").fill("Somebody shouts")
+        page.get_by_label("When").select_option(label="An emotion is frequent")
         page.get_by_label("Webhook").fill("http://192.168.1.5/hook")
         page.get_by_role("button", name="Create rule").click()
         refused = page.locator("#rt-webhook-refused")

@@ -99,6 +99,9 @@ export const en = {
   try_none: "No microphone found.",
   try_failed: "Failed",
   try_no_speech: "No speech detected",
+  try_usual: "As calm as ordinary speech",
+  try_agitated: "More agitated than ordinary speech",
+  try_calm: "Calmer than ordinary speech",
   try_too_short: (time: string) => `Too little speech: ${time}`,
   try_cut_off: (there: string, whole: string) =>
     `The recording is cut off: ${there} of ${whole} are there. Copy or record it again.`,

@@ -102,6 +102,9 @@ export const es: Messages = {
   try_none: "No se encuentra ningún micrófono.",
   try_failed: "Error",
   try_no_speech: "No se detecta voz",
+  try_usual: "Tan tranquilo como el habla corriente",
+  try_agitated: "Más agitado que el habla corriente",
+  try_calm: "Más tranquilo que el habla corriente",
   try_too_short: (time: string) => `Muy poca voz: ${time}`,
   try_cut_off: (there: string, whole: string) =>
     `La grabación está cortada: hay ${there} de ${whole}. Cópiela o grábela de nuevo.`,
