@@ -222,6 +222,7 @@ class Link:
                 self._on_connected(session_present)
             case Disconnected():
                 self._connected = False
+                self._publisher.episodes.disconnected()
                 self._outbox.disconnected()
             case Acknowledged():
                 self._on_acknowledged(event)
@@ -233,12 +234,13 @@ class Link:
         self._refusals.clear()
         self._availability.connected()
         self._connected = True
+        self._publisher.episodes.connected()
         self._former_names.connected()
         self.publish_all()
         self._outbox.connected(session_present)
 
     def _on_acknowledged(self, event: Acknowledged) -> None:
-        code = event.code
+        code, number = event.code, event.number
         refusal = (code, event.topic == self._event_topic)
         if code >= reason_codes.FAILURE and refusal not in self._refusals:
             # Once for each connection and reason; again for the events, without which all else is of little use.
@@ -246,13 +248,10 @@ class Link:
             who = replace(self._identity, address=self._client.address)
             reason = reason_codes.of_code(code, event.name, who, event.topic)
             log.warning("[%s] a message is refused: %s", reason.code, reason.text)
-        if event.number == self._offline:
+        if number == self._offline:
             self._offline_acknowledged.set()
-        elif not (
-            self._former_names.acknowledged(event.number)
-            or self._publisher.episodes.acknowledged(event.number)
-        ):
-            self._outbox.on_acknowledged(event.number, code)
+        elif not (self._former_names.acknowledged(number) or self._publisher.episodes.acknowledged(number)):
+            self._outbox.on_acknowledged(number, code)
 
     def _on_message(self, message: Message) -> None:
         """Handle a message by its full topic; one of a subscription that is not ours any more has no effect."""

@@ -117,7 +117,8 @@ Nothing is published while the microphone is lost, except that an episode has en
 `uncertain`.
 Every episode whose `started` was published gets its `ended`, with the same `started_at`. Where the device stops
 meanwhile (also when it is killed, or the power fails), that has `"interrupted": true`: it is published at the stop or
-after the next start, which can be hours later, and does not say when the room became calm.
+after the next start, which can be hours later, and does not say when the room became calm. Where the broker was away
+when an episode started, `started` comes late, and only if the episode is not over by then; see its `started_at`.
 
 ## Commands
 

@@ -206,7 +206,8 @@ def start_numbering(folder: Path) -> object:
 
 
 def start_episode(folder: Path) -> object:
-    messages = EpisodeMessages(folder / "kitchen.episode", lambda _: None)
+    messages = EpisodeMessages(folder / "kitchen.episode", "roomtone", "kitchen", lambda *_: 1)
+    messages.connected()
     found = messages.unpublished_end
     stamp = "2026-01-01T10:00:00.000Z"
     messages.publish(Episode(event_type="started", started_at=stamp, peak=0.4, model="base-0.8.1"))

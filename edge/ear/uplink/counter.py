@@ -71,6 +71,8 @@ class UtteranceCounter:
                     "[count_not_saved] %s cannot be written (%s): counting in memory", self._path, error
                 )
             self._failed = True
+        else:
+            self._failed = False
 
     def _read(self) -> Counted | None:
         if self._path is None:

@@ -10,9 +10,8 @@ import msgspec
 
 from edge import protocol
 from edge.config.settings import Config
+from edge.link.delivery import episodes
 from edge.link.delivery.entry import Entry
-from edge.link.delivery.episodes import EpisodeMessages
-from edge.link.state.directories import state_dir
 from edge.protocol import (
     Health,
     Info,
@@ -63,10 +62,12 @@ class Publisher:
         self._speech = Speech(speaking=False, since=from_unix(time.time()))
         self._speech_is_news = False
         """Whether there was no connection when speech began or ended last."""
-        self.episodes = EpisodeMessages(
-            state_dir(config) / f"{config.node.id}.episode",
-            lambda episode: self._publish(protocol.EPISODE, encode(episode), EVENT_EXPIRY_S),
-        )
+        self.episodes = episodes.EpisodeMessages(
+            episodes.path_of(config), config.node.base_topic, config.node.id,
+            lambda topic, episode: self._send(
+                topic, encode(episode), qos=protocol.EPISODE.qos, expiry_s=EVENT_EXPIRY_S
+            ),
+        )  # fmt: skip
         """Publishes that episodes of agitation have started or ended."""
 
     @property
@@ -87,7 +88,7 @@ class Publisher:
         if self._model is not None:
             self._publish(protocol.MODEL, encode(self._model))
         self.publish_online()
-        self.episodes.connected()
+        self.episodes.publish_waiting()
 
     def publish_online(self) -> None:
         """Publish that we are online."""

@@ -41,3 +41,8 @@ def made_state_dir(config: Config) -> Path:
             reason(error),
         )
     return place
+
+
+def device_file(config: Config, suffix: str) -> Path:
+    """Return a file in that folder which is found again when the device has another name: its socket stays."""
+    return state_dir(config) / f"{Path(config.runtime.socket).stem}.{suffix}"

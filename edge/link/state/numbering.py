@@ -117,6 +117,8 @@ class Numbering:
                     "[numbers_not_saved] %s cannot be written (%s): another boot follows", self._path, error
                 )
             self._failed = True
+        else:
+            self._failed = False
 
     def _read(self) -> Numbers | None:
         if self._path is None:

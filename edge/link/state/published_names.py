@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from edge.config.settings import Config
-from edge.link.state.directories import state_dir
+from edge.link.state.directories import device_file
 from edge.protocol import TOPICS, announce_topic, topic
 from edge.protocol.homeassistant_discovery import discovery_topic
 from edge.util.atomic_file import update
@@ -64,7 +64,7 @@ def left_over(path: Path, now: Identity) -> set[str]:
 
 
 def _path(config: Config) -> Path:
-    return state_dir(config) / f"{Path(config.runtime.socket).stem}.identity"
+    return device_file(config, "identity")
 
 
 def _before(path: Path, now: Identity) -> tuple[Identity, ...]:

@@ -265,6 +265,29 @@ def test_a_device_with_a_new_id_takes_the_old_one_away(tmp_path, broker):
     assert "homeassistant/device/study/config" in left
 
 
+def test_a_device_with_a_new_id_ends_the_episode_of_the_old_one(tmp_path, broker):
+    where = f"runtime.socket={tmp_path}/link.sock"
+    with Subscriber(broker.port) as subscriber:
+        with LinkProcess(tmp_path, broker.port, settings=(where, "state.retain=true")) as link:
+            with EarClient(tmp_path / "link.sock") as ear:
+                until(lambda: "connected" in link.codes)
+                while not subscriber.of("episode"):
+                    ear.report()
+                note = tmp_path / "link.episode"
+                until(lambda: b'started"' not in note.read_bytes(), what="the broker's answer to the start")
+            link.kill()
+        with LinkProcess(tmp_path, broker.port, node="study", settings=(where,)) as link:
+            until(lambda: len(subscriber.of("episode")) == 2)
+            until(lambda: not list(tmp_path.glob("*.episode")))
+            link.stop()
+        started, ended = subscriber.of("episode")
+        assert started.topic == ended.topic == "roomtone/kitchen/episode"
+        topics = [(m.topic, bool(m.payload)) for m in subscriber.messages]
+        last_end = len(topics) - 1 - topics[::-1].index(("roomtone/kitchen/episode", True))
+        assert topics.index(("roomtone/kitchen/info", False)) > last_end, "cleared after that"
+    assert not [topic for topic in retained_topics(broker.port) if "kitchen" in topic]
+
+
 class CutsTheFirstClear(Relay):
     """Ends the first connection on which a message about the kitchen is sent."""
 

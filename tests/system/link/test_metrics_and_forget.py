@@ -5,10 +5,12 @@ import sys
 import urllib.error
 import urllib.request
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.protocol import EarHealth, HealthReport
+from edge.link.delivery.episodes import Waiting
+from edge.protocol import EarHealth, Episode, HealthReport
 from tests.support.broker import free_port
 from tests.support.link import EarClient, LinkProcess, Subscriber
 from tests.support.messages import utterance
@@ -106,3 +108,21 @@ def test_a_device_that_is_retired_leaves_nothing_retained(tmp_path, broker):
     done = forget(link, broker.port)
     assert done.returncode == 2
     assert b"start the broker" in done.stderr
+
+
+def test_a_device_that_is_retired_after_its_link_was_killed_ends_the_episode(tmp_path, broker):
+    end = Episode(
+        event_type="ended",
+        started_at="2026-01-01T10:00:00.000Z",
+        peak=0.4,
+        model="base-0.8.1",
+        interrupted=True,
+    )
+    file = tmp_path / "kitchen.episode"
+    file.write_bytes(msgspec.json.encode(Waiting("roomtone", "kitchen", end)))
+    link = LinkProcess(tmp_path, broker.port)
+    with Subscriber(broker.port) as subscriber:
+        assert forget(link, broker.port).returncode == 0
+        until(lambda: subscriber.of("episode"))
+        assert msgspec.json.decode(subscriber.last("episode"), type=Episode) == end
+    assert not file.exists()

@@ -8,6 +8,7 @@ import time
 import msgspec
 import pytest
 
+from edge.link.delivery.episodes import Waiting
 from edge.link.delivery.spool import Spool
 from edge.protocol import Episode, MicSignal, encode
 from tests.support.broker import Broker, free_port
@@ -85,6 +86,8 @@ def test_an_episode_in_which_the_link_is_killed_ends_with_the_next_link(tmp_path
             while not subscriber.of("episode"):
                 ear.report()
             until(lambda: json.loads(subscriber.last("state"))["agitated"])
+            note = tmp_path / "kitchen.episode"
+            until(lambda: b'started"' not in note.read_bytes(), what="the broker's answer to the start")
             link.kill()
         with link:
             until(lambda: len(subscriber.of("episode")) == 2)
@@ -99,11 +102,29 @@ def test_an_episode_in_which_the_link_is_killed_ends_with_the_next_link(tmp_path
         assert "interrupted" not in started
 
 
+def test_an_episode_that_starts_in_an_outage_and_goes_on_after_it_starts_and_ends(tmp_path):
+    broker = Broker(folder=tmp_path)
+    with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
+        for _ in range(8):
+            ear.report()
+        until(lambda: len(ear.acks) == 8, what="acknowledged from disk")
+        assert not (tmp_path / "kitchen.episode").exists(), "no subscriber knows of it"
+        with broker, Subscriber(broker.port) as subscriber:
+            until(lambda: subscriber.of("episode") and subscriber.of("state"), 30)
+            assert json.loads(subscriber.last("state"))["agitated"]
+            assert link.stop() == 0
+            until(lambda: len(subscriber.of("episode")) == 2)
+            started, ended = (json.loads(message.payload) for message in subscriber.of("episode"))
+            assert (started["event_type"], ended["event_type"]) == ("started", "ended")
+            assert started["started_at"] == ended["started_at"]
+            assert not (tmp_path / "kitchen.episode").exists()
+
+
 def test_after_a_power_cut_a_broker_that_is_late_and_no_microphone_leave_no_room_agitated(tmp_path):
     broker = Broker(folder=tmp_path)
     stamp = "2026-01-01T10:00:00.000Z"
     end = Episode(event_type="ended", started_at=stamp, peak=0.4, model="base-0.8.1", interrupted=True)
-    (tmp_path / "kitchen.episode").write_bytes(encode(end))
+    (tmp_path / "kitchen.episode").write_bytes(msgspec.json.encode(Waiting("roomtone", "kitchen", end)))
     with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
         ear.say(MicSignal("lost"))
         ear.tell(utterance(1))

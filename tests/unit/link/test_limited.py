@@ -100,12 +100,16 @@ class Broken(Sent):
 def test_an_end_that_nobody_could_be_told_of_is_published_with_the_next_connection(tmp_path: Path) -> None:
     sent = Broken()
     publisher = Publisher(load(overrides={"runtime.state_dir": str(tmp_path)}), sent)
+    publisher.episodes.connected()
     publisher.set_speaking(True)
     publisher.episodes.publish(EPISODE)
+    assert publisher.episodes.acknowledged(len(sent.messages))
     sent.connected = False
+    publisher.episodes.disconnected()
     publisher.set_speaking(False)
     publisher.episodes.publish(msgspec.structs.replace(EPISODE, event_type="ended"))
     sent.connected = True
+    publisher.episodes.connected()
     publisher.publish_all()
     assert publisher.episodes.acknowledged(len(sent.messages))
     publisher.publish_all()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from edge.ear.uplink.counter import UtteranceCounter
 from edge.link.state.numbering import EventNumber, Numbering
+from tests.support.log_codes import codes
 
 ONE, OTHER = "1" * 16, "2" * 16
 
@@ -111,3 +113,17 @@ def test_a_count_that_cannot_be_kept_goes_on_in_memory(tmp_path: Path) -> None:
     assert [counter.next() for _ in range(3)] == [1, 2, 3]
     counter.acknowledge(3)
     assert counter.first == 3
+
+
+def test_numbers_that_are_not_saved_are_said_once_and_again_when_it_fails_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "state"
+    numbering = begun(folder / "numbers")
+    for n in (1, 4):
+        assign(numbering, n)
+        assign(numbering, n + 1)
+        folder.mkdir()
+        assign(numbering, n + 2)
+        shutil.rmtree(folder)
+    assert codes(caplog) == ["numbers_not_saved"] * 2

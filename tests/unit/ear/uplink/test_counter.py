@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,17 @@ def test_a_damaged_file_begins_another_session(
     assert codes(caplog) == ["count_damaged"]
     assert again.session != first.session
     assert again.next() == 1
+
+
+def test_a_count_that_is_not_saved_is_said_once_and_again_when_it_fails_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "state"
+    counter = UtteranceCounter(folder / "count")
+    for _ in range(2):
+        counter.next()
+        counter.next()
+        folder.mkdir()
+        counter.next()
+        shutil.rmtree(folder)
+    assert codes(caplog) == ["count_not_saved"] * 2

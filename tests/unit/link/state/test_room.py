@@ -23,8 +23,16 @@ class World:
 
     def start(self):
         """As a new link does it."""
-        messages = EpisodeMessages(self.file, self.episodes.append)
+        messages = self.messages()
+        messages.connected()
         return RoomState(60, self.states.append, messages, lambda: self.now)
+
+    def messages(self):
+        return EpisodeMessages(self.file, "roomtone", "kitchen", self.send)
+
+    def send(self, topic, episode):
+        self.episodes.append(episode)
+        return len(self.episodes)
 
 
 @pytest.fixture
@@ -68,6 +76,7 @@ def test_what_was_said_long_ago_says_nothing_about_now(world, age_s):
 def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
     for changes in ({}, {"clock": "unsynced"}):
         world.episodes.clear()
+        world.file.unlink(missing_ok=True)
         room = world.start()
         for _ in range(20):
             room.add(angry(400 * 86_400 if changes else 1, **changes))
@@ -113,7 +122,7 @@ def test_after_a_power_cut_the_end_has_the_last_peak_and_the_room_is_calm(world)
         world.room.add(angry())
     world.states.clear()
     after = world.start()
-    end = EpisodeMessages(world.file, world.episodes.append).unpublished_end
+    end = world.messages().unpublished_end
     assert end.interrupted and end.peak > low
     after.update()  # before any ear is connected
     assert [(state.emotion, state.agitated) for state in world.states] == [("uncertain", False)]
