@@ -23,6 +23,8 @@ examples:
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
   roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.8.1 --data CORPORA --json
   roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
+  roomtone train evaluate --protocol household --data ~/recordings     # ~/recordings/<label>/<speaker>/*.wav
+  roomtone train evaluate --protocol ordinary --all-speakers --data ~/speech    # ~/speech/ordinary/<source>/*.wav
   roomtone train evaluate --protocol noise --every 5 --data CORPORA    # a quick look
   roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
   roomtone train evaluate --protocol quantisation --bundle models/base-0.8.1 --run RUN --data CORPORA
@@ -74,29 +76,7 @@ def register(steps: Any, step: Step) -> None:
         choices=["baseline"],
         help="adapt to the room, causally: each corpus is one room; mean of five orders",
     )
-    evaluate.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
-    _cache(evaluate)
-    evaluate.add_argument(
-        "--run",
-        dest="folder",
-        type=Path,
-        help="of quantisation: folder of the bundle's run; of ordinary-left-out: the run that is solved again",
-    )
-    evaluate.add_argument(
-        "--recipe", default="base", help="of ravdess-si and random-split (default: %(default)s)"
-    )
-    evaluate.add_argument(
-        "--out",
-        type=Path,
-        help="of ravdess-si, random-split and ordinary-left-out: where runs and results are kept",
-    )
-    evaluate.add_argument(
-        "--source", action="append", default=[], metavar="NAME",
-        help="of ordinary-left-out: leave out only this one; may be repeated (default: all, in turn)",
-    )  # fmt: skip
-    evaluate.add_argument(
-        "--seed", type=int, default=1, help="of ravdess-si and random-split (default: %(default)s)"
-    )
+    _of_single_protocols(evaluate)
     compare = step(steps, "compare", _compare, "compare two bundles by the same protocols, on the same clips")
     _epilog(compare, COMPARE)
     compare.add_argument("old", help="old bundle, with which it is compared: a folder or name")
@@ -121,6 +101,36 @@ def register(steps: Any, step: Step) -> None:
     report.add_argument("--out", type=Path, help="folder of the report (default: report-<bundle>)")
     report.add_argument("--history", type=Path, help="history.json of the run, for the training curves")
     report.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+
+
+def _of_single_protocols(parser: Any) -> None:
+    parser.add_argument("--hours", type=float, default=HOURS, help="of false-alarms (default: %(default)s)")
+    _cache(parser)
+    parser.add_argument(
+        "--all-speakers", action="store_true",
+        help="of ordinary: not only the speakers that are held back for tests; for speech that training has not heard",
+    )  # fmt: skip
+    parser.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        help="of quantisation: folder of the bundle's run; of ordinary-left-out: the run that is solved again",
+    )
+    parser.add_argument(
+        "--recipe", default="base", help="of ravdess-si and random-split (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="of ravdess-si, random-split and ordinary-left-out: where runs and results are kept",
+    )
+    parser.add_argument(
+        "--source", action="append", default=[], metavar="NAME",
+        help="of ordinary-left-out: leave out only this one; may be repeated (default: all, in turn)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of ravdess-si and random-split (default: %(default)s)"
+    )
 
 
 def _cache(parser: Any) -> None:
@@ -183,7 +193,16 @@ def _evaluate(options: argparse.Namespace) -> int:
         found = bundle.load(bundle.find(options.bundle))
         measured = registry.run_all(
             options.protocol,
-            Evaluator(found, data, options.every, options.json, options.folder, options.hours, options.cache),
+            Evaluator(
+                found,
+                data,
+                options.every,
+                options.json,
+                options.folder,
+                options.hours,
+                options.cache,
+                options.all_speakers,
+            ),
             options.adapt,
         )
     if options.json:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
 from edge.util.errors import UserError
+from training.data import splits
 from training.evaluate import compare_household
 from training.evaluate.evaluator import Evaluator
 from training.metrics import classification as metrics
@@ -88,9 +89,12 @@ def run(
 
 
 def default_protocols(data: Path) -> list[str]:
-    """The rooms of a household and the held-out clips; ordinary speech where its recordings are there."""
-    there = (data / "ordinary").is_dir()
-    return [name for name in DEFAULT_PROTOCOLS if there or name != "ordinary"]
+    """The rooms of a household; ordinary speech and the held-out clips where their recordings are there."""
+    there = {
+        "ordinary": (data / "ordinary").is_dir(),
+        "held-out": all((data / name).is_dir() for name in splits.load().corpora),
+    }
+    return [name for name in DEFAULT_PROTOCOLS if there.get(name, True)]
 
 
 def _pairs(evaluators: Sequence[Evaluator], protocols: Sequence[str]) -> Iterable[Pair]:

@@ -57,7 +57,7 @@ def _ordinary(
 def _household(
     evaluators: Sequence[Evaluator], found: Sequence[Predictions], seed: int
 ) -> Iterable[dict[str, Any]]:
-    for name in sorted(set(found[0].rooms)):
+    for name in rooms.sets(found[0]):
         drawn = rooms.household(
             found[0], name, households.SHARES[0], rooms=households.ROOMS, length=households.LENGTH
         )

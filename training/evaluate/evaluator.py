@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
 from training.augment import corruptions
-from training.data import splits, synthetic_voices
-from training.data.corpora import catalogue, emovo, folder
-from training.data.corpora.clip import ORDINARY, Clip, Found, audio_files
+from training.data.corpora.clip import Clip
 from training.data.recordings import Sounds
-from training.evaluate import protocol_names
+from training.evaluate import clip_lists, protocol_names
 from training.metrics import utterances
 from training.metrics.predictions import Predictions, predict
 
@@ -36,6 +33,8 @@ class Evaluator:
     """Of `false-alarms`."""
     cache: Path | None = None
     """Folder in which the outputs of utterances are kept for the next time."""
+    all_speakers: bool = False
+    """Of `ordinary`: all speakers of every source, not only those that are held back for tests."""
     _found: dict[tuple[str, str, int], Predictions] = field(default_factory=dict)
     _sounds: Sounds = field(default_factory=Sounds)
 
@@ -47,7 +46,7 @@ class Evaluator:
         every = every or self.every
         key = (which, condition, every)
         if key not in self._found:
-            clips = CLIPS[which](self.data)
+            clips = clip_lists.CLIPS[which](self.data)
             if not clips:
                 raise UserError(
                     f"{self.data}: no labelled audio for {which}: {protocol_names.PROTOCOLS[which]}"
@@ -66,11 +65,16 @@ class Evaluator:
         """
         key = (which, "utterances", self.every)
         if key not in self._found:
-            clips = UTTERANCES[which](self.data)
+            clips = self._clips_of(which)
             self._found[key] = utterances.predict(
                 self.bundle, clips[:: self.every], self._sounds, which, cache=self.cache, quiet=self.quiet
             )
         return self._found[key]
+
+    def _clips_of(self, which: str) -> list[Clip]:
+        if which == "ordinary":
+            return clip_lists.ordinary(self.data, all_speakers=self.all_speakers)
+        return clip_lists.labelled(self.data)
 
     def changes(self) -> dict[str, corruptions.Change]:
         """Return the corruptions (noise, rooms) that can be applied, by name; without recordings they are left out."""
@@ -92,66 +96,3 @@ class Evaluator:
         Raises `UserError` where there is none.
         """
         return corruptions.rooms(self.data)
-
-
-def held_out(data: Path) -> list[Clip]:
-    """List the clips of the test speakers of `splits.toml`; speakers that are missing are named in the log."""
-    split = splits.load()
-    clips = split.select(catalogue.clips(catalogue.read(data, split.corpora)), "test")
-    if missing := split.test - {clip.speaker for clip in clips}:
-        log.warning(
-            "not all of the test speakers are there, so the numbers are not comparable: %s missing",
-            sorted(missing),
-        )
-    return clips
-
-
-def unseen_language(data: Path) -> list[Clip]:
-    """List the clips of EMOVO in or below the folder, or of any `DIR/<label>/*`."""
-    root = data / "emovo" if (data / "emovo").is_dir() else data
-    found = emovo.scan(_folder(root))
-    return found.clips or _own(root)
-
-
-def _own(data: Path) -> list[Clip]:
-    found = folder.scan(_folder(data))
-    _log_skipped(found)
-    return found.clips
-
-
-def _folder(data: Path) -> Path:
-    if not data.is_dir():
-        raise UserError(f"{data}: no such folder")
-    return data
-
-
-def _log_skipped(found: Found) -> None:
-    if found.clips:
-        for reason, paths in found.skipped.items():
-            log.warning("%s: %d left out: %s (such as %s)", found.root, len(paths), reason, paths[0])
-
-
-CLIPS: dict[str, Callable[[Path], list[Clip]]] = {
-    "held-out": held_out, "unseen-language": unseen_language, "folder": _own,
-}  # fmt: skip
-
-
-def ordinary(data: Path) -> list[Clip]:
-    """List ordinary speech of held-back speakers, meetings, and synthetic voices where espeak-ng is installed."""
-    (found,) = catalogue.read(data, ["ordinary"])
-    clips = [clip for clip in found.clips if splits.is_held_back(clip)]
-    meetings = [
-        Clip("meetings", path, f"meetings/{path.stem}", ORDINARY) for path in audio_files(data / "vad")
-    ]
-    return clips + meetings + list(synthetic_voices.clips())
-
-
-def labelled(data: Path) -> list[Clip]:
-    """List the clips of the test speakers of `splits.toml`, and of EMOVO where it is there."""
-    clips = held_out(data)
-    if (data / "emovo").is_dir():
-        clips += emovo.scan(data / "emovo").clips
-    return clips
-
-
-UTTERANCES: dict[str, Callable[[Path], list[Clip]]] = {"ordinary": ordinary, "labelled": labelled}

@@ -8,7 +8,8 @@ HOURS = 4.0
 """Of false alarms: without a single event, three are needed to be 95 % sure of less than one an hour."""
 HOUSEHOLD = {
     "ordinary": "ordinary speech of speakers that no training heard, each source a room: share called an emotion",
-    "household": "rooms of 85, 95 and 70 % neutral speech: emotions rightly named, neutral kept, precision of labels",
+    "household": "rooms of 85, 95 and 70 % neutral speech: emotions rightly named, neutral kept, precision of labels; "
+    "this and the next three: test speakers, all of other corpora of labels, and DIR/<label>/<speaker>/* of your own",
     "episodes": "ten utterances, six of one emotion, after an ordinary hour: share found against false episodes",
     "arousal": "area under the curve of agitated against calm, neutral and ordinary speech",
     "one-emotion": "200 utterances of one label after 500 ordinary ones, and from the first minute: what it costs",

@@ -10,7 +10,8 @@ from edge.inference.bundle import Bundle
 from edge.util.errors import UserError
 from training.calibrate import confidence
 from training.evaluate import protocol_names
-from training.evaluate.evaluator import Evaluator, held_out
+from training.evaluate.clip_lists import held_out
+from training.evaluate.evaluator import Evaluator
 from training.evaluate.household import arousal, episodes, households, one_emotion, ordinary
 from training.evaluate.labelled import quantisation
 from training.evaluate.labelled.measures import measure

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 Float = NDArray[np.float64]
+CONFIDENCE: Final = 0.95
 
 
-def poisson_upper(count: int, confidence: float = 0.95) -> float:
+def poisson_upper(count: int, confidence: float = CONFIDENCE) -> float:
     """Exact one-sided upper bound of a Poisson mean (Garwood 1936, Biometrika 28:437): 3.00 for a count of 0."""
     return float(stats.chi2.ppf(confidence, 2 * (count + 1)) / 2)
 
 
-def widened(clusters: int, confidence: float = 0.95) -> float:
+def widened(clusters: int, confidence: float = CONFIDENCE) -> float:
     """Return the share to cut off at each end of a bootstrap distribution of so few clusters.
 
     Percentiles of a bootstrap are too narrow by `sqrt((n - 1) / n)` and by the normal in Student's place; the expanded
@@ -32,7 +33,7 @@ def bootstrap(
     statistic: Callable[[Float], Float],
     draws: int = 10_000,
     seed: int = 1,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
     """Interval of a statistic of sums over clusters, by `scipy.stats.bootstrap` over whole clusters.
 
@@ -64,11 +65,17 @@ def of_share(
 ) -> tuple[float, float]:
     """95 % interval of the share of `hits`, bool `[n]`, drawing whole clusters (speakers) `[n]`.
 
-    (0, 1) for one cluster.
+    Where all or none are hits a bootstrap would be sure after a single utterance: each cluster then counts as one draw
+    (Clopper and Pearson 1934, Biometrika 26:404). (0, 1) for one cluster.
     """
     names, place = np.unique(clusters, return_inverse=True)
     if len(names) < 2:
         return 0.0, 1.0
+    if hits.all() or not hits.any():
+        exact = stats.binomtest(len(names) if hits.all() else 0, len(names)).proportion_ci(
+            CONFIDENCE, "exact"
+        )
+        return float(exact.low), float(exact.high)
     sums = np.zeros((len(names), 2))
     np.add.at(sums, place, np.stack([hits.astype(float), np.ones(len(hits))], axis=1))
     return bootstrap(sums, lambda total: total[..., 0] / np.maximum(total[..., 1], 1.0), draws, seed)

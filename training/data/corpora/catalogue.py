@@ -54,6 +54,10 @@ CORPORA: dict[str, Corpus] = {
 }
 
 
+LABELLED = ("ravdess", "nemo", "tess", "emovo", "crema-d", "savee", "emo-db")
+"""Those whose clips have labels, neutral speech among them, and known speakers."""
+
+
 def folder_of(data: Path, name: str) -> Path:
     """Return the folder of a corpus below a data folder. Raises `UserError` where it is missing."""
     root = data / name

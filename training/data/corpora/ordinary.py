@@ -1,5 +1,6 @@
 """Ordinary speech, not acted: `speakers.tsv` beside `SOURCE/*`, or any `SOURCE/*` without the table.
 
+Files beside the folders of the sources are a source of their own, `ordinary`.
 Each source (readers, learners, commands, wake words, ...) is a corpus and a room of its own; its clips have the label
 `ordinary`. Where the speaker of a clip is unknown, the clip is a speaker of its own.
 """
@@ -22,13 +23,11 @@ def scan(root: Path) -> Found:
     rows = _rows(root / TABLE)
     for path in audio_files(root):
         parts = path.relative_to(root).parts
-        if len(parts) < 2:
-            found.skip(path, "not in a folder of a source")
-            continue
+        source = parts[0] if len(parts) > 1 else ORDINARY
         row = rows.get("/".join(parts), {})
-        speaker = f"{parts[0]}/{row.get('speaker') or path.name}"
+        speaker = f"{source}/{row.get('speaker') or path.name}"
         note = PUBLISHED_TEST if row.get("part") == "test" else row.get("age") or ""
-        found.add(Clip(parts[0], path, speaker, ORDINARY, note))
+        found.add(Clip(source, path, speaker, ORDINARY, note))
     return found
 
 

@@ -24,7 +24,7 @@ LEVELS: Final = (-1.0, -0.3, -0.1, 0.1, 0.2, 0.3, 0.5, 1.0)
 def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> list[dict[str, Any]]:
     """Measure how well arousal separates agitated from calm, neutral and ordinary speech; one JSON object per set.
 
-    Raises `BundleError` for a bundle with an absolute head.
+    Raises `BundleError` for a bundle with an absolute head, `UserError` where no set has neutral and agitated speech.
     """
     replay.head_of(bundle)
     talk = (
@@ -35,7 +35,7 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> lis
             for room in sorted(set(ordinary.rooms))
         ]
     )
-    return [_one(bundle, found, room, talk) for room in sorted(set(found.rooms))]
+    return [_one(bundle, found, room, talk) for room in rooms.sets(found, HIGH_AROUSAL)]
 
 
 def _one(bundle: Bundle, found: Predictions, room: str, talk: list[replay.Decisions]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from edge.inference.bundle import Bundle
 from edge.inference.relative_head import HIGH_AROUSAL
 from edge.protocol import LABELS
 from edge.util.episodes import OFF, ON, UTTERANCES
+from training.evaluate.household import rooms
 from training.evaluate.household.ordinary import SYNTHETIC
 from training.metrics import intervals, replay
 from training.metrics.predictions import Predictions
@@ -33,19 +34,19 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None = None)
     """Measure the share of simulated episodes that are found against false ones; one JSON object per set.
 
     With `ordinary`, speech that was not acted, false episodes are counted in its sources, too (in every object alike).
-    Raises `BundleError` for a bundle with an absolute head.
+    Raises `BundleError` for a bundle with an absolute head, `UserError` where no set has neutral and agitated speech.
     """
     head = replay.head_of(bundle)
     usual = None if ordinary is None else _in_ordinary(head, ordinary)
-    return [_one(bundle, head, found, room) | {"ordinary": usual} for room in sorted(set(found.rooms))]
+    return [_one(bundle, head, found, room) | {"ordinary": usual} for room in rooms.sets(found, HIGH_AROUSAL)]
 
 
 def _in_ordinary(head: Any, ordinary: Predictions) -> dict[str, Any]:
     """False episodes in 1,000 utterances by source, as shipped; the mean leaves synthetic voices out."""
-    rooms = np.array(ordinary.rooms)
+    owner = np.array(ordinary.rooms)
     sources = {
-        str(name): _false(_quiet(head, ordinary, np.flatnonzero(rooms == name)), ON)
-        for name in np.unique(rooms)
+        str(name): _false(_quiet(head, ordinary, np.flatnonzero(owner == name)), ON)
+        for name in np.unique(owner)
     }
     people = [rate for name, rate in sources.items() if name != SYNTHETIC]
     return {"false_per_1000": round(float(np.mean(people)), 2) if people else None, "sources": sources}

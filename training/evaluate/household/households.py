@@ -27,8 +27,11 @@ POSITIONS: Final = (0, 10, 20, 50, LENGTH)
 
 
 def run(bundle: Bundle, found: Predictions) -> list[dict[str, Any]]:
-    """Measure named and kept shares in rooms of mostly neutral speech; one JSON object per set and share of neutral."""
-    return [_one(bundle, found, room, share) for room in sorted(set(found.rooms)) for share in SHARES]
+    """Measure named and kept shares in rooms of mostly neutral speech; one JSON object per set and share of neutral.
+
+    Raises `UserError` where no set has both neutral and emotional speech.
+    """
+    return [_one(bundle, found, room, share) for room in rooms.sets(found) for share in SHARES]
 
 
 def at_home(bundle: Bundle, found: Predictions) -> dict[str, dict[str, float]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
+from edge.protocol import LABELS
+from edge.util.errors import UserError
 from training.metrics import replay
 from training.metrics.predictions import Predictions
 
+log = logging.getLogger(__name__)
 WARM_UP: Final = 20
 """Utterances after which results count."""
 SEED: Final = 1
@@ -26,6 +31,29 @@ class Rooms:
     position: NDArray[np.int64]
     """`[rooms * length]`: number of the utterance in its room, from 0."""
     decisions: replay.Decisions
+
+
+def sets(found: Predictions, emotions: Sequence[str] = LABELS[1:]) -> list[str]:
+    """Names of the sets with neutral speech and at least one of these emotions; others are named in the log.
+
+    Raises `UserError` where there is none.
+    """
+    labels = [LABELS.index(name) for name in emotions]
+    usable = []
+    for name in sorted(set(found.rooms)):
+        truth = found.truth[np.array(found.rooms) == name]
+        if not (truth <= 0).any():
+            log.warning("%s is left out: it has no neutral speech", name)
+        elif not np.isin(truth, labels).any():
+            log.warning("%s is left out: it has no speech that is %s", name, " or ".join(emotions))
+        else:
+            usable.append(name)
+    if not usable:
+        raise UserError(
+            f"no set has both neutral speech and speech that is {' or '.join(emotions)}: add what is missing, "
+            "such as DIR/neutral/* (or DIR/ordinary/*, speech that is not acted) and DIR/angry/*"
+        )
+    return usable
 
 
 def household(

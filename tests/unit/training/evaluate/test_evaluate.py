@@ -14,7 +14,8 @@ from tests.support.bundles import tiny
 from training import cli
 from training.data import progress
 from training.evaluate import registry
-from training.evaluate.evaluator import CLIPS, Evaluator
+from training.evaluate.clip_lists import CLIPS
+from training.evaluate.evaluator import Evaluator
 from training.evaluate.labelled import measures, quantisation
 from training.evaluate.report import tables
 from training.export import golden

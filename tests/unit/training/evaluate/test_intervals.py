@@ -42,3 +42,12 @@ def test_the_same_seed_gives_the_same_interval():
 def test_one_cluster_has_no_interval():
     with pytest.raises(ValueError, match="two clusters"):
         intervals.bootstrap(np.ones((1, 2)), lambda s: s[:, 0])
+
+
+@pytest.mark.parametrize("clusters", [3, 20, 84])
+def test_a_share_of_nothing_is_as_uncertain_as_its_speakers_are_few(clusters):
+    speakers = np.array([f"speaker {number}" for number in range(clusters)] * 5)
+    low, high = intervals.of_share(np.zeros(speakers.size, np.bool_), speakers)
+    # With this share, none of so many speakers would be hit in 2.5 % of all cases.
+    assert low == 0.0 and (1 - high) ** clusters == pytest.approx(0.025)
+    assert intervals.of_share(np.ones(speakers.size, np.bool_), speakers) == pytest.approx((1 - high, 1.0))
