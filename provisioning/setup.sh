@@ -10,7 +10,8 @@ offline() {
 }
 
 # Ctrl-C ends this script also where the program that runs does not end by it (apt while it unpacks): right after that.
-trap 'trap - INT; kill -INT $$' INT
+log=
+trap 'rm -f "$log"; trap - INT; kill -INT $$' INT
 
 # Servers that Debian's packages start by themselves: `package:units`. They were not asked for here.
 readonly SERVICES=("mosquitto:mosquitto" "caddy:caddy" "postgresql:postgresql" "docker.io:docker docker.socket containerd")
@@ -49,12 +50,17 @@ apt_has() {
   [[ $policy =~ Candidate:\ [0-9] ]]
 }
 
-# Runs apt or dpkg as root without questions; what it says is shown only when it fails.
-apt_log=
+# Runs apt or dpkg as root without questions; the end of what it says is in $apt_said.
+apt_said=
 apt_run() {
-  [ -n "$apt_log" ] || apt_log=$(mktemp)
+  local status=0
+  # A file and no pipe: what a package starts keeps it open.
+  log=$(mktemp)
   as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes DEBCONF_NONINTERACTIVE_SEEN=true LC_ALL=C.UTF-8 \
-    "$@" >"$apt_log" 2>&1 </dev/null
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+  apt_said=$(tail -n 5 "$log")
+  rm -f "$log"
+  return "$status"
 }
 
 # Installs the Debian packages of its arguments that are missing, and says which.
@@ -79,11 +85,10 @@ apt_need() {
   fi
   wanted=(apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "${missing[@]}")
   if ! apt_run "${wanted[@]}"; then
-    tail -n 5 "$apt_log" >&2
+    say "$apt_said"
     [ -z "$lists_failed" ] || offline "Debian's servers were"
     die "apt-get could not install these packages; see above"
   fi
-  rm -f "$apt_log" && apt_log=
   stop_services
 }
 
@@ -200,7 +205,7 @@ make_venv() {
 
 # What pip says is shown only when it fails: it warns of what its users cannot change.
 pip_install() {
-  local extras=$1 log
+  local extras=$1
   shift
   log=$(mktemp)
   if "$VENV/bin/python" -m pip install -q --upgrade 'pip>=25.1' >"$log" 2>&1 &&

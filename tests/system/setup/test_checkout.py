@@ -170,9 +170,11 @@ def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_pat
         (programs / name).chmod(0o755)
     # In the background of a script SIGINT would be ignored from the start.
     command = ["env", "--default-signal=INT", checkout / "run", "setup"]
+    logs = tmp_path / "logs"
+    logs.mkdir()
     with subprocess.Popen(
         command,
-        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(logs)},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     ) as process:  # fmt: skip
@@ -182,5 +184,6 @@ def test_ctrl_c_ends_the_script_whatever_apt_makes_of_it(checkout: Path, tmp_pat
         said = process.communicate(timeout=30)[0]
     assert process.returncode == -signal.SIGINT
     assert "could not install" not in said
+    assert not list(logs.iterdir())
     # A Python that was asked for its version may have left compiled files there.
     assert not (checkout / ".venv/bin").exists()
