@@ -37,6 +37,11 @@ HUB = "./run hub --mqtt-port 18884 --https-port 18443"
 EVENT = re.compile(r"^\d\d:\d\d:\d\d  \S.*dBFS$", re.MULTILINE)
 FIRST_EVENT_S = float(os.environ.get("ROOMTONE_FIRST_EVENT_S", "300"))
 """On a machine like that of .ci/run, which does nothing else, it takes less than 100 s."""
+BROWSER = (
+    "import sys, urllib.request as web;"
+    " print(web.build_opener(web.HTTPCookieProcessor()).open(sys.argv[1]).read().decode())"
+)
+"""Prints the page of an address; the token in it becomes a cookie."""
 FAR, FAR_ADDRESS, FAR_PORT = "broker.test", "192.0.2.77", 18886
 """A broker that is not on the loopback network."""
 CONFIGURATION = "cat /etc/roomtone/roomtone.toml; cat /etc/roomtone/credentials/* | sha256sum"
@@ -144,9 +149,11 @@ def test_what_the_demo_prints_can_be_typed(newcomer: Newcomer) -> None:
     _, said = newcomer.types(
         "(./run demo --seconds 25 > demo.log 2>&1 &"
         " for i in $(seq 240); do grep -q Events demo.log && break; sleep 0.5; done;"
-        " eval \"timeout 20 $(sed -n 's/^ *Events *//p' demo.log) -C 1\"; wait)"
+        " eval \"timeout 20 $(sed -n 's/^ *Events *//p' demo.log) -C 1\";"
+        f" python3 -c '{BROWSER}' $(sed -n 's/^ *Page *//p' demo.log); wait)"
     )
     assert '"event_type"' in said, said
+    assert '<div id="app">' in said, said
 
 
 @pytest.mark.parametrize(
