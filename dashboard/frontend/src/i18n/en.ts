@@ -209,7 +209,7 @@ export const en = {
   releases: "Releases",
   releases_none: "No releases yet. Publish one with `roomtone fleet publish` on the workstation.",
   releases_elsewhere:
-    "This hub serves no releases. Create the folder with `roomtone fleet keys init` and use `roomtone dashboard --updates DIR`.",
+    "This hub serves no releases. `./run hub` serves them, and so does `roomtone dashboard --updates DIR` with a folder that `roomtone fleet keys init` has made.",
   shipped: "Installed with the package",
   release: (n: number) => `release ${n}`,
   runs_release: (n: number) => `release ${n}, confirmed`,

@@ -217,7 +217,7 @@ export const es: Messages = {
   releases: "Publicaciones",
   releases_none: "Aún no hay publicaciones. Cree una con `roomtone fleet publish` en la estación de trabajo.",
   releases_elsewhere:
-    "Este servidor no ofrece publicaciones. Cree la carpeta con `roomtone fleet keys init` y use `roomtone dashboard --updates DIR`.",
+    "Este servidor no ofrece publicaciones. Las ofrece `./run hub`, y también `roomtone dashboard --updates DIR` con una carpeta creada por `roomtone fleet keys init`.",
   shipped: "Instalados con el programa",
   release: (n: number) => `publicación ${n}`,
   runs_release: (n: number) => `publicación ${n}, confirmada`,
