@@ -99,7 +99,7 @@ EXPECTED = {
         said="it hears: ", before="sudo roomtone unmute\n"
     ),
     "roomtone fleet --site hub/site push models/": Expected(
-        said="pushed to all", then=("roomtone model status", "releases above 1 are accepted")
+        said="1 of 1 devices run it", then=("roomtone model status", "releases above 1 are accepted")
     ),
     "roomtone fleet list": Expected(said="broker"),
     "sudo roomtone model status": Expected(said="baseline"),
