@@ -61,3 +61,26 @@ describe("why the broker is lost", () => {
     expect(brokerReason({ code: "timeout", detail })).toBe(detail);
   });
 });
+
+describe("why a message, a release or a notification failed", () => {
+  async function translate(language: string) {
+    document.cookie = `rt-language=${language}`;
+    vi.resetModules();
+    const { translateReason } = await import("@/i18n");
+    document.cookie = "rt-language=; max-age=0";
+    return translateReason;
+  }
+  it("is said in the page's language, with what was said of it behind", async () => {
+    const reason = await translate("es");
+    const detail = "event: Object missing required field `id`";
+    expect(reason("message", detail)).toBe(`el contenido incumple el protocolo (${detail})`);
+    expect(reason("message", "not a topic of a room: 'a/b'")).toMatch(/^no es un tema .*'a\/b'\)$/);
+    expect(reason("release", "base-1.0.0 rolled back: the ear does not run it")).toMatch(/^se ha vuelto/);
+    expect(reason("delivery", "status 500")).toContain("ha respondido con un error (status 500)");
+    expect(reason("delivery", "ConnectTimeout: ")).toContain("no responde a tiempo");
+    expect(reason("delivery", "something else")).toBe("something else");
+  });
+  it("needs no other words in English", async () => {
+    expect((await translate("en"))("delivery", "status 500")).toBe("status 500");
+  });
+});

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import smtplib
+import socket
 
+import httpx
 import pytest
 
 from dashboard.auth import passwords
@@ -79,3 +83,25 @@ def test_the_codes_that_the_pages_translate_are_codes_of_the_server():
     wanted = re.findall(r'^  (\w+): "', table, re.MULTILINE)
     assert len(wanted) > 15
     assert [one for one in wanted if not any(code.startswith(one) for code in codes_of_reasons())] == []
+
+
+OPENSSL = "CERTIFICATE_VERIFY_FAILED"
+"""How OpenSSL names the reason of an `ssl.SSLCertVerificationError`, in its text."""
+PARTS = re.findall(
+    r'^    \["(.+?)", "',
+    (ROOT / "dashboard/frontend/src/i18n/es-reasons.ts").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_reasons_that_the_pages_translate_are_those_of_server_device_and_libraries(part):
+    releases = "\n".join(
+        path.read_text(encoding="utf-8") for path in sorted((ROOT / "edge" / "releases").rglob("*.py"))
+    )
+    exceptions = [name for module in (builtins, httpx, smtplib, socket) for name in vars(module)]
+    assert part in SOURCES + releases or any(part in name for name in exceptions) or part == OPENSSL
+
+
+def test_there_are_reasons():
+    assert len(PARTS) > 30

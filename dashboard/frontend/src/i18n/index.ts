@@ -3,6 +3,7 @@
 import { en, type Messages } from "./en";
 import { es } from "./es";
 import { brokerReasons } from "./es-broker";
+import { reasons } from "./es-reasons";
 
 const YEAR_S = 31_536_000;
 const tables: Record<string, Messages> = { en, es };
@@ -30,6 +31,12 @@ export function brokerReason(broker: { code: string; detail: string }): string {
   const known = Object.keys(brokerReasons).filter((code) => broker.code.startsWith(code));
   const best = known.sort((a, b) => b.length - a.length)[0];
   return best === undefined ? broker.detail : `${brokerReasons[best]} (${broker.detail})`;
+}
+
+/** Why something failed: in the page's language where it is a known reason, with what was said of it behind. */
+export function translateReason(kind: keyof typeof reasons, detail: string): string {
+  const known = language === "en" ? undefined : reasons[kind].find(([part]) => detail.includes(part));
+  return known === undefined ? detail : `${known[1]} (${detail})`;
 }
 
 /** Keeps the reader's choice for a year and loads the page again in that language. */
