@@ -65,6 +65,8 @@ class Relative:
     evidence_spread: float = 1.0
     """How far the calm half of this room's speech varies, against the typical room, within bounds."""
     arousal_spread: float = 1.0
+    unsure: float = 0.0
+    """Weight of the origin in the baseline: 1 where nothing is known of the room, towards 0 as it is heard."""
 
 
 class Baseline:
@@ -111,6 +113,7 @@ class Baseline:
             self._arousal(away),
             bounded(self._evidence_below, spread.evidence_below),
             bounded(self._arousal_below, spread.arousal_below),
+            1.0 - self.shrinkage,
         )
 
     def add(self, outputs: ArrayLike) -> bool:

@@ -48,10 +48,15 @@ def decide(found: Relative, head: RelativeHead) -> Decision:
 
 
 def evidence_of(found: Relative, head: RelativeHead) -> float:
-    """Return the log odds of any emotion against `neutral`, scaled as in a room of typical spread."""
+    """Return the log odds of any emotion against `neutral`, scaled as in a room of typical spread.
+
+    What a room adds to all its utterances is not yet told from an emotion while little has been heard there, so less
+    is taken for evidence then.
+    """
     rule, spread = head.decision, head.baseline.spread
     ratio = float(found.evidence_spread**rule.spread_power)
-    return log_odds(found.logits) + (rule.threshold - spread.evidence_median) * (1.0 - ratio)
+    scaled = log_odds(found.logits) + (rule.threshold - spread.evidence_median) * (1.0 - ratio)
+    return scaled - rule.caution * found.unsure
 
 
 def score(found: Relative, head: RelativeHead) -> float:

@@ -78,6 +78,8 @@ class DecisionSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     offset: Finite
     temperature: Positive
     """Of the six emotions among themselves."""
+    caution: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    """Taken off the evidence while nothing is known of a room; less of it, the more has been heard there."""
 
 
 class ArousalScale(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -28,6 +28,7 @@ from edge.inference.relative_head import (
 from edge.protocol import LABELS
 from edge.util.episodes import Episodes
 from edge.util.errors import UserError
+from training.calibrate import caution
 from training.fit.out_of_fold import OutOfFold
 from training.fit.relative import FIELD
 from training.metrics import replay
@@ -109,7 +110,6 @@ def choose(
         left_out = left_out.with_rooms_of(unseen)
     rooms = _rooms(left_out)
     head = initial(left_out, bias, output, how=how)
-    spec = head.baseline
     acted = [name for name in rooms if (left_out.truth[left_out.rooms == name] > 0).sum() >= FEWEST]
     strict = [name for name in acted if unseen is not None and name in unseen.rooms]
     for _ in range(ROUNDS):
@@ -121,20 +121,32 @@ def choose(
             threshold = max(threshold, float(np.quantile(one.score[one.truth == 0], how.kept_share)))
         decision = msgspec.structs.replace(head.decision, threshold=round(threshold, 4))
         head = msgspec.structs.replace(head, decision=decision)
+        careful = caution.choose(left_out, _beginning_at(head, origin), strict, how.kept_share)
+        decision = msgspec.structs.replace(head.decision, caution=careful)
+        head = msgspec.structs.replace(head, decision=decision)
     # Labels of the field are doubtful and count little in the head: no probability is calibrated on them.
     clear = [name for name in rooms if not name.startswith(f"{FIELD}/")] or rooms
     homes = [_stream(left_out, head, name, NEUTRAL_SHARE) for name in acted if name in clear]
     slope, offset = _calibrated([one for name, one in zip(rooms, talk, strict=True) if name in clear], homes)
     high = _scale([one.arousal for one in talk])
+    head = _beginning_at(head, origin)
     return msgspec.structs.replace(
         head,
-        baseline=spec if origin is None else msgspec.structs.replace(spec, origin=tuple(map(float, origin))),
         decision=msgspec.structs.replace(
             head.decision, slope=slope, offset=offset, temperature=_temperature(homes)
         ),
         arousal_scale=msgspec.structs.replace(
             head.arousal_scale, low=-round(CALM_SHARE * high, 4), high=high
         ),
+    )
+
+
+def _beginning_at(head: RelativeHead, origin: Sequence[float] | None) -> RelativeHead:
+    """The head with the origin of the graph, at which the rooms of unseen speakers begin."""
+    if origin is None:
+        return head
+    return msgspec.structs.replace(
+        head, baseline=msgspec.structs.replace(head.baseline, origin=tuple(map(float, origin)))
     )
 
 

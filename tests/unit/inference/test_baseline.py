@@ -216,6 +216,17 @@ def test_where_calm_speech_varies_little_less_is_remarkable():
     assert evidence_of(relative(0.0, evidence_spread=1.6), HEAD) < evidence_of(relative(0.0), HEAD)
 
 
+def test_a_room_that_is_not_known_yet_needs_more_evidence(random):
+    head = msgspec.structs.replace(HEAD, decision=msgspec.structs.replace(HEAD.decision, caution=2.0))
+    new, known = Baseline(SPEC).relative(at(1.0)), learnt(ordinary(random, 500)).relative(at(1.0))
+    assert new.unsure == 1.0 and known.unsure < 0.05
+    assert evidence_of(new, head) == pytest.approx(evidence_of(new, HEAD) - 2.0)
+    assert evidence_of(known, head) == pytest.approx(evidence_of(known, HEAD), abs=0.1)
+    assert score(new, head) == pytest.approx(score(new, HEAD) - 2.0)
+    # What is published as probabilities is as careful.
+    assert decide(new, head).probabilities[0] > decide(new, HEAD).probabilities[0]
+
+
 def test_the_spread_of_a_room_is_that_of_its_calm_half(random):
     def spread(outputs: np.ndarray) -> float:
         return learnt(outputs).relative(np.zeros(8)).arousal_spread

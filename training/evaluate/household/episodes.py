@@ -45,22 +45,25 @@ def _in_ordinary(head: Any, ordinary: Predictions) -> dict[str, Any]:
     """False episodes in 1,000 utterances by source, as shipped; the mean leaves synthetic voices out."""
     owner = np.array(ordinary.rooms)
     sources = {
-        str(name): _false(_quiet(head, ordinary, np.flatnonzero(owner == name)), ON)
+        str(name): _false(_quiet(head, ordinary, np.flatnonzero(owner == name))[1], ON)
         for name in np.unique(owner)
     }
     people = [rate for name, rate in sources.items() if name != SYNTHETIC]
     return {"false_per_1000": round(float(np.mean(people)), 2) if people else None, "sources": sources}
 
 
-def _quiet(head: Any, found: Predictions, places: NDArray[np.intp]) -> list[NDArray[np.float64]]:
-    """Streams of ordinary utterances, drawn from these places."""
-    return [_means(head, found, _draw(places, STREAM, [SEED, 0, n]))[BEFORE:] for n in range(ROOMS)]
+def _quiet(
+    head: Any, found: Predictions, places: NDArray[np.intp]
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Streams of ordinary utterances, drawn from these places: their first `BEFORE`, and what follows."""
+    streams = [_means(head, found, _draw(places, STREAM, [SEED, 0, n])) for n in range(ROOMS)]
+    return [means[:BEFORE] for means in streams], [means[BEFORE:] for means in streams]
 
 
 def _one(bundle: Bundle, head: Any, found: Predictions, room: str) -> dict[str, Any]:
     own = np.array(found.rooms) == room
     neutral = np.flatnonzero(own & (found.truth <= 0))
-    quiet = _quiet(head, found, neutral)
+    first, quiet = _quiet(head, found, neutral)
     tracks: dict[str, list[NDArray[np.float64]]] = {}
     speakers: list[str] = []
     for label in range(1, len(LABELS)):
@@ -79,7 +82,8 @@ def _one(bundle: Bundle, head: Any, found: Predictions, room: str) -> dict[str, 
     return {
         "protocol": "episodes", "bundle": bundle.full_name, "set": room, "n": len(agitated),
         "threshold": ON, "utterances": UTTERANCES, "found": float(noticed.mean()), "low_95": low, "high_95": high,
-        "false_per_1000": _false(quiet, ON), "found_at_1": _at(curve, 1.0), "found_at_5": _at(curve, 5.0),
+        "false_per_1000": _false(quiet, ON), "false_at_start": round(_false(first, ON) * BEFORE / 1000, 2),
+        "found_at_1": _at(curve, 1.0), "found_at_5": _at(curve, 5.0),
         "by_emotion": {name: _found(held, ON) for name, held in tracks.items()}, "curve": curve,
     }  # fmt: skip
 

@@ -70,7 +70,11 @@ def facts_of(manifest: bundles.Manifest, made: RunFacts) -> dict[str, Any]:
             "| ordinary speech (five sources) | fitted as ordinary; held-back speakers: test | per source |"
         )
         rows.append("| emospeech, places House and Misc | fit | CC BY-NC-SA 4.0 |")
-    rows.append("| EMOVO | evaluation only | research |")
+    rows += [
+        f"| {name} | evaluation only | {catalogue.CORPORA[name].licence} |"
+        for name in catalogue.LABELLED
+        if name not in split.corpora and (made.data / name).is_dir()
+    ]
     start = model_card.start_of(history.get("notes", {}))
     spoken = " and ".join(LANGUAGES.get(name, name) for name in split.corpora)
     return {

@@ -98,7 +98,8 @@ def _household(measured: list[dict[str, Any]]) -> list[str]:
 def _episodes(measured: list[dict[str, Any]]) -> list[str]:
     rows = [
         [one["set"], _percent(one["found"]), _interval(one), f"{one['false_per_1000']:.1f}",
-         _percent(one["found_at_1"]), _percent(one["found_at_5"]), _percent(one["by_emotion"].get("angry"))]
+         f"{one['false_at_start']:.1f}", _percent(one["found_at_1"]), _percent(one["found_at_5"]),
+         _percent(one["by_emotion"].get("angry"))]
         for one in measured
     ]  # fmt: skip
     usual = measured[0]["ordinary"]
@@ -111,6 +112,7 @@ def _episodes(measured: list[dict[str, Any]]) -> list[str]:
                 "found",
                 "95 % interval",
                 "false in 1,000",
+                "in a room's first 60",
                 "found at 1 false",
                 "found at 5 false",
                 "angry",

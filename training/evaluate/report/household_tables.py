@@ -107,9 +107,10 @@ def length(entry: dict[str, Any]) -> str:
 
 def episodes(measured: Sequence[dict[str, Any]]) -> str:
     """Format found and false episodes, by set and by emotion, as a table."""
-    head = ["set", "found", "95 % interval", "false in 1,000", "found at 1", "found at 5"]
+    head = ["set", "found", "95 % interval", "false in 1,000", "in the first 60", "found at 1", "found at 5"]
     rows = [
         [one["set"], percent(one["found"]), between(one), f"{one['false_per_1000']:.1f}",
+         f"{one['false_at_start']:.1f}",
          percent(one["found_at_1"]), percent(one["found_at_5"])]
         for one in measured
     ]  # fmt: skip

@@ -113,7 +113,16 @@ def test_agitated_speech_is_found_by_arousal_and_as_an_episode():
     assert sum(row["ordinary"] for row in area["by_arousal"]) == pytest.approx(1.0)
     (found,) = episodes.run(BASE, utterances())
     assert found["found"] > 0.9 and found["by_emotion"]["angry"] > found["by_emotion"]["sad"]
+    assert found["false_at_start"] == 0.0
     assert episodes.run(BASE, utterances(0.0))[0]["found"] < 0.2
+
+
+def test_false_episodes_of_a_room_that_is_not_known_yet_are_counted_apart():
+    found = utterances()
+    # This room moves the arousal of all that is said in it; after a while that is its baseline.
+    shifted = dataclasses.replace(found, outputs=found.outputs + np.array([0, 0, 0, 0, 0, 0, 0, 10.0]))
+    (one,) = episodes.run(BASE, shifted)
+    assert one["false_at_start"] > 0.5 and one["false_per_1000"] < 5.0
 
 
 def test_false_episodes_are_counted_in_speech_that_was_not_acted_too():
