@@ -210,7 +210,7 @@ def start_episode(folder: Path) -> object:
     messages.connected()
     found = messages.unpublished_end
     stamp = "2026-01-01T10:00:00.000Z"
-    messages.publish(Episode(event_type="started", started_at=stamp, peak=0.4, model="base-0.8.1"))
+    messages.publish(Episode(event_type="started", started_at=stamp, peak=0.4, model="base-0.8.2"))
     return found
 
 

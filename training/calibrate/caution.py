@@ -36,9 +36,9 @@ def choose(left_out: OutOfFold, head: RelativeHead, rooms: Sequence[str], kept_s
     plain = msgspec.structs.replace(head, decision=msgspec.structs.replace(head.decision, caution=0.0))
     spoken = []
     for name in rooms:
-        heard = list(_beginnings(left_out, plain, name))
+        compared = list(_beginnings(left_out, plain, name))
         spoken.append(
-            (np.array([score(one, plain) for one in heard]), np.array([one.unsure for one in heard]))
+            (np.array([score(one, plain) for one in compared]), np.array([one.unsure for one in compared]))
         )
     for caution in np.arange(0.0, MOST, STEP):
         kept = [(scores - caution * unsure < head.decision.threshold).mean() for scores, unsure in spoken]

@@ -21,13 +21,13 @@ examples:
   roomtone train evaluate --protocol ordinary --bundle base --data CORPORA
   roomtone train evaluate --protocol household --bundle base --data CORPORA --cache /tmp/outputs
   roomtone train evaluate --protocol held-out --bundle base --data CORPORA
-  roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.8.1 --data CORPORA --json
+  roomtone train evaluate --protocol unseen-language --adapt baseline --bundle models/base-0.8.2 --data CORPORA --json
   roomtone train evaluate --protocol folder --data ~/recordings        # ~/recordings/<label>/*.wav
   roomtone train evaluate --protocol household --data ~/recordings     # ~/recordings/<label>/<speaker>/*.wav
   roomtone train evaluate --protocol ordinary --all-speakers --data ~/speech    # ~/speech/ordinary/<source>/*.wav
   roomtone train evaluate --protocol noise --every 5 --data CORPORA    # a quick look
   roomtone train evaluate --protocol false-alarms --hours 4 --data CORPORA
-  roomtone train evaluate --protocol quantisation --bundle models/base-0.8.1 --run RUN --data CORPORA
+  roomtone train evaluate --protocol quantisation --bundle models/base-0.8.2 --run RUN --data CORPORA
   roomtone train evaluate --protocol ravdess-si --recipe base --out FOLDS --data CORPORA
   roomtone train evaluate --protocol ordinary-left-out --run RUN --out LEFT-OUT --data CORPORA
 
@@ -41,7 +41,7 @@ percentage points.
 """
 COMPARE = """\
 examples:
-  roomtone train compare base-0.8.0 models/base-0.8.1 --data CORPORA
+  roomtone train compare base-0.8.1 models/base-0.8.2 --data CORPORA
   roomtone train compare OLD NEW --data CORPORA --protocol held-out --protocol unseen-language --adapt baseline
   roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
 
@@ -55,7 +55,7 @@ exit status: 0 NEW is better or equal, 1 NEW is worse, 2 it could not be measure
 """
 REPORT = """\
 examples:
-  roomtone train report --bundle models/base-0.8.1 --data CORPORA --out report
+  roomtone train report --bundle models/base-0.8.2 --data CORPORA --out report
   roomtone train report --bundle base --data CORPORA --history RUN/history.json --every 5
 
 Writes into --out, which must not exist yet: report.json (every object of every protocol), numbers.md (the numbers of

@@ -115,7 +115,7 @@ def test_a_device_that_is_retired_after_its_link_was_killed_ends_the_episode(tmp
         event_type="ended",
         started_at="2026-01-01T10:00:00.000Z",
         peak=0.4,
-        model="base-0.8.1",
+        model="base-0.8.2",
         interrupted=True,
     )
     file = tmp_path / "kitchen.episode"

@@ -123,7 +123,7 @@ def test_an_episode_that_starts_in_an_outage_and_goes_on_after_it_starts_and_end
 def test_after_a_power_cut_a_broker_that_is_late_and_no_microphone_leave_no_room_agitated(tmp_path):
     broker = Broker(folder=tmp_path)
     stamp = "2026-01-01T10:00:00.000Z"
-    end = Episode(event_type="ended", started_at=stamp, peak=0.4, model="base-0.8.1", interrupted=True)
+    end = Episode(event_type="ended", started_at=stamp, peak=0.4, model="base-0.8.2", interrupted=True)
     (tmp_path / "kitchen.episode").write_bytes(msgspec.json.encode(Waiting("roomtone", "kitchen", end)))
     with LinkProcess(tmp_path, broker.port) as link, EarClient(link.socket) as ear:
         ear.say(MicSignal("lost"))

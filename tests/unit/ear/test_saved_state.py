@@ -13,7 +13,7 @@ from edge.ear.saved_state import MAX_BYTES, restore, save
 
 BASELINE = {
     "format": 2,
-    "model": "base-0.8.1",
+    "model": "base-0.8.2",
     "model_sha256": "0" * 64,
     "since": "2026-01-01T00:00:00.000Z",
     "saved": "2026-01-02T00:00:00.000Z",

@@ -11,7 +11,7 @@ import pytest
 from edge.link.delivery.episodes import MAX_WAITING, EpisodeMessages
 from edge.protocol import Episode
 
-STARTED = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.8.1")
+STARTED = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.8.2")
 ENDED = msgspec.structs.replace(STARTED, event_type="ended", peak=0.6)
 INTERRUPTED = msgspec.structs.replace(STARTED, event_type="ended", interrupted=True)
 SECOND = msgspec.structs.replace(STARTED, started_at="2026-01-01T11:00:00.000Z")

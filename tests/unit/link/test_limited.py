@@ -15,7 +15,7 @@ from edge.link.delivery.publisher import Publisher
 from edge.protocol import Episode, LevelSignal, MicSignal
 from tests.support.messages import INFO
 
-EPISODE = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.8.1")
+EPISODE = Episode(event_type="started", started_at="2026-01-01T10:00:00.000Z", peak=0.4, model="base-0.8.2")
 
 
 class Sent:

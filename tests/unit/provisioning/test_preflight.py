@@ -46,7 +46,7 @@ def test_an_unknown_option_is_refused_with_the_usage_of_run(
 
 def test_what_is_right_is_not_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert preflight.main(["demo", "--playback", str(tmp_path), "--seconds", "5", "--mic"]) == 0
-    for model in ("small", "base-0.8.1", str(ROOT / "models" / "base-0.8.1")):
+    for model in ("small", "base-0.8.2", str(ROOT / "models" / "base-0.8.2")):
         assert preflight.main(["demo", "--model", model]) == 0
     assert preflight.main(["train", "corpora", "--data", str(tmp_path), "--json"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -48,15 +48,15 @@ def angry(age_s: float = 0.0, **changes):
 def test_a_new_room_is_uncertain_as_soon_as_a_model_is_known(world):
     world.room.update()
     assert world.states == []
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     world.room.update()
     assert [(state.emotion, state.confidence, state.model) for state in world.states] == [
-        ("uncertain", 0, "base-0.8.1")
+        ("uncertain", 0, "base-0.8.2")
     ]
 
 
 def test_a_room_where_nothing_is_said_is_published_every_minute(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(6):
         world.now += 30
         world.room.update()
@@ -65,7 +65,7 @@ def test_a_room_where_nothing_is_said_is_published_every_minute(world):
 
 @pytest.mark.parametrize("age_s", [RECENT_S + 5, 3600, 400 * 86_400])
 def test_what_was_said_long_ago_says_nothing_about_now(world, age_s):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(20):
         world.room.add(angry(age_s))
     world.room.update()
@@ -86,7 +86,7 @@ def test_what_is_said_now_counts_also_where_the_clock_is_not_right(world):
 
 
 def test_an_episode_that_is_under_way_ends_with_the_link(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(10):
         world.room.add(angry())
     world.room.end()
@@ -98,7 +98,7 @@ def test_an_episode_that_is_under_way_ends_with_the_link(world):
 
 
 def test_an_episode_ends_also_while_the_microphone_is_lost(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(10):
         world.room.add(angry())
     world.room.update()
@@ -114,7 +114,7 @@ def test_an_episode_ends_also_while_the_microphone_is_lost(world):
 
 
 def test_after_a_power_cut_the_end_has_the_last_peak_and_the_room_is_calm(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(3):
         world.room.add(angry())
     low = world.episodes[0].peak
@@ -129,7 +129,7 @@ def test_after_a_power_cut_the_end_has_the_last_peak_and_the_room_is_calm(world)
 
 
 def test_a_room_that_is_not_heard_is_not_agitated_for_those_who_connect_later(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(10):
         world.room.add(angry())
     world.room.update()
@@ -148,7 +148,7 @@ def test_a_room_that_is_not_heard_is_not_agitated_for_those_who_connect_later(wo
 
 
 def test_a_room_is_not_agitated_while_the_link_is_stopped(world):
-    world.room.set_model("base-0.8.1")
+    world.room.set_model("base-0.8.2")
     for _ in range(10):
         world.room.add(angry())
     world.room.update()
