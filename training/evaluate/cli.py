@@ -46,10 +46,11 @@ examples:
   roomtone train compare OLD NEW --data ~/recordings --protocol folder --json
 
 Differences are new less old in percentage points. Intervals: paired bootstrap over speakers, seeded. The rooms of
-ordinary and household decide first, by ordinary speech that is called an emotion, neutral speech that is kept and
-emotions that are rightly named; the other protocols, by macro F1, where those do not tell the two apart. NEW is called
-worse where an interval lies on the bad side of zero in any row, or where it is worse than OLD by more than --margin
-points (chance or not); better where an interval lies on the good side and no row is worse; else equal.
+ordinary and household decide first, by ordinary speech that is called an emotion, neutral speech that is kept
+(after 20 utterances of a room, and in its first ten) and emotions that are rightly named; the other protocols, by
+macro F1, where those do not tell the two apart. NEW is called worse where an interval lies on the bad side of zero
+in any row, or where it is worse than OLD by more than --margin points (chance or not); better where an interval
+lies on the good side and no row is worse; else equal.
 
 exit status: 0 NEW is better or equal, 1 NEW is worse, 2 it could not be measured.
 """

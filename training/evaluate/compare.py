@@ -32,11 +32,11 @@ Float = NDArray[np.float64]
 LABELLED = ("held-out", "unseen-language", "folder", "noise", "reverberation")
 PROTOCOLS = (*compare_household.PROTOCOLS, *LABELLED)
 DEFAULT_PROTOCOLS = (*compare_household.PROTOCOLS, "held-out")
-DECIDING = {"ordinary": ("called",), "household": ("kept", "named")}
+DECIDING = {"ordinary": ("called",), "household": ("kept", "kept_first", "named")}
 """The measures of a protocol that decide; macro F1 where none is named."""
 NAMES = {
-    "called": "ordinary speech called an emotion", "kept": "neutral kept", "named": "emotions rightly named",
-    "macro_f1": "macro F1",
+    "called": "ordinary speech called an emotion", "kept": "neutral kept",
+    "kept_first": "neutral kept in the first utterances", "named": "emotions rightly named", "macro_f1": "macro F1",
 }  # fmt: skip
 LOWER_IS_BETTER = ("called",)
 DEFAULT_MARGIN = 2.0

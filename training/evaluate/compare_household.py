@@ -20,6 +20,8 @@ from training.metrics.predictions import Predictions
 
 PROTOCOLS: Final = ("ordinary", "household")
 DRAWS: Final = 4000
+FIRST: Final = 10
+"""Utterances of a new room, whose baseline is not known yet."""
 Hits = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 """Of the old and the new bundle, `[n]`."""
 
@@ -71,6 +73,7 @@ def _household(
         measures = {
             "named": ((old == truth, new == truth), counted & (truth > 0)),
             "kept": ((old <= 0, new <= 0), counted & (truth == 0)),
+            "kept_first": ((old <= 0, new <= 0), (made[0].position < FIRST) & (truth == 0)),
         }
         yield _row(("household", name), found[0], made[0].places, measures, seed)
 

@@ -13,6 +13,8 @@ NUMBERS = (
     ("accuracy", "accuracy"), ("uar", "UAR"), ("macro_f1", "macro F1"), ("accuracy_restricted", "restricted"),
     ("accuracy_at_80_coverage", "surest 80 %"), ("coverage", "coverage"),
 )  # fmt: skip
+AT_HOME = {"called": "called", "named": "named", "kept": "kept", "kept_first": "kept, first 10"}
+"""What two bundles are compared by in households, in words."""
 
 
 def signed(points: float | None) -> str:
@@ -140,9 +142,9 @@ def comparison(found: dict[str, Any]) -> str:
     if at_home:
         head = ["protocol", "utterances", "speakers", "measure", "old", "new", "difference", "95 % interval"]
         parts.append(grid(head, [
-            [_title(row), str(row["n"]), str(row["speakers"]), measure, percent(row[measure]["old"]),
+            [_title(row), str(row["n"]), str(row["speakers"]), name, percent(row[measure]["old"]),
              percent(row[measure]["new"]), f"{row[measure]['difference']:+.1f}", _interval(row[measure])]
-            for row in at_home for measure in ("called", "named", "kept") if measure in row
+            for row in at_home for measure, name in AT_HOME.items() if measure in row
         ]))  # fmt: skip
     if labelled:
         head = ["protocol", "clips", "speakers", "macro F1 old", "new", "difference", "95 % interval"]

@@ -12,6 +12,7 @@ pytest.importorskip("scipy", reason="scipy is installed with roomtone[training] 
 from training.evaluate import compare, compare_household
 from training.evaluate.evaluator import Evaluator
 from training.evaluate.labelled.measures import measure
+from training.evaluate.report import tables
 from training.metrics import classification as metrics
 
 
@@ -128,15 +129,19 @@ def test_measures_of_tables_are_those_of_the_summary():
 
 
 class MadeUp(Evaluator):
-    """A bundle that has heard made-up utterances: eight outputs each, of two speakers a room."""
+    """A bundle that has heard made-up utterances: eight outputs each, of two speakers a room.
 
-    def __init__(self, found_bundle, tmp_path):
+    The room moves all outputs by `shift` towards `angry`.
+    """
+
+    def __init__(self, found_bundle, tmp_path, shift=0.0):
         super().__init__(found_bundle, tmp_path)
         random = np.random.default_rng(2)
         origin = np.array(found_bundle.manifest.relative.baseline.origin)
         truth = np.where(np.arange(240) < 160, 0, 1 + np.arange(240) % 6)
         outputs = origin + random.normal(0, 0.7, (240, 8))
         outputs[np.arange(240), truth] += np.where(truth > 0, 4.0, 0.0)
+        outputs += shift * (np.arange(8) == LABELS.index("angry"))
         self._made = Predictions(
             outputs, np.zeros((240, 1)), truth, tuple(f"x/{index % 4}" for index in range(240)), ("x",) * 240,
             tuple(map(str, range(240))), np.ones(240, np.bool_), np.full(240, 1500),
@@ -146,9 +151,9 @@ class MadeUp(Evaluator):
         return self._made.take(np.flatnonzero(self._made.truth == 0)) if which == "ordinary" else self._made
 
 
-def with_threshold(found_bundle, change):
+def with_decision(found_bundle, **changes):
     head = found_bundle.manifest.relative
-    decision = msgspec.structs.replace(head.decision, threshold=head.decision.threshold + change)
+    decision = msgspec.structs.replace(head.decision, **changes)
     manifest = msgspec.structs.replace(
         found_bundle.manifest, relative=msgspec.structs.replace(head, decision=decision)
     )
@@ -157,7 +162,8 @@ def with_threshold(found_bundle, change):
 
 def household_rows(tmp_path, change):
     old = bundle.load(bundle.find("base"))
-    evaluators = [MadeUp(old, tmp_path), MadeUp(with_threshold(old, change), tmp_path)]
+    new = with_decision(old, threshold=old.manifest.relative.decision.threshold + change)
+    evaluators = [MadeUp(old, tmp_path), MadeUp(new, tmp_path)]
     return [
         row for name in compare_household.PROTOCOLS for row in compare_household.rows(evaluators, name, 1)
     ]
@@ -176,6 +182,15 @@ def test_a_bundle_that_calls_more_ordinary_speech_an_emotion_is_worse(tmp_path):
     rows = household_rows(tmp_path, -3.0)
     assert rows[0]["called"]["difference"] > 0
     assert compare.verdict_of(rows, "a", "b", 2.0)[0] == "worse"
+
+
+def test_a_bundle_that_is_careful_in_a_new_room_is_better_there(tmp_path):
+    old = with_decision(bundle.load(bundle.find("base")), caution=0.0)
+    evaluators = [MadeUp(one, tmp_path, shift=8.0) for one in (old, with_decision(old, caution=2.0))]
+    (found,) = compare_household.rows(evaluators, "household", 1)
+    assert found["kept_first"]["low_95"] > 0
+    assert abs(found["kept"]["difference"]) < found["kept_first"]["difference"] / 4
+    assert "kept, first 10" in tables.comparison({"rows": [found], "sentence": ""})
 
 
 def test_the_rooms_of_a_household_decide_before_labelled_clips(tmp_path):
