@@ -15,6 +15,7 @@ import pytest
 from edge.cli.main import main
 from provisioning import preflight
 from provisioning.hub import run_options, serve
+from tests.support.broker import free_port
 
 
 @pytest.fixture
@@ -66,7 +67,9 @@ def test_options_come_before_ports(
 def test_right_options_and_a_port_in_use_are_refused_with_the_option_for_another_one(
     tmp_path: Path, taken: str, capsys: pytest.CaptureFixture[str], command: str, option: str
 ) -> None:
-    assert COMMANDS[command]("--dir", str(tmp_path / "hub"), option, taken, "--host", "hub") == 2
+    # A hub that runs on this machine has the usual ports.
+    free = ["--mqtt-port", str(free_port()), "--https-port", str(free_port())]
+    assert COMMANDS[command]("--dir", str(tmp_path / "hub"), *free, option, taken, "--host", "hub") == 2
     said = capsys.readouterr().err
     assert f"port {taken} is in use" in said
     assert option in said
