@@ -12,7 +12,8 @@ from edge.audio.segmenter import (
 from edge.config.load import load
 
 SPEECH, PAUSE, WAVER = 0.9, 0.05, 0.42
-CONFIG = load()
+# A pre-roll that is shorter than the hang-over, so that both are seen.
+CONFIG = load(None, {"segmenter.pre_roll_ms": 256})
 HANG_OVER = blocks_of(CONFIG.segmenter.hang_over_ms)
 PRE_ROLL = blocks_of(CONFIG.segmenter.pre_roll_ms)
 MIN = blocks_of(CONFIG.segmenter.min_speech_ms)

@@ -158,8 +158,9 @@ def test_the_classifier_is_given_the_speech_with_its_surroundings_and_nothing_el
     feed(pipeline, before + speech + sound(-70, 40))
     filtered = DcBlocker().process(np.concatenate(before + speech))
     (heard,) = listener.heard
-    roll = load().segmenter.pre_roll_ms // 32
-    assert heard.size == (roll + 40 + roll) * BLOCK
+    limits = load().segmenter
+    roll, tail = limits.pre_roll_ms // 32, min(limits.pre_roll_ms, limits.hang_over_ms) // 32
+    assert heard.size == (roll + 40 + tail) * BLOCK
     assert listener.lengths == [40 * 32]
     np.testing.assert_array_equal(heard[roll * BLOCK : (roll + 40) * BLOCK], filtered[20 * BLOCK :])
 
