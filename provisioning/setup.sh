@@ -79,7 +79,7 @@ apt_need() {
   note_services "${missing[@]}"
   # What an interrupted installation left half done; without this apt refuses every other one.
   if [ -n "$(dpkg --audit 2>/dev/null)" ] || [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ]; then
-    say "==> completing an interrupted installation"
+    say "==> another installation is unfinished: waiting for it, or completing it"
     apt_run dpkg --configure -a || true
     apt_run apt-get install -y -qq -f || true
   fi

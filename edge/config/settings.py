@@ -111,7 +111,8 @@ class Segmenter(Struct, frozen=True, forbid_unknown_fields=True):
     min_speech_ms: Annotated[int, Meta(ge=32, le=5000)] = 256
     """Shorter speech is dropped."""
     pre_roll_ms: Annotated[int, Meta(ge=0, le=2000)] = 512
-    """Length of the sound before the onset that belongs to the utterance."""
+    """Length of the sound before the onset that belongs to the utterance; as much of the silence behind it, at most the
+    hang-over."""
     hang_over_ms: Annotated[int, Meta(ge=32, le=5000)] = 480
     """Length of the silence that ends an utterance."""
     max_speech_ms: Annotated[int, Meta(ge=1000, le=60_000)] = 12_000

@@ -14,6 +14,8 @@ from training.data.corpora.clip import ORDINARY, Clip, Found, audio_files
 
 log = logging.getLogger(__name__)
 MEETINGS: Final = "meetings"
+SOUNDS: Final = {"noise", "rooms", "rooms-train", "vad"}
+"""Folders of a data folder that hold no labelled speech."""
 
 
 def held_out(data: Path) -> list[Clip]:
@@ -48,8 +50,10 @@ def labelled(data: Path) -> list[Clip]:
     others = [name for name in catalogue.LABELLED if name not in split]
     clips = _test_speakers(data, [name for name in split if (data / name).is_dir()])
     clips += catalogue.clips(catalogue.read(data, [name for name in others if (data / name).is_dir()]))
-    if mine := folder.scan(data).clips:
-        clips += mine + folder.scan_ordinary(data)
+    found = folder.scan(data)
+    if found.clips:
+        clips += found.clips + folder.scan_ordinary(data)
+        _name_others(data, found)
     if not clips:
         raise UserError(
             f"{data} holds no labelled speech: put recordings into {data}/<label>/<speaker>/*, neutral ones, too, "
@@ -76,6 +80,17 @@ def ordinary(data: Path, *, all_speakers: bool = False) -> list[Clip]:
     return clips + meetings + list(synthetic_voices.clips())
 
 
+def has_ordinary(data: Path) -> bool:
+    """Whether there is ordinary speech of held-back speakers."""
+    if not (data / "ordinary").is_dir():
+        return False
+    try:
+        return bool(ordinary(data))
+    except UserError as error:
+        log.warning("without ordinary speech: %s", error)
+        return False
+
+
 def _test_speakers(data: Path, corpora: Sequence[str]) -> list[Clip]:
     split = splits.load()
     clips = split.select(catalogue.clips(catalogue.read(data, corpora)), "test")
@@ -86,6 +101,13 @@ def _test_speakers(data: Path, corpora: Sequence[str]) -> list[Clip]:
             sorted(missing),
         )
     return clips
+
+
+def _name_others(data: Path, found: Found) -> None:
+    """Name the folders beside those of the labels that are neither a label's nor a corpus."""
+    paths = (Path(path).relative_to(data).parts for skipped in found.skipped.values() for path in skipped)
+    if others := sorted({parts[0] for parts in paths} - set(catalogue.CORPORA) - SOUNDS):
+        log.warning("%s: left out, as they are no label: %s", data, ", ".join(others[:10]))
 
 
 def _folder(data: Path) -> Path:

@@ -21,7 +21,7 @@ from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
 from edge.util.errors import UserError
 from training.data import splits
-from training.evaluate import compare_household
+from training.evaluate import clip_lists, compare_household
 from training.evaluate.evaluator import Evaluator
 from training.metrics import classification as metrics
 from training.metrics import intervals, replay
@@ -91,7 +91,7 @@ def run(
 def default_protocols(data: Path) -> list[str]:
     """The rooms of a household; ordinary speech and the held-out clips where their recordings are there."""
     there = {
-        "ordinary": (data / "ordinary").is_dir(),
+        "ordinary": clip_lists.has_ordinary(data),
         "held-out": all((data / name).is_dir() for name in splits.load().corpora),
     }
     return [name for name in DEFAULT_PROTOCOLS if there.get(name, True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from training.evaluate.stream import false_alarms, vad
 from training.metrics.classification import points
 from training.metrics.predictions import Predictions
 
+log = logging.getLogger(__name__)
 Objects = list[dict[str, Any]]
 Run = Callable[[Evaluator, str | None], Objects]
 """From an evaluator and `adapt` (None or `baseline`) to the objects of a protocol."""
@@ -76,7 +78,14 @@ def _arousal(evaluator: Evaluator, adapt: str | None) -> Objects:
 
 
 def _talk(evaluator: Evaluator) -> Predictions | None:
-    return evaluator.utterances("ordinary") if (evaluator.data / "ordinary").is_dir() else None
+    """Ordinary speech to compare with, where there is any that may be used."""
+    if not (evaluator.data / "ordinary").is_dir():
+        return None
+    try:
+        return evaluator.utterances("ordinary")
+    except UserError as error:
+        log.warning("without ordinary speech: %s", error)
+        return None
 
 
 def _one_emotion(evaluator: Evaluator, adapt: str | None) -> Objects:

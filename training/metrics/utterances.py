@@ -110,8 +110,17 @@ def _faint(count: int, seed: int) -> Int16:
 def _key(bundle: Bundle, clips: Sequence[Clip]) -> str:
     manifest = bundle.manifest
     facts = [bundle.sha256, str(manifest.min_ms), repr(Config().vad), repr(Config().segmenter)]
-    names = [f"{clip.speaker}/{clip.label}/{clip.path}" for clip in clips]
+    names = [f"{clip.speaker}/{clip.label}/{_version(clip.path)}" for clip in clips]
     return hashlib.sha256("\n".join(facts + names).encode()).hexdigest()[:16]
+
+
+def _version(path: Path) -> str:
+    """What tells a recording from another one, and from what it was before it was replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path.absolute())
+    return f"{path.absolute()} {found.st_size} {found.st_mtime_ns}"
 
 
 def _arrays(found: Predictions) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def run(bundle: Bundle, found: Predictions, ordinary: Predictions | None) -> lis
             for room in sorted(set(ordinary.rooms))
         ]
     )
+    # A source that ends before its baseline is good says nothing.
+    talk = [one for one in talk if len(one.arousal) > rooms.WARM_UP]
     return [_one(bundle, found, room, talk) for room in rooms.sets(found, HIGH_AROUSAL)]
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.inference.bundle import Bundle
 from edge.protocol import LABELS
+from edge.util.errors import UserError
 from training.evaluate.household import rooms
 from training.metrics import intervals
 from training.metrics.predictions import Predictions
@@ -24,7 +25,10 @@ LENGTHS_MS: Final = (0, 500, 1000, 2000, 4000, 60_000)
 
 
 def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
-    """Measure how often ordinary speech is called an emotion: by source, by length, pooled, worst; one JSON object."""
+    """Measure how often ordinary speech is called an emotion: by source, by length, pooled, worst; one JSON object.
+
+    Raises `UserError` where there is none but that of synthetic voices.
+    """
     sources, parts, without = {}, [], []
     for room in sorted(set(found.rooms)):
         drawn = rooms.permuted(found, room, ORDERS)
@@ -38,6 +42,10 @@ def run(bundle: Bundle, found: Predictions) -> dict[str, Any]:
         if room != SYNTHETIC:
             parts.append((made, counted))
             without.append(unadapted)
+    if not parts:
+        raise UserError(
+            "no utterance of ordinary speech but that of synthetic voices: is there any in the recordings?"
+        )
     places = np.concatenate([made.places for made, _ in parts])
     called = np.concatenate([made.decisions.labels > 0 for made, _ in parts])
     counted = np.concatenate([mask for _, mask in parts])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge.protocol import LABELS
+from training.evaluate.household.ordinary import SYNTHETIC
 from training.evaluate.report.grid import grid, percent
 
 
@@ -124,7 +125,8 @@ def episodes(measured: Sequence[dict[str, Any]]) -> str:
 
 def in_ordinary(usual: dict[str, Any]) -> str:
     """Say how many episodes start in speech that was not acted."""
-    each = ", ".join(f"{name} {rate:.1f}" for name, rate in usual["sources"].items())
+    people = {name: rate for name, rate in usual["sources"].items() if name != SYNTHETIC}
+    each = ", ".join(f"{name} {rate:.1f}" for name, rate in people.items())
     mean = usual["false_per_1000"]
     rate = "-" if mean is None else f"{mean:.1f}"
     return (

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from tests.support.bundles import tiny
 from training import cli
 from training.data import splits
+from training.data.corpora.clip import Clip
 from training.evaluate import clip_lists, compare
 from training.export import golden
 
@@ -75,6 +77,61 @@ def test_speech_that_is_not_acted_stands_for_neutral_speech(bundle, own, capsys)
     record(own / "ordinary" / "anna" / "one.wav")
     assert evaluate(bundle, "household", own, "--json") == 0
     assert {one["set"] for one in json.loads(capsys.readouterr().out)} == {"folder"}
+
+
+@pytest.mark.parametrize("protocol", ["arousal", "episodes"])
+def test_ordinary_speech_that_cannot_be_used_is_left_out_and_named(bundle, own, protocol, caplog, capsys):
+    """Of the one speaker in `ordinary` none is held back."""
+    record(own / "ordinary" / "anna" / "0.wav")
+    assert not clip_lists.has_ordinary(own)
+    assert evaluate(bundle, protocol, own, "--json") == 0
+    assert "without ordinary speech" in caplog.text
+    # Not a number would be no JSON.
+    assert "NaN" not in capsys.readouterr().out
+    assert compare.default_protocols(own) == ["household"]
+
+
+def test_a_little_ordinary_speech_is_no_number_either(bundle, own, capsys):
+    record(own / "ordinary" / "anna" / "0.wav")
+    assert evaluate(bundle, "arousal", own, "--all-speakers", "--json") == 0
+    (found,) = [json.loads(capsys.readouterr().out)]
+    assert found["auc_against_ordinary"] is None
+
+
+def test_ordinary_speech_in_which_nothing_is_heard_is_an_error(bundle, tmp_path, monkeypatch, capsys):
+    silent = tmp_path / "ordinary" / "k" / "a.wav"
+    silent.parent.mkdir(parents=True)
+    soundfile.write(silent, np.zeros(16000, np.int16), 16000)
+    voice = tmp_path / "voice.wav"
+    record(voice, seconds=1.5)
+    monkeypatch.setattr(
+        clip_lists.synthetic_voices, "clips", lambda: (Clip("synthetic", voice, "synthetic/a", "ordinary"),)
+    )
+    assert evaluate(bundle, "ordinary", tmp_path, "--all-speakers") == 2
+    assert "synthetic voices" in capsys.readouterr().err
+
+
+def test_folders_that_are_no_label_are_named(own, caplog):
+    record(own / "wütend" / "anna" / "one.wav")
+    record(own / "noise" / "kitchen" / "one.wav")
+    assert len(clip_lists.labelled(own)) == 6
+    assert "wütend" in caplog.text and "noise" not in caplog.text
+
+
+def test_kept_outputs_are_those_of_these_recordings(bundle, own, tmp_path, monkeypatch, capsys):
+    """Two folders of the same name, each seen from beside it, and a file that was replaced."""
+    other = tmp_path / "elsewhere" / "own"
+    for label in LABELS:
+        record(other / label / "anna" / "one.wav", 40 + len(label), 2.0)
+    lengths = []
+    for folder in (own, other, own):
+        monkeypatch.chdir(folder.parent)
+        assert evaluate(bundle, "household", "own", "--json", "--cache", str(tmp_path / "kept")) == 0
+        lengths.append(json.loads(capsys.readouterr().out)[0]["by_length"])
+    assert lengths[0] == lengths[2] != lengths[1]
+    record(own / "angry" / "anna" / "one.wav", 70, 2.5)
+    assert evaluate(bundle, "household", "own", "--json", "--cache", str(tmp_path / "kept")) == 0
+    assert json.loads(capsys.readouterr().out)[0]["by_length"] != lengths[0]
 
 
 def test_a_set_without_emotions_is_left_out_and_named(bundle, own, caplog):
