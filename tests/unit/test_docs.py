@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
     if str(path.relative_to(ROOT)) not in GENERATED
 )
+CARDS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "models").glob("*/MODEL_CARD.md"))]
 FOLDERS = (
     "edge",
     "training",
@@ -93,6 +95,31 @@ def test_lines_are_short(page: str) -> None:
         if len(line) > MAX_COLUMNS and not UNWRAPPABLE.search(line)
     ]
     assert long == []
+
+
+def ragged(lines: list[tuple[int, str]]) -> list[int]:
+    """Lines of tables that have another number of columns than the line under the head: a reader would not see them."""
+    found, columns = [], 0
+    for (number, line), (_, following) in itertools.pairwise([*lines, (0, "")]):
+        cells = len(re.findall(r"(?<!\\)\|", line))
+        if line.startswith("|") and re.match(r"\|[ :|-]+\|$", following):
+            columns = len(re.findall(r"\|", following))
+        if not line.startswith("|"):
+            columns = 0
+        elif columns and cells != columns:
+            found.append(number)
+    return found
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CARDS])
+def test_tables_have_as_many_columns_in_every_line(page: str) -> None:
+    assert ragged(prose_lines(page)) == []
+
+
+def test_a_line_with_a_column_too_few_is_found() -> None:
+    table = ["| a | b |", "|---|---|", "| 1 | 2 |", "| 1 |", "", "| a |", "|---|", r"| a \| b |"]
+    assert ragged(list(enumerate(table, 1))) == [4]
+    assert ragged(list(enumerate(["| a | b |", "|---|", "| 1 | 2 |"], 1))) == [1, 3]
 
 
 def test_the_architecture_answers_at_least_25_questions_with_a_file() -> None:
