@@ -194,16 +194,16 @@ def _check_fit(options: argparse.Namespace) -> None:
 
     if options.recipe:
         recipe.load(options.recipe)
-    _check_data(options)
     start: str | None = options.start
     is_bundle = start is not None and not start.endswith(".npz")
     if options.add and not is_bundle:
         raise UserError("--add goes with --from BUNDLE: new recordings are added to what a bundle has learnt")
-    retrain.recordings(options.add, ordinary=True)
     if start is not None and is_bundle:
         bundle.find(start)
-    elif start is not None and not Path(start).is_file():
+    elif start is not None and not os.path.isfile(start):  # noqa: PTH113 - no error for any name
         raise UserError(f"--from {start}: no such file")
+    _check_data(options)
+    retrain.recordings(options.add, ordinary=True)
 
 
 def _check_data(options: argparse.Namespace) -> None:

@@ -40,6 +40,23 @@ def test_another_golden_output_is_noticed(classifier, monkeypatch):
         classifier.self_test()
 
 
+@pytest.mark.parametrize("damaged", ["embedding", "logits"])
+def test_the_kernels_of_an_older_interpreter_may_be_near_the_reference_kernels(monkeypatch, damaged):
+    """As those of tflite-runtime 2.14 are, for the int8 graph of `small`."""
+    classifier = Classifier(bundle.load(bundle.find("small")))
+    golden = classifier.bundle.golden()
+    near = {f"reference_{name}": golden[name] for name in ("embedding", "logits")}
+    other = golden | {damaged: -golden[damaged]}
+    monkeypatch.setattr(bundle.Bundle, "golden", lambda self: other | near)
+    classifier.self_test()
+    # What is neither's is refused.
+    monkeypatch.setattr(
+        bundle.Bundle, "golden", lambda self: other | near | {f"reference_{damaged}": -golden[damaged]}
+    )
+    with pytest.raises(bundle.BundleError):
+        classifier.self_test()
+
+
 def test_by_turns_every_golden_input_is_run(classifier, monkeypatch):
     golden = SHIPPED.golden()
     damaged = golden["embedding"].copy()

@@ -42,7 +42,7 @@ def old(tmp_path_factory) -> Path:
         pytest.skip("tflite-runtime 2.14 has wheels up to Python 3.11, and that is not here")
     root = tmp_path_factory.mktemp("old")
     subprocess.run([python, "-m", "venv", str(root)], check=True)
-    packages = ["tflite-runtime==2.14.0", "numpy>=1.26,<2", "msgspec>=0.20", "python-ulid>=3.0"]
+    packages = ["tflite-runtime==2.14.0", "numpy>=1.26,<2", "msgspec>=0.20", "python-ulid>=3.0", "packaging"]
     done = subprocess.run(
         [root / "bin/pip", "install", "-q", *packages], capture_output=True, text=True, check=False
     )
