@@ -61,7 +61,9 @@ def storm(tmp_path, count, kills, hang_s, seed):
     rng = random.Random(seed)
     with Broker(folder=tmp_path) as broker, Subscriber(broker.port, "recorder") as recorder:
         metrics = free_port()
-        link = LinkProcess(tmp_path, broker.port, settings=(f"runtime.metrics_port={metrics}",))
+        # Three events a second are more than people say, and held back; of a fast playback they are not.
+        fast = ("audio.source=playback", f"audio.playback_dir={tmp_path}", "audio.speed=20")
+        link = LinkProcess(tmp_path, broker.port, settings=(f"runtime.metrics_port={metrics}", *fast))
         with link:
             ear = Uplink(
                 str(link.socket), EAR_INFO, lambda: LevelSignal(dbfs=-30, speech=False), lambda order: None
