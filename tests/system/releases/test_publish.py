@@ -47,7 +47,8 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
 ) -> None:
     told = ("--data", str(strangers), "--no-upload", *workstation.signing)
     good = shipped.relabelled(folder / "made", "9.3.0")
-    assert workstation("publish", str(good), *told).stdout == "base-9.3.0\n"
+    # Signed, and not at the hub: status 3.
+    assert workstation("publish", str(good), *told, status=3).stdout == "base-9.3.0\n"
     # Against what is published now, which is no longer what boxes are shipped with.
     wrong = shipped.relabelled(folder / "made", "9.4.0", shipped.SHIFTED)
     refused = workstation("publish", str(wrong), *told, status=2)
@@ -55,7 +56,7 @@ def test_a_bundle_that_is_worse_on_recordings_is_not_published(
     catalogue = Catalogue(folder / "site" / "models")
     assert [target.release.full_name for target in catalogue.listed()] == ["base-9.3.0"]
     reason = "to see what the probation makes of it"
-    forced = workstation("publish", str(wrong), "--force", reason, *told)
+    forced = workstation("publish", str(wrong), "--force", reason, *told, status=3)
     assert forced.stdout == "base-9.4.0\n"
     # The reason stands in what every box reads, under the signature.
     signed = json.loads((catalogue.hub / "metadata" / "3.targets.json").read_bytes())["signed"]["targets"]
